@@ -1,0 +1,34 @@
+//! What customers did or met.
+
+use super::id::EventName;
+use super::time::{Span, Timestamp};
+use super::value::Properties;
+use serde::{Deserialize, Serialize};
+
+/// One event, as it stands in the history. `time` is never ahead of its receipt (see [`Event::settle_time`]).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub name: EventName,
+    pub time: Timestamp,
+    pub properties: Properties,
+    /// What two copies of one event share: a salted 8-byte hash of its identity.
+    pub identity: u64,
+    /// The sender's clock ran ahead by more than five minutes; `time` is the receipt's.
+    pub ahead: bool,
+}
+
+impl Event {
+    /// An event ahead of its receipt gets the receipt's time, flagged beyond five minutes.
+    pub fn settle_time(mut self, received: Timestamp) -> Event {
+        if self.time > received {
+            self.ahead = self.time.since(received) > Span::minutes(5);
+            self.time = received;
+        }
+        self
+    }
+
+    /// Whether the customer did it themselves: `"*"` in a condition is any such event.
+    pub fn is_own(name: &EventName) -> bool {
+        !name.as_str().starts_with("Email ") && !name.as_str().starts_with("Reveille ")
+    }
+}

@@ -1,0 +1,17 @@
+//! The house's heart: customers, conditions, policy and [`react`]. Pure: no clock, no I/O, no async, no chance that
+//! is not a hash.
+
+pub mod address;
+pub mod campaign;
+pub mod cap;
+pub mod condition;
+pub mod event;
+pub mod id;
+pub mod preference;
+pub mod record;
+pub mod rules;
+pub mod schedule;
+pub mod time;
+pub mod track;
+pub mod value;
+pub mod window;

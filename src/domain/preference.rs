@@ -1,0 +1,83 @@
+//! What a customer has said about being written to: preferences, topics, consent; and the classes of message.
+
+use super::cap::Cap;
+use super::id::TopicId;
+use super::time::{Span, Timestamp};
+use super::window::Window;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a message is before the law and the customer; decides which rules it obeys (policy).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Needs consent and topic; obeys every window, cap, gap and pause.
+    Advertising,
+    /// Needs no consent; obeys what the customer has set.
+    Informational,
+    /// Obeys nothing, takes no place; stopped by hard bounces and suppression by hand only.
+    Transactional,
+}
+
+impl Class {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Advertising => "advertising",
+            Class::Informational => "informational",
+            Class::Transactional => "transactional",
+        }
+    }
+}
+
+/// How a customer wants to be written to. What is `None` is left to the shop's `[defaults]`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Preferences {
+    pub timezone: Option<Tz>,
+    /// A language tag such as `ko` or `en-GB`.
+    pub locale: Option<String>,
+    /// Days and hours in which messages may go; replaces the shop's default window.
+    pub window: Option<Window>,
+    /// At most so many in a period; replaces the shop's default caps.
+    pub caps: Option<Vec<Cap>>,
+    /// Least time between two messages.
+    pub gap: Option<Span>,
+    pub pause_until: Option<Timestamp>,
+    /// Topics declared `on_request` that the customer asked for.
+    pub on_request: BTreeSet<TopicId>,
+}
+
+/// A customer's word on one topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentState {
+    Given,
+    Refused,
+}
+
+/// Consent as it was told, with what proves it. A topic without a row is *unknown*.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Consent {
+    pub state: ConsentState,
+    pub at: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
+}
+
+/// Consents of a customer or refusals of a mailbox. The key `None` speaks of advertising as a whole.
+pub type Consents = BTreeMap<Option<TopicId>, Consent>;
+
+/// The consent in force for `topic`: the newer of the topic's own row and the row for advertising as a
+/// whole, except that a refusal of the whole is undone only by a newer consent that names the topic or the whole.
+pub fn consent_for<'a>(consents: &'a Consents, topic: Option<&TopicId>) -> Option<&'a Consent> {
+    let whole = consents.get(&None);
+    let own = topic.and_then(|t| consents.get(&Some(t.clone())));
+    match (whole, own) {
+        (Some(whole), Some(own)) => Some(match (whole.state, own.state) {
+            // The topic's own word is the more precise one; the whole's refusal binds it when it came later.
+            (ConsentState::Refused, _) if whole.at > own.at => whole,
+            _ => own,
+        }),
+        (whole, own) => own.or(whole),
+    }
+}

@@ -1,0 +1,88 @@
+//! Rules: the compiled, immutable set of campaigns and policies that [`super::react`] goes by, and the controls
+//! that operators and the engine turn beside them.
+
+use super::campaign::{Campaign, Topic};
+use super::cap::Cap;
+use super::condition::{Condition, Pattern};
+use super::id::{CampaignId, SegmentName, TopicId};
+use super::preference::Class;
+use super::time::{Span, Timestamp};
+use super::track::TrackPlan;
+use super::window::Window;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// A hash of campaigns, segments, topics, zone data and domain version; a change of it starts a walk.
+    pub version: u64,
+    pub campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
+    pub segments: BTreeMap<SegmentName, Condition>,
+    pub topics: BTreeMap<TopicId, Topic>,
+    pub shop: Shop,
+    pub plan: TrackPlan,
+    pub controls: Arc<Controls>,
+    /// The store's salt, for chance and identities.
+    pub salt: [u8; 16],
+}
+
+/// What config.toml says of everybody: `[defaults]`, `[ceiling]`, `[law]`, `[safety]`.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub timezone: Tz,
+    pub locale: String,
+    pub window: Option<Window>,
+    pub caps: Vec<Cap>,
+    pub gap: Option<Span>,
+    pub ceiling: Ceiling,
+    pub in_doubt: InDoubt,
+    /// For rehearsal: every other recipient is dropped with that reason.
+    pub only_to: Option<Vec<Pattern>>,
+}
+
+/// Limits that hold for every advertising and informational message, whoever asked for more.
+#[derive(Clone, Debug, Default)]
+pub struct Ceiling {
+    pub window: Option<Window>,
+    pub caps: Vec<Cap>,
+    pub gap: Option<Span>,
+}
+
+/// What settles a message whose delivery is in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InDoubt {
+    /// The same bytes again, after policy.
+    Resend,
+    /// Left to an operator.
+    Hold,
+}
+
+/// What operators and the engine turn while the rules stand: outside the version, changing it walks nobody.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Controls {
+    pub paused_all: bool,
+    pub paused_classes: BTreeSet<Class>,
+    pub paused: BTreeSet<CampaignId>,
+    /// Cancelled for good: open entries leave, waiting messages are dropped.
+    pub cancelled: BTreeSet<CampaignId>,
+    /// Nothing leaves until an operator has looked: after a restore, or when the clocks part.
+    pub held: Option<String>,
+    pub activations: BTreeMap<CampaignId, Activation>,
+}
+
+/// How a campaign came into force.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Activation {
+    /// The campaign's hash that this speaks of.
+    pub hash: u64,
+    /// When the rules with it were taken; events before it start nothing.
+    pub at: Timestamp,
+    /// When the walk had ended and the guard was passed or approved; until then nobody enters but by trigger.
+    pub live: Option<Timestamp>,
+    /// How many already stood in the audience when the walk ended; a pace is worked out from it.
+    pub existing: u64,
+    /// It would enter more than `[safety] at_once`: waits for approval.
+    pub awaiting_approval: bool,
+}

@@ -1,0 +1,4 @@
+//! Reveille: a campaign automation daemon.
+
+pub mod domain;
+pub mod store;

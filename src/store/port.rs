@@ -1,0 +1,150 @@
+//! The port: an ordered, transactional key-value store with append-only streams, the smallest that serves,
+//! asynchronous and in batches so that a database across a network can stand behind it.
+
+use futures_util::future::BoxFuture;
+use std::path::PathBuf;
+
+/// A key; keys are ordered bytewise.
+pub type Key = Vec<u8>;
+
+/// A value with the revision that its last put gave it. Revisions rise; none is used twice for a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Versioned {
+    pub revision: u64,
+    pub value: Vec<u8>,
+}
+
+/// Keys from `from` (in) to `to` (out).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRange {
+    pub from: Key,
+    pub to: Key,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// A stream of rows that are only ever appended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Stream {
+    /// Event history.
+    Events,
+    /// The send log.
+    Log,
+    /// Finished messages, as they left.
+    Mails,
+}
+
+/// A row to append.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Append {
+    pub stream: Stream,
+    pub customer: u64,
+    /// Milliseconds since 1970; what retention goes by.
+    pub time: i64,
+    pub payload: Vec<u8>,
+}
+
+/// A row as it stands in a stream. `position` rises with every row of the store, in the order of commits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    pub position: u64,
+    pub customer: u64,
+    pub time: i64,
+    pub payload: Vec<u8>,
+}
+
+/// Which rows of a stream are wanted. Rows come in the order of `position`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamFilter {
+    /// Only these customers (sorted); `None` is all.
+    pub customers: Option<Vec<u64>>,
+    /// Only rows at or after this position.
+    pub from_position: u64,
+    /// Only rows with time in [from, to).
+    pub from_time: i64,
+    pub to_time: i64,
+    /// At most so many rows.
+    pub limit: usize,
+}
+
+impl Default for StreamFilter {
+    fn default() -> Self {
+        StreamFilter {
+            customers: None,
+            from_position: 0,
+            from_time: i64::MIN,
+            to_time: i64::MAX,
+            limit: usize::MAX,
+        }
+    }
+}
+
+/// A check: the key must stand at this revision, or be absent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    pub key: Key,
+    pub expected: Option<u64>,
+}
+
+/// What is committed as one: all of it or nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// The shards that it speaks for, with the epoch at which their writer took them.
+    pub epochs: Vec<(u8, u64)>,
+    pub checks: Vec<Check>,
+    pub puts: Vec<(Key, Vec<u8>)>,
+    pub deletes: Vec<Key>,
+    pub appends: Vec<Append>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The revision that the batch's puts have.
+    pub revision: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A check failed; nothing of the batch was written.
+    #[error("another writer changed what this batch rests on")]
+    Conflict { key: Key },
+    /// An epoch of the batch is stale: another daemon has taken the shard.
+    #[error("another daemon has taken this shard over")]
+    Fenced,
+    /// The disk is full; nothing of the batch was written.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// The store cannot answer now; whether the batch was written is not known until it is opened again.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    #[error("the store is damaged: {} at byte {offset}: {what}", file.display())]
+    Corrupt {
+        file: PathBuf,
+        offset: u64,
+        what: String,
+    },
+}
+
+/// The port. `commit` returns when the batch is durable; `scan` is no snapshot.
+pub trait Store: Send + Sync + 'static {
+    /// The epoch that this opening holds for every shard.
+    fn epoch(&self) -> u64;
+    fn get_many(&self, keys: Vec<Key>)
+    -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>>;
+    fn scan(
+        &self,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>>;
+    fn read_stream(
+        &self,
+        stream: Stream,
+        filter: StreamFilter,
+    ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>>;
+}
