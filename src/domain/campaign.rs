@@ -88,9 +88,8 @@ pub enum Missed {
 #[derive(Clone, Debug)]
 pub struct Trigger {
     pub event: EventSelector,
-    /// That many of them, within that time.
-    pub count: u64,
-    pub within: Option<Span>,
+    /// Where the file says `count` (and `within`): what must hold of the events, the present one included.
+    pub reached: Option<Condition>,
     /// One entry per value of this property.
     pub per: Option<String>,
     pub repeat: Repeat,

@@ -112,3 +112,31 @@ pub struct Verdict {
     pub holds: bool,
     pub until: Option<Timestamp>,
 }
+
+pub struct Facts<'a>(std::marker::PhantomData<&'a ()>);
+pub struct EntryFacts<'a> {
+    pub at: Timestamp,
+    pub key: &'a str,
+    pub trigger: Option<&'a EventName>,
+}
+impl<'a> Facts<'a> {
+    pub fn of(_r: &'a super::record::Record, _rules: &'a super::rules::Rules) -> Facts<'a> {
+        todo!()
+    }
+    pub fn for_exit(self, _e: EntryFacts<'a>) -> Facts<'a> {
+        todo!()
+    }
+}
+pub fn evaluate(_c: &Condition, _f: &Facts<'_>, _now: Timestamp) -> Verdict {
+    todo!()
+}
+impl Condition {
+    pub fn describe(&self) -> String {
+        todo!()
+    }
+}
+impl EventSelector {
+    pub fn matches(&self, _e: &super::event::Event) -> bool {
+        todo!()
+    }
+}

@@ -4,10 +4,16 @@
 pub mod address;
 pub mod campaign;
 pub mod cap;
+pub mod cause;
+pub mod chance;
 pub mod condition;
 pub mod event;
 pub mod id;
+pub mod ledger;
+pub mod outcome;
+pub mod policy;
 pub mod preference;
+pub mod react;
 pub mod record;
 pub mod rules;
 pub mod schedule;

@@ -1,12 +1,13 @@
 //! What a customer has said about being written to: preferences, topics, consent; and the classes of message.
 
+use super::campaign::Topic;
 use super::cap::Cap;
 use super::id::TopicId;
 use super::time::{Span, Timestamp};
 use super::window::Window;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a message is before the law and the customer; decides which rules it obeys (policy).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -43,8 +44,6 @@ pub struct Preferences {
     /// Least time between two messages.
     pub gap: Option<Span>,
     pub pause_until: Option<Timestamp>,
-    /// Topics declared `on_request` that the customer asked for.
-    pub on_request: BTreeSet<TopicId>,
 }
 
 /// A customer's word on one topic.
@@ -79,5 +78,34 @@ pub fn consent_for<'a>(consents: &'a Consents, topic: Option<&TopicId>) -> Optio
             _ => own,
         }),
         (whole, own) => own.or(whole),
+    }
+}
+
+/// What a customer's consents say of one topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Given,
+    Refused,
+    Unknown,
+    /// The topic goes only to those who asked for it, and this customer did not.
+    NotRequested,
+}
+
+/// Whether `consents` let advertising on `topic` through. A topic with `default` goes by the consent to advertising as a
+/// whole unless it was refused by name; any other must be given by its own name.
+pub fn standing_on(consents: &Consents, topic: Option<&Topic>) -> Standing {
+    let Some(topic) = topic else {
+        return match consents.get(&None) {
+            None => Standing::Unknown,
+            Some(c) if c.state == ConsentState::Given => Standing::Given,
+            Some(_) => Standing::Refused,
+        };
+    };
+    let by_name = consents.get(&Some(topic.id.clone()));
+    match consent_for(consents, Some(&topic.id)) {
+        Some(c) if c.state == ConsentState::Refused => Standing::Refused,
+        Some(_) if by_name.is_some() || (topic.default && !topic.on_request) => Standing::Given,
+        _ if topic.on_request => Standing::NotRequested,
+        _ => Standing::Unknown,
     }
 }

@@ -9,6 +9,7 @@ use super::time::Timestamp;
 use super::track::Tracks;
 use super::value::Properties;
 use chrono::NaiveDateTime;
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,10 @@ pub struct Record {
     pub id: CustomerId,
     /// The rules' version that this record was built for; an older one is brought up to date before any cause.
     pub rules: u64,
+    /// The track plan that `tracks` were built for.
+    pub plan: u64,
+    /// When it was last brought up to date with new rules.
+    pub walked: Timestamp,
     /// The earliest of `createdAt`, the first event and first sight.
     pub known_since: Timestamp,
     pub email: Option<EmailAddress>,
@@ -35,6 +40,75 @@ pub struct Record {
     pub alarm: Option<Timestamp>,
 }
 
+impl Record {
+    /// A customer at first sight, built for no rules yet.
+    pub fn new(no: CustomerNo, id: CustomerId, now: Timestamp) -> Record {
+        Record {
+            no,
+            id,
+            rules: 0,
+            plan: 0,
+            walked: now,
+            known_since: now,
+            email: None,
+            attributes: Properties::new(),
+            tags: BTreeSet::new(),
+            preferences: Preferences::default(),
+            consents: Consents::new(),
+            tracks: Tracks::default(),
+            campaigns: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            next_message: 1,
+            alarm: None,
+        }
+    }
+
+    /// Every index key that this record stands under. The only source of them: whoever writes a record writes the
+    /// difference between the old record's index and the new one's, so that no index can drift.
+    pub fn index(&self) -> Index<'_> {
+        let mut index = Index {
+            alarm: self.alarm,
+            ..Index::default()
+        };
+        for (campaign, standing) in &self.campaigns {
+            if let Some(due) = standing.due {
+                index.due.push((campaign, due));
+            }
+        }
+        for message in self.messages.values() {
+            match message.state {
+                MessageState::Attempting(_) => index.attempting.push(message.no),
+                _ if message.parked => index.parked.push(message.no),
+                _ if message.released => index.outbox.push((message.not_before, message.no)),
+                _ => {}
+            }
+        }
+        index
+    }
+
+    /// The mailboxes that concern this customer: the present address's, and those of messages under way.
+    pub fn mailboxes(&self) -> BTreeSet<MailboxId> {
+        let under_way = self.messages.values().filter_map(|m| m.to.as_ref());
+        self.email
+            .iter()
+            .chain(under_way)
+            .map(EmailAddress::mailbox)
+            .collect()
+    }
+}
+
+/// The index keys of one record.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Index<'a> {
+    pub alarm: Option<Timestamp>,
+    pub due: Vec<(&'a CampaignId, DueAt)>,
+    /// Messages that the outbox asks for at an instant.
+    pub outbox: Vec<(Timestamp, MessageNo)>,
+    /// Messages whose attempt is under way; at opening, those in doubt.
+    pub attempting: Vec<MessageNo>,
+    pub parked: Vec<MessageNo>,
+}
+
 /// What a customer's record remembers of one campaign.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Standing {
@@ -46,14 +120,25 @@ pub struct Standing {
     pub existing: bool,
     /// The audience was seen not to hold since the last entry.
     pub left_since_entry: bool,
-    /// Stands in the due index.
-    pub due: bool,
+    /// Where this customer stands in the campaign's due index.
+    pub due: Option<DueAt>,
+    /// A message was dropped for want of address or consent: not due again until a cause changes that.
+    pub blocked: bool,
     /// The last occurrence (local time) that this customer met, so that each local time is met at most once.
     pub met: Option<NaiveDateTime>,
     /// Open entries and the newest 200 that are over, oldest first.
     pub entries: Vec<Entry>,
     /// Entries that counted, over all keys.
     pub entered: u32,
+}
+
+/// A place in a scheduled campaign's due index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DueAt {
+    /// The audience's hash that it was judged by.
+    pub hash: u64,
+    /// The customer's zone, where the schedule goes by that.
+    pub zone: Option<Tz>,
 }
 
 /// One customer's way through one campaign.
@@ -114,14 +199,27 @@ pub struct Message {
     pub not_before: Timestamp,
     /// Stands in the outbox.
     pub released: bool,
-    /// The mailbox of its first attempt, kept through retries.
-    pub mailbox: Option<MailboxId>,
+    /// Held back while its campaign or class is paused; stands in the parked index instead of the outbox.
+    pub parked: bool,
+    /// The address of its first attempt, kept through retries.
+    pub to: Option<EmailAddress>,
     /// Attempts made or given back; a number is never used again.
     pub attempts: u32,
     /// Any attempt's delivery is in doubt.
     pub doubted: bool,
-    /// The state, `not_before` and place that an attempt given back returns to.
-    pub before_attempt: Option<Box<(MessageState, Timestamp, Option<Timestamp>)>>,
+    /// What an attempt given back returns to.
+    pub before: Option<Box<BeforeAttempt>>,
+}
+
+/// What stood before an attempt began; an attempt that is given back restores it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BeforeAttempt {
+    pub state: MessageState,
+    pub not_before: Timestamp,
+    /// When the place was taken, if one was.
+    pub place: Option<Timestamp>,
+    /// Whether the entry had counted.
+    pub counted: bool,
 }
 
 /// Where a message stands (the send ledger's states; settled ones live in the send log only).

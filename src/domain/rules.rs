@@ -28,6 +28,14 @@ pub struct Rules {
     pub salt: [u8; 16],
 }
 
+impl Rules {
+    /// How long a mailbox keeps its places: a cap's period is at most that long (366 days), so no cap that is made
+    /// longer later lacks the places that it counts.
+    pub fn keep_places(&self) -> Span {
+        super::cap::LONGEST
+    }
+}
+
 /// What config.toml says of everybody: `[defaults]`, `[ceiling]`, `[law]`, `[safety]`.
 #[derive(Clone, Debug)]
 pub struct Shop {
@@ -38,6 +46,8 @@ pub struct Shop {
     pub gap: Option<Span>,
     pub ceiling: Ceiling,
     pub in_doubt: InDoubt,
+    /// Waits before the second, third, ... attempt; the last one repeats (RFC 5321 §4.5.4.1).
+    pub retry: Vec<Span>,
     /// For rehearsal: every other recipient is dropped with that reason.
     pub only_to: Option<Vec<Pattern>>,
 }
@@ -75,8 +85,10 @@ pub struct Controls {
 /// How a campaign came into force.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Activation {
-    /// The campaign's hash that this speaks of.
+    /// The campaign's hash that an approval holds for.
     pub hash: u64,
+    /// The audience's hash that this speaks of: an edit of texts alone activates nothing anew.
+    pub audience_hash: u64,
     /// When the rules with it were taken; events before it start nothing.
     pub at: Timestamp,
     /// When the walk had ended and the guard was passed or approved; until then nobody enters but by trigger.

@@ -36,3 +36,17 @@ impl Window {
         todo!()
     }
 }
+
+pub fn first_open(
+    _w: &[(&Window, Tz)],
+    _at: Timestamp,
+    _lead: Span,
+    _upto: Timestamp,
+) -> Option<Timestamp> {
+    todo!()
+}
+impl std::fmt::Display for Window {
+    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        todo!()
+    }
+}

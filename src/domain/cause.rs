@@ -1,0 +1,104 @@
+//! Causes: everything that can happen to a customer.
+
+use super::address::{EmailAddress, MailboxId};
+use super::cap::Cap;
+use super::event::Event;
+use super::id::{CampaignId, MessageNo, TagName, TopicId};
+use super::outcome::Outcome;
+use super::preference::ConsentState;
+use super::record::Suppression;
+use super::time::{Span, Timestamp};
+use super::value::Properties;
+use super::window::Window;
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+/// Whether what came in happens now or is history: history starts nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Liveness {
+    Live,
+    History,
+}
+
+/// One thing that happens to one customer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Cause {
+    Event(Event, Liveness),
+    Profile(Box<ProfileChange>, Liveness),
+    Consent(ConsentChange, Liveness),
+    /// The customer's alarm rang.
+    Alarm,
+    /// A schedule fired; the local time is the occurrence's identity.
+    Fires {
+        campaign: CampaignId,
+        occurrence: NaiveDateTime,
+    },
+    /// All alarms and occurrences up to now have been applied: waiting messages may stand in the outbox.
+    Release,
+    /// The outbox asks whether attempt `attempt` of this message may begin.
+    Ready {
+        message: MessageNo,
+        attempt: u32,
+    },
+    /// What became of an attempt; attempt 0 speaks of a message that could not be composed.
+    Outcome {
+        message: MessageNo,
+        attempt: u32,
+        outcome: Outcome,
+    },
+    /// The mailbox is suppressed, or no longer.
+    Suppress {
+        mailbox: MailboxId,
+        suppression: Option<Suppression>,
+    },
+    /// Bring the record up to date with the rules.
+    Walk,
+    Operator(Operator),
+}
+
+/// What an operator does to one customer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Operator {
+    Tag {
+        tag: TagName,
+        bears: bool,
+    },
+    /// Settles a message in doubt that is held: send it again, or take it as gone.
+    Settle {
+        message: MessageNo,
+        resend: bool,
+    },
+}
+
+/// A change of the profile; what is `None` stays as it is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ProfileChange {
+    /// Set, or with `Value::Null` removed.
+    pub attributes: Properties,
+    pub email: Option<EmailAddress>,
+    pub created_at: Option<Timestamp>,
+    pub preferences: PreferenceChange,
+    pub tags: Vec<(TagName, bool)>,
+}
+
+/// A change of preferences: `None` stays, `Some(None)` goes back to the shop's default.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct PreferenceChange {
+    pub timezone: Option<Option<Tz>>,
+    pub locale: Option<Option<String>>,
+    pub window: Option<Option<Window>>,
+    pub caps: Option<Option<Vec<Cap>>>,
+    pub gap: Option<Option<Span>>,
+    pub pause_until: Option<Option<Timestamp>>,
+}
+
+/// The customer's word on a topic, or (`None`) on advertising as a whole.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ConsentChange {
+    pub topic: Option<TopicId>,
+    pub state: ConsentState,
+    pub at: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
+}

@@ -1,0 +1,105 @@
+//! Chance: a documented fixed hash, never a random generator, so that variants and paces are stable over restarts,
+//! independent of each other, and nested as shares grow.
+//!
+//! The hash is XXH3-64 (seed 0) over the store's salt and the fields, each preceded by its length as 8 bytes, little
+//! endian. The top 53 bits, divided by 2^53, are the draw in [0, 1).
+
+use super::id::{CampaignId, CustomerNo, EntryKey, MessageRef};
+use xxhash_rust::xxh3::Xxh3;
+
+/// A store's salt: 16 random bytes, made once with the store.
+pub type Salt = [u8; 16];
+
+/// Hashes `fields`, unambiguously, under the store's salt.
+pub fn keyed_hash(salt: &Salt, fields: &[&[u8]]) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(salt);
+    for field in fields {
+        hash.update(&(field.len() as u64).to_le_bytes());
+        hash.update(field);
+    }
+    hash.digest()
+}
+
+/// A draw in [0, 1) for one purpose.
+pub fn draw(
+    salt: &Salt,
+    purpose: &str,
+    campaign: &CampaignId,
+    customer: CustomerNo,
+    entry: &EntryKey,
+) -> f64 {
+    let hash = keyed_hash(
+        salt,
+        &[
+            purpose.as_bytes(),
+            campaign.as_str().as_bytes(),
+            &customer.0.to_le_bytes(),
+            entry.0.as_bytes(),
+        ],
+    );
+    (hash >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The part of our Message-ID before the "@" (RFC 5322 §3.6.4): names the message and, salted, can't be guessed.
+/// The send log and the header share it, so that a mail can be traced.
+pub fn message_id(salt: &Salt, message: MessageRef) -> String {
+    let proof = keyed_hash(
+        salt,
+        &[
+            b"message-id",
+            &message.customer.0.to_le_bytes(),
+            &message.message.0.to_le_bytes(),
+        ],
+    );
+    format!(
+        "{:x}.{:x}.{proof:016x}",
+        message.customer.0, message.message.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::draw;
+    use crate::domain::id::{CampaignId, CustomerNo, EntryKey};
+
+    #[test]
+    fn draws_are_even_and_independent_of_each_other() {
+        let (a, b) = (
+            CampaignId::parse("a").unwrap(),
+            CampaignId::parse("b").unwrap(),
+        );
+        let n = 10_000;
+        let (mut low_a, mut low_both) = (0, 0);
+        for no in 0..n {
+            let x = draw(
+                &[7; 16],
+                "variant",
+                &a,
+                CustomerNo(no),
+                &EntryKey::default(),
+            );
+            let y = draw(
+                &[7; 16],
+                "variant",
+                &b,
+                CustomerNo(no),
+                &EntryKey::default(),
+            );
+            assert!((0.0..1.0).contains(&x));
+            low_a += u64::from(x < 0.3);
+            low_both += u64::from(x < 0.3 && y < 0.3);
+        }
+        assert!((2_850..3_150).contains(&low_a), "{low_a}");
+        assert!((800..1_000).contains(&low_both), "{low_both}");
+    }
+
+    /// The hash is a promise to those who have drawn variants with it: it must never change.
+    #[test]
+    fn the_hash_is_fixed() {
+        let c = CampaignId::parse("welcome").unwrap();
+        let x = draw(&[0; 16], "variant", &c, CustomerNo(1), &EntryKey::default());
+        assert_eq!(format!("{x:.12}"), FIXED);
+    }
+    const FIXED: &str = "?";
+}

@@ -1,0 +1,124 @@
+//! The send log's rows: one a decision, with its reason.
+
+use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, StepId};
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where a message, or an enrollment, stands after a decision.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The customer entered the campaign.
+    Entered,
+    /// The customer left it before its end.
+    Left,
+    Waiting,
+    Attempting,
+    Retrying,
+    Accepted,
+    Refused,
+    Uncertain,
+    Dropped,
+    HeldOut,
+    Expired,
+    Bounced,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Entered => "entered",
+            Status::Left => "left",
+            Status::Waiting => "waiting",
+            Status::Attempting => "attempting",
+            Status::Retrying => "retrying",
+            Status::Accepted => "accepted",
+            Status::Refused => "refused",
+            Status::Uncertain => "uncertain",
+            Status::Dropped => "dropped",
+            Status::HeldOut => "held_out",
+            Status::Expired => "expired",
+            Status::Bounced => "bounced",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($name:ident, $code:literal, $text:literal;)*) => {
+        /// Why a decision fell as it did. The code is for programs, the text for people.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Reason { $($name,)* }
+
+        impl Reason {
+            pub const ALL: &[Reason] = &[$(Reason::$name,)*];
+            pub fn code(self) -> &'static str {
+                match self { $(Reason::$name => $code,)* }
+            }
+            /// One plain sentence for people.
+            pub fn text(self) -> &'static str {
+                match self { $(Reason::$name => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    Trigger, "trigger", "the trigger's event happened";
+    Schedule, "schedule", "the schedule fired while the audience held";
+    Audience, "audience", "the audience began to hold";
+    Existing, "existing", "the audience already held when the campaign started";
+    Restarted, "restarted", "the same event happened again before anything was sent";
+    StepDue, "step_due", "the step fell due";
+    Policy, "policy", "nothing stands against it";
+    Window, "window", "outside the hours in which this customer may be written to";
+    Pause, "pause", "the customer asked for a pause";
+    Cap, "cap", "the customer has had as many messages as allowed";
+    Gap, "gap", "too soon after the message before";
+    CampaignPaused, "campaign_paused", "the campaign is paused";
+    CampaignCancelled, "campaign_cancelled", "the campaign was cancelled";
+    CampaignMissing, "campaign_missing", "the campaign's file is gone";
+    StepGone, "step_gone", "the step is no longer in the campaign's file";
+    NoAddress, "no_address", "there is no email address";
+    Suppressed, "suppressed", "the address is suppressed";
+    NoConsent, "no_consent", "there is no consent to advertising";
+    TopicRefused, "topic_refused", "the customer has left this topic";
+    NotRequested, "not_requested", "the topic goes only to those who asked for it";
+    AudienceFails, "audience_fails", "the audience no longer holds";
+    Exit, "exit", "the exit condition holds";
+    TooManyOpen, "too_many_open", "more than 20 entries were open; the oldest went";
+    Expires, "expires", "there is no permitted instant before it expires";
+    Expired, "expired", "its time is over";
+    Rehearsal, "rehearsal", "not among the recipients of `only_to`";
+    RenderError, "render_error", "the message could not be composed";
+    Accepted, "accepted", "the mail server accepted it";
+    Refused, "refused", "the mail server refused it for good";
+    DeadAddress, "dead_address", "the mail server says that there is no such mailbox";
+    TryLater, "try_later", "the mail server asked to try again later";
+    InDoubt, "in_doubt", "it is not known whether the mail server took it";
+    InDoubtHeld, "in_doubt_held", "in doubt: held for an operator";
+    RelayFault, "relay_fault", "the mail server itself is at fault; given back";
+    NotStarted, "not_started", "the attempt did not begin; given back";
+    Undeliverable, "undeliverable", "it cannot be sent to this address";
+    Resent, "resent", "in doubt: the same message is sent again";
+    TakenAsSent, "taken_as_sent", "in doubt: an operator took it as sent";
+    Operator, "operator", "an operator said so";
+}
+
+/// One row of the send log.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LogRow {
+    pub time: Timestamp,
+    pub customer: CustomerNo,
+    pub campaign: CampaignId,
+    pub step: Option<StepId>,
+    pub message: Option<MessageNo>,
+    pub entry: EntryKey,
+    pub variant: Option<String>,
+    pub status: Status,
+    pub reason: Reason,
+    /// What exactly: an instant, a reply, a condition. Holds no address.
+    pub detail: String,
+    /// The attempt that it speaks of; 0 before the first.
+    pub attempt: u32,
+}

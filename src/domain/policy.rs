@@ -1,0 +1,360 @@
+//! Policy: may this message go now, later (until when) or never, and why.
+//!
+//! Who may be written to at all comes first (address, suppression, consent, audience), then when: the first instant
+//! at which pause, gap, every cap and every window agree. If that lies beyond the message's expiry it never goes.
+
+use super::address::EmailAddress;
+use super::campaign::{Campaign, CampaignWindow};
+use super::cap::{Cap, gap_fit};
+use super::condition::{Facts, evaluate};
+use super::id::CustomerNo;
+use super::ledger::Reason;
+use super::preference::{Class, ConsentState, Standing, consent_for, standing_on};
+use super::record::{Mailbox, Message, MessageState, Place, Record, SuppressionCause};
+use super::rules::Rules;
+use super::time::{Span, Timestamp};
+use super::window::{Window, first_open};
+use chrono_tz::Tz;
+
+/// The transport starts within this time of the instant at which a message was judged, so a window ends that much
+/// earlier for policy.
+pub const LEAD: Span = Span::seconds(5);
+
+/// Policy's answer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Decision {
+    Go,
+    Later {
+        at: Timestamp,
+        reason: Reason,
+        detail: String,
+    },
+    Never {
+        reason: Reason,
+        detail: String,
+    },
+    /// Not until an operator resumes it.
+    Paused {
+        reason: Reason,
+    },
+}
+
+/// Judges `message` afresh at `now`. The message's own place counts for nothing.
+pub fn judge(
+    message: &Message,
+    record: &Record,
+    mailbox: &Mailbox,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    let controls = &rules.controls;
+    if controls.cancelled.contains(&message.campaign) {
+        return never(Reason::CampaignCancelled, "");
+    }
+    if now >= message.expires {
+        return never(
+            Reason::Expired,
+            format!("it expired at {}", message.expires),
+        );
+    }
+    let Some(campaign) = rules.campaigns.get(&message.campaign) else {
+        return Decision::Paused {
+            reason: Reason::CampaignMissing,
+        };
+    };
+    if let Some(why) = forbidden(message, campaign, record, mailbox, rules, now) {
+        return why;
+    }
+    if controls.paused_all
+        || controls.paused.contains(&message.campaign)
+        || controls.paused_classes.contains(&message.class)
+    {
+        return Decision::Paused {
+            reason: Reason::CampaignPaused,
+        };
+    }
+    if message.class == Class::Transactional {
+        return Decision::Go;
+    }
+    let limits = Limits::of(message.class, campaign, record, rules);
+    let others = others(mailbox, record.no, message);
+    limits.first_fit(&others, now, message.expires)
+}
+
+fn never(reason: Reason, detail: impl Into<String>) -> Decision {
+    Decision::Never {
+        reason,
+        detail: detail.into(),
+    }
+}
+
+/// Whether this customer must not get the message at all.
+fn forbidden(
+    message: &Message,
+    campaign: &Campaign,
+    record: &Record,
+    mailbox: &Mailbox,
+    rules: &Rules,
+    now: Timestamp,
+) -> Option<Decision> {
+    let Some(to) = message.to.as_ref().or(record.email.as_ref()) else {
+        return Some(never(Reason::NoAddress, ""));
+    };
+    if let Some(suppression) = &mailbox.suppression {
+        let binds = match suppression.cause {
+            SuppressionCause::HardBounce | SuppressionCause::ByHand => true,
+            SuppressionCause::Complaint | SuppressionCause::Unsubscribe => {
+                message.class != Class::Transactional
+            }
+        };
+        if binds {
+            return Some(never(Reason::Suppressed, suppression.note.clone()));
+        }
+    }
+    let topic = message.topic.as_ref();
+    let refused_by_mailbox =
+        consent_for(&mailbox.refusals, topic).is_some_and(|c| c.state == ConsentState::Refused);
+    let by_topic = || topic.map(|t| t.to_string()).unwrap_or_default();
+    match message.class {
+        Class::Transactional => {}
+        _ if refused_by_mailbox => return Some(never(Reason::TopicRefused, by_topic())),
+        Class::Informational => {
+            let refused = consent_for(&record.consents, topic)
+                .is_some_and(|c| c.state == ConsentState::Refused);
+            if refused {
+                return Some(never(Reason::TopicRefused, by_topic()));
+            }
+        }
+        Class::Advertising => {
+            match standing_on(&record.consents, topic.and_then(|t| rules.topics.get(t))) {
+                Standing::Given => {}
+                Standing::Refused => return Some(never(Reason::TopicRefused, by_topic())),
+                Standing::Unknown => return Some(never(Reason::NoConsent, by_topic())),
+                Standing::NotRequested => return Some(never(Reason::NotRequested, by_topic())),
+            }
+        }
+    }
+    if let Some(only) = &rules.shop.only_to
+        && !only.iter().any(|p| p.0.is_match(to.as_str()))
+    {
+        return Some(never(Reason::Rehearsal, ""));
+    }
+    let step = campaign.steps.iter().find(|s| s.id == message.step);
+    let Some(step) = step else {
+        return Some(never(Reason::StepGone, message.step.to_string()));
+    };
+    if let Some(audience) = campaign.audience.as_ref().filter(|_| step.recheck)
+        && !evaluate(audience, &Facts::of(record, rules), now).holds
+    {
+        return Some(never(Reason::AudienceFails, ""));
+    }
+    None
+}
+
+/// The places of the mailbox, less the message's own.
+fn others<'a>(mailbox: &'a Mailbox, customer: CustomerNo, message: &Message) -> Vec<&'a Place> {
+    mailbox
+        .places
+        .iter()
+        .filter(|p| p.message.customer != customer || p.message.message != message.no)
+        .collect()
+}
+
+/// Which places a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counts {
+    /// The shop's defaults: advertising only.
+    Advertising,
+    /// What the customer has set, and the ceiling: all but transactional, which takes no place.
+    Everything,
+    /// A campaign's own limits.
+    Campaign,
+}
+
+/// Every limit that applies to one message, and where each comes from (for `explain`).
+pub struct Limits<'a> {
+    pub zone: Tz,
+    pub pause_until: Option<Timestamp>,
+    pub windows: Vec<(&'a Window, &'static str)>,
+    pub caps: Vec<(Cap, Counts, &'static str)>,
+    pub gaps: Vec<(Span, Counts, &'static str)>,
+    campaign: &'a Campaign,
+}
+
+impl<'a> Limits<'a> {
+    /// Collects what DESIGN's policy says for `class`: the customer's own replaces the shop's defaults, the campaign's
+    /// come on top, the ceiling always applies; informational messages know no defaults, transactional ones no limits.
+    pub fn of(class: Class, campaign: &'a Campaign, record: &'a Record, rules: &'a Rules) -> Self {
+        let shop = &rules.shop;
+        let own = &record.preferences;
+        let mut limits = Limits {
+            zone: zone_of(record, rules),
+            pause_until: own.pause_until,
+            windows: Vec::new(),
+            caps: Vec::new(),
+            gaps: Vec::new(),
+            campaign,
+        };
+        if class == Class::Transactional {
+            limits.pause_until = None;
+            return limits;
+        }
+        let advertising = class == Class::Advertising;
+        match &own.window {
+            Some(window) => limits.windows.push((window, "the customer's hours")),
+            None if advertising && campaign.limits.window != CampaignWindow::Always => limits
+                .windows
+                .extend(shop.window.as_ref().map(|w| (w, "the shop's hours"))),
+            None => {}
+        }
+        if let CampaignWindow::Only(window) = &campaign.limits.window {
+            limits.windows.push((window, "the campaign's hours"));
+        }
+        let ceiling = &shop.ceiling;
+        limits
+            .windows
+            .extend(ceiling.window.as_ref().map(|w| (w, "the shop's ceiling")));
+        let everything = Counts::Everything;
+        match &own.caps {
+            Some(caps) => limits
+                .caps
+                .extend(caps.iter().map(|c| (*c, everything, "the customer's cap"))),
+            None if advertising => limits.caps.extend(
+                shop.caps
+                    .iter()
+                    .map(|c| (*c, Counts::Advertising, "the shop's cap")),
+            ),
+            None => {}
+        }
+        let of_campaign = Counts::Campaign;
+        limits
+            .caps
+            .extend((campaign.limits.caps.iter()).map(|c| (*c, of_campaign, "the campaign's cap")));
+        limits.caps.extend(
+            ceiling
+                .caps
+                .iter()
+                .map(|c| (*c, everything, "the shop's ceiling")),
+        );
+        match own.gap {
+            Some(gap) => limits.gaps.push((gap, everything, "the customer's gap")),
+            None if advertising => limits
+                .gaps
+                .extend(shop.gap.map(|g| (g, Counts::Advertising, "the shop's gap"))),
+            None => {}
+        }
+        limits.gaps.extend(
+            campaign
+                .limits
+                .gap
+                .map(|g| (g, of_campaign, "the campaign's gap")),
+        );
+        limits
+            .gaps
+            .extend(ceiling.gap.map(|g| (g, everything, "the shop's ceiling")));
+        limits
+    }
+
+    /// The instants of the places that `counts` speaks of.
+    pub fn counted(&self, places: &[&Place], counts: Counts) -> Vec<Timestamp> {
+        places
+            .iter()
+            .filter(|p| match counts {
+                Counts::Advertising => p.class == Class::Advertising,
+                Counts::Everything => true,
+                Counts::Campaign => p.campaign == self.campaign.id,
+            })
+            .map(|p| p.at)
+            .collect()
+    }
+
+    /// The first instant from `now` on at which all agree, if it comes before `expires`.
+    pub fn first_fit(&self, places: &[&Place], now: Timestamp, expires: Timestamp) -> Decision {
+        let windows: Vec<(&Window, Tz)> =
+            self.windows.iter().map(|(w, _)| (*w, self.zone)).collect();
+        let caps: Vec<_> = (self.caps.iter())
+            .map(|(cap, counts, whose)| (cap, self.counted(places, *counts), *whose))
+            .collect();
+        let gaps: Vec<_> = (self.gaps.iter())
+            .map(|(gap, counts, whose)| (*gap, self.counted(places, *counts), *whose))
+            .collect();
+        let mut at = now;
+        let mut moved: Option<(Reason, String)> = None;
+        // Each round moves `at` forward past at least one place or to another opening; both are finite before `expires`.
+        while at < expires {
+            let mut moves: Vec<(Timestamp, Reason, String)> = Vec::new();
+            if let Some(until) = self.pause_until {
+                moves.push((until, Reason::Pause, format!("until {until}")));
+            }
+            for (gap, instants, whose) in &gaps {
+                moves.push((
+                    gap_fit(instants, *gap, at),
+                    Reason::Gap,
+                    format!("{whose}, {gap}"),
+                ));
+            }
+            for (cap, instants, whose) in &caps {
+                let fits = cap.next_fit(instants, at, self.zone);
+                moves.push((fits, Reason::Cap, format!("{whose}, {cap}")));
+            }
+            if moves.iter().all(|(to, ..)| *to <= at) {
+                match first_open(&windows, at, LEAD, expires) {
+                    Some(open) if open == at => break,
+                    open => {
+                        moves.push((open.unwrap_or(expires), Reason::Window, self.name_windows()))
+                    }
+                }
+            }
+            if let Some((to, reason, detail)) = moves.into_iter().max_by_key(|(to, ..)| *to) {
+                at = to;
+                moved = Some((reason, detail));
+            }
+        }
+        match moved {
+            None => Decision::Go,
+            Some((reason, detail)) if at >= expires => Decision::Never {
+                reason,
+                detail: format!("{detail}; no permitted instant before it expires at {expires}"),
+            },
+            Some((reason, detail)) => Decision::Later { at, reason, detail },
+        }
+    }
+
+    fn name_windows(&self) -> String {
+        let named: Vec<String> = self
+            .windows
+            .iter()
+            .map(|(w, whose)| format!("{whose}, {w}"))
+            .collect();
+        format!("{} ({})", named.join("; "), self.zone)
+    }
+}
+
+/// The customer's zone, else the shop's.
+pub fn zone_of(record: &Record, rules: &Rules) -> Tz {
+    record.preferences.timezone.unwrap_or(rules.shop.timezone)
+}
+
+/// The order in which a customer's waiting messages are asked: transactional first, then higher priority, earlier
+/// expiry, older, campaign, step, entry key.
+pub fn precedence<'a>(m: &'a Message) -> impl Ord + use<'a> {
+    (
+        m.class != Class::Transactional,
+        std::cmp::Reverse(m.priority),
+        m.expires,
+        m.due,
+        &m.campaign,
+        &m.step,
+        &m.entry,
+    )
+}
+
+/// Whether the message may stand in that order at all.
+pub fn is_waiting(m: &Message) -> bool {
+    m.state == MessageState::Waiting && !m.parked
+}
+
+/// The address that the message goes to.
+pub fn recipient<'a>(message: &'a Message, record: &'a Record) -> Option<&'a EmailAddress> {
+    message.to.as_ref().or(record.email.as_ref())
+}

@@ -1,0 +1,428 @@
+//! Entries: who enters a campaign, what falls due, who leaves.
+
+use super::Life;
+use crate::domain::campaign::{Again, Campaign, Localized, Repeat, Start, Step, Variant};
+use crate::domain::chance::draw;
+use crate::domain::condition::{EntryFacts, Facts, evaluate};
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, EntryKey, MessageNo};
+use crate::domain::ledger::{LogRow, Reason, Status};
+use crate::domain::record::{Entry, EntryState, Message, MessageState, Standing};
+use crate::domain::time::Timestamp;
+use crate::domain::value::any_at;
+
+/// At most so many entries of one customer in one campaign are open; the oldest goes.
+const MOST_OPEN: usize = 20;
+/// So many entries that are over are remembered for `again`.
+const REMEMBERED: usize = 200;
+
+/// Whether a customer may enter again under `key`, and when that answer changes by itself.
+pub(super) fn may_enter(
+    standing: Option<&Standing>,
+    campaign: &Campaign,
+    key: &EntryKey,
+    now: Timestamp,
+) -> (bool, Option<Timestamp>) {
+    let Some(standing) = standing else {
+        return (true, None);
+    };
+    let spent = campaign
+        .entry
+        .at_most
+        .is_some_and(|most| standing.entered >= most);
+    let of_key = || standing.entries.iter().filter(|e| e.key == *key);
+    if spent || of_key().any(|e| e.state.is_open()) {
+        return (false, None);
+    }
+    let Some(last) = of_key().filter(|e| e.counted).map(|e| e.at).max() else {
+        return (true, None);
+    };
+    match campaign.entry.again {
+        Again::Never => (false, None),
+        Again::Always => (true, None),
+        Again::AfterLeaving => (standing.left_since_entry, None),
+        Again::After(span) if now >= last + span => (true, None),
+        Again::After(span) => (false, Some(last + span)),
+    }
+}
+
+impl Life<'_> {
+    /// A live event starts what it triggers.
+    pub(super) fn pull_triggers(&mut self, event: &Event) {
+        let rules = self.rules;
+        for (id, campaign) in &rules.campaigns {
+            let Start::Triggered(trigger) = &campaign.start else {
+                continue;
+            };
+            if !trigger.event.matches(event) || !self.admits(campaign.state) {
+                continue;
+            }
+            let active = (rules.controls.activations.get(id)).is_some_and(|a| event.time >= a.at);
+            let cancelled = rules.controls.cancelled.contains(id);
+            if !active || cancelled || self.now.since(event.time) > trigger.fresh {
+                continue;
+            }
+            let key = EntryKey(trigger.per.as_ref().map_or(String::new(), |property| {
+                let path: Vec<String> = property.split('.').map(str::to_owned).collect();
+                let mut key = None;
+                any_at(&event.properties, &path, &mut |v| {
+                    key = v.as_key();
+                    key.is_some()
+                });
+                key.unwrap_or_default()
+            }));
+            if self.restart(id, campaign, trigger.repeat, &key, event.time) {
+                continue;
+            }
+            let facts = Facts::of(&self.record, rules);
+            let reached = trigger
+                .reached
+                .as_ref()
+                .is_none_or(|r| evaluate(r, &facts, self.now).holds);
+            let welcome = campaign
+                .audience
+                .as_ref()
+                .is_none_or(|a| evaluate(a, &facts, self.now).holds);
+            if reached && welcome {
+                self.enter(
+                    id,
+                    campaign,
+                    key,
+                    event.time,
+                    Reason::Trigger,
+                    event.name.to_string(),
+                );
+            }
+        }
+    }
+
+    /// The same event again, for an entry that is open: moves it if nothing of it was sent. True if one is open.
+    fn restart(
+        &mut self,
+        id: &CampaignId,
+        campaign: &Campaign,
+        repeat: Repeat,
+        key: &EntryKey,
+        at: Timestamp,
+    ) -> bool {
+        let standing = self.record.campaigns.get_mut(id);
+        let Some(entry) = standing.and_then(|s| {
+            s.entries
+                .iter_mut()
+                .find(|e| e.key == *key && e.state.is_open())
+        }) else {
+            return false;
+        };
+        if repeat == Repeat::Ignore || entry.counted || at <= entry.at {
+            return true;
+        }
+        let Some(first) = campaign.steps.first() else {
+            return true;
+        };
+        let due = (at + first.after).max(self.now);
+        let before = std::mem::replace(
+            &mut entry.state,
+            EntryState::Waiting {
+                step: first.id.clone(),
+                due,
+            },
+        );
+        entry.at = at;
+        // A message that has fallen due, but was never attempted, is withdrawn and falls due anew.
+        if let EntryState::Sending { message, .. } = before
+            && let Some(m) = self.record.messages.remove(&message)
+        {
+            self.log_message(&m, Status::Dropped, Reason::Restarted, "");
+        }
+        true
+    }
+
+    /// Lets the customer in, if `again` and `at_most` allow it.
+    pub(super) fn enter(
+        &mut self,
+        id: &CampaignId,
+        campaign: &Campaign,
+        key: EntryKey,
+        at: Timestamp,
+        reason: Reason,
+        detail: String,
+    ) -> bool {
+        if !may_enter(self.record.campaigns.get(id), campaign, &key, self.now).0 {
+            return false;
+        }
+        let Some(first) = campaign.steps.first() else {
+            return false;
+        };
+        // A step already past (a trigger's event arrived late) falls due now.
+        let due = (at + first.after).max(self.now);
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        standing.existing = false;
+        standing.left_since_entry = false;
+        standing.entries.push(Entry {
+            key: key.clone(),
+            at,
+            state: EntryState::Waiting {
+                step: first.id.clone(),
+                due,
+            },
+            counted: false,
+        });
+        let open: Vec<EntryKey> = (standing.entries.iter())
+            .filter(|e| e.state.is_open())
+            .map(|e| e.key.clone())
+            .collect();
+        self.log_entry(id, &key, Status::Entered, reason, detail);
+        if open.len() > MOST_OPEN {
+            self.leave(id, &open[0], Reason::TooManyOpen, "");
+        }
+        true
+    }
+
+    fn log_entry(
+        &mut self,
+        id: &CampaignId,
+        key: &EntryKey,
+        status: Status,
+        reason: Reason,
+        detail: impl Into<String>,
+    ) {
+        self.log.push(LogRow {
+            time: self.now,
+            customer: self.record.no,
+            campaign: id.clone(),
+            step: None,
+            message: None,
+            entry: key.clone(),
+            variant: None,
+            status,
+            reason,
+            detail: detail.into(),
+            attempt: 0,
+        });
+    }
+
+    /// The open entry under `key` ends; a message of it that has not left is dropped. One whose attempt is under way or
+    /// in doubt is judged when its outcome is known.
+    pub(super) fn leave(&mut self, id: &CampaignId, key: &EntryKey, reason: Reason, detail: &str) {
+        let now = self.now;
+        let Some(entry) = (self.record.campaigns.get_mut(id)).and_then(|s| {
+            s.entries
+                .iter_mut()
+                .find(|e| e.key == *key && e.state.is_open())
+        }) else {
+            return;
+        };
+        let message = match &entry.state {
+            EntryState::Sending { message, .. } => Some(*message),
+            _ => None,
+        };
+        entry.state = EntryState::Left { at: now };
+        self.log_entry(id, key, Status::Left, reason, detail);
+        let withdrawn = message.filter(|no| {
+            (self.record.messages.get(no))
+                .is_some_and(|m| matches!(m.state, MessageState::Waiting | MessageState::Retrying))
+        });
+        if let Some(no) = withdrawn {
+            self.conclude(no, Status::Dropped, reason, detail);
+        }
+        self.forget_old_entries(id);
+    }
+
+    fn forget_old_entries(&mut self, id: &CampaignId) {
+        if let Some(standing) = self.record.campaigns.get_mut(id) {
+            let over = standing
+                .entries
+                .iter()
+                .filter(|e| !e.state.is_open())
+                .count();
+            let mut excess = over.saturating_sub(REMEMBERED);
+            standing.entries.retain(|e| {
+                let goes = excess > 0 && !e.state.is_open();
+                excess -= usize::from(goes);
+                !goes
+            });
+        }
+    }
+
+    /// Those whose exit condition holds leave; those whose step fell due get its message.
+    pub(super) fn advance_entries(&mut self, id: &CampaignId, campaign: &Campaign) {
+        let rules = self.rules;
+        let cancelled = rules.controls.cancelled.contains(id);
+        let Some(standing) = self.record.campaigns.get(id) else {
+            return;
+        };
+        let open: Vec<(EntryKey, Timestamp)> = (standing.entries.iter())
+            .filter(|e| e.state.is_open())
+            .map(|e| (e.key.clone(), e.at))
+            .collect();
+        for (key, at) in open {
+            if cancelled {
+                self.leave(id, &key, Reason::CampaignCancelled, "");
+                continue;
+            }
+            let trigger = match &campaign.start {
+                Start::Triggered(t) => t.event.name.as_ref(),
+                _ => None,
+            };
+            let facts = Facts::of(&self.record, rules).for_exit(EntryFacts {
+                at,
+                key: &key.0,
+                trigger,
+            });
+            let verdicts: Vec<_> = campaign
+                .entry
+                .exit
+                .iter()
+                .map(|c| (c, evaluate(c, &facts, self.now)))
+                .collect();
+            if let Some((condition, _)) = verdicts.iter().find(|(_, v)| v.holds) {
+                let text = condition.describe();
+                self.leave(id, &key, Reason::Exit, &text);
+                continue;
+            }
+            for (_, verdict) in &verdicts {
+                self.wake_at(verdict.until);
+            }
+            self.step_due(id, campaign, &key);
+        }
+    }
+
+    /// The entry's next step, if it has fallen due by now, becomes a waiting message; else the alarm is set for it.
+    fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
+        let Some(standing) = self.record.campaigns.get_mut(id) else {
+            return;
+        };
+        let Some(entry) = standing
+            .entries
+            .iter_mut()
+            .find(|e| e.key == *key && e.state.is_open())
+        else {
+            return;
+        };
+        let EntryState::Waiting { step, due } = &entry.state else {
+            return;
+        };
+        let (id_of_step, due) = (step.clone(), *due);
+        if due > self.now {
+            return self.wake_at(Some(due));
+        }
+        let Some(step) = campaign.steps.iter().find(|s| s.id == id_of_step) else {
+            return self.leave(id, key, Reason::StepGone, id_of_step.as_str());
+        };
+        let no = MessageNo(self.record.next_message);
+        self.record.next_message += 1;
+        entry.state = EntryState::Sending {
+            step: step.id.clone(),
+            message: no,
+        };
+        let message = Message {
+            no,
+            campaign: id.clone(),
+            step: step.id.clone(),
+            entry: key.clone(),
+            class: step.class,
+            topic: campaign.topic.clone(),
+            priority: campaign.priority,
+            variant: self.variant(id, step, key),
+            state: MessageState::Waiting,
+            due,
+            expires: due + step.expires,
+            not_before: due,
+            released: false,
+            parked: false,
+            to: None,
+            attempts: 0,
+            doubted: false,
+            before: None,
+        };
+        self.log_message(&message, Status::Waiting, Reason::StepDue, "");
+        let expired = message.expires <= self.now;
+        self.record.messages.insert(no, message);
+        if expired {
+            self.conclude(no, Status::Expired, Reason::Expired, "");
+        }
+    }
+
+    /// The variant drawn for this entry: weights are shares of [0, 1), in the file's order.
+    fn variant(&self, id: &CampaignId, step: &Step, key: &EntryKey) -> Option<String> {
+        let total: u64 = step.variants.iter().map(|v| u64::from(v.weight)).sum();
+        let purpose = format!("variant/{}", step.id);
+        let mut at = draw(&self.rules.salt, &purpose, id, self.record.no, key) * total as f64;
+        for variant in &step.variants {
+            at -= f64::from(variant.weight);
+            if at < 0.0 {
+                return Some(variant.name.clone());
+            }
+        }
+        step.variants.last().map(|v| v.name.clone())
+    }
+
+    /// Settles a message: it leaves the record, its row is logged, its entry goes on.
+    pub(super) fn conclude(
+        &mut self,
+        no: MessageNo,
+        status: Status,
+        reason: Reason,
+        detail: impl Into<String>,
+    ) {
+        let Some(message) = self.record.messages.remove(&no) else {
+            return;
+        };
+        self.log_message(&message, status, reason, detail);
+        let keeps_place = status == Status::Accepted
+            || (message.doubted && matches!(status, Status::Dropped | Status::Expired));
+        if !keeps_place {
+            self.give_back_place(&message);
+        }
+        let now = self.now;
+        let campaign = self.rules.campaigns.get(&message.campaign);
+        let Some(standing) = self.record.campaigns.get_mut(&message.campaign) else {
+            return;
+        };
+        if matches!(
+            reason,
+            Reason::NoAddress
+                | Reason::NoConsent
+                | Reason::TopicRefused
+                | Reason::NotRequested
+                | Reason::Suppressed
+                | Reason::Rehearsal
+        ) {
+            standing.blocked = true;
+        }
+        let Some(entry) = (standing.entries.iter_mut())
+            .find(|e| matches!(&e.state, EntryState::Sending { message, .. } if *message == no))
+        else {
+            return;
+        };
+        let next = campaign.and_then(|c| {
+            let at = c.steps.iter().position(|s| s.id == message.step)?;
+            c.steps.get(at + 1)
+        });
+        entry.state = match next {
+            Some(step) => EntryState::Waiting {
+                step: step.id.clone(),
+                due: entry.at + step.after,
+            },
+            None => EntryState::Finished { at: now },
+        };
+        self.forget_old_entries(&message.campaign);
+    }
+}
+
+/// The subject, preheader and template that a message goes out with: the variant's where it has one, else the step's.
+pub fn texts<'a>(step: &'a Step, variant: Option<&str>) -> (&'a str, &'a Localized, &'a Localized) {
+    let variant: Option<&Variant> =
+        variant.and_then(|name| step.variants.iter().find(|v| v.name == name));
+    (
+        variant
+            .and_then(|v| v.template.as_deref())
+            .unwrap_or(&step.template),
+        variant
+            .and_then(|v| v.subject.as_ref())
+            .unwrap_or(&step.subject),
+        variant
+            .and_then(|v| v.preheader.as_ref())
+            .unwrap_or(&step.preheader),
+    )
+}

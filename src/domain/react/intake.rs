@@ -1,0 +1,152 @@
+//! What comes in from outside: events, profiles, consent, suppression.
+
+use super::{Life, NeedsHistory};
+use crate::domain::address::{EmailAddress, MailboxId};
+use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
+use crate::domain::event::Event;
+use crate::domain::preference::{Consent, ConsentState};
+use crate::domain::record::{Place, Suppression, SuppressionCause};
+use crate::domain::track::Tracks;
+use crate::domain::value::Value;
+
+impl Life<'_> {
+    pub(super) fn take_event(
+        &mut self,
+        event: &Event,
+        liveness: Liveness,
+        history: Option<&[Event]>,
+    ) -> Result<(), NeedsHistory> {
+        if self.record.tracks.absorb(&self.rules.plan, event).is_err() {
+            let history = history.ok_or(NeedsHistory)?;
+            let all = history.iter().chain(std::iter::once(event));
+            self.record.tracks = Tracks::rebuild(&self.rules.plan, all);
+        }
+        self.record.known_since = self.record.known_since.min(event.time);
+        if liveness == Liveness::Live {
+            self.pull_triggers(event);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_profile(&mut self, change: &ProfileChange) {
+        for (name, value) in &change.attributes {
+            match value {
+                Value::Null => self.record.attributes.remove(name),
+                value => self.record.attributes.insert(name.clone(), value.clone()),
+            };
+        }
+        if let Some(created) = change.created_at {
+            self.record.known_since = self.record.known_since.min(created);
+        }
+        for (tag, bears) in &change.tags {
+            if *bears {
+                self.record.tags.insert(tag.clone());
+            } else {
+                self.record.tags.remove(tag);
+            }
+        }
+        let own = &mut self.record.preferences;
+        let new = &change.preferences;
+        set(&mut own.timezone, &new.timezone);
+        set(&mut own.locale, &new.locale);
+        set(&mut own.window, &new.window);
+        set(&mut own.caps, &new.caps);
+        set(&mut own.gap, &new.gap);
+        set(&mut own.pause_until, &new.pause_until);
+        if let Some(email) = &change.email {
+            self.move_to(email);
+        }
+        self.unblock();
+        self.ask_again();
+    }
+
+    /// A new address takes over the old one's places: changing it must not win another message.
+    fn move_to(&mut self, email: &EmailAddress) {
+        let old = self
+            .record
+            .email
+            .replace(email.clone())
+            .map(|e| e.mailbox());
+        let new = email.mailbox();
+        let Some(old) = old.filter(|old| *old != new) else {
+            return;
+        };
+        let places: Vec<Place> = (self.boxes.get(&old))
+            .map(|b| b.places.clone())
+            .unwrap_or_default();
+        let mailbox = self.boxes.entry(new).or_default();
+        for place in places {
+            if !mailbox.places.iter().any(|p| p.message == place.message) {
+                mailbox.places.push(place);
+            }
+        }
+        mailbox.places.sort_by_key(|p| (p.at, p.message));
+    }
+
+    pub(super) fn take_consent(&mut self, change: &ConsentChange) {
+        let consent = Consent {
+            state: change.state,
+            at: change.at,
+            source: change.source.clone(),
+            wording: change.wording.clone(),
+        };
+        let known = self.record.consents.get(&change.topic);
+        // Told out of order, the newest word stands; a refusal told at the same instant wins.
+        let newer = known.is_none_or(|k| {
+            change.at > k.at || (change.at == k.at && change.state == ConsentState::Refused)
+        });
+        if newer {
+            self.record
+                .consents
+                .insert(change.topic.clone(), consent.clone());
+        }
+        if let Some(email) = &self.record.email {
+            let mailbox = self.boxes.entry(email.mailbox()).or_default();
+            match change.state {
+                ConsentState::Refused => {
+                    let bound = mailbox.refusals.get(&change.topic);
+                    if bound.is_none_or(|b| b.at <= change.at) {
+                        mailbox.refusals.insert(change.topic.clone(), consent);
+                    }
+                }
+                ConsentState::Given => {
+                    let lifted = |r: &Consent| r.at < change.at;
+                    if mailbox.refusals.get(&change.topic).is_some_and(lifted) {
+                        mailbox.refusals.remove(&change.topic);
+                    }
+                    // Consent to a topic by name, later than the refusal of the whole, is the more precise word
+                    // ([`consent_for`]); the mailbox must know of it to let it through.
+                    if mailbox.refusals.get(&None).is_some_and(lifted) && change.topic.is_some() {
+                        mailbox.refusals.insert(change.topic.clone(), consent);
+                    }
+                    let by_unsubscribe = mailbox.suppression.as_ref().is_some_and(|s| {
+                        s.cause == SuppressionCause::Unsubscribe && s.at < change.at
+                    });
+                    if by_unsubscribe {
+                        mailbox.suppression = None;
+                    }
+                }
+            }
+        }
+        self.unblock();
+        self.ask_again();
+    }
+
+    pub(super) fn suppress(&mut self, mailbox: &MailboxId, suppression: Option<Suppression>) {
+        self.boxes.entry(mailbox.clone()).or_default().suppression = suppression;
+        self.unblock();
+    }
+
+    /// A cause that may have cured the want of an address or a consent.
+    pub(super) fn unblock(&mut self) {
+        for standing in self.record.campaigns.values_mut() {
+            standing.blocked = false;
+        }
+    }
+}
+
+fn set<T: Clone>(own: &mut Option<T>, new: &Option<Option<T>>) {
+    if let Some(new) = new {
+        own.clone_from(new);
+    }
+}

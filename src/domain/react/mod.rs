@@ -1,0 +1,224 @@
+//! `react`: the one function that decides. A customer's record and mailboxes, a cause, the instant and the rules go in;
+//! the new record and mailboxes, log rows and an answer come out. Everything that the daemon does to a customer is
+//! decided here, so all of it can be unit-tested, replayed, simulated and explained.
+//!
+//! The order within one reaction is always the same: bring the record up to date with the rules; ring the alarm if it
+//! is due; the cause itself; settle what follows from it (exits, edges of audiences, steps that fall due); set the alarm.
+//! Which index keys change follows from the records alone ([`Record::index`]).
+
+mod alarm;
+mod audience;
+mod enrollment;
+mod intake;
+mod outcome;
+mod ready;
+mod walk;
+
+use super::address::MailboxId;
+use super::cause::{Cause, Liveness, Operator};
+use super::event::Event;
+use super::id::{CampaignId, MessageNo, MessageRef};
+use super::ledger::{LogRow, Reason, Status};
+use super::record::{Mailbox, Message, Record};
+use super::rules::Rules;
+use super::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// The mailboxes that concern a customer. One that is missing is a mailbox nothing is known of.
+pub type Boxes = BTreeMap<MailboxId, Mailbox>;
+
+/// What a cause leads to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reaction {
+    pub record: Record,
+    /// Every mailbox that was given or made; those that differ from what was given are to be written.
+    pub boxes: Boxes,
+    pub log: Vec<LogRow>,
+    /// To `Ready` only.
+    pub answer: Option<Answer>,
+    /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
+    pub wants_release: bool,
+    /// Campaigns whose audience already held when this walk met the customer.
+    pub existing: Vec<CampaignId>,
+}
+
+/// The answer to `Ready`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Begin this attempt within [`super::policy::LEAD`].
+    Attempting,
+    /// Not before this instant.
+    Later(Timestamp),
+    /// This one goes first: ask for it.
+    After(MessageNo),
+    /// It will never go.
+    Dropped,
+    /// Paused; it comes back when resumed.
+    Parked,
+    /// There is no such message, or it is not in a state to be attempted.
+    Gone,
+}
+
+/// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NeedsHistory;
+
+/// What surrounds a reaction.
+pub struct Context<'a> {
+    pub now: Timestamp,
+    pub rules: &'a Rules,
+    /// The customer's events so far, this cause's excluded; given after [`NeedsHistory`].
+    pub history: Option<&'a [Event]>,
+    /// An occurrence up to now is unfinished in this shard: only transactional messages may begin.
+    pub unfinished: bool,
+}
+
+/// Reacts to one cause.
+pub fn react(
+    record: &Record,
+    boxes: &Boxes,
+    cause: &Cause,
+    context: &Context<'_>,
+) -> Result<Reaction, NeedsHistory> {
+    let mut life = Life {
+        record: record.clone(),
+        boxes: boxes.clone(),
+        now: context.now,
+        rules: context.rules,
+        log: Vec::new(),
+        existing: Vec::new(),
+        wake: Timestamp::NEVER,
+    };
+    if life.record.rules != life.rules.version {
+        life.bring_up_to_date(context.history)?;
+    }
+    let mut answer = None;
+    let mut liveness = Liveness::Live;
+    if life.record.alarm.is_some_and(|at| at <= life.now) {
+        life.record.alarm = None;
+        life.settle(Liveness::Live);
+    }
+    match cause {
+        Cause::Event(event, live) => {
+            liveness = *live;
+            life.take_event(event, *live, context.history)?;
+        }
+        Cause::Profile(change, live) => {
+            liveness = *live;
+            life.take_profile(change);
+        }
+        Cause::Consent(change, live) => {
+            liveness = *live;
+            life.take_consent(change);
+        }
+        Cause::Alarm => {}
+        Cause::Walk => liveness = Liveness::History,
+        Cause::Fires {
+            campaign,
+            occurrence,
+        } => life.fire(campaign, *occurrence),
+        Cause::Release => life.release(),
+        Cause::Ready { message, attempt } => {
+            answer = Some(life.ready(*message, *attempt, context.unfinished));
+        }
+        Cause::Outcome {
+            message,
+            attempt,
+            outcome,
+        } => {
+            life.take_outcome(*message, *attempt, outcome);
+        }
+        Cause::Suppress {
+            mailbox,
+            suppression,
+        } => life.suppress(mailbox, suppression.clone()),
+        Cause::Operator(Operator::Tag { tag, bears }) => {
+            if *bears {
+                life.record.tags.insert(tag.clone());
+            } else {
+                life.record.tags.remove(tag);
+            }
+            life.unblock();
+        }
+        Cause::Operator(Operator::Settle { message, resend }) => {
+            life.settle_doubt(*message, *resend);
+        }
+    }
+    life.settle(liveness);
+    let wants_release = life.set_alarm();
+    Ok(Reaction {
+        record: life.record,
+        boxes: life.boxes,
+        log: life.log,
+        answer,
+        wants_release,
+        existing: life.existing,
+    })
+}
+
+/// The mailboxes that a reaction to `cause` may read or write.
+pub fn mailboxes_for(record: &Record, cause: &Cause) -> std::collections::BTreeSet<MailboxId> {
+    let mut boxes = record.mailboxes();
+    match cause {
+        Cause::Profile(change, _) => boxes.extend(change.email.as_ref().map(|e| e.mailbox())),
+        Cause::Suppress { mailbox, .. } => {
+            boxes.insert(mailbox.clone());
+        }
+        _ => {}
+    }
+    boxes
+}
+
+/// A reaction under way.
+struct Life<'a> {
+    record: Record,
+    boxes: Boxes,
+    now: Timestamp,
+    rules: &'a Rules,
+    log: Vec<LogRow>,
+    existing: Vec<CampaignId>,
+    /// The earliest instant at which something may change by itself, gathered while settling.
+    wake: Timestamp,
+}
+
+impl Life<'_> {
+    fn wake_at(&mut self, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.wake = self.wake.min(at);
+        }
+    }
+
+    fn message_ref(&self, no: MessageNo) -> MessageRef {
+        MessageRef {
+            customer: self.record.no,
+            message: no,
+        }
+    }
+
+    fn log_message(
+        &mut self,
+        m: &Message,
+        status: Status,
+        reason: Reason,
+        detail: impl Into<String>,
+    ) {
+        self.log.push(LogRow {
+            time: self.now,
+            customer: self.record.no,
+            campaign: m.campaign.clone(),
+            step: Some(m.step.clone()),
+            message: Some(m.no),
+            entry: m.entry.clone(),
+            variant: m.variant.clone(),
+            status,
+            reason,
+            detail: detail.into(),
+            attempt: m.attempts,
+        });
+    }
+
+    /// The mailbox that a message under way, or else the present address, belongs to.
+    fn mailbox_of(&self, m: &Message) -> Option<MailboxId> {
+        super::policy::recipient(m, &self.record).map(|a| a.mailbox())
+    }
+}

@@ -1,0 +1,182 @@
+//! What became of an attempt.
+
+use super::Life;
+use super::ready::status_of;
+use crate::domain::id::MessageNo;
+use crate::domain::ledger::{Reason, Status};
+use crate::domain::outcome::Outcome;
+use crate::domain::record::{
+    EntryState, Message, MessageState, Place, Suppression, SuppressionCause,
+};
+use crate::domain::rules::InDoubt;
+use crate::domain::time::Timestamp;
+
+impl Life<'_> {
+    pub(super) fn take_outcome(&mut self, no: MessageNo, attempt: u32, outcome: &Outcome) {
+        let Some(message) = self.record.messages.get(&no).cloned() else {
+            return;
+        };
+        if attempt == 0 {
+            // It could not be composed: nothing was attempted, and another try would end the same.
+            if let (Outcome::Undeliverable { why }, MessageState::Waiting) =
+                (outcome, message.state)
+            {
+                self.conclude(no, Status::Dropped, Reason::RenderError, why.clone());
+            }
+            return;
+        }
+        if message.state != MessageState::Attempting(attempt) {
+            return;
+        }
+        match outcome {
+            Outcome::Accepted { reply } => {
+                self.conclude(no, Status::Accepted, Reason::Accepted, reply.clone());
+            }
+            Outcome::Refused {
+                reply, suppress, ..
+            } => {
+                let reason = if *suppress {
+                    Reason::DeadAddress
+                } else {
+                    Reason::Refused
+                };
+                if *suppress && let Some(to) = &message.to {
+                    let now = self.now;
+                    let mailbox = self.boxes.entry(to.mailbox()).or_default();
+                    mailbox.suppression.get_or_insert(Suppression {
+                        cause: SuppressionCause::HardBounce,
+                        at: now,
+                        note: reply.clone(),
+                    });
+                }
+                self.conclude(no, Status::Refused, reason, reply.clone());
+            }
+            Outcome::TryLater { reply } => {
+                let at = self.next_try(attempt);
+                self.becomes(
+                    &message,
+                    MessageState::Retrying,
+                    at,
+                    Reason::TryLater,
+                    reply,
+                );
+            }
+            Outcome::Uncertain { why } => {
+                if let Some(m) = self.record.messages.get_mut(&no) {
+                    m.doubted = true;
+                }
+                let (at, reason) = match self.rules.shop.in_doubt {
+                    InDoubt::Resend => (self.next_try(attempt), Reason::InDoubt),
+                    InDoubt::Hold => (Timestamp::NEVER, Reason::InDoubtHeld),
+                };
+                self.becomes(&message, MessageState::Uncertain, at, reason, why);
+            }
+            Outcome::RelayFault { what, .. } => self.give_back(&message, Reason::RelayFault, what),
+            Outcome::NotStarted { why } => self.give_back(&message, Reason::NotStarted, why),
+            Outcome::Undeliverable { why } => {
+                // Nothing of it left, whatever an earlier attempt did.
+                self.conclude(no, Status::Dropped, Reason::Undeliverable, why.clone());
+            }
+        }
+    }
+
+    fn next_try(&self, attempt: u32) -> Timestamp {
+        let waits = &self.rules.shop.retry;
+        let nth = (attempt as usize).saturating_sub(1);
+        let wait = waits.get(nth).or(waits.last()).copied().unwrap_or_default();
+        self.now + wait
+    }
+
+    fn becomes(
+        &mut self,
+        message: &Message,
+        state: MessageState,
+        at: Timestamp,
+        reason: Reason,
+        detail: &str,
+    ) {
+        let gone_over = self.entry_is_over(message);
+        if let Some(m) = self.record.messages.get_mut(&message.no) {
+            m.state = state;
+            m.not_before = at;
+            m.before = None;
+            let now = m.clone();
+            self.log_message(&now, status_of(&now), reason, detail);
+        }
+        // The customer left while it was under way: it is not tried again.
+        if gone_over && state == MessageState::Retrying {
+            self.conclude(message.no, Status::Dropped, Reason::Exit, "");
+        }
+    }
+
+    /// The attempt never reached the recipient: state and place are as before; its number is never used again.
+    fn give_back(&mut self, message: &Message, reason: Reason, detail: &str) {
+        let gone_over = self.entry_is_over(message);
+        let reference = self.message_ref(message.no);
+        let Some(m) = self.record.messages.get_mut(&message.no) else {
+            return;
+        };
+        let Some(before) = m.before.take() else {
+            return;
+        };
+        m.state = before.state;
+        m.not_before = before.not_before.max(m.due);
+        if let Some(to) = &m.to {
+            let mailbox = self.boxes.entry(to.mailbox()).or_default();
+            mailbox.places.retain(|p| p.message != reference);
+            if let Some(at) = before.place {
+                mailbox.places.push(Place {
+                    at,
+                    message: reference,
+                    campaign: message.campaign.clone(),
+                    class: message.class,
+                });
+                mailbox.places.sort_by_key(|p| (p.at, p.message));
+            }
+        }
+        if !before.counted
+            && let Some(standing) = self.record.campaigns.get_mut(&message.campaign)
+            && let Some(entry) = (standing.entries.iter_mut()).find(
+                |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
+            )
+        {
+            entry.counted = false;
+            standing.entered = standing.entered.saturating_sub(1);
+        }
+        let now = m.clone();
+        self.log_message(&now, status_of(&now), reason, detail);
+        if gone_over && now.state == MessageState::Waiting {
+            self.conclude(message.no, Status::Dropped, Reason::Exit, "");
+        }
+    }
+
+    /// Whether the message's entry ended while the message was under way.
+    pub(super) fn entry_is_over(&self, message: &Message) -> bool {
+        (self.record.campaigns.get(&message.campaign)).is_none_or(|standing| {
+            !standing.entries.iter().any(
+                |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
+            )
+        })
+    }
+
+    /// An operator settles a message that is held in doubt.
+    pub(super) fn settle_doubt(&mut self, no: MessageNo, resend: bool) {
+        let Some(message) = self.record.messages.get(&no).cloned() else {
+            return;
+        };
+        if message.state != MessageState::Uncertain {
+            return;
+        }
+        if resend {
+            self.becomes(
+                &message,
+                MessageState::Uncertain,
+                self.now,
+                Reason::Operator,
+                "send again",
+            );
+        } else {
+            self.conclude(no, Status::Dropped, Reason::TakenAsSent, "");
+        }
+    }
+}

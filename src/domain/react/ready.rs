@@ -1,0 +1,200 @@
+//! `Ready`: the outbox asks, before every attempt, whether it may begin now.
+
+use super::{Answer, Life};
+use crate::domain::address::MailboxId;
+use crate::domain::id::MessageNo;
+use crate::domain::ledger::{Reason, Status};
+use crate::domain::policy::{Decision, is_waiting, judge, precedence};
+use crate::domain::preference::Class;
+use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState, Place};
+use crate::domain::rules::InDoubt;
+use crate::domain::time::Timestamp;
+
+impl Life<'_> {
+    /// Answers for attempt `attempt` of message `no`. While an occurrence is unfinished (`unfinished`) only
+    /// transactional messages make their first attempt, so that the outcome does not depend on which schedule was
+    /// processed first.
+    pub(super) fn ready(&mut self, no: MessageNo, attempt: u32, unfinished: bool) -> Answer {
+        let Some(message) = self.record.messages.get(&no).cloned() else {
+            return Answer::Gone;
+        };
+        let under_way = matches!(message.state, MessageState::Attempting(_));
+        let held = message.state == MessageState::Uncertain
+            && self.rules.shop.in_doubt == InDoubt::Hold
+            && message.not_before == Timestamp::NEVER;
+        if under_way || held || message.parked || attempt != message.attempts + 1 {
+            return Answer::Gone;
+        }
+        let first = message.state == MessageState::Waiting;
+        if first && unfinished && message.class != Class::Transactional {
+            return Answer::Later(message.not_before.max(self.now));
+        }
+        if message.not_before > self.now {
+            return Answer::Later(message.not_before);
+        }
+        if self.entry_is_over(&message) {
+            self.conclude(no, Status::Dropped, Reason::Exit, "");
+            return Answer::Dropped;
+        }
+        match self.decide(&message) {
+            Decision::Never { reason, detail } => {
+                let status = match reason {
+                    Reason::Expired => Status::Expired,
+                    _ => Status::Dropped,
+                };
+                self.conclude(no, status, reason, detail);
+                Answer::Dropped
+            }
+            Decision::Paused { reason } => {
+                self.park(&message, reason);
+                Answer::Parked
+            }
+            Decision::Later { at, reason, detail } => {
+                self.put_off(&message, at, reason, detail);
+                Answer::Later(at)
+            }
+            Decision::Go if first => match self.goes_before(&message) {
+                Some(other) => {
+                    // It is asked for next, so it must stand in the outbox.
+                    if let Some(m) = self.record.messages.get_mut(&other) {
+                        m.released = true;
+                    }
+                    Answer::After(other)
+                }
+                None => self.begin(&message),
+            },
+            Decision::Go => self.begin(&message),
+        }
+    }
+
+    fn decide(&self, message: &Message) -> Decision {
+        let nothing_known = Mailbox::default();
+        let mailbox = self.mailbox_of(message).and_then(|id| self.boxes.get(&id));
+        judge(
+            message,
+            &self.record,
+            mailbox.unwrap_or(&nothing_known),
+            self.rules,
+            self.now,
+        )
+    }
+
+    /// The first of the customer's other waiting messages that stands before `message` and may go now.
+    fn goes_before(&self, message: &Message) -> Option<MessageNo> {
+        let mut before: Vec<&Message> = (self.record.messages.values())
+            .filter(|m| is_waiting(m) && m.no != message.no && m.not_before <= self.now)
+            .filter(|m| precedence(m) < precedence(message))
+            .collect();
+        before.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+        before
+            .into_iter()
+            .find(|m| self.decide(m) == Decision::Go)
+            .map(|m| m.no)
+    }
+
+    fn park(&mut self, message: &Message, reason: Reason) {
+        if let Some(m) = self.record.messages.get_mut(&message.no) {
+            m.parked = true;
+            m.released = false;
+        }
+        self.log_message(message, status_of(message), reason, "");
+    }
+
+    fn put_off(&mut self, message: &Message, at: Timestamp, reason: Reason, detail: String) {
+        if let Some(m) = self.record.messages.get_mut(&message.no) {
+            m.not_before = at;
+        }
+        self.log_message(
+            message,
+            status_of(message),
+            reason,
+            format!("until {at}: {detail}"),
+        );
+    }
+
+    /// The attempt begins: the message takes its place and counts as having left.
+    fn begin(&mut self, message: &Message) -> Answer {
+        let now = self.now;
+        let Some(to) = message.to.clone().or_else(|| self.record.email.clone()) else {
+            return Answer::Gone;
+        };
+        let place = self.take_place(message, to.mailbox());
+        let mut counted = true;
+        if let Some(standing) = self.record.campaigns.get_mut(&message.campaign)
+            && let Some(entry) = (standing.entries.iter_mut()).find(
+                |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
+            )
+            && !entry.counted
+        {
+            entry.counted = true;
+            standing.entered += 1;
+            counted = false;
+        }
+        let attempt = message.attempts + 1;
+        let Some(m) = self.record.messages.get_mut(&message.no) else {
+            return Answer::Gone;
+        };
+        m.before = Some(Box::new(BeforeAttempt {
+            state: m.state,
+            not_before: m.not_before,
+            place,
+            counted,
+        }));
+        m.attempts = attempt;
+        m.state = MessageState::Attempting(attempt);
+        m.to = Some(to);
+        m.not_before = now;
+        let begun = m.clone();
+        let (reason, detail) = match message.state {
+            MessageState::Uncertain => (Reason::Resent, ""),
+            _ => (Reason::Policy, ""),
+        };
+        self.log_message(&begun, Status::Attempting, reason, detail);
+        Answer::Attempting
+    }
+
+    /// Takes the message's place, or moves the one that it has to now. Returns when the old one was taken.
+    fn take_place(&mut self, message: &Message, mailbox: MailboxId) -> Option<Timestamp> {
+        let reference = self.message_ref(message.no);
+        let keep_from = self.now - self.rules.keep_places();
+        let mailbox = self.boxes.entry(mailbox).or_default();
+        let old = mailbox.places.iter().position(|p| p.message == reference);
+        let old = old.map(|at| mailbox.places.remove(at).at);
+        if message.class != Class::Transactional {
+            mailbox.places.retain(|p| p.at >= keep_from);
+            mailbox.places.push(Place {
+                at: self.now,
+                message: reference,
+                campaign: message.campaign.clone(),
+                class: message.class,
+            });
+            mailbox.places.sort_by_key(|p| (p.at, p.message));
+        }
+        old
+    }
+
+    /// Gives the message's place back.
+    pub(super) fn give_back_place(&mut self, message: &Message) {
+        let reference = self.message_ref(message.no);
+        if let Some(id) = message.to.as_ref().map(|to| to.mailbox())
+            && let Some(mailbox) = self.boxes.get_mut(&id)
+        {
+            let before = mailbox.places.len();
+            mailbox.places.retain(|p| p.message != reference);
+            if mailbox.places.len() != before {
+                // Room for what waits.
+                self.ask_again();
+            }
+        }
+    }
+}
+
+/// The status under which a message that has not gone is logged.
+pub(super) fn status_of(message: &Message) -> Status {
+    match message.state {
+        MessageState::Waiting => Status::Waiting,
+        MessageState::Attempting(_) => Status::Attempting,
+        MessageState::Retrying => Status::Retrying,
+        MessageState::Uncertain => Status::Uncertain,
+    }
+}
