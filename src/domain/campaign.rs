@@ -153,6 +153,24 @@ pub struct Step {
     pub transport: Option<String>,
 }
 
+impl Step {
+    /// The template, subject and preheader that a message goes out with: the variant's where it has one, else the step's.
+    pub fn texts(&self, variant: Option<&str>) -> (&str, &Localized, &Localized) {
+        let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
+        (
+            variant
+                .and_then(|v| v.template.as_deref())
+                .unwrap_or(&self.template),
+            variant
+                .and_then(|v| v.subject.as_ref())
+                .unwrap_or(&self.subject),
+            variant
+                .and_then(|v| v.preheader.as_ref())
+                .unwrap_or(&self.preheader),
+        )
+    }
+}
+
 /// A version of a message under test; what is `None` is the step's.
 #[derive(Clone, Debug)]
 pub struct Variant {

@@ -1,7 +1,7 @@
 //! Entries: who enters a campaign, what falls due, who leaves.
 
 use super::Life;
-use crate::domain::campaign::{Again, Campaign, Localized, Repeat, Start, Step, Variant};
+use crate::domain::campaign::{Again, Campaign, Repeat, Start, Step};
 use crate::domain::chance::draw;
 use crate::domain::condition::{EntryFacts, Facts, evaluate};
 use crate::domain::event::Event;
@@ -408,21 +408,4 @@ impl Life<'_> {
         };
         self.forget_old_entries(&message.campaign);
     }
-}
-
-/// The subject, preheader and template that a message goes out with: the variant's where it has one, else the step's.
-pub fn texts<'a>(step: &'a Step, variant: Option<&str>) -> (&'a str, &'a Localized, &'a Localized) {
-    let variant: Option<&Variant> =
-        variant.and_then(|name| step.variants.iter().find(|v| v.name == name));
-    (
-        variant
-            .and_then(|v| v.template.as_deref())
-            .unwrap_or(&step.template),
-        variant
-            .and_then(|v| v.subject.as_ref())
-            .unwrap_or(&step.subject),
-        variant
-            .and_then(|v| v.preheader.as_ref())
-            .unwrap_or(&step.preheader),
-    )
 }
