@@ -1,4 +1,6 @@
 //! Reveille: a campaign automation daemon.
 
+pub mod clock;
 pub mod domain;
+pub mod engine;
 pub mod store;

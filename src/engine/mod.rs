@@ -1,0 +1,4 @@
+//! The engine: drives `react` over a store.
+
+pub mod batch;
+pub mod state;
