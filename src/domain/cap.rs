@@ -56,6 +56,9 @@ impl Calendar {
     }
 }
 
+/// The longest period.
+pub const LONGEST: Span = Span::days(366);
+
 impl Cap {
     /// Reads `2 per 7d`, `1 per 20h`, `1 per day`, `3 per week`.
     pub fn parse(text: &str) -> Result<Cap, String> {
@@ -383,15 +386,5 @@ mod tests {
                 one.taken(&[Timestamp(t)], Timestamp(t), Tz::Pacific__Apia);
             }
         }
-    }
-}
-
-pub const LONGEST: Span = Span::days(366);
-pub fn gap_fit(_places: &[Timestamp], _gap: Span, _now: Timestamp) -> Timestamp {
-    todo!()
-}
-impl std::fmt::Display for Cap {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
     }
 }

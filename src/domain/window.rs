@@ -646,17 +646,3 @@ mod tests {
         }
     }
 }
-
-pub fn first_open(
-    _w: &[(&Window, Tz)],
-    _at: Timestamp,
-    _lead: Span,
-    _upto: Timestamp,
-) -> Option<Timestamp> {
-    todo!()
-}
-impl std::fmt::Display for Window {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
-    }
-}
