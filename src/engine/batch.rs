@@ -82,6 +82,8 @@ pub struct Done {
     /// Messages that stand newly, or earlier, in the outbox: the earliest instant.
     pub outbox: Option<Timestamp>,
     pub recorded: Vec<Recorded>,
+    /// Alarms that rang and changed nothing but the alarm.
+    pub idle: u64,
 }
 
 /// Reacts to `works` in turn and commits; `extra` (a cursor, a row of occurrences) is committed with them. It is given
@@ -435,6 +437,11 @@ impl Overlay {
         if let Some(customer) = self.customers.get_mut(&no)
             && let Some(state) = customer.state.as_mut()
         {
+            if matches!(work.cause, Cause::Alarm) {
+                let mut same = reaction.record.clone();
+                same.alarm = state.record.alarm;
+                done.idle += u64::from(same == state.record);
+            }
             customer.changed |= state.record != reaction.record;
             state.record = reaction.record;
             if let Cause::Event(event, liveness) = &work.cause {
