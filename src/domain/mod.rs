@@ -7,6 +7,7 @@ pub mod cap;
 pub mod condition;
 pub mod event;
 pub mod id;
+pub mod outcome;
 pub mod preference;
 pub mod record;
 pub mod rules;
