@@ -84,6 +84,8 @@ pub(crate) struct Session {
     deadlines: Deadlines,
     /// Since when it is at rest.
     pub rested: Instant,
+    /// It was put aside at rest at least once; the server may have hung up meanwhile.
+    pub kept: bool,
 }
 
 impl Session {
@@ -138,6 +140,7 @@ impl Session {
             offers,
             deadlines: deadlines.clone(),
             rested: Instant::now(),
+            kept: false,
         })
     }
 

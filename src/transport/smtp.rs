@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+/// A connection opened no longer ago than this was alive when its message began.
+const FRESH: Duration = Duration::from_secs(1);
+
 pub(crate) struct Smtp {
     config: SmtpConfig,
     tls: Option<TlsSetup>,
@@ -115,8 +118,9 @@ impl Smtp {
             Ok(session) => session,
             Err(fault) => return (fault, None),
         };
+        let kept = session.kept || session.rested.elapsed() > FRESH;
         let mut attempt: Attempt = session.deliver(mail).await;
-        if attempt.stale && Instant::now() < start_by {
+        if kept && attempt.stale && Instant::now() < start_by {
             // Gone before another is opened in its place.
             drop(session);
             session = match self.ready_by(start_by, true).await {
@@ -145,7 +149,8 @@ impl Smtp {
     }
 
     /// Puts a connection at rest among the idle ones.
-    pub fn keep(self: &Arc<Self>, session: Session) {
+    pub fn keep(self: &Arc<Self>, mut session: Session) {
+        session.kept = true;
         let mut idle = self.idle();
         idle.sessions.push(session);
         if !idle.has_closer {
