@@ -1,4 +1,5 @@
 //! Reveille: a campaign automation daemon.
 
 pub mod domain;
+pub mod message;
 pub mod store;
