@@ -53,7 +53,10 @@ mod tests {
         assert_eq!(find(given, &variable, &[there]), Ok("a.toml".into()));
         assert_eq!(find(None, &variable, &[there]), Ok("v.toml".into()));
         let empty = Some("".into());
-        assert_eq!(find(None, &empty, &["no/such", there]), Ok(PathBuf::from(there)));
+        assert_eq!(
+            find(None, &empty, &["no/such", there]),
+            Ok(PathBuf::from(there))
+        );
         let error = find(None, &None, &["no/such", "nor/this"]).unwrap_err();
         assert!(error.contains("no/such and no nor/this"), "{error}");
     }

@@ -18,8 +18,19 @@ use std::path::Path;
 pub static ROOT: Keys = Keys {
     of: "config.toml",
     known: &[
-        "campaigns", "templates", "store", "retention", "sender", "transport", "http", "admin", "defaults", "ceiling",
-        "law", "safety", "engine",
+        "campaigns",
+        "templates",
+        "store",
+        "retention",
+        "sender",
+        "transport",
+        "http",
+        "admin",
+        "defaults",
+        "ceiling",
+        "law",
+        "safety",
+        "engine",
     ],
     later: &["dkim", "tracking", "bounces", "webhook", "dashboard"],
 };
@@ -71,8 +82,17 @@ pub static SAFETY: Keys = Keys {
 pub static ENGINE: Keys = Keys {
     of: "[engine]",
     known: &[
-        "tick", "retry", "give_up", "start_within", "settle", "relay_backoff", "relay_faults", "clock_gap",
-        "stop_within", "queue", "batch",
+        "tick",
+        "retry",
+        "give_up",
+        "start_within",
+        "settle",
+        "relay_backoff",
+        "relay_faults",
+        "clock_gap",
+        "stop_within",
+        "queue",
+        "batch",
     ],
     later: &[],
 };
@@ -193,9 +213,7 @@ fn read_store(table: &Table<'_>, beside: &Path) -> Option<StoreSettings> {
 }
 
 fn span_or(table: &Table<'_>, key: &str, usual: Span) -> Option<Span> {
-    table
-        .get(key)
-        .map_or(Some(usual), |i| i.parsed(positive))
+    table.get(key).map_or(Some(usual), |i| i.parsed(positive))
 }
 
 fn read_retention(table: &Table<'_>) -> Option<Retention> {
@@ -249,10 +267,7 @@ fn read_sender(table: &Table<'_>, real: bool) -> Option<Sender> {
     })
 }
 
-fn read_transports(
-    root: &Table<'_>,
-    beside: &Path,
-) -> Option<BTreeMap<String, TransportSettings>> {
+fn read_transports(root: &Table<'_>, beside: &Path) -> Option<BTreeMap<String, TransportSettings>> {
     let Some(item) = root.get("transport") else {
         let path = beside.join("mail");
         return Some(BTreeMap::from([(
@@ -308,8 +323,9 @@ fn read_transports(
 fn read_http(table: &Table<'_>) -> Option<Http> {
     let listen = optional(table.get("listen"), |i| {
         i.parsed(|text| {
-            text.parse()
-                .map_err(|_| format!("{text:?} is no address to listen on; write for example \"127.0.0.1:8087\""))
+            text.parse().map_err(|_| {
+                format!("{text:?} is no address to listen on; write for example \"127.0.0.1:8087\"")
+            })
         })
     });
     let public_url = optional(table.get("public_url"), |i| {
@@ -404,7 +420,10 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
     let steps = |key: &str, usual: &[Span]| match table.get(key) {
         None => Some(usual.to_vec()),
         Some(item) => {
-            let steps = item.parsed_list("write a list of durations, such as [\"5m\", \"1h\"]", positive)?;
+            let steps = item.parsed_list(
+                "write a list of durations, such as [\"5m\", \"1h\"]",
+                positive,
+            )?;
             if steps.is_empty() {
                 item.error(format!("`{key}` is empty"), "give one duration at least");
                 return None;

@@ -83,7 +83,12 @@ mod tests {
         let by_path = PasswordSource::File(folder.path().join("relay"));
         assert_eq!(by_path.read_with(None).unwrap(), secret);
 
-        assert!(by_name.read_with(None).unwrap_err().contains("LoadCredential=relay"));
+        assert!(
+            by_name
+                .read_with(None)
+                .unwrap_err()
+                .contains("LoadCredential=relay")
+        );
         let none = PasswordSource::File(folder.path().join("none"));
         assert!(none.read_with(None).unwrap_err().contains("none"));
         std::fs::write(folder.path().join("empty"), "\nhunter").unwrap();

@@ -44,7 +44,9 @@ pub struct Pace {
 impl Pace {
     /// Reads `50 per 1s`, `500 per 1d`.
     pub fn parse(text: &str) -> Result<Pace, String> {
-        let wrong = || format!("\"{text}\" is not a pace; write for example \"50 per 1s\" or \"500 per 1d\"");
+        let wrong = || {
+            format!("\"{text}\" is not a pace; write for example \"50 per 1s\" or \"500 per 1d\"")
+        };
         let (count, per) = text.split_once(" per ").ok_or_else(wrong)?;
         let count: u32 = count.trim().parse().map_err(|_| wrong())?;
         let per = Span::parse(per.trim()).map_err(|_| wrong())?;
@@ -67,7 +69,9 @@ impl AtOnce {
     /// Reads `200 or 1%`, `200`, `1%`.
     pub fn parse(text: &str) -> Result<AtOnce, String> {
         let wrong = || {
-            format!("\"{text}\" is no number of customers; write for example \"200 or 1%\" (whichever is more)")
+            format!(
+                "\"{text}\" is no number of customers; write for example \"200 or 1%\" (whichever is more)"
+            )
         };
         let mut at_once = AtOnce {
             count: 0,
@@ -106,7 +110,10 @@ pub fn size(text: &str) -> Result<u64, String> {
         "GB" => 1 << 30,
         _ => return Err(wrong()),
     };
-    number.checked_mul(unit).filter(|n| *n > 0).ok_or_else(wrong)
+    number
+        .checked_mul(unit)
+        .filter(|n| *n > 0)
+        .ok_or_else(wrong)
 }
 
 /// Reads a language tag such as `ko`, `en-GB`, `zh-Hant-TW` (RFC 5646, the common shapes).
@@ -116,7 +123,8 @@ pub fn locale(text: &str) -> Result<String, String> {
     let good = (2..=3).contains(&language.len())
         && language.chars().all(|c| c.is_ascii_lowercase())
         && parts.clone().count() <= 3
-        && parts.all(|p| (2..=8).contains(&p.len()) && p.chars().all(|c| c.is_ascii_alphanumeric()));
+        && parts
+            .all(|p| (2..=8).contains(&p.len()) && p.chars().all(|c| c.is_ascii_alphanumeric()));
     if good {
         Ok(text.to_owned())
     } else {
@@ -137,7 +145,9 @@ pub fn zone(text: &str) -> Result<Tz, String> {
         });
         let help = match near {
             Some(name) => format!("did you mean \"{name}\"?"),
-            None => "write an IANA name such as \"Asia/Seoul\", \"Europe/Berlin\" or \"UTC\"".into(),
+            None => {
+                "write an IANA name such as \"Asia/Seoul\", \"Europe/Berlin\" or \"UTC\"".into()
+            }
         };
         format!("there is no time zone \"{text}\"; {help}")
     })
@@ -149,7 +159,9 @@ pub fn positive(text: &str) -> Result<Span, String> {
     if span > Span::ZERO {
         Ok(span)
     } else {
-        Err(format!("{text:?} is no time at all; write for example \"30s\""))
+        Err(format!(
+            "{text:?} is no time at all; write for example \"30s\""
+        ))
     }
 }
 
@@ -201,7 +213,14 @@ mod tests {
         assert_eq!((at_once.of(1_000), at_once.of(50_000)), (200, 500));
         assert_eq!(AtOnce::parse("7").unwrap().of(1_000_000), 7);
         assert_eq!(AtOnce::parse("50%").unwrap().of(9), 4);
-        for bad in ["", "1% or 200", "200 or", "200 or 101%", "200 or 1% or 2%", "-1"] {
+        for bad in [
+            "",
+            "1% or 200",
+            "200 or",
+            "200 or 101%",
+            "200 or 1% or 2%",
+            "-1",
+        ] {
             assert!(AtOnce::parse(bad).is_err(), "{bad}");
         }
 

@@ -47,8 +47,21 @@ impl Reader {
         read: impl FnOnce(Table<'_>) -> Option<T>,
     ) -> Option<T> {
         let text = self.text.clone();
-        match DeTable::parse(&text) {
-            Ok(root) => read(Table::new(self, keys, root.get_ref(), 0..0)),
+        let root = self.parse(&text)?;
+        read(Table::new(self, keys, root.get_ref(), 0..0))
+    }
+
+    /// As [`Reader::document`], for a file whose top level holds the writer's own names.
+    pub fn free_document(&self, read: impl FnOnce(&[Item<'_>])) {
+        let text = self.text.clone();
+        if let Some(root) = self.parse(&text) {
+            read(&entries(self, root.get_ref()));
+        }
+    }
+
+    fn parse<'t>(&self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+        match DeTable::parse(text) {
+            Ok(root) => Some(root),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let (what, help) = plain_words(error.message());
@@ -214,7 +227,8 @@ impl<'a> Table<'a> {
 
     /// All entries from top to bottom.
     pub fn items(&self) -> Vec<Item<'a>> {
-        self.map.map_or_else(Vec::new, |map| entries(self.reader, map))
+        self.map
+            .map_or_else(Vec::new, |map| entries(self.reader, map))
     }
 }
 

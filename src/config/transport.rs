@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, PartialEq, Debug)]
 pub enum TransportSettings {
     /// One .eml a message and an index page, in this folder: rehearsal, nothing leaves.
-    Folder { path: PathBuf },
+    Folder {
+        path: PathBuf,
+    },
     Smtp(Box<SmtpSettings>),
 }
 
@@ -91,8 +93,20 @@ impl Default for Timeouts {
 pub static TRANSPORT: Keys = Keys {
     of: "a [transport]",
     known: &[
-        "kind", "path", "host", "port", "tls", "username", "password_file", "credential", "connections", "rate",
-        "only_to", "ca_file", "helo", "timeouts",
+        "kind",
+        "path",
+        "host",
+        "port",
+        "tls",
+        "username",
+        "password_file",
+        "credential",
+        "connections",
+        "rate",
+        "only_to",
+        "ca_file",
+        "helo",
+        "timeouts",
     ],
     later: &["dkim", "webhook"],
 };
@@ -100,7 +114,8 @@ pub static TRANSPORT: Keys = Keys {
 pub static TIMEOUTS: Keys = Keys {
     of: "`timeouts`",
     known: &[
-        "connect", "tls", "greeting", "helo", "auth", "mail", "rcpt", "data", "body", "reply", "quit", "idle",
+        "connect", "tls", "greeting", "helo", "auth", "mail", "rcpt", "data", "body", "reply",
+        "quit", "idle",
     ],
     later: &[],
 };
@@ -118,7 +133,11 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
         .required("kind", "write kind = \"smtp\" or kind = \"folder\"")?
         .choice(&[("folder", Kind::Folder), ("smtp", Kind::Smtp)])?;
     if kind == Kind::Folder {
-        for other in table.items().iter().filter(|i| i.name != "kind" && i.name != "path") {
+        for other in table
+            .items()
+            .iter()
+            .filter(|i| i.name != "kind" && i.name != "path")
+        {
             if TRANSPORT.known.contains(&other.name) {
                 table.reader().error(
                     other.key_span(),
@@ -140,7 +159,10 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
         );
     }
     let host = table
-        .required("host", "write host = \"mail.shop.example\" or an address such as \"127.0.0.1\"")
+        .required(
+            "host",
+            "write host = \"mail.shop.example\" or an address such as \"127.0.0.1\"",
+        )
         .and_then(|i| i.parsed(host_name));
     let tls = table.get("tls").map_or(Some(TlsMode::Starttls), |i| {
         i.choice(&[
@@ -165,12 +187,20 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
         ca_file: optional(table.get("ca_file"), |i| Some(beside.join(i.text()?)))?,
         login: login?,
         helo: optional(table.get("helo"), |i| i.parsed(host_name))?,
-        connections: usize::try_from(table.get("connections").map_or(Some(8), |i| i.whole(1, 1_000))?).ok()?,
+        connections: usize::try_from(
+            table
+                .get("connections")
+                .map_or(Some(8), |i| i.whole(1, 1_000))?,
+        )
+        .ok()?,
         rate: optional(table.get("rate"), |i| i.parsed(Pace::parse))?,
         only_to: optional(table.get("only_to"), |i| {
             let patterns = i.parsed_list("write only_to = [\"*@shop.example\"]", recipients)?;
             if patterns.is_empty() {
-                i.error("`only_to` is empty, so nobody could be written to", "name who may, or remove it");
+                i.error(
+                    "`only_to` is empty, so nobody could be written to",
+                    "name who may, or remove it",
+                );
             }
             Some(patterns)
         })?,
