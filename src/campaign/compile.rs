@@ -263,17 +263,32 @@ fn segments_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<Strin
     found
 }
 
-fn topics_in(condition: &Condition, found: &mut BTreeSet<TopicId>) {
-    match condition {
-        Condition::Subscribed(topic) => {
-            found.insert(topic.clone());
+/// The topics that conditions ask about, also through the segments that they name.
+fn topics_of(
+    conditions: &[&Condition],
+    segments: &BTreeSet<String>,
+    shared: &Shared<'_>,
+) -> BTreeSet<TopicId> {
+    fn walk(condition: &Condition, found: &mut BTreeSet<TopicId>) {
+        match condition {
+            Condition::Subscribed(topic) => {
+                found.insert(topic.clone());
+            }
+            Condition::All(list) | Condition::Any(list) => {
+                list.iter().for_each(|inner| walk(inner, found));
+            }
+            Condition::Not(inner) => walk(inner, found),
+            _ => {}
         }
-        Condition::All(list) | Condition::Any(list) => {
-            list.iter().for_each(|inner| topics_in(inner, found));
-        }
-        Condition::Not(inner) => topics_in(inner, found),
-        _ => {}
     }
+    let mut found = BTreeSet::new();
+    conditions.iter().for_each(|c| walk(c, &mut found));
+    for name in segments {
+        if let Some(segment) = shared.segments.get(name.as_str()) {
+            walk(&segment.what, &mut found);
+        }
+    }
+    found
 }
 
 /// A hash of labelled parts; lengths go in, so that parts cannot run into each other.
@@ -301,15 +316,12 @@ impl Parts {
         }
     }
 
-    fn add_segments(&mut self, names: &BTreeSet<String>, shared: &Shared<'_>) -> BTreeSet<TopicId> {
-        let mut topics = BTreeSet::new();
+    fn add_segments(&mut self, names: &BTreeSet<String>, shared: &Shared<'_>) {
         for name in names {
             if let Some(segment) = shared.segments.get(name.as_str()) {
                 self.add(name, &segment.bytes);
-                topics_in(&segment.what, &mut topics);
             }
         }
-        topics
     }
 
     fn add_topics(&mut self, topics: &BTreeSet<TopicId>, shared: &Shared<'_>) {
@@ -333,8 +345,9 @@ fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
     }
     let mut conditions: Vec<&Condition> = campaign.entry.exit.iter().collect();
     conditions.extend(&campaign.audience);
-    let mut topics = parts.add_segments(&segments_of(&conditions, shared), shared);
-    conditions.iter().for_each(|c| topics_in(c, &mut topics));
+    let segments = segments_of(&conditions, shared);
+    parts.add_segments(&segments, shared);
+    let mut topics = topics_of(&conditions, &segments, shared);
     topics.extend(campaign.topic.clone());
     parts.add_topics(&topics, shared);
     if let Some(known) = &shared.names.context.templates {
@@ -362,15 +375,18 @@ pub fn template_names(steps: &[Step]) -> BTreeSet<&str> {
 /// What decides who stands in the due index.
 fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
     let mut parts = Parts::new("audience 1");
-    parts.add_item(root.get("audience"));
+    // By meaning, not by the letter: a comparison written otherwise is the same audience.
+    if let Some(audience) = &campaign.audience {
+        let hash = audience.stable_hash(shared.conditions);
+        parts.add("audience", &hash.to_le_bytes());
+    }
     parts.add_item(root.get("schedule"));
     if let Start::Scheduled(schedule) = &campaign.start {
         let zone = format!("{:?}", schedule.zone);
         parts.add("zone", zone.as_bytes());
     }
     let conditions: Vec<&Condition> = campaign.audience.iter().collect();
-    let mut topics = parts.add_segments(&segments_of(&conditions, shared), shared);
-    conditions.iter().for_each(|c| topics_in(c, &mut topics));
-    parts.add_topics(&topics, shared);
+    let segments = segments_of(&conditions, shared);
+    parts.add_topics(&topics_of(&conditions, &segments, shared), shared);
     parts.finish()
 }

@@ -140,13 +140,13 @@ fn read_list(leading: &Item<'_>, scope: Scope<'_>, all: bool) -> Option<Vec<Cond
 
 /// The only place that makes an event condition.
 fn event_condition(asked: &Asked, test: EventTest) -> EventCondition {
-    EventCondition {
-        select: asked.select.clone(),
-        within: asked.within,
-        since_entry: asked.since_entry,
-        same: asked.same.clone(),
+    EventCondition::new(
+        asked.select.clone(),
+        asked.within,
+        asked.since_entry,
+        asked.same.clone(),
         test,
-    }
+    )
 }
 
 /// What `event` and `no_event` share.
