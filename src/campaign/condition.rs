@@ -289,7 +289,10 @@ fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Opt
         table.reader().warn(
             leading.key_span(),
             "this also holds for customers of whom nothing was known that long: the newest, too",
-            "put { known_for = \">= 30d\" } or an `event` beside it in `all`",
+            format!(
+                "put {{ known_for = \">= {}\" }} or an `event` beside it in `all`",
+                asked.within.unwrap_or(LONG_SILENCE)
+            ),
         );
     }
     let none = Range {

@@ -16,7 +16,12 @@ use toml::de::DeValue;
 /// Reads what starts the campaign; `None` where that is wrong.
 pub fn read_start(root: &Table<'_>, names: &Names<'_>) -> Option<Start> {
     match (root.get("schedule"), root.get("trigger")) {
-        (Some(_), Some(trigger)) => {
+        (Some(schedule), Some(trigger)) => {
+            // Read all the same, for what else is wrong with them.
+            let _ = (
+                read_schedule(&schedule, names),
+                read_trigger(&trigger, names),
+            );
             root.reader().error(
                 trigger.key_span(),
                 "a campaign has a [schedule] or a [trigger], not both",

@@ -58,7 +58,9 @@ pub fn read_where(item: &Item<'_>) -> Option<Vec<PropertyTest>> {
 fn property_tests(entry: &Item<'_>) -> Option<Vec<ValueTest>> {
     match entry.value() {
         DeValue::Table(_) => {
-            if let Some(inner) = dotted(entry) {
+            if !entry.written().starts_with('{')
+                && let Some(inner) = dotted(entry)
+            {
                 entry.reader().error(
                     entry.key_span(),
                     format!("a path stands in quotes: \"{}.{inner}\"", entry.name),

@@ -139,10 +139,14 @@ pub fn zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| {
         let city = |name: &'static str| name.rsplit('/').next().unwrap_or(name);
         let names = || chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name());
-        let near = super::nearest::nearest(text, names()).or_else(|| {
-            let found = super::nearest::nearest(text, names().map(city));
-            names().find(|name| city(name) == text || Some(city(name)) == found)
-        });
+        // "KST" is not near "EST", though only one letter is different.
+        let long = |near: &&str| near.len() > 4;
+        let near = super::nearest::nearest(text, names())
+            .filter(long)
+            .or_else(|| {
+                let found = super::nearest::nearest(text, names().map(city)).filter(long);
+                names().find(|name| city(name) == text || Some(city(name)) == found)
+            });
         let help = match near {
             Some(name) => format!("did you mean \"{name}\"?"),
             None => {
@@ -243,6 +247,7 @@ mod tests {
         ] {
             assert!(zone(text).unwrap_err().contains(near), "{text}");
         }
+        assert!(zone("KST").unwrap_err().contains("IANA"));
         assert!(zone("KST+9 and more").unwrap_err().contains("IANA"));
     }
 }

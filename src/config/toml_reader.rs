@@ -5,7 +5,7 @@
 //! is an `Option`, and whatever is wrong has been reported by then. Which keys a table knows is one constant beside
 //! the code that reads it ([`Keys`]); the manual is checked against those constants.
 
-use super::nearest::suggest;
+use super::nearest::{nearest, suggest};
 use super::problem::{Place, Problem, Severity};
 use std::cell::RefCell;
 use std::ops::Range;
@@ -214,7 +214,16 @@ impl<'a> Table<'a> {
     /// As [`Table::get`]; its absence is an error.
     pub fn required(&self, key: &str, help: &str) -> Option<Item<'a>> {
         let item = self.get(key);
-        if item.is_none() {
+        // One mistake, one message: a key that is there but misspelt has been reported as such.
+        let unknown = self
+            .map
+            .into_iter()
+            .flat_map(|map| map.keys())
+            .filter(|name| !self.keys.known.contains(&name.get_ref().as_ref()));
+        let misspelt = unknown
+            .map(|name| nearest(name.get_ref(), self.keys.known.iter().copied()))
+            .any(|near| near == Some(key));
+        if item.is_none() && !misspelt {
             let what = if self.keys.of.is_empty() {
                 format!("`{key}` is missing")
             } else {
@@ -316,18 +325,33 @@ impl<'a> Item<'a> {
 
     /// Text that `parse` understands; what it says against it is reported.
     pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.text()?;
+        // Parsers say "what is wrong; what to write": the second half is the help.
+        let halves = |what: &str| match what.split_once("; ") {
+            Some((what, help)) => (what.to_owned(), help.to_owned()),
+            None => (what.to_owned(), String::new()),
+        };
+        let Some(text) = self.as_text() else {
+            let help = match parse(self.written()) {
+                Ok(_) => format!("put it in quotes: {} = \"{}\"", self.name, self.written()),
+                Err(what) => halves(&what).1,
+            };
+            self.wrong_kind("text", &help);
+            return None;
+        };
         match parse(text) {
             Ok(value) => Some(value),
             Err(what) => {
-                // Parsers say "what is wrong; what to write": the second half is the help.
-                let (what, help) = what
-                    .split_once("; ")
-                    .map_or((what.as_str(), ""), |(w, h)| (w, h));
+                let (what, help) = halves(&what);
                 self.error(format!("`{}`: {what}", self.name), help);
                 None
             }
         }
+    }
+
+    /// The value as it stands in the file.
+    pub fn written(&self) -> &'a str {
+        let text: &'a str = &self.reader.text;
+        text.get(self.span()).unwrap_or("")
     }
 
     pub fn flag(&self) -> Option<bool> {
@@ -363,13 +387,13 @@ impl<'a> Item<'a> {
         let found = of.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let words: Vec<String> = of.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            let help = super::nearest::nearest(text, of.iter().map(|(word, _)| *word))
+            let help = nearest(text, of.iter().map(|(word, _)| *word))
                 .map_or(String::new(), |word| format!("did you mean \"{word}\"?"));
             self.error(
                 format!(
                     "`{}` must be {}; this is {text:?}",
                     self.name,
-                    words.join(" or ")
+                    one_of(&words)
                 ),
                 help,
             );
@@ -445,6 +469,15 @@ impl<'a> Item<'a> {
                 .filter_map(|item| item.parsed(&parse))
                 .collect(),
         )
+    }
+}
+
+/// `"a"`, `"b"` or `"c"`.
+fn one_of(words: &[String]) -> String {
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }
 

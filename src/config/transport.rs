@@ -180,33 +180,37 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
         .get("port")
         .map_or(Some(usual_port), |i| i.whole(1, 65_535));
     let login = read_login(&table, beside);
+    // Each is read before any is missed, so that all that is wrong is said.
+    let ca_file = optional(table.get("ca_file"), |i| Some(beside.join(i.text()?)));
+    let helo = optional(table.get("helo"), |i| i.parsed(host_name));
+    let connections = table
+        .get("connections")
+        .map_or(Some(8), |i| i.whole(1, 1_000));
+    let rate = optional(table.get("rate"), |i| i.parsed(Pace::parse));
+    let only_to = optional(table.get("only_to"), |i| {
+        let patterns = i.parsed_list("write only_to = [\"*@shop.example\"]", recipients)?;
+        if patterns.is_empty() {
+            i.error(
+                "`only_to` names nobody, so nobody could be written to",
+                "name who may, or remove it",
+            );
+        }
+        Some(patterns)
+    });
+    let timeouts = table
+        .get("timeouts")
+        .map_or(Some(Timeouts::default()), |i| read_timeouts(&i));
     let settings = SmtpSettings {
         host: host?,
         port: u16::try_from(port?).ok()?,
         tls: tls?,
-        ca_file: optional(table.get("ca_file"), |i| Some(beside.join(i.text()?)))?,
+        ca_file: ca_file?,
         login: login?,
-        helo: optional(table.get("helo"), |i| i.parsed(host_name))?,
-        connections: usize::try_from(
-            table
-                .get("connections")
-                .map_or(Some(8), |i| i.whole(1, 1_000))?,
-        )
-        .ok()?,
-        rate: optional(table.get("rate"), |i| i.parsed(Pace::parse))?,
-        only_to: optional(table.get("only_to"), |i| {
-            let patterns = i.parsed_list("write only_to = [\"*@shop.example\"]", recipients)?;
-            if patterns.is_empty() {
-                i.error(
-                    "`only_to` is empty, so nobody could be written to",
-                    "name who may, or remove it",
-                );
-            }
-            Some(patterns)
-        })?,
-        timeouts: table
-            .get("timeouts")
-            .map_or(Some(Timeouts::default()), |i| read_timeouts(&i))?,
+        helo: helo?,
+        connections: usize::try_from(connections?).ok()?,
+        rate: rate?,
+        only_to: only_to?,
+        timeouts: timeouts?,
     };
     if settings.login.is_some() && settings.tls == TlsMode::None && !is_loopback(&settings.host) {
         let at = table.get("tls").map_or(table.span(), |i| i.span());
@@ -287,25 +291,38 @@ fn read_timeouts(item: &Item<'_>) -> Option<Timeouts> {
             .get(key)
             .map_or(Some(or), |i| i.parsed(super::text::positive))
     };
+    let connect = read("connect", usual.connect);
+    let tls = read("tls", usual.tls);
+    let greeting = read("greeting", usual.greeting);
+    let helo = read("helo", usual.helo);
+    let auth = read("auth", usual.auth);
+    let mail = read("mail", usual.mail);
+    let rcpt = read("rcpt", usual.rcpt);
+    let data = read("data", usual.data);
+    let body = read("body", usual.body);
+    let reply = read("reply", usual.reply);
+    let quit = read("quit", usual.quit);
+    let idle = read("idle", usual.idle);
     Some(Timeouts {
-        connect: read("connect", usual.connect)?,
-        tls: read("tls", usual.tls)?,
-        greeting: read("greeting", usual.greeting)?,
-        helo: read("helo", usual.helo)?,
-        auth: read("auth", usual.auth)?,
-        mail: read("mail", usual.mail)?,
-        rcpt: read("rcpt", usual.rcpt)?,
-        data: read("data", usual.data)?,
-        body: read("body", usual.body)?,
-        reply: read("reply", usual.reply)?,
-        quit: read("quit", usual.quit)?,
-        idle: read("idle", usual.idle)?,
+        connect: connect?,
+        tls: tls?,
+        greeting: greeting?,
+        helo: helo?,
+        auth: auth?,
+        mail: mail?,
+        rcpt: rcpt?,
+        data: data?,
+        body: body?,
+        reply: reply?,
+        quit: quit?,
+        idle: idle?,
     })
 }
 
 fn host_name(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']');
-    if text.is_empty() || !text.chars().all(good) {
+    // One colon parts a port off; an IPv6 address has more.
+    if text.is_empty() || !text.chars().all(good) || text.matches(':').count() == 1 {
         return Err(format!(
             "{text:?} is no name of a host; write for example \"mail.shop.example\" (the port has a key of its own)"
         ));
