@@ -16,6 +16,8 @@ mod shared;
 pub mod sources;
 mod start;
 mod step;
+#[cfg(test)]
+mod tests;
 mod value_test;
 
 use crate::config::Config;
