@@ -1,7 +1,7 @@
 //! Reveille: a campaign automation daemon.
 
-pub mod clock;
 pub mod campaign;
+pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod engine;
