@@ -210,6 +210,7 @@ impl Config {
                 caps: self.ceiling.caps.clone(),
                 gap: self.ceiling.gap,
             },
+            retry: self.engine.retry.clone(),
             in_doubt: self.safety.in_doubt,
             only_to: self.smtp().find_map(|smtp| smtp.only_to.clone()),
         }
