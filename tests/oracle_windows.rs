@@ -177,6 +177,16 @@ fn the_next_opening_is_the_first_that_trying_finds() {
                     })?;
                 }
             }
+            // About the last instant at which the lead still fits before the opening ends.
+            if let Some(end) = window.closes(Timestamp(at), zone) {
+                for t in (-1..=1).map(|ms| end.0 - lead + ms).filter(|t| *t >= at) {
+                    let here =
+                        window.next_open(Timestamp(t), zone, Span(lead)) == Some(Timestamp(t));
+                    ensure(here == pattern.has_all(t, lead, zone), || {
+                        format!("{}: open at {} is {here}", place(), Timestamp(t))
+                    })?;
+                }
+            }
             Ok(())
         },
     );

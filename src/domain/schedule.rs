@@ -484,6 +484,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_repeated_hour_shows_again_is_not_passed_over() {
+        // The next match on the clock's face is a year ahead, but this one comes round again.
+        let zone = Tz::America__New_York;
+        assert_eq!(
+            rule("* 1 1 11 *")
+                .next(at("2026-11-01T05:59:00Z"), zone)
+                .map(|o| o.1),
+            Some(at("2026-11-01T06:00:00Z"))
+        );
+        // At the second 01:35 the first 01:45 is past, though the clock's face says otherwise.
+        let second = at("2026-04-04T15:05:00Z");
+        for text in ["*/45 1 5 4 *", "45 1 5 4 *"] {
+            assert_eq!(
+                rule(text).latest(second - Span::days(1), second, Tz::Australia__Lord_Howe),
+                Some((wall("2026-04-05T01:45:00"), at("2026-04-04T14:45:00Z")))
+            );
+        }
+    }
+
+    #[test]
     fn rare_interval_jobs_are_found_far_ahead_and_behind() {
         let zone = Tz::Europe__Berlin;
         let yearly = rule("* 3 1 1 *");

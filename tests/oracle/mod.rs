@@ -86,18 +86,26 @@ fn zones() -> Vec<Tz> {
     .to_vec()
 }
 
-/// Per zone the days, since 1970, before which the offset changed, from 1990 to 2040.
+/// The instants, in seconds since 1970, at which the offset of a zone changes, from 1990 to 2040.
 fn changes(zone: Tz) -> Vec<i64> {
-    let offset = |day: i64| {
-        let at = DateTime::<Utc>::from_timestamp(day * 86_400, 0).unwrap();
+    let offset = |second: i64| {
+        let at = DateTime::<Utc>::from_timestamp(second, 0).unwrap();
         at.with_timezone(&zone).naive_local() - at.naive_utc()
     };
-    (7_305..25_567)
-        .filter(|day| offset(*day) != offset(day - 1))
+    let days = (7_305..25_567).map(|day| day * 86_400);
+    days.filter(|day| offset(*day) != offset(day - 86_400))
+        .map(|day| {
+            (day - 86_399..=day)
+                .step_by(60)
+                .map(|second| second - second.rem_euclid(60))
+                .find(|minute| offset(*minute) != offset(day - 86_400))
+                .unwrap_or(day)
+        })
         .collect()
 }
 
-/// A zone and an instant in it, in milliseconds, most often within a day and a half of a change of the clock.
+/// A zone and an instant in it, in milliseconds, most often within a day and a half, or an hour,
+/// of a change of the clock.
 pub fn places() -> impl Strategy<Value = (Tz, i64)> {
     let zones: Vec<(Tz, Vec<i64>)> = zones().into_iter().map(|z| (z, changes(z))).collect();
     let any_day = 7_305..25_567_i64;
@@ -110,11 +118,11 @@ pub fn places() -> impl Strategy<Value = (Tz, i64)> {
         proptest::bool::ANY,
     )
         .prop_map(|((zone, changes), kind, day, index, shift, whole)| {
-            let day = match kind {
-                1.. if !changes.is_empty() => *index.get(&changes),
-                _ => day,
+            let at = match kind {
+                1 | 2 if !changes.is_empty() => *index.get(&changes) * 1_000 + shift,
+                3 if !changes.is_empty() => *index.get(&changes) * 1_000 + shift / 36,
+                _ => day * 86_400_000 + shift,
             };
-            let at = day * 86_400_000 + shift;
             (
                 zone,
                 if whole {
