@@ -17,10 +17,12 @@ use plan::Need;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The most single instants that a track keeps, and the most hours behind them: a record stays bounded whatever one
-/// customer does.
+/// The most single instants that a track keeps.
 pub const MOST_INSTANTS: usize = 1_000;
-pub const MOST_HOURS: usize = 1_000;
+
+/// The most hours behind those, so that a record stays bounded (some 80 kB a track) whatever one customer does. No
+/// person is busy in more hours of a year; a robot's oldest events fall out of windows that look further back.
+pub const MOST_HOURS: usize = 4_000;
 
 const HOUR: i64 = 3_600_000;
 
@@ -195,16 +197,12 @@ impl Track {
             return changed;
         }
         let place = self.instants.partition_point(|other| *other <= instant);
-        if place == 0 && self.instants.len() >= need.keep {
-            return (need.fold && self.fold(instant, gone)) || changed;
-        }
         self.instants.insert(place, instant);
         if self.instants.len() > need.keep {
             let oldest = self.instants.remove(0);
-            if need.fold {
-                self.fold(oldest, gone);
-            } else if oldest == instant {
-                return changed;
+            let folded = need.fold && self.fold(oldest, gone);
+            if oldest == instant {
+                return folded || changed;
             }
         }
         if let Some(gone) = gone {
