@@ -188,7 +188,7 @@ fn deep_nesting_is_refused_and_the_deepest_allowed_renders() {
     assert!(!t.has("b") && !t.has("c"));
     assert_eq!(
         told(&t)[0],
-        "b.html.hbs:1:701: blocks nest more than 50 levels deep\n  help: close blocks that were left open, or nest fewer"
+        "b.html.hbs:1:701: blocks nest more than 50 levels deep, or brackets more than 16\n  help: close blocks that were left open, or nest fewer"
     );
 
     // A long way of partials is bounded too; what is allowed of it renders within a test's small stack.
@@ -200,10 +200,18 @@ fn deep_nesting_is_refused_and_the_deepest_allowed_renders() {
                 format!("{{{{> p{}}}}}", i + 1),
             )
         }));
-        files.push((format!("partials/p{n}.html.hbs"), "end".to_owned()));
+        let leaf = format!(
+            "{{{{lower {}\"END\"{}}}}}",
+            "(upper ".repeat(15),
+            ")".repeat(15)
+        );
+        files.push((format!("partials/p{n}.html.hbs"), leaf));
         Templates::from_sources(files.into_iter().collect())
     };
-    assert_eq!(html(&chain(98), "page", "en", json!({})).unwrap(), "end");
+    // Half of the stack that threads have, so that there is room for who calls.
+    let small = std::thread::Builder::new().stack_size(1024 * 1024);
+    let deepest = small.spawn(move || html(&chain(98), "page", "en", json!({})));
+    assert_eq!(deepest.unwrap().join().unwrap().unwrap(), "end");
     assert!(!chain(120).has("page") && !chain(300).has("page"));
 }
 
@@ -379,6 +387,7 @@ fn folders_are_read_and_every_shipped_template_is_sound() {
 
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("bad.html.hbs"), [0xff, 0xfe]).unwrap();
+    std::fs::write(dir.path().join("bad.ko.html.hbs"), "good").unwrap();
     std::fs::write(dir.path().join("good.html.hbs"), "good").unwrap();
     std::fs::write(dir.path().join("notes.md"), "not a template").unwrap();
     let mixed = Templates::load(dir.path()).unwrap();

@@ -123,7 +123,11 @@ pub fn compile(
         ));
     }
     if let Err(deep) = nesting::check(source) {
-        let what = format!("blocks nest more than {} levels deep", nesting::MOST);
+        let what = format!(
+            "blocks nest more than {} levels deep, or brackets more than {}",
+            nesting::MOST,
+            nesting::MOST_BRACKETS
+        );
         return Err(problem(
             deep.line,
             deep.column,

@@ -86,10 +86,10 @@ impl Templates {
             }
         }
         let mut templates = Templates::from_sources(sources);
-        for problem in &unread {
-            templates
-                .broken
-                .extend(File::named(&problem.file).map(|f| f.name.to_owned()));
+        for file in unread.iter().filter_map(|p| File::named(&p.file)) {
+            // Its other forms are not used in its stead: some readers would get the wrong language.
+            templates.forms.remove(file.name);
+            templates.broken.insert(file.name.to_owned());
         }
         templates.problems.extend(unread);
         Ok(templates)
