@@ -214,6 +214,7 @@ pub fn follow(
         problems: Vec::new(),
         depths: BTreeMap::new(),
         way: Vec::new(),
+        partials,
     };
     let depth = walk.depth_of(&[root]);
     if walk.problems.is_empty() && depth > MOST_WITH_PARTIALS {
@@ -266,6 +267,7 @@ struct Walk<'a> {
     problems: Vec<TemplateProblem>,
     depths: BTreeMap<&'a str, usize>,
     way: Vec<&'a str>,
+    partials: &'a BTreeMap<String, Facts>,
 }
 
 impl<'a> Walk<'a> {
@@ -319,7 +321,7 @@ impl<'a> Walk<'a> {
                 let all = format!(
                     "partials are the files partials/NAME.html.hbs and partials/NAME.txt.hbs; add one for `{name}`"
                 );
-                let help = nearest(name, self.graph.0.keys().copied(), &all);
+                let help = nearest(name, self.partials.keys().map(String::as_str), &all);
                 let found = problem(no_partial(name), help);
                 self.problems.push(found);
             }

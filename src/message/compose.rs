@@ -5,7 +5,8 @@
 
 use super::identity::hex;
 use super::problem::RenderError;
-use super::templates::{Part, Templates};
+use super::source::Part;
+use super::templates::Templates;
 use super::{header, korean, part, plain};
 use crate::domain::address::EmailAddress;
 use crate::domain::id::CampaignId;
@@ -120,13 +121,13 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
     let mailto = request.unsubscribe_mailto.and_then(mailto_uri);
     let advertising = request.class == Class::Advertising;
     let legal = advertising && request.korean;
-    let mut root = root(request, mailto.as_deref(), legal);
+    let root = root(request, mailto.as_deref(), legal);
     let refuse = match root.get("links").and_then(|l| l.get("unsubscribe")) {
         Some(Value::String(link)) if !link.trim().is_empty() => Some(link.clone()),
         _ => None,
     };
 
-    let context = wrap(root.clone())?;
+    let mut context = Context::from(Value::Object(root));
     let mut subject = templates.render_inline(request.subject, &context)?;
     if subject.is_empty() {
         return Err(ComposeError::NoSubject);
@@ -140,8 +141,7 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
     } else {
         templates.render_inline(request.preheader, &context)?
     };
-    let (html, text) = bodies(templates, request, &mut root, &subject, preheader)?;
-    let (mut html, mut text) = (html, text);
+    let (mut html, mut text) = bodies(templates, request, &mut context, &subject, preheader)?;
     if legal {
         let refuse = refuse.ok_or(ComposeError::NoRefusal)?;
         if request.sender.company.trim().is_empty() || request.sender.address.trim().is_empty() {
@@ -175,31 +175,26 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
     })
 }
 
-fn wrap(root: Map<String, Value>) -> Result<Context, ComposeError> {
-    Context::wraps(Value::Object(root)).map_err(|e| ComposeError::Panicked(e.to_string()))
-}
-
 /// The template's two parts: the text as written for this locale, else made from the HTML.
 fn bodies(
     templates: &Templates,
     request: &ComposeRequest<'_>,
-    root: &mut Map<String, Value>,
+    context: &mut Context,
     subject: &str,
     preheader: String,
 ) -> Result<(String, String), ComposeError> {
     let locale = templates.choose(request.template, request.locale)?;
-    root.insert("subject".to_owned(), subject.into());
-    root.insert("preheader".to_owned(), preheader.into());
-    let context = wrap(root.clone())?;
+    context.data_mut()["subject"] = subject.into();
+    context.data_mut()["preheader"] = preheader.into();
     let render =
         |part, context: &Context| templates.render(request.template, locale, part, context);
-    let html = render(Part::Html, &context)?.unwrap_or_default();
-    if let Some(text) = render(Part::Text, &context)? {
+    let html = render(Part::Html, context)?.unwrap_or_default();
+    if let Some(text) = render(Part::Text, context)? {
         return Ok((html, text));
     }
     // The preheader is hidden by style only; in a text it would stand there twice.
-    root.insert("preheader".to_owned(), "".into());
-    let bare = render(Part::Html, &wrap(root.clone())?)?.unwrap_or_default();
+    context.data_mut()["preheader"] = "".into();
+    let bare = render(Part::Html, context)?.unwrap_or_default();
     Ok((html, plain::from_html(&bare)))
 }
 
@@ -214,7 +209,9 @@ fn root(request: &ComposeRequest<'_>, mailto: Option<&str>, legal: bool) -> Map<
             root.insert(name.to_owned(), json!({}));
         }
     }
-    root.entry("products").or_insert_with(|| json!([]));
+    if !root.get("products").is_some_and(Value::is_array) {
+        root.insert("products".to_owned(), json!([]));
+    }
     root.entry("sender").or_insert_with(|| {
         json!({
             "name": request.from_name,

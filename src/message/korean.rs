@@ -68,8 +68,8 @@ pub fn with_html_notice(html: &str, sender: &SenderBlock, refuse: &str) -> Strin
     let block: Vec<String> = lines(sender, true).iter().map(|l| escape_html(l)).collect();
     let notice = format!(
         "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\"><tr><td align=\"center\" \
-         style=\"padding:0 16px 32px 16px\">\n\
-         <div class=\"quiet\" lang=\"ko\" style=\"max-width:568px;margin:0 auto;text-align:left;font-family:-apple-system,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR',Arial,sans-serif;\
+         style=\"padding:0 0 32px 0\">\n\
+         <div class=\"pad quiet\" lang=\"ko\" style=\"max-width:600px;box-sizing:border-box;padding:0 40px;margin:0 auto;text-align:left;word-break:keep-all;font-family:-apple-system,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR',Arial,sans-serif;\
          font-size:12px;line-height:1.7;color:#6b6259\">\n{}<br><br>\n\
          이 메일은 광고성 정보 수신에 동의하신 분께 보내 드립니다. 더 이상 받고 싶지 않으시면 무료로 \
          <a class=\"quiet\" href=\"{refuse}\" style=\"color:#6b6259\">수신거부</a>하실 수 있습니다.<br><br>\n\

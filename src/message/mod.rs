@@ -18,6 +18,7 @@ pub mod nesting;
 pub mod part;
 pub mod plain;
 pub mod problem;
+pub mod source;
 pub mod templates;
 pub mod words;
 

@@ -3,10 +3,13 @@
 //! The engine's parser and renderer recurse: some thousand levels overflow the stack, and an overflow aborts the
 //! whole daemon; it cannot be caught. So depth is counted here without recursion and deeper templates are refused.
 
-/// The deepest nesting of blocks (an `{{else if}}` counts as one level more) or of brackets in one tag.
+/// The deepest nesting of blocks; an `{{else if}}` counts as one level more.
 pub const MOST: usize = 50;
 
-/// Where a template first goes deeper than [`MOST`].
+/// The deepest nesting of brackets in one tag: each level costs the engine more of its stack than a block does.
+pub const MOST_BRACKETS: usize = 16;
+
+/// Where a template first goes deeper than [`MOST`] or [`MOST_BRACKETS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooDeep {
     pub line: usize,
@@ -68,7 +71,7 @@ pub fn check(source: &str) -> Result<(), TooDeep> {
                 depth += 1;
             }
         }
-        if depth > MOST || brackets > MOST {
+        if depth > MOST || brackets > MOST_BRACKETS {
             return Err(place(source, tag));
         }
         at = tag + length;

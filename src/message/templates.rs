@@ -8,35 +8,13 @@
 //! A bad file makes a problem and spoils the templates that use it, no others.
 
 use super::check::{self, Facts};
-use super::nesting;
 use super::problem::{RenderError, TemplateProblem, nearest};
+use super::source::{File, Locale, Part, compile, compile_inline, fallbacks, key, unreadable};
 use super::words;
 use handlebars::{Context, Handlebars, Template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-
-/// A larger file is taken for a mistake.
-const MOST_BYTES: usize = 512 * 1024;
-
-/// The two parts of a message.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Part {
-    Html,
-    Text,
-}
-
-impl Part {
-    fn suffix(self) -> &'static str {
-        match self {
-            Part::Html => ".html.hbs",
-            Part::Text => ".txt.hbs",
-        }
-    }
-}
-
-/// A locale in lower case with hyphens; empty is every other locale.
-type Locale = String;
 
 /// What was found in a folder of templates.
 #[derive(Debug)]
@@ -48,59 +26,6 @@ pub struct Templates {
     broken: BTreeSet<String>,
     problems: Vec<TemplateProblem>,
     sources: BTreeMap<String, String>,
-}
-
-/// One file, by its name.
-struct File<'a> {
-    partial: bool,
-    name: &'a str,
-    locale: Locale,
-    part: Part,
-}
-
-impl<'a> File<'a> {
-    fn named(path: &'a str) -> Option<File<'a>> {
-        let (partial, file) = match path.strip_prefix("partials/") {
-            Some(file) => (true, file),
-            None => (false, path),
-        };
-        let (stem, part) = [Part::Html, Part::Text]
-            .into_iter()
-            .find_map(|part| file.strip_suffix(part.suffix()).map(|stem| (stem, part)))?;
-        let (name, locale) = stem.split_once('.').unwrap_or((stem, ""));
-        let good = !name.is_empty() && !file.contains('/') && !locale.contains('.');
-        good.then(|| File {
-            partial,
-            name,
-            locale: canonical(locale),
-            part,
-        })
-    }
-
-    fn key(&self) -> String {
-        key(self.name, &self.locale)
-    }
-}
-
-/// What a form of a template is called inside an engine; a slash keeps it apart from partials.
-fn key(name: &str, locale: &str) -> String {
-    format!("/{name}/{locale}")
-}
-
-fn canonical(locale: &str) -> Locale {
-    locale.trim().replace('_', "-").to_ascii_lowercase()
-}
-
-/// `ko-kr`, `ko`, and the empty one.
-fn fallbacks(locale: &str) -> Vec<Locale> {
-    let mut chain = Vec::new();
-    let mut rest = canonical(locale);
-    while !rest.is_empty() {
-        chain.push(rest.clone());
-        rest.truncate(rest.rfind('-').unwrap_or(0));
-    }
-    chain.push(String::new());
-    chain
 }
 
 fn engine(escape: bool) -> Handlebars<'static> {
@@ -161,10 +86,10 @@ impl Templates {
             }
         }
         let mut templates = Templates::from_sources(sources);
-        for problem in &unread {
-            templates
-                .broken
-                .extend(File::named(&problem.file).map(|f| f.name.to_owned()));
+        for file in unread.iter().filter_map(|p| File::named(&p.file)) {
+            // Its other forms are not used in its stead: some readers would get the wrong language.
+            templates.forms.remove(file.name);
+            templates.broken.insert(file.name.to_owned());
         }
         templates.problems.extend(unread);
         Ok(templates)
@@ -454,101 +379,4 @@ fn endless(problems: Vec<TemplateProblem>) -> impl Iterator<Item = TemplateProbl
     problems
         .into_iter()
         .filter(|p| p.what.contains("without end"))
-}
-
-fn unreadable(file: &str, error: &std::io::Error) -> TemplateProblem {
-    TemplateProblem {
-        template: file.to_owned(),
-        file: file.to_owned(),
-        line: 0,
-        column: 0,
-        what: format!("cannot be read: {error}"),
-        help: "templates are UTF-8 text that the daemon may read".to_owned(),
-    }
-}
-
-/// Compiles one text, after counting how deep it nests: the compiler itself cannot be trusted with that.
-fn compile(
-    source: &str,
-    name: &str,
-    file: &str,
-) -> Result<(Template, Facts), Vec<TemplateProblem>> {
-    let problem = |line: usize, column: usize, what: String, help: &str| {
-        vec![TemplateProblem {
-            template: name.to_owned(),
-            file: file.to_owned(),
-            line,
-            column,
-            what,
-            help: help.to_owned(),
-        }]
-    };
-    if source.len() > MOST_BYTES {
-        let what = format!(
-            "the file has {} bytes, at most {MOST_BYTES} are taken",
-            source.len()
-        );
-        return Err(problem(
-            0,
-            0,
-            what,
-            "a mail of that size is cut off or refused; keep images out of templates",
-        ));
-    }
-    if let Err(deep) = nesting::check(source) {
-        let what = format!("blocks nest more than {} levels deep", nesting::MOST);
-        return Err(problem(
-            deep.line,
-            deep.column,
-            what,
-            "close blocks that were left open, or nest fewer",
-        ));
-    }
-    let template = Template::compile_with_name(source, file.to_owned()).map_err(|error| {
-        use handlebars::TemplateErrorReason as Reason;
-        let (line, column) = error.pos().unwrap_or((0, 0));
-        let (what, help) = match error.reason() {
-            Reason::MismatchingClosedHelper(open, close) | Reason::MismatchingClosedDecorator(open, close) => (
-                format!("`{{{{/{close}}}}}` closes a block that `{{{{#{open}}}}}` opened"),
-                "close blocks in the reverse of the order in which they were opened",
-            ),
-            _ => (
-                "this is not understood as a template from here on".to_owned(),
-                "look for a tag without its closing }}, a block without its {{/...}}, an unclosed quote or bracket",
-            ),
-        };
-        problem(line, column, what, help)
-    })?;
-    match check::read(&template, name, file) {
-        (facts, problems) if problems.is_empty() => Ok((template, facts)),
-        (_, problems) => Err(problems),
-    }
-}
-
-fn compile_inline(text: &str) -> Result<Template, TemplateProblem> {
-    let first = |problems: Vec<TemplateProblem>| problems.into_iter().next();
-    let (template, facts) = match compile(text, "subject", text) {
-        Ok(good) => good,
-        Err(problems) => {
-            return Err(first(problems).unwrap_or_else(|| TemplateProblem {
-                template: "subject".to_owned(),
-                file: text.to_owned(),
-                line: 1,
-                column: 1,
-                what: "this text is not understood".to_owned(),
-                help: "write plain text with {{names}}".to_owned(),
-            }));
-        }
-    };
-    match facts.references.first() {
-        None => Ok(template),
-        Some(partial) => Err(TemplateProblem {
-            template: "subject".to_owned(),
-            file: text.to_owned(),
-            line: partial.line,
-            column: partial.column,
-            what: "a subject or preheader cannot use partials".to_owned(),
-            help: "write its text out".to_owned(),
-        }),
-    }
 }

@@ -21,7 +21,6 @@ pub const NAMES: &[&str] = &[
     "with",
     "lookup",
     "raw",
-    "else",
     "eq",
     "ne",
     "gt",
