@@ -151,18 +151,19 @@ impl Inner {
         let mut list = self.list();
         let is_new = !path.exists();
         fs::rename(&temporary, &path)?;
+        let mut write_page = false;
+        if is_new {
+            let mut line = serde_json::to_vec(&row)?;
+            line.push(b'\n');
+            list.journal.write_all(&line)?;
+            list.newest.push(row);
+            list.stale = true;
+            write_page = !std::mem::replace(&mut list.writer_is_due, true);
+        }
+        drop(list);
         if self.config.durable {
             File::open(folder)?.sync_all()?;
         }
-        if !is_new {
-            return Ok((name, false));
-        }
-        let mut line = serde_json::to_vec(&row)?;
-        line.push(b'\n');
-        list.journal.write_all(&line)?;
-        list.newest.push(row);
-        list.stale = true;
-        let write_page = !std::mem::replace(&mut list.writer_is_due, true);
         Ok((name, write_page))
     }
 

@@ -137,7 +137,7 @@ impl Transport {
         let slots = Arc::new(Semaphore::new(config.connections));
         let carrier = match config.carrier {
             CarrierConfig::Smtp(smtp) => {
-                Smtp::new(smtp, slots.clone(), counters.clone()).map(Carrier::Smtp)
+                Smtp::new(*smtp, slots.clone(), counters.clone()).map(Carrier::Smtp)
             }
             CarrierConfig::Folder(folder) => Folder::open(folder).map(Carrier::Folder),
         }
@@ -166,8 +166,7 @@ impl Transport {
 
     /// False: `only_to` keeps mail from this recipient (rehearsal); drop the message with that reason.
     pub fn may_send_to(&self, to: &EmailAddress) -> bool {
-        let only_to = &self.shared.only_to;
-        only_to.is_empty() || only_to.iter().any(|pattern| pattern.matches(to))
+        self.shared.may_send_to(to)
     }
 
     /// Waits until a message could start at once. Safe to stop waiting for. Hold the permit for milliseconds only: it
@@ -190,13 +189,12 @@ impl Transport {
                     }
                 }
             }
-            // While this one waited, others may have found the relay ill.
-            let pass = match shared.health.aside() {
-                Some(_) if !pass.is_trial() => continue,
-                _ => pass,
-            };
             shared.pace.turn().await;
             held.paced = true;
+            // While this one waited, others may have found the relay ill.
+            if shared.health.aside().is_some() && !pass.is_trial() {
+                continue;
+            }
             return Permit { held, pass };
         }
     }
@@ -289,6 +287,10 @@ impl fmt::Debug for Transport {
 }
 
 impl Shared {
+    fn may_send_to(&self, to: &EmailAddress) -> bool {
+        self.only_to.is_empty() || self.only_to.iter().any(|pattern| pattern.matches(to))
+    }
+
     async fn slot(&self) -> OwnedSemaphorePermit {
         match self.slots.clone().acquire_owned().await {
             Ok(slot) => slot,
@@ -356,12 +358,7 @@ impl Permit {
     async fn carry(self, mail: Outgoing, start_by: Instant, tell: oneshot::Sender<Outcome>) {
         let Permit { mut held, pass } = self;
         let shared = held.shared.clone();
-        if !shared
-            .only_to
-            .iter()
-            .any(|pattern| pattern.matches(&mail.to))
-            && !shared.only_to.is_empty()
-        {
+        if !shared.may_send_to(&mail.to) {
             let outcome = Outcome::Undeliverable {
                 why: format!(
                     "only_to of transport \"{}\" keeps mail from this recipient",

@@ -62,7 +62,7 @@ impl Offers {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rest {
     /// It can take the next message.
-    AtRest,
+    Ready,
     /// A transaction is open; after RSET it can.
     NeedsReset,
     /// It must be dropped.
@@ -151,7 +151,7 @@ impl Session {
             Err(outcome) => {
                 return Attempt {
                     outcome,
-                    rest: Rest::AtRest,
+                    rest: Rest::Ready,
                     stale: false,
                 };
             }
@@ -205,13 +205,13 @@ impl Session {
         let outcome = of_reply(phase, reply);
         let in_step = match (phase, reply.code) {
             (_, 421) => false,
-            (Phase::End, code) => code < 300 || code >= 400,
+            (Phase::End, code) => !(300..400).contains(&code),
             (_, code) => code >= 400,
         };
         let rest = if !in_step || !self.wire.is_quiet() {
             Rest::Broken
         } else if phase == Phase::End {
-            Rest::AtRest
+            Rest::Ready
         } else {
             Rest::NeedsReset
         };

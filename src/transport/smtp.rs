@@ -138,7 +138,7 @@ impl Smtp {
     /// Takes a connection back after its message. Still under the caller's slot.
     pub async fn take_back(self: &Arc<Self>, mut session: Session, rest: Rest) {
         let good = match rest {
-            Rest::AtRest => true,
+            Rest::Ready => true,
             Rest::NeedsReset => session.reset().await,
             Rest::Broken => false,
         };
