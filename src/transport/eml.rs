@@ -85,8 +85,31 @@ pub(crate) fn file_name(message_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::{file_name, read_mail};
     use std::collections::HashSet;
+
+    #[test]
+    fn a_mail_of_two_parts_is_shown_with_both_and_its_header_decoded() {
+        let bytes = "From: =?utf-8?b?6rCA6rKM?= <hello@shop.example>\r\nTo: <mina@shop.example>\r\n\
+             Subject: =?utf-8?q?caf=C3=A9?=\r\nDate: Mon, 2 Mar 2026 09:00:00 +0900\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+             plain words\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+             <p title=3D\"x\">rich words</p>\r\n--b--\r\n";
+        let (row, view) = read_mail("1", bytes.as_bytes(), None);
+        assert_eq!(
+            (row.from.as_str(), row.to.as_str(), row.subject.as_str()),
+            ("가게 <hello@shop.example>", "mina@shop.example", "café")
+        );
+        assert_eq!(row.date, "2026-03-02T09:00:00+09:00");
+        assert!(
+            view.contains("&lt;p title=&quot;x&quot;&gt;rich words&lt;/p&gt;"),
+            "{view}"
+        );
+        assert!(view.contains("<pre>plain words"), "{view}");
+        assert_eq!(view.matches("rich words").count(), 1, "{view}");
+        // What is no message at all is shown as far as it goes.
+        read_mail("2", b"\xff\0no mail", None);
+    }
 
     #[test]
     fn file_names_are_safe_and_distinct() {
