@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Long enough for any honest exchange on a busy machine, short enough for a test of every phase.
-const DEADLINE: Duration = Duration::from_millis(300);
+const DEADLINE: Duration = Duration::from_millis(600);
 
 fn mail_to(to: &str, n: usize) -> Outgoing {
     let address = EmailAddress::parse(to).unwrap();

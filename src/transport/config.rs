@@ -26,7 +26,7 @@ pub struct TransportConfig {
 
 #[derive(Clone, Debug)]
 pub enum CarrierConfig {
-    Smtp(SmtpConfig),
+    Smtp(Box<SmtpConfig>),
     Folder(FolderConfig),
 }
 
@@ -219,7 +219,7 @@ impl TransportConfig {
     pub fn smtp(name: &str, host: &str, port: u16) -> Self {
         TransportConfig {
             name: name.into(),
-            carrier: CarrierConfig::Smtp(SmtpConfig {
+            carrier: CarrierConfig::Smtp(Box::new(SmtpConfig {
                 host: host.into(),
                 port,
                 tls: Tls::StartTls,
@@ -230,7 +230,7 @@ impl TransportConfig {
                 deadlines: Deadlines::default(),
                 idle_for: Duration::from_secs(60),
                 probe_after: Duration::from_secs(15),
-            }),
+            })),
             connections: 8,
             rate: None,
             only_to: Vec::new(),

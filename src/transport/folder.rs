@@ -7,10 +7,9 @@
 
 use super::Outgoing;
 use super::config::FolderConfig;
+use super::eml::{Row, file_name, read_mail};
 use super::page;
 use crate::domain::outcome::{Outcome, RelayPart};
-use mail_parser::{MessageParser, MimeHeaders};
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -24,18 +23,6 @@ use tokio::time::sleep;
 const ON_A_PAGE: usize = 500;
 
 const JOURNAL: &str = "index.jsonl";
-
-/// One mail, as the pages list it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Row {
-    /// The file's name without `.eml`.
-    pub file: String,
-    pub from: String,
-    pub to: String,
-    pub subject: String,
-    /// RFC 3339, from the message's Date.
-    pub date: String,
-}
 
 #[derive(Clone)]
 pub(crate) struct Folder {
@@ -151,18 +138,19 @@ impl Inner {
         let mut list = self.list();
         let is_new = !path.exists();
         fs::rename(&temporary, &path)?;
+        let mut write_page = false;
+        if is_new {
+            let mut line = serde_json::to_vec(&row)?;
+            line.push(b'\n');
+            list.journal.write_all(&line)?;
+            list.newest.push(row);
+            list.stale = true;
+            write_page = !std::mem::replace(&mut list.writer_is_due, true);
+        }
+        drop(list);
         if self.config.durable {
             File::open(folder)?.sync_all()?;
         }
-        if !is_new {
-            return Ok((name, false));
-        }
-        let mut line = serde_json::to_vec(&row)?;
-        line.push(b'\n');
-        list.journal.write_all(&line)?;
-        list.newest.push(row);
-        list.stale = true;
-        let write_page = !std::mem::replace(&mut list.writer_is_due, true);
         Ok((name, write_page))
     }
 
@@ -267,75 +255,9 @@ fn read_journal(folder: &Path) -> io::Result<(Vec<Row>, File)> {
     Ok((rows, journal))
 }
 
-/// What the list shows of a mail, and its view. `mail` gives the envelope where the header tells less.
-fn read_mail(name: &str, bytes: &[u8], mail: Option<&Outgoing>) -> (Row, String) {
-    let parsed = MessageParser::default().parse(bytes);
-    let shown = |addresses: Option<&mail_parser::Address<'_>>| {
-        let first = addresses?.first()?;
-        let address = first.address().unwrap_or_default();
-        Some(match first.name() {
-            Some(name) => format!("{name} <{address}>"),
-            None => address.to_owned(),
-        })
-    };
-    let parsed = parsed.as_ref();
-    let envelope =
-        |pick: fn(&Outgoing) -> &str| mail.map(|m| pick(m).to_owned()).unwrap_or_default();
-    let row = Row {
-        file: name.to_owned(),
-        from: parsed
-            .and_then(|p| shown(p.from()))
-            .unwrap_or_else(|| envelope(|m| m.from.as_str())),
-        to: parsed
-            .and_then(|p| shown(p.to()))
-            .unwrap_or_else(|| envelope(|m| m.to.as_str())),
-        subject: parsed
-            .and_then(|p| p.subject())
-            .unwrap_or_default()
-            .to_owned(),
-        date: parsed
-            .and_then(|p| p.date())
-            .map(|d| d.to_rfc3339())
-            .unwrap_or_default(),
-    };
-    // Only what is written as such: the parser would make HTML of a text part, and text of an HTML one.
-    let written = |kind: &str, of: &[u32]| {
-        let parsed = parsed?;
-        let part = parsed.part(*of.first()?)?;
-        let is_kind = part
-            .content_type()
-            .map_or(kind == "plain", |t| t.subtype() == Some(kind));
-        part.text_contents().filter(|_| is_kind).map(str::to_owned)
-    };
-    let html = parsed.and_then(|p| written("html", &p.html_body));
-    let text = parsed.and_then(|p| written("plain", &p.text_body));
-    let view = page::mail(&row, html.as_deref(), text.as_deref());
-    (row, view)
-}
-
-/// A file's name from a Message-ID. Ids that are not plain, or too long, are told apart by a hash.
-fn file_name(message_id: &str) -> String {
-    let id = message_id
-        .trim()
-        .trim_start_matches('<')
-        .trim_end_matches('>');
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_@.+=".contains(c);
-    let name: String = id
-        .chars()
-        .map(|c| if plain(c) { c } else { '_' })
-        .take(120)
-        .collect();
-    let hidden = name.starts_with('.') || name.is_empty();
-    if name == id && !hidden && name != "index" && !name.starts_with("older-") {
-        return name;
-    }
-    let hash = xxhash_rust::xxh3::xxh3_128(id.as_bytes());
-    format!("m{}-{hash:032x}", name.trim_start_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Folder, FolderConfig, JOURNAL, Outgoing, file_name};
+    use super::{Folder, FolderConfig, JOURNAL, Outgoing};
     use crate::domain::address::EmailAddress;
     use crate::domain::outcome::{Outcome, RelayPart};
     use std::collections::HashSet;
@@ -516,26 +438,5 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(Folder::open(config(&file)).is_err());
-    }
-
-    #[test]
-    fn file_names_are_safe_and_distinct() {
-        assert_eq!(file_name("<a.b-1@shop.example>"), "a.b-1@shop.example");
-        let odd = [
-            "a/b@x",
-            "a\\b@x",
-            "..",
-            ".",
-            "",
-            "index",
-            "older-1",
-            "a b@x",
-            &"x".repeat(300),
-        ];
-        let names: HashSet<String> = odd.iter().map(|id| file_name(id)).collect();
-        assert_eq!(names.len(), odd.len());
-        for name in names {
-            assert!(!name.starts_with('.') && !name.contains(['/', '\\']) && name.len() < 200);
-        }
     }
 }

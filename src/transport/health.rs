@@ -132,7 +132,8 @@ impl Health {
             Sign::Good => {
                 state.in_a_row = 0;
                 push(&mut state.recent, false, self.rules.of_last);
-                if state.aside.take().is_some() {
+                // A message that was on its way before the relay was set aside shows nothing about it now.
+                if trial && state.aside.take().is_some() {
                     state.recent.clear();
                     tracing::info!(relay = %self.relay, "the relay is back");
                     self.changed.notify_waiters();
@@ -274,6 +275,17 @@ mod tests {
         drop(health.pass().await);
         let again = timeout(Duration::from_millis(1), health.pass()).await;
         assert!(again.is_ok_and(|pass| pass.trial));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_on_its_way_before_does_not_bring_it_back() {
+        let health = health();
+        let early = health.pass().await;
+        for _ in 0..5 {
+            health.pass().await.settle(fault());
+        }
+        early.settle(Sign::Good);
+        assert!(health.aside().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,33 +14,40 @@
 //! Whoever has no `Ready` to ask (a test mail) calls [`Transport::deliver`].
 
 pub mod config;
+mod eml;
 mod folder;
 mod health;
+mod login;
 mod pace;
 mod page;
+mod permit;
 mod reply;
 mod session;
 mod smtp;
+mod status;
 mod tls;
+mod transparency;
 mod verdict;
 mod wire;
 
 pub use crate::domain::outcome::{EnhancedCode, Outcome, RelayPart};
 pub use health::Aside;
+pub use permit::Permit;
+pub use status::Status;
 
 use crate::domain::address::EmailAddress;
 use config::{AddressPattern, CarrierConfig, TransportConfig};
 use folder::Folder;
-use health::{Health, Pass, Sign};
+use health::Health;
 use pace::Pace;
-use session::Session;
+use permit::Held;
 use smtp::Smtp;
+use status::{Counters, sign};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 /// A finished message to one recipient.
@@ -87,44 +94,6 @@ enum Carrier {
     Folder(Folder),
 }
 
-#[derive(Default)]
-pub(crate) struct Counters {
-    opened: AtomicU64,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    try_later: AtomicU64,
-    uncertain: AtomicU64,
-    relay_faults: AtomicU64,
-    not_started: AtomicU64,
-    undeliverable: AtomicU64,
-}
-
-/// What metrics and alerts show of a transport. Counters run from the start of the process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Status {
-    pub name: String,
-    /// The most at once.
-    pub connections: usize,
-    /// Slots taken: messages under way and permits held.
-    pub in_use: usize,
-    /// Connections open and idle.
-    pub idle: usize,
-    /// Set aside, with the latest fault; the alert.
-    pub aside: Option<Aside>,
-    pub faults_in_a_row: u32,
-    pub times_set_aside: u64,
-    /// Connections opened or tried.
-    pub opened: u64,
-    pub accepted: u64,
-    pub refused: u64,
-    pub try_later: u64,
-    pub uncertain: u64,
-    /// Messages given back through the relay's fault, and connections that could not be made ready.
-    pub relay_faults: u64,
-    pub not_started: u64,
-    pub undeliverable: u64,
-}
-
 impl Transport {
     /// Checks the configuration and reads what it refers to (certificates, the mail folder). Connects to nothing.
     pub fn new(config: TransportConfig) -> Result<Transport, TransportError> {
@@ -137,7 +106,7 @@ impl Transport {
         let slots = Arc::new(Semaphore::new(config.connections));
         let carrier = match config.carrier {
             CarrierConfig::Smtp(smtp) => {
-                Smtp::new(smtp, slots.clone(), counters.clone()).map(Carrier::Smtp)
+                Smtp::new(*smtp, slots.clone(), counters.clone()).map(Carrier::Smtp)
             }
             CarrierConfig::Folder(folder) => Folder::open(folder).map(Carrier::Folder),
         }
@@ -166,8 +135,7 @@ impl Transport {
 
     /// False: `only_to` keeps mail from this recipient (rehearsal); drop the message with that reason.
     pub fn may_send_to(&self, to: &EmailAddress) -> bool {
-        let only_to = &self.shared.only_to;
-        only_to.is_empty() || only_to.iter().any(|pattern| pattern.matches(to))
+        self.shared.may_send_to(to)
     }
 
     /// Waits until a message could start at once. Safe to stop waiting for. Hold the permit for milliseconds only: it
@@ -190,13 +158,12 @@ impl Transport {
                     }
                 }
             }
-            // While this one waited, others may have found the relay ill.
-            let pass = match shared.health.aside() {
-                Some(_) if !pass.is_trial() => continue,
-                _ => pass,
-            };
             shared.pace.turn().await;
             held.paced = true;
+            // While this one waited, others may have found the relay ill.
+            if shared.health.aside().is_some() && !pass.is_trial() {
+                continue;
+            }
             return Permit { held, pass };
         }
     }
@@ -289,6 +256,10 @@ impl fmt::Debug for Transport {
 }
 
 impl Shared {
+    fn may_send_to(&self, to: &EmailAddress) -> bool {
+        self.only_to.is_empty() || self.only_to.iter().any(|pattern| pattern.matches(to))
+    }
+
     async fn slot(&self) -> OwnedSemaphorePermit {
         match self.slots.clone().acquire_owned().await {
             Ok(slot) => slot,
@@ -298,135 +269,74 @@ impl Shared {
     }
 }
 
-/// Leave to send one message now: a slot, for SMTP a connection that is ready, a turn of the pace.
-#[must_use = "a permit that is dropped gives everything back; deliver with it"]
-pub struct Permit {
-    held: Held,
-    pass: Pass,
-}
+#[cfg(test)]
+mod tests {
+    use super::{EmailAddress, Outcome, Outgoing, Transport, TransportConfig, TransportError};
+    use crate::transport::config::CarrierConfig;
+    use std::time::Duration;
 
-/// What is given back when a permit goes.
-struct Held {
-    shared: Arc<Shared>,
-    session: Option<Session>,
-    paced: bool,
-    /// Last, so that the connection is put back or closed before the slot is free.
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Held {
-    fn new(shared: &Arc<Shared>, slot: OwnedSemaphorePermit) -> Held {
-        Held {
-            shared: shared.clone(),
-            session: None,
-            paced: false,
-            _slot: slot,
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.paced {
-            self.shared.pace.give_back();
-        }
-        if let (Some(session), Carrier::Smtp(smtp)) = (self.session.take(), &self.shared.carrier) {
-            smtp.keep(session);
-        }
-    }
-}
-
-impl Permit {
-    /// Takes the message out and says what became of it. Never panics. The delivery goes on if this future is dropped;
-    /// what became of it is then unknown, so do not.
-    pub async fn deliver(self, outgoing: Outgoing) -> Outcome {
-        let start_by = Instant::now() + self.held.shared.start_within;
-        self.start(outgoing, start_by).await
-    }
-
-    async fn start(self, outgoing: Outgoing, start_by: Instant) -> Outcome {
-        let (tell, told) = oneshot::channel();
-        tokio::spawn(self.carry(outgoing, start_by, tell));
-        told.await.unwrap_or_else(|_| Outcome::Uncertain {
-            why: "the delivery ended without an answer: a defect of the transport, or the daemon is stopping"
+    fn mail(n: usize) -> Outgoing {
+        Outgoing {
+            from: EmailAddress::parse("hello@shop.example").unwrap(),
+            to: EmailAddress::parse("mina@shop.example").unwrap(),
+            message_id: format!("<{n}@shop.example>"),
+            bytes: format!("Subject: Mail {n}\r\n\r\nHello\r\n")
+                .into_bytes()
                 .into(),
-        })
+        }
     }
 
-    async fn carry(self, mail: Outgoing, start_by: Instant, tell: oneshot::Sender<Outcome>) {
-        let Permit { mut held, pass } = self;
-        let shared = held.shared.clone();
-        if !shared
-            .only_to
-            .iter()
-            .any(|pattern| pattern.matches(&mail.to))
-            && !shared.only_to.is_empty()
-        {
-            let outcome = Outcome::Undeliverable {
-                why: format!(
-                    "only_to of transport \"{}\" keeps mail from this recipient",
-                    shared.name
-                ),
-            };
-            shared.counters.count(&outcome);
-            // Nobody listening is the caller's choice.
-            let _ = tell.send(outcome);
-            return;
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_folder_is_a_transport_like_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = TransportConfig::folder("mails", dir.path());
+        if let CarrierConfig::Folder(folder) = &mut config.carrier {
+            folder.page_every = Duration::ZERO;
         }
-        held.paced = false;
-        let (outcome, left) = match &shared.carrier {
-            Carrier::Smtp(smtp) => smtp.carry(held.session.take(), &mail, start_by).await,
-            Carrier::Folder(folder) => (folder.put(&mail).await, None),
+        config.connections = 2;
+        let transport = Transport::new(config).unwrap();
+        let sends = (0..10).map(|n| {
+            let transport = transport.clone();
+            tokio::spawn(async move { transport.permit().await.deliver(mail(n)).await })
+        });
+        for outcome in futures_util::future::join_all(sends).await {
+            assert!(matches!(outcome.unwrap(), Outcome::Accepted { .. }));
+        }
+        // The page follows by itself.
+        let index = dir.path().join("index.html");
+        let follows = async {
+            while std::fs::read_to_string(&index)
+                .unwrap()
+                .matches(".eml\"")
+                .count()
+                < 10
+            {
+                tokio::task::yield_now().await;
+            }
         };
-        shared.counters.count(&outcome);
-        if let Outcome::Uncertain { why } = &outcome {
-            tracing::warn!(
-                relay = %shared.name,
-                message_id = %mail.message_id,
-                why = %reply::without_addresses(why),
-                "a message is in doubt"
-            );
-        }
-        pass.settle(sign(&outcome));
-        let _ = tell.send(outcome);
-        if let (Carrier::Smtp(smtp), Some((session, rest))) = (&shared.carrier, left) {
-            smtp.take_back(session, rest).await;
-        }
-        // Only now is the slot free.
-        drop(held);
+        tokio::time::timeout(Duration::from_secs(20), follows)
+            .await
+            .expect("the page shows all mails");
+        transport.close().await;
+        assert_eq!(transport.status().accepted, 10);
     }
-}
 
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
-    }
-}
-
-impl Counters {
-    fn count(&self, outcome: &Outcome) {
-        let counter = match outcome {
-            Outcome::Accepted { .. } => &self.accepted,
-            Outcome::Refused { .. } => &self.refused,
-            Outcome::TryLater { .. } => &self.try_later,
-            Outcome::Uncertain { .. } => &self.uncertain,
-            Outcome::RelayFault { .. } => &self.relay_faults,
-            Outcome::NotStarted { .. } => &self.not_started,
-            Outcome::Undeliverable { .. } => &self.undeliverable,
+    #[tokio::test]
+    async fn a_configuration_that_cannot_work_is_refused_whole() {
+        let mut config = TransportConfig::smtp("main", "", 0);
+        config.connections = 0;
+        let Err(TransportError::Config(wrong)) = Transport::new(config) else {
+            panic!("it was taken");
         };
-        counter.fetch_add(1, Relaxed);
-    }
-}
-
-/// What an outcome says about the relay's health.
-fn sign(outcome: &Outcome) -> Sign {
-    match outcome {
-        Outcome::Accepted { .. } | Outcome::Refused { .. } | Outcome::TryLater { .. } => Sign::Good,
-        Outcome::RelayFault { what, reply, .. } => {
-            let reply = reply.as_deref().map_or(String::new(), |r| format!(": {r}"));
-            Sign::Fault(reply::without_addresses(&format!("{what}{reply}")))
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        let mut config = TransportConfig::smtp("main", "mail.shop.example", 587);
+        if let CarrierConfig::Smtp(smtp) = &mut config.carrier {
+            smtp.ca_file = Some("/nowhere/ca.pem".into());
         }
-        Outcome::Uncertain { why } => Sign::Fault(reply::without_addresses(why)),
-        Outcome::NotStarted { .. } | Outcome::Undeliverable { .. } => Sign::None,
+        let error = Transport::new(config).unwrap_err().to_string();
+        assert!(
+            error.contains("ca_file /nowhere/ca.pem: cannot be read"),
+            "{error}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! about customers, so it is escaped, and each page carries a policy that forbids scripts, forms and anything from
 //! elsewhere (a picture fetched from the shop would count as an open). The HTML part stands in a sandboxed frame.
 
-use super::folder::Row;
+use super::eml::Row;
 use std::fmt::Write;
 
 /// No scripts, no network; `style-src` is for our own style and the mail's, `img-src data:` for pictures in the mail.

@@ -5,18 +5,18 @@
 //! adds a blank line to a message that ends in CRLF, and hides what is unread (see [`super::wire`]).
 
 use super::Outgoing;
-use super::config::{Deadlines, Login, Password, SmtpConfig, Tls};
+use super::config::{Deadlines, SmtpConfig, Tls};
+use super::login::log_in;
 use super::reply::Reply;
 use super::tls::TlsSetup;
+use super::transparency::{headers, stuff};
 use super::verdict::{Break, Phase, of_break, of_reply};
 use super::wire::{Wire, within};
 use crate::domain::address::EmailAddress;
 use crate::domain::outcome::{Outcome, RelayPart};
 use lettre::Address;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::commands::{Auth, Data, Ehlo, Mail, Noop, Quit, Rcpt, Rset, Starttls};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Quit, Rcpt, Rset, Starttls};
 use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
-use lettre::transport::smtp::response::{Category, Code, Detail, Response, Severity};
 use tokio::time::Instant;
 
 /// What the server offers (its EHLO keywords, which are compared without case, RFC 5321 §2.4).
@@ -27,8 +27,8 @@ pub(crate) struct Offers {
     start_tls: bool,
     /// The largest message that it takes, in bytes (RFC 1870); `None` where it does not say.
     size: Option<usize>,
-    plain: bool,
-    login: bool,
+    pub plain: bool,
+    pub login: bool,
 }
 
 impl Offers {
@@ -62,7 +62,7 @@ impl Offers {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rest {
     /// It can take the next message.
-    AtRest,
+    Ready,
     /// A transaction is open; after RSET it can.
     NeedsReset,
     /// It must be dropped.
@@ -151,7 +151,7 @@ impl Session {
             Err(outcome) => {
                 return Attempt {
                     outcome,
-                    rest: Rest::AtRest,
+                    rest: Rest::Ready,
                     stale: false,
                 };
             }
@@ -205,13 +205,13 @@ impl Session {
         let outcome = of_reply(phase, reply);
         let in_step = match (phase, reply.code) {
             (_, 421) => false,
-            (Phase::End, code) => code < 300 || code >= 400,
+            (Phase::End, code) => !(300..400).contains(&code),
             (_, code) => code >= 400,
         };
         let rest = if !in_step || !self.wire.is_quiet() {
             Rest::Broken
         } else if phase == Phase::End {
-            Rest::AtRest
+            Rest::Ready
         } else {
             Rest::NeedsReset
         };
@@ -318,112 +318,15 @@ async fn hello(wire: &mut Wire, smtp: &SmtpConfig) -> Result<Offers, Outcome> {
     }
 }
 
-async fn log_in(
-    wire: &mut Wire,
-    offers: &Offers,
-    login: &Login,
-    deadlines: &Deadlines,
-) -> Result<(), Outcome> {
-    let fault = |what: String| Outcome::RelayFault {
-        part: RelayPart::Login,
-        what,
-        reply: None,
-    };
-    let mechanism = if offers.plain {
-        Mechanism::Plain
-    } else if offers.login {
-        Mechanism::Login
-    } else {
-        return Err(fault(
-            "the relay offers no log-in that we know (AUTH PLAIN, AUTH LOGIN)".into(),
-        ));
-    };
-    let password = match &login.password {
-        Password::Text(text) => text.clone(),
-        Password::File(path) => tokio::fs::read_to_string(path)
-            .await
-            .map_err(|e| {
-                fault(format!(
-                    "the password file {} cannot be read: {e}",
-                    path.display()
-                ))
-            })?
-            .trim_end_matches(['\r', '\n'])
-            .to_owned(),
-    };
-    // What lettre's mechanisms complain of never holds the password.
-    let odd = |e: lettre::transport::smtp::Error| fault(format!("during the log-in: {e}"));
-    let credentials = Credentials::new(login.user.clone(), password);
-    let mut command = Auth::new(mechanism, credentials.clone(), None).map_err(odd)?;
-    // PLAIN takes one exchange, LOGIN three.
-    for _ in 0..4 {
-        let reply = wire
-            .ask(&command.to_string(), deadlines.login)
-            .await
-            .map_err(|broken| of_break(Phase::Login, &broken))?;
-        if reply.is_done() {
-            return Ok(());
-        }
-        if reply.code != 334 {
-            return Err(of_reply(Phase::Login, &reply));
-        }
-        let code = Code::new(
-            Severity::PositiveIntermediate,
-            Category::Unspecified3,
-            Detail::Four,
-        );
-        let challenge = Response::new(code, reply.lines);
-        command =
-            Auth::new_from_response(mechanism, credentials.clone(), &challenge).map_err(odd)?;
-    }
-    Err(fault("the relay's log-in does not end".into()))
-}
-
 /// Our addresses are checked when they are made, more strictly than lettre does.
 fn address(address: &EmailAddress) -> Address {
     Address::new_dangerous(address.local(), address.domain())
 }
 
-/// The header section: up to the first empty line.
-fn headers(message: &[u8]) -> &[u8] {
-    match message.windows(4).position(|w| w == b"\r\n\r\n") {
-        Some(end) => &message[..end],
-        None => message,
-    }
-}
-
-/// The message as it goes over the line: lines that begin with a dot get a second one (RFC 5321 §4.5.2), a CR or LF
-/// that stands alone becomes CRLF (§2.3.8; a bare one lets a message's text pass for commands at some servers), the
-/// last line is ended, and the final dot follows.
-fn stuff(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len() + message.len() / 64 + 8);
-    let mut rest = message;
-    while !rest.is_empty() {
-        if rest[0] == b'.' {
-            out.push(b'.');
-        }
-        match rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
-            Some(end) => {
-                out.extend_from_slice(&rest[..end]);
-                let pair = rest[end..].starts_with(b"\r\n");
-                rest = &rest[end + if pair { 2 } else { 1 }..];
-            }
-            None => {
-                out.extend_from_slice(rest);
-                rest = &[];
-            }
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Offers, headers, stuff};
+    use super::Offers;
     use crate::transport::reply::Reply;
-    use proptest::prelude::{any, proptest};
 
     #[test]
     fn offers_are_read_without_case_and_not_from_the_greeting_line() {
@@ -440,53 +343,5 @@ mod tests {
                 login: true,
             }
         );
-    }
-
-    #[test]
-    fn dots_and_line_ends() {
-        for (message, line) in [
-            ("", ".\r\n"),
-            ("a", "a\r\n.\r\n"),
-            ("a\r\n", "a\r\n.\r\n"),
-            (".\r\n..\r\n", "..\r\n...\r\n.\r\n"),
-            ("a\n.\nb\r.\rc", "a\r\n..\r\nb\r\n..\r\nc\r\n.\r\n"),
-            ("a\r\r\n.b", "a\r\n\r\n..b\r\n.\r\n"),
-            ("\n\n", "\r\n\r\n.\r\n"),
-        ] {
-            assert_eq!(
-                String::from_utf8(stuff(message.as_bytes())).unwrap(),
-                line,
-                "{message:?}"
-            );
-        }
-        assert_eq!(headers(b"A: b\r\nC: d\r\n\r\nbody"), b"A: b\r\nC: d");
-    }
-
-    proptest! {
-        /// The oracle is a receiver, written from RFC 5321 §4.5.2: line by line until a lone dot, one dot taken off.
-        #[test]
-        fn a_receiver_reads_back_what_was_sent(bytes in proptest::collection::vec(
-            proptest::sample::select(&b".\r\nab\xc3"[..]), 0..60), tail in any::<bool>()
-        ) {
-            let mut message = bytes;
-            if tail { message.extend_from_slice(b"\r\n.\r\n"); }
-            let wire = stuff(&message);
-            let text: Vec<&[u8]> = wire.split(|b| *b == b'\n').collect();
-            let mut received = Vec::new();
-            let mut ended_at = None;
-            for (i, line) in text.iter().enumerate() {
-                let Some(line) = line.strip_suffix(b"\r") else { break };
-                if line == b"." { ended_at = Some(i); break; }
-                assert!(!line.contains(&b'\r'));
-                received.push(line.strip_prefix(b".").unwrap_or(line).to_vec());
-            }
-            assert_eq!(ended_at, Some(text.len() - 2), "the first lone dot is the last line");
-            let normal = String::from_utf8_lossy(&message).replace("\r\n", "\n").replace('\r', "\n");
-            let mut expected: Vec<&str> = normal.split('\n').collect();
-            if expected.last() == Some(&"") { expected.pop(); }
-            let received: Vec<String> =
-                received.iter().map(|l| String::from_utf8_lossy(l).into_owned()).collect();
-            assert_eq!(received, expected);
-        }
     }
 }

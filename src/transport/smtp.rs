@@ -2,10 +2,11 @@
 //! one of the transport's slots may have one connection open, so there are never more than slots. A connection that is
 //! not at rest after its message is closed.
 
+use super::Outgoing;
 use super::config::SmtpConfig;
 use super::session::{Attempt, Rest, Session};
+use super::status::Counters;
 use super::tls::{TlsSetup, set_up};
-use super::{Counters, Outgoing};
 use crate::domain::outcome::{Outcome, RelayPart};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -138,7 +139,7 @@ impl Smtp {
     /// Takes a connection back after its message. Still under the caller's slot.
     pub async fn take_back(self: &Arc<Self>, mut session: Session, rest: Rest) {
         let good = match rest {
-            Rest::AtRest => true,
+            Rest::Ready => true,
             Rest::NeedsReset => session.reset().await,
             Rest::Broken => false,
         };

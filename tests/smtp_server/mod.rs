@@ -199,6 +199,8 @@ pub struct Received {
     pub bare_line_ends: bool,
 }
 
+type OnTaken = Box<dyn FnMut(&Received) + Send>;
+
 /// What all connections share.
 struct State {
     options: Options,
@@ -208,7 +210,7 @@ struct State {
     commands: Mutex<Vec<String>>,
     taken: Notify,
     closed: Notify,
-    on_taken: Mutex<Option<Box<dyn FnMut(&Received) + Send>>>,
+    on_taken: Mutex<Option<OnTaken>>,
     open: AtomicUsize,
     most_open: AtomicUsize,
     opened: AtomicUsize,
