@@ -70,11 +70,10 @@ fn key(n: u8) -> Key {
 fn play(steps: &[Step]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let mut store = Some(open(path).0);
+    let mut store = open(path).0;
     let mut model = Model::default();
-    let mut epoch = store.as_ref().unwrap().epoch();
+    let mut epoch = store.epoch();
     for step in steps {
-        let open_store = store.as_ref().unwrap();
         match step {
             Step::Commit {
                 puts,
@@ -119,7 +118,7 @@ fn play(steps: &[Step]) {
                         })
                         .collect(),
                 };
-                let done = run(open_store.commit(batch.clone()));
+                let done = run(store.commit(batch.clone()));
                 if check.is_some_and(|(_, truth)| !truth) {
                     assert!(matches!(done, Err(StoreError::Conflict { .. })));
                     continue;
@@ -145,13 +144,13 @@ fn play(steps: &[Step]) {
                     model.position += 1;
                 }
             }
-            Step::Seal => open_store.seal().unwrap(),
-            Step::Snapshot => open_store.snapshot().unwrap(),
+            Step::Seal => store.seal().unwrap(),
+            Step::Snapshot => store.snapshot().unwrap(),
             Step::Close | Step::Crash | Step::LoseSled => {
                 if matches!(step, Step::Close) {
-                    open_store.close().unwrap();
+                    store.close().unwrap();
                 }
-                store = None;
+                drop(store);
                 if matches!(step, Step::LoseSled) {
                     std::fs::remove_dir_all(path.join("sled")).unwrap();
                 }
@@ -164,7 +163,7 @@ fn play(steps: &[Step]) {
                 );
                 assert!(again.epoch() > epoch);
                 epoch = again.epoch();
-                store = Some(again);
+                store = again;
             }
             Step::Read {
                 customers,
@@ -183,7 +182,7 @@ fn play(steps: &[Step]) {
                     limit: usize::from(*limit),
                 };
                 for (at, stream) in STREAMS.into_iter().enumerate() {
-                    let found = run(open_store.read_stream(stream, filter.clone())).unwrap();
+                    let found = run(store.read_stream(stream, filter.clone())).unwrap();
                     let wanted = |row: &&Row| {
                         row.position >= filter.from_position
                             && (-90..100).contains(&row.time)
@@ -202,9 +201,8 @@ fn play(steps: &[Step]) {
                 }
             }
         }
-        same(store.as_ref().unwrap(), &model);
+        same(&store, &model);
     }
-    let store = store.unwrap();
     assert_eq!(store.verify().unwrap(), []);
     store.close().unwrap();
     drop(store);

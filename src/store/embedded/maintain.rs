@@ -143,8 +143,16 @@ fn take_snapshot(shared: &Shared) -> Result<(), StoreError> {
     };
     shared.since_snapshot.store(0, Ordering::Relaxed);
     let folder = shared.folder.snapshots();
-    let path = shared
-        .with_tree(|tree| snapshot::write(&folder, &head, tree.range(&[], None), || now(shared)))?;
+    let path = shared.with_tree(|tree| {
+        snapshot::write(&folder, &head, tree.range(&[], None), || now(shared)).inspect_err(
+            |error| match error {
+                StoreError::Corrupt { file, .. } if *file == shared.folder.sled() => {
+                    shared.distrust(error);
+                }
+                _ => {}
+            },
+        )
+    })?;
     read_back(shared, path)?;
     let kept: Vec<_> = keep_two(shared)?;
     let (_guard, removable) = match shared.removing.try_lock() {
@@ -206,6 +214,9 @@ fn keep_two(shared: &Shared) -> Result<Vec<Kept>, StoreError> {
 
 /// Writes a `running` mark with what sled has written out by now.
 pub(super) fn write_mark(shared: &Shared) -> Result<(), StoreError> {
+    if let Some(error) = shared.failure() {
+        return Err(error);
+    }
     let position = shared.with_tree(|tree| {
         let position = tree.position().unwrap_or(0);
         tree.flush()?;

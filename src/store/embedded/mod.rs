@@ -19,6 +19,8 @@ mod mark;
 mod open;
 mod options;
 mod pending;
+#[cfg(test)]
+mod power_cut;
 mod record;
 mod segment;
 mod shared;
@@ -203,13 +205,16 @@ impl EmbeddedStore {
     pub fn close(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         if shared.options.read_only {
-            if let Some(mark) = &self.was_clean {
+            if let (Some(mark), None) = (&self.was_clean, shared.failure()) {
                 maintain::finish(shared, mark.position, mark.catalog.clone())?;
             }
             self.crash();
             return Ok(());
         }
-        let done = shared.ask_and_wait(Task::Close);
+        let done = match shared.failure() {
+            Some(error) => Err(error),
+            None => shared.ask_and_wait(Task::Close),
+        };
         self.crash();
         done
     }

@@ -2,7 +2,7 @@
 //! has reached, and the failure after which nothing more is committed.
 
 use super::catalog::Change;
-use super::folder::Folder;
+use super::folder::{Folder, remove, sync_folder};
 use super::journal::{JournalFile, JournalFiles};
 use super::options::Options;
 use super::pending::{Entry, Pending};
@@ -12,6 +12,7 @@ use super::streams::Streams;
 use super::tree::Tree;
 use crate::store::port::{Batch, Committed, Direction, Key, KeyRange, StoreError, Versioned};
 use std::cmp::Ordering as Order;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -164,10 +165,40 @@ impl Shared {
         work(tree.as_ref().ok_or_else(closed)?)
     }
 
+    /// Reads in sled. What it cannot read it cannot be trusted with: the mark is withdrawn, so that the next opening
+    /// builds sled anew from snapshot and journal, and until then nothing more is committed.
+    fn look_up<T>(
+        &self,
+        work: impl FnOnce(&Tree) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with_tree(|tree| {
+            let done = catch_unwind(AssertUnwindSafe(|| work(tree)));
+            let done = done.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable(
+                    "sled panicked while it was read".to_owned(),
+                ))
+            });
+            done.inspect_err(|error| self.distrust(error))
+        })
+    }
+
+    /// Withdraws the mark that vouches for sled's folder.
+    pub(super) fn distrust(&self, error: &StoreError) {
+        if self.failure().is_some() {
+            return;
+        }
+        tracing::error!(%error, "sled's folder is damaged; restart the daemon, and it is built anew from the journal");
+        self.fail(error);
+        let path = self.folder.mark();
+        if let Err(error) = remove(&path).and_then(|()| sync_folder(self.folder.root())) {
+            tracing::error!(%error, "the mark could not be withdrawn; remove the file by hand before the daemon starts");
+        }
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
         match self.pending.get(key) {
             Some(entry) => Ok(versioned(entry)),
-            None => self.with_tree(|tree| tree.get(key)),
+            None => self.look_up(|tree| tree.get(key)),
         }
     }
 
@@ -175,7 +206,7 @@ impl Shared {
     pub(super) fn revision_of(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
         match self.pending.revision(key) {
             Some(revision) => Ok(revision),
-            None => self.with_tree(|tree| Ok(tree.get(key)?.map(|found| found.revision))),
+            None => self.look_up(|tree| Ok(tree.get(key)?.map(|found| found.revision))),
         }
     }
 
@@ -204,7 +235,7 @@ impl Shared {
                 }
                 (None, _) => from = to.clone(),
             }
-            self.with_tree(|tree| {
+            self.look_up(|tree| {
                 let beneath = tree.range(&low, Some(&high));
                 match direction {
                     Direction::Forward => {
