@@ -26,7 +26,7 @@ pub struct Facts<'a> {
     pub consents: &'a Consents,
     pub topics: &'a BTreeMap<TopicId, Topic>,
     pub segments: &'a BTreeMap<SegmentName, Condition>,
-    /// Built by `plan`.
+    /// Built by `plan`, which was made from the conditions to be asked; of others no event is known.
     pub tracks: &'a Tracks,
     pub plan: &'a TrackPlan,
     /// What `since = "entry"` and `same` speak of.
@@ -148,7 +148,7 @@ fn happened(event: &EventCondition, facts: &Facts<'_>, now: Timestamp) -> Verdic
             range,
             now,
         ),
-        EventTest::First(range) => age(selection.from_earliest(), within, range, now),
+        EventTest::First(range) => age(selection.earliest_first(), within, range, now),
         EventTest::Gap(range) => gap(&selection, within, range),
     }
 }

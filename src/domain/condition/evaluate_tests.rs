@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
 use crate::domain::preference::{Consent, ConsentState, Consents};
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::track::{TrackPlan, Tracks};
+use crate::domain::track::{MOST_INSTANTS, TrackPlan, Tracks};
 use crate::domain::value::{Properties, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -282,6 +282,27 @@ fn sums_are_exact_and_change_when_an_amount_leaves() {
     assert_eq!(
         Customer::default().at(&sum(None, "< 10"), 0),
         verdict(true, None)
+    );
+}
+
+#[test]
+fn events_too_old_to_be_kept_singly_count_from_the_start_of_their_hour() {
+    let hour_start = 2 * DAY + 2_800_000; // t(0) lies 800,000 ms after an hour began
+    let paid = |at| event("Order Completed", at, &[("total", Value::Int(1))]);
+    let mut history = vec![paid(hour_start + 7), paid(hour_start + 9)];
+    history.extend((0..MOST_INSTANTS as i64).map(|i| paid(3 * DAY + i)));
+    let customer = Customer::with(history);
+    let test = EventTest::Sum {
+        property: vec!["total".into()],
+        is: NumberRange::parse(">= 1002").unwrap(),
+    };
+    let spent = on_orders(Some(30 * DAY), test);
+    let leave = verdict(true, Some(hour_start + 30 * DAY));
+    assert_eq!(customer.at(&spent, 4 * DAY), leave);
+    let explained = customer.ask(&spent, |facts| explain(&spent, facts, t(4 * DAY)));
+    assert_eq!(
+        explained.present,
+        "adds up to 1002 (older events are counted by the hour)"
     );
 }
 

@@ -130,7 +130,7 @@ fn events(event: &EventCondition, absence: bool, facts: &Facts<'_>, now: Timesta
             format!("adds up to {}", sum as f64 / 1e6)
         }
         EventTest::Last(_) => latest(&selection, now),
-        EventTest::First(_) => one("first", selection.from_earliest().next(), now),
+        EventTest::First(_) => one("first", selection.earliest_first().next(), now),
         EventTest::Gap(_) => {
             let mut newest = selection.newest_first();
             match (newest.next(), newest.next()) {

@@ -16,24 +16,24 @@ enum Form<'a> {
     Between(&'a str, &'a str),
 }
 
-fn form<'a>(text: &'a str) -> Form<'a> {
+fn form(text: &str) -> Form<'_> {
     let text = text.trim();
+    let after = |sign: &str| text.strip_prefix(sign).map(str::trim);
     // The two-letter signs first: ">" is the beginning of ">=".
-    let signs: [(&str, fn(&'a str) -> Form<'a>); 5] = [
-        (">=", Form::AtLeast),
-        ("<=", Form::AtMost),
-        (">", Form::Above),
-        ("<", Form::Below),
-        ("=", Form::Exactly),
-    ];
-    for (sign, make) in signs {
-        if let Some(rest) = text.strip_prefix(sign) {
-            return make(rest.trim());
-        }
-    }
-    match text.split_once("..") {
-        Some((low, high)) => Form::Between(low.trim(), high.trim()),
-        None => Form::Exactly(text),
+    if let Some(rest) = after(">=") {
+        Form::AtLeast(rest)
+    } else if let Some(rest) = after("<=") {
+        Form::AtMost(rest)
+    } else if let Some(rest) = after(">") {
+        Form::Above(rest)
+    } else if let Some(rest) = after("<") {
+        Form::Below(rest)
+    } else if let Some(rest) = after("=") {
+        Form::Exactly(rest)
+    } else if let Some((low, high)) = text.split_once("..") {
+        Form::Between(low.trim(), high.trim())
+    } else {
+        Form::Exactly(text)
     }
 }
 

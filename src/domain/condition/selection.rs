@@ -119,7 +119,7 @@ impl<'a> Selection<'a> {
     }
 
     /// The earliest event and those after it. Of the whole track the earliest is kept apart.
-    pub fn from_earliest(&self) -> impl Iterator<Item = Timestamp> {
+    pub fn earliest_first(&self) -> impl Iterator<Item = Timestamp> {
         let apart = self.track.filter(|_| self.whole).and_then(Track::first);
         apart
             .into_iter()

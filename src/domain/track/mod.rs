@@ -195,16 +195,12 @@ impl Track {
             return changed;
         }
         let place = self.instants.partition_point(|other| *other <= instant);
-        if place == 0 && self.instants.len() >= need.keep {
-            return (need.fold && self.fold(instant, gone)) || changed;
-        }
         self.instants.insert(place, instant);
         if self.instants.len() > need.keep {
             let oldest = self.instants.remove(0);
-            if need.fold {
-                self.fold(oldest, gone);
-            } else if oldest == instant {
-                return changed;
+            let folded = need.fold && self.fold(oldest, gone);
+            if oldest == instant {
+                return folded || changed;
             }
         }
         if let Some(gone) = gone {
