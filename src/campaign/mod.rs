@@ -19,6 +19,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod value_test;
+mod version;
 
 use crate::config::Config;
 use crate::config::problem::{Problem, sort};
@@ -32,6 +33,7 @@ use std::path::Path;
 
 pub use compile::compile;
 pub use sources::{Source, Sources};
+pub use version::template_names;
 
 /// What a campaign file is read against.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! `[transport.NAME]`: how mail gets out. Settings only; the `transport` room does the sending.
 
+use super::keys::{TIMEOUTS, TRANSPORT};
 use super::secret::PasswordSource;
 use super::text::{Pace, recipients};
-use super::toml_reader::{Item, Keys, Table};
+use super::toml_reader::{Item, Table};
 use crate::domain::condition::Pattern;
 use crate::domain::time::Span;
 use std::path::{Path, PathBuf};
@@ -89,36 +90,6 @@ impl Default for Timeouts {
         }
     }
 }
-
-pub static TRANSPORT: Keys = Keys {
-    of: "a [transport]",
-    known: &[
-        "kind",
-        "path",
-        "host",
-        "port",
-        "tls",
-        "username",
-        "password_file",
-        "credential",
-        "connections",
-        "rate",
-        "only_to",
-        "ca_file",
-        "helo",
-        "timeouts",
-    ],
-    later: &["dkim", "webhook"],
-};
-
-pub static TIMEOUTS: Keys = Keys {
-    of: "`timeouts`",
-    known: &[
-        "connect", "tls", "greeting", "helo", "auth", "mail", "rcpt", "data", "body", "reply",
-        "quit", "idle",
-    ],
-    later: &[],
-};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
