@@ -4,6 +4,7 @@
 //! others. Whether templates compile, what runs and what is approved is for others: this room is told the names of the
 //! templates ([`Context`]) and hands back typed campaigns ([`Loaded`]).
 
+mod alone;
 pub mod compile;
 mod condition;
 pub mod cross;
@@ -31,6 +32,7 @@ use crate::domain::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+pub use alone::alone;
 pub use compile::compile;
 pub use sources::{Source, Sources};
 pub use version::template_names;

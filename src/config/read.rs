@@ -263,6 +263,15 @@ fn read_http(table: &Table<'_>) -> Option<Http> {
             Ok(text.trim_end_matches('/').to_owned())
         })
     });
+    for key in ["listen", "public_url"] {
+        if let Some(item) = table.get(key) {
+            table.reader().warn(
+                item.key_span(),
+                format!("`{key}` has no effect yet: HTTP comes in a later release"),
+                "it may stay",
+            );
+        }
+    }
     Some(Http {
         listen: listen?,
         public_url: public_url?,
