@@ -263,8 +263,12 @@ fn read_http(table: &Table<'_>) -> Option<Http> {
             Ok(text.trim_end_matches('/').to_owned())
         })
     });
-    for key in ["listen", "public_url"] {
-        if let Some(item) = table.get(key) {
+    let given = [
+        ("listen", listen.is_some()),
+        ("public_url", public_url.is_some()),
+    ];
+    for (key, good) in given {
+        if let Some(item) = table.get(key).filter(|_| good) {
             table.reader().warn(
                 item.key_span(),
                 format!("`{key}` has no effect yet: HTTP comes in a later release"),
@@ -370,7 +374,8 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
     let give_up = span_or(table, "give_up", usual.give_up);
     let start_within = span_or(table, "start_within", usual.start_within);
     let settle = span_or(table, "settle", usual.settle);
-    let relay_backoff = steps("relay_backoff", &usual.relay_backoff);
+    let relay_aside = span_or(table, "relay_aside", usual.relay_aside);
+    let relay_aside_most = span_or(table, "relay_aside_most", usual.relay_aside_most);
     let relay_faults = number("relay_faults", usual.relay_faults as usize);
     let clock_gap = span_or(table, "clock_gap", usual.clock_gap);
     let stop_within = span_or(table, "stop_within", usual.stop_within);
@@ -382,7 +387,8 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
         give_up: give_up?,
         start_within: start_within?,
         settle: settle?,
-        relay_backoff: relay_backoff?,
+        relay_aside: relay_aside?,
+        relay_aside_most: relay_aside_most?,
         relay_faults: u32::try_from(relay_faults?).ok()?,
         clock_gap: clock_gap?,
         stop_within: stop_within?,

@@ -207,19 +207,16 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A list of texts that `parse` understands; those that it doesn't are reported and left out.
+    /// A list of texts that `parse` understands; each that it doesn't is reported.
     pub fn parsed_list<T>(
         &self,
         help: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
         let items = self.list(help)?;
-        Some(
-            items
-                .iter()
-                .filter_map(|item| item.parsed(&parse))
-                .collect(),
-        )
+        // All are read before one that is wrong spoils the list.
+        let read: Vec<Option<T>> = items.iter().map(|item| item.parsed(&parse)).collect();
+        read.into_iter().collect()
     }
 }
 
