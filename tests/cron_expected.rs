@@ -120,7 +120,7 @@ impl Expression {
         };
         let number = date.weekday().num_days_from_sunday();
         let weekday = match self.weekday {
-            Part::Nth(which, nth) => number == which % 7 && (date.day() + 6) / 7 == nth,
+            Part::Nth(which, nth) => number == which % 7 && date.day().div_ceil(7) == nth,
             Part::LastOf(which) => number == which % 7 && in_a_week.month() != date.month(),
             ref part => part.has(number, 0) || (number == 0 && part.has(7, 0)),
         };
