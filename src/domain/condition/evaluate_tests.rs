@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
 use crate::domain::preference::{Consent, ConsentState, Consents};
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::track::{MOST_INSTANTS, TrackPlan, Tracks};
+use crate::domain::track::{MOST_HOURS, MOST_INSTANTS, TrackPlan, Tracks};
 use crate::domain::value::{Properties, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -283,6 +283,12 @@ fn sums_are_exact_and_change_when_an_amount_leaves() {
         Customer::default().at(&sum(None, "< 10"), 0),
         verdict(true, None)
     );
+    // What leaves together leaves at once: the sum is never 60 or -40 in between.
+    let paid_back = Customer::with(vec![of(0, 50.0), of(0, -50.0), of(5, 10.0)]);
+    assert_eq!(
+        paid_back.at(&sum(Some(DAY), "= 10"), 5),
+        verdict(true, Some(DAY + 5))
+    );
 }
 
 #[test]
@@ -304,6 +310,16 @@ fn events_too_old_to_be_kept_singly_count_from_the_start_of_their_hour() {
         explained.present,
         "adds up to 1002 (older events are counted by the hour)"
     );
+}
+
+#[test]
+fn a_count_without_a_window_is_exact_however_large() {
+    let n = (MOST_INSTANTS + MOST_HOURS + 500) as i64;
+    let customer = Customer::with(orders(&(0..n).map(|i| i * 3_600_000).collect::<Vec<_>>()));
+    let at = |text: &str| customer.at(&on_orders(None, count(text)), n * 3_600_000);
+    assert_eq!(at(&format!("{n}")), verdict(true, None));
+    assert_eq!(at(&format!("> {n}")), verdict(false, None));
+    assert_eq!(at(&format!("< {n}")), verdict(false, None));
 }
 
 #[test]

@@ -17,10 +17,12 @@ use plan::Need;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The most single instants that a track keeps, and the most hours behind them: a record stays bounded whatever one
-/// customer does.
+/// The most single instants that a track keeps.
 pub const MOST_INSTANTS: usize = 1_000;
-pub const MOST_HOURS: usize = 1_000;
+
+/// The most hours behind those, so that a record stays bounded (some 80 kB a track) whatever one customer does. No
+/// person is busy in more hours of a year; a robot's oldest events fall out of windows that look further back.
+pub const MOST_HOURS: usize = 4_000;
 
 const HOUR: i64 = 3_600_000;
 
