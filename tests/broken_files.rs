@@ -207,3 +207,39 @@ fn a_segment_that_is_wrong_breaks_those_campaigns_only_that_name_it() {
     let loaded = compile_with("[wrong]\ntag = \"a\"\n[leads]\nsegment = \"wrong\"\n");
     assert!(!loaded.has_errors());
 }
+
+/// Files as editors of all kinds leave them, and files made to break a reader.
+#[test]
+fn odd_files_read_or_are_told() {
+    let welcome = text("campaigns/welcome.toml");
+    let deep = |open: &str, close: &str| {
+        let inner = "{ tag = \"x\" }";
+        format!(
+            "name = \"x\"\nstate = \"live\"\nclass = \"informational\"\naudience = {}{inner}{}\n\
+             [[step]]\nid = \"m\"\ntemplate = \"welcome\"\nsubject = \"s\"\n",
+            open.repeat(20_000),
+            close.repeat(20_000)
+        )
+    };
+    let dotted = format!("name = \"x\"\n{} = 1\n", vec!["a"; 20_000].join("."));
+    for (what, text, good) in [
+        ("CRLF", welcome.replace('\n', "\r\n"), true),
+        ("byte order mark", format!("\u{feff}{welcome}"), true),
+        ("no last line end", welcome.trim_end().to_owned(), true),
+        ("nothing", String::new(), false),
+        ("deep lists", deep("{ any = [", "] }"), false),
+        ("deep tables", deep("{ not = ", " }"), false),
+        ("a long path", dotted, false),
+        ("a null", format!("{welcome}\0"), false),
+    ] {
+        let sources = Sources {
+            campaigns: [(CampaignId::parse("odd").unwrap(), source("odd.toml", text))].into(),
+            ..Sources::default()
+        };
+        let loaded = compile(sources, &context());
+        let shown = render_all(&loaded.problems, false);
+        assert_eq!(loaded.good().count() == 1, good, "{what}: {shown:.400}");
+        assert_eq!(loaded.problems.is_empty(), good, "{what}");
+        assert!(shown.len() < 4_000, "{what}: {} bytes", shown.len());
+    }
+}

@@ -1,22 +1,21 @@
-//! From the texts to [`Loaded`]: topics, segments, then each campaign, and the hashes that tell versions apart.
+//! From the texts to [`Loaded`]: topics, segments, then each campaign.
 
 use super::condition::{self, Entry, Scope};
 use super::doubt::certain;
 use super::keys::CAMPAIGN;
 use super::names::{Defined, Names, count_events};
-use super::shared::{Written, defined, read_segments, read_topics, segments_in};
+use super::shared::{Written, defined, read_segments, read_topics};
 use super::step::{Around, needs_topic, read_class, read_steps};
-use super::{Context, Loaded, Source, Sources, limits, start};
+use super::{Context, Loaded, Source, Sources, limits, start, version};
 use crate::config::problem::{Problem, sort};
-use crate::config::toml_reader::{Item, Reader, Table, canonical};
+use crate::config::toml_reader::{Reader, Table};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Campaign, CampaignState, Start, Step, Topic};
+use crate::domain::campaign::{Campaign, CampaignState, Topic};
 use crate::domain::condition::Condition;
 use crate::domain::id::{CampaignId, SegmentName, TopicId};
 use crate::domain::preference::Class;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
-use xxhash_rust::xxh3::Xxh3;
 
 type Segments = BTreeMap<SegmentName, Written<Condition>>;
 type Topics = BTreeMap<TopicId, Written<Topic>>;
@@ -104,11 +103,11 @@ fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
 }
 
 /// What all campaigns may refer to.
-struct Shared<'a> {
-    names: &'a Names<'a>,
-    segments: &'a Segments,
-    conditions: &'a BTreeMap<SegmentName, Condition>,
-    topics: &'a Topics,
+pub(super) struct Shared<'a> {
+    pub names: &'a Names<'a>,
+    pub segments: &'a Segments,
+    pub conditions: &'a BTreeMap<SegmentName, Condition>,
+    pub topics: &'a Topics,
 }
 
 fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Option<Campaign> {
@@ -186,8 +185,8 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         hash: 0,
         audience_hash: 0,
     };
-    campaign.hash = hash(root, &campaign, shared);
-    campaign.audience_hash = audience_hash(root, &campaign, shared);
+    campaign.hash = version::hash(root, &campaign, shared);
+    campaign.audience_hash = version::audience_hash(root, &campaign, shared);
     Some(campaign)
 }
 
@@ -240,153 +239,4 @@ fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Conditi
         None => {}
     }
     Some(Some(audience))
-}
-
-/// The segments that a campaign names anywhere, and those that these name.
-fn segments_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for condition in conditions {
-        segments_in(condition, &mut found);
-    }
-    let mut open: Vec<String> = found.iter().cloned().collect();
-    while let Some(name) = open.pop() {
-        let mut inner = BTreeSet::new();
-        if let Some(segment) = shared.segments.get(name.as_str()) {
-            segments_in(&segment.what, &mut inner);
-        }
-        for next in inner {
-            if found.insert(next.clone()) {
-                open.push(next);
-            }
-        }
-    }
-    found
-}
-
-/// The topics that conditions ask about, also through the segments that they name.
-fn topics_of(
-    conditions: &[&Condition],
-    segments: &BTreeSet<String>,
-    shared: &Shared<'_>,
-) -> BTreeSet<TopicId> {
-    fn walk(condition: &Condition, found: &mut BTreeSet<TopicId>) {
-        match condition {
-            Condition::Subscribed(topic) => {
-                found.insert(topic.clone());
-            }
-            Condition::All(list) | Condition::Any(list) => {
-                list.iter().for_each(|inner| walk(inner, found));
-            }
-            Condition::Not(inner) => walk(inner, found),
-            _ => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    conditions.iter().for_each(|c| walk(c, &mut found));
-    for name in segments {
-        if let Some(segment) = shared.segments.get(name.as_str()) {
-            walk(&segment.what, &mut found);
-        }
-    }
-    found
-}
-
-/// A hash of labelled parts; lengths go in, so that parts cannot run into each other.
-struct Parts(Xxh3);
-
-impl Parts {
-    fn new(purpose: &str) -> Parts {
-        let mut parts = Parts(Xxh3::new());
-        parts.add(purpose, b"");
-        parts
-    }
-
-    fn add(&mut self, label: &str, bytes: &[u8]) {
-        for part in [label.as_bytes(), bytes] {
-            self.0.update(&(part.len() as u64).to_le_bytes());
-            self.0.update(part);
-        }
-    }
-
-    fn add_item(&mut self, item: Option<Item<'_>>) {
-        if let Some(item) = item {
-            let mut bytes = Vec::new();
-            canonical(item.value(), &mut bytes);
-            self.add(item.name, &bytes);
-        }
-    }
-
-    fn add_segments(&mut self, names: &BTreeSet<String>, shared: &Shared<'_>) {
-        for name in names {
-            if let Some(segment) = shared.segments.get(name.as_str()) {
-                self.add(name, &segment.bytes);
-            }
-        }
-    }
-
-    fn add_topics(&mut self, topics: &BTreeSet<TopicId>, shared: &Shared<'_>) {
-        for id in topics {
-            if let Some(topic) = shared.topics.get(id) {
-                self.add(id.as_str(), &topic.bytes);
-            }
-        }
-    }
-
-    fn finish(self) -> u64 {
-        self.0.digest()
-    }
-}
-
-/// All that an approval holds for. Comments, spaces and the order of keys do not count.
-fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
-    let mut parts = Parts::new("campaign 1");
-    for key in CAMPAIGN.known {
-        parts.add_item(root.get(key));
-    }
-    let mut conditions: Vec<&Condition> = campaign.entry.exit.iter().collect();
-    conditions.extend(&campaign.audience);
-    let segments = segments_of(&conditions, shared);
-    parts.add_segments(&segments, shared);
-    let mut topics = topics_of(&conditions, &segments, shared);
-    topics.extend(campaign.topic.clone());
-    parts.add_topics(&topics, shared);
-    if let Some(known) = &shared.names.context.templates {
-        for name in template_names(&campaign.steps) {
-            if let Some(hash) = known.get(name) {
-                parts.add(name, &hash.to_le_bytes());
-            }
-        }
-    }
-    parts.finish()
-}
-
-/// The templates that steps name, each once.
-pub fn template_names(steps: &[Step]) -> BTreeSet<&str> {
-    let own = steps.iter().map(|s| s.template.as_str());
-    let variants = steps
-        .iter()
-        .flat_map(|s| &s.variants)
-        .filter_map(|v| v.template.as_deref());
-    own.chain(variants)
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
-/// What decides who stands in the due index.
-fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
-    let mut parts = Parts::new("audience 1");
-    // By meaning, not by the letter: a comparison written otherwise is the same audience.
-    if let Some(audience) = &campaign.audience {
-        let hash = audience.stable_hash(shared.conditions);
-        parts.add("audience", &hash.to_le_bytes());
-    }
-    parts.add_item(root.get("schedule"));
-    if let Start::Scheduled(schedule) = &campaign.start {
-        let zone = format!("{:?}", schedule.zone);
-        parts.add("zone", zone.as_bytes());
-    }
-    let conditions: Vec<&Condition> = campaign.audience.iter().collect();
-    let segments = segments_of(&conditions, shared);
-    parts.add_topics(&topics_of(&conditions, &segments, shared), shared);
-    parts.finish()
 }

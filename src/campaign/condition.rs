@@ -250,12 +250,7 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
         ),
         (None, None) => {}
     }
-    let ages: [(&str, fn(Range<Span>) -> EventTest); 3] = [
-        ("last", EventTest::Last),
-        ("first", EventTest::First),
-        ("gap", EventTest::Gap),
-    ];
-    for (key, test) in ages {
+    let mut age = |key: &str, test: fn(Range<Span>) -> EventTest| {
         if let Some(item) = table.get(key)
             && let Some(range) = item.parsed(Range::<Span>::parse)
         {
@@ -263,7 +258,10 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
             check_reach(&item, furthest, scope.names);
             tests.push(test(range));
         }
-    }
+    };
+    age("last", EventTest::Last);
+    age("first", EventTest::First);
+    age("gap", EventTest::Gap);
     if tests.is_empty() {
         let once_or_more = Range {
             low: Some(1),

@@ -4,6 +4,7 @@
 //! others. Whether templates compile, what runs and what is approved is for others: this room is told the names of the
 //! templates ([`Context`]) and hands back typed campaigns ([`Loaded`]).
 
+mod alone;
 pub mod compile;
 mod condition;
 pub mod cross;
@@ -19,6 +20,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod value_test;
+mod version;
 
 use crate::config::Config;
 use crate::config::problem::{Problem, sort};
@@ -30,8 +32,10 @@ use crate::domain::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+pub use alone::alone;
 pub use compile::compile;
 pub use sources::{Source, Sources};
+pub use version::template_names;
 
 /// What a campaign file is read against.
 #[derive(Clone, Debug)]

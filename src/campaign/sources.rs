@@ -5,6 +5,7 @@
 
 use crate::config::problem::Problem;
 use crate::domain::id::CampaignId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,13 +13,14 @@ use std::path::Path;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// One file's text and the name that messages give it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Source {
     pub file: String,
     pub text: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// Can be written to a store and compiled again from there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sources {
     pub campaigns: BTreeMap<CampaignId, Source>,
     pub segments: Option<Source>,
@@ -89,6 +91,19 @@ impl Sources {
             }
         }
         (sources, problems)
+    }
+
+    /// One campaign's file with the segments and topics it was read beside: what to keep as its last good version.
+    pub fn only(&self, id: &CampaignId) -> Sources {
+        let own = self.campaigns.get_key_value(id);
+        Sources {
+            campaigns: own
+                .map(|(id, source)| (id.clone(), source.clone()))
+                .into_iter()
+                .collect(),
+            segments: self.segments.clone(),
+            topics: self.topics.clone(),
+        }
     }
 }
 

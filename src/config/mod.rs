@@ -5,11 +5,14 @@
 //! secret is read when whoever needs it asks ([`secret::PasswordSource::read`]), so that `check` can run without the right to.
 
 pub mod find;
+pub mod keys;
 pub mod nearest;
 pub mod problem;
 pub mod read;
 pub mod secret;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod toml_reader;
 pub mod transport;

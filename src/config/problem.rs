@@ -98,6 +98,18 @@ impl Problem {
         }
     }
 
+    /// An error at the first place where `file`'s `source` holds `text`, for what is found out later about a text that
+    /// was taken from it (a subject that is no template). One that was written with escapes is not found: then it
+    /// concerns the file as a whole.
+    pub fn at_text(file: &str, source: &str, text: &str, what: &str, help: &str) -> Problem {
+        let source: Arc<str> = source.into();
+        let at = source.find(text).filter(|_| !text.is_empty());
+        Problem {
+            place: at.map(|at| Place::of(&source, at..at + text.len())),
+            ..Problem::of_file(file, what, help)
+        }
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -196,6 +208,18 @@ mod tests {
         assert_eq!((end.line, end.column), (4, 1));
         // In the middle of a character: its beginning.
         assert_eq!(Place::of(&text, 7..7).column, 1);
+    }
+
+    #[test]
+    fn a_text_is_found_again_or_the_whole_file_is_meant() {
+        let source = "a = 1\nsubject = \"Hi {{name\"\n";
+        let found = Problem::at_text("f.toml", source, "Hi {{name", "w", "");
+        assert_eq!(found.to_line(), "f.toml:2:12: w");
+        for missing in ["Hello", ""] {
+            let whole = Problem::at_text("f.toml", source, missing, "w", "h");
+            assert_eq!(whole.to_line(), "f.toml: w (h)");
+            assert!(whole.render(false).contains("f.toml: w"));
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! From config.toml's text to [`Config`], with every problem of the file in one go.
 
+use super::keys::{
+    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
+};
 use super::problem::{Problem, sort};
 use super::settings::{
     Admin, Config, Defaults, Engine, Http, Law, Limits, Retention, Safety, Sender, StoreSettings,
@@ -14,88 +17,6 @@ use crate::domain::time::Span;
 use crate::domain::window::Window;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-pub static ROOT: Keys = Keys {
-    of: "config.toml",
-    known: &[
-        "campaigns",
-        "templates",
-        "store",
-        "retention",
-        "sender",
-        "transport",
-        "http",
-        "admin",
-        "defaults",
-        "ceiling",
-        "law",
-        "safety",
-        "engine",
-    ],
-    later: &["dkim", "tracking", "bounces", "webhook", "dashboard"],
-};
-pub static STORE: Keys = Keys {
-    of: "[store]",
-    known: &["path", "cache"],
-    later: &["url"],
-};
-pub static RETENTION: Keys = Keys {
-    of: "[retention]",
-    known: &["events", "log", "journal", "sent_copies"],
-    later: &[],
-};
-pub static SENDER: Keys = Keys {
-    of: "[sender]",
-    known: &["from", "address", "company", "phone", "unsubscribe_mailto"],
-    later: &[],
-};
-pub static HTTP: Keys = Keys {
-    of: "[http]",
-    known: &["listen", "public_url"],
-    later: &[],
-};
-pub static ADMIN: Keys = Keys {
-    of: "[admin]",
-    known: &["socket"],
-    later: &[],
-};
-pub static DEFAULTS: Keys = Keys {
-    of: "[defaults]",
-    known: &["timezone", "locale", "window", "caps", "gap"],
-    later: &[],
-};
-pub static CEILING: Keys = Keys {
-    of: "[ceiling]",
-    known: &["window", "caps", "gap"],
-    later: &[],
-};
-pub static LAW: Keys = Keys {
-    of: "[law]",
-    known: &["country"],
-    later: &[],
-};
-pub static SAFETY: Keys = Keys {
-    of: "[safety]",
-    known: &["at_once", "resume_after", "in_doubt"],
-    later: &[],
-};
-pub static ENGINE: Keys = Keys {
-    of: "[engine]",
-    known: &[
-        "tick",
-        "retry",
-        "give_up",
-        "start_within",
-        "settle",
-        "relay_backoff",
-        "relay_faults",
-        "clock_gap",
-        "stop_within",
-        "queue",
-        "batch",
-    ],
-    later: &[],
-};
 
 impl Config {
     /// Reads the file. `Err` holds every problem, errors and warnings; a good file's warnings are in
@@ -342,6 +263,19 @@ fn read_http(table: &Table<'_>) -> Option<Http> {
             Ok(text.trim_end_matches('/').to_owned())
         })
     });
+    let given = [
+        ("listen", listen.is_some()),
+        ("public_url", public_url.is_some()),
+    ];
+    for (key, good) in given {
+        if let Some(item) = table.get(key).filter(|_| good) {
+            table.reader().warn(
+                item.key_span(),
+                format!("`{key}` has no effect yet: HTTP comes in a later release"),
+                "it may stay",
+            );
+        }
+    }
     Some(Http {
         listen: listen?,
         public_url: public_url?,
@@ -440,7 +374,8 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
     let give_up = span_or(table, "give_up", usual.give_up);
     let start_within = span_or(table, "start_within", usual.start_within);
     let settle = span_or(table, "settle", usual.settle);
-    let relay_backoff = steps("relay_backoff", &usual.relay_backoff);
+    let relay_aside = span_or(table, "relay_aside", usual.relay_aside);
+    let relay_aside_most = span_or(table, "relay_aside_most", usual.relay_aside_most);
     let relay_faults = number("relay_faults", usual.relay_faults as usize);
     let clock_gap = span_or(table, "clock_gap", usual.clock_gap);
     let stop_within = span_or(table, "stop_within", usual.stop_within);
@@ -452,176 +387,12 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
         give_up: give_up?,
         start_within: start_within?,
         settle: settle?,
-        relay_backoff: relay_backoff?,
+        relay_aside: relay_aside?,
+        relay_aside_most: relay_aside_most?,
         relay_faults: u32::try_from(relay_faults?).ok()?,
         clock_gap: clock_gap?,
         stop_within: stop_within?,
         queue: queue?,
         batch: batch?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::config::Config;
-    use crate::config::settings::{DEFAULT_FILE, Engine, Retention, Safety};
-    use crate::config::transport::{TlsMode, TransportSettings};
-    use crate::domain::time::Span;
-    use std::path::{Path, PathBuf};
-
-    fn parse(text: &str) -> Result<Config, Vec<String>> {
-        Config::parse(Path::new("/etc/shop/config.toml"), text)
-            .map_err(|problems| problems.iter().map(|p| p.to_line()).collect())
-    }
-
-    #[test]
-    fn the_commented_file_says_exactly_the_defaults() {
-        let config = parse(DEFAULT_FILE).unwrap();
-        assert_eq!(config, parse("").unwrap());
-        assert_eq!(config.warnings, []);
-        assert_eq!(config.engine, Engine::default());
-        assert_eq!(config.retention, Retention::default());
-        assert_eq!(config.safety, Safety::default());
-        assert!(config.is_rehearsal());
-    }
-
-    #[test]
-    fn every_key_stands_in_the_commented_file() {
-        let tables = [
-            &super::ROOT,
-            &super::STORE,
-            &super::RETENTION,
-            &super::SENDER,
-            &super::HTTP,
-            &super::ADMIN,
-            &super::DEFAULTS,
-            &super::CEILING,
-            &super::LAW,
-            &super::SAFETY,
-            &super::ENGINE,
-            &crate::config::transport::TRANSPORT,
-            &crate::config::transport::TIMEOUTS,
-        ];
-        for keys in tables {
-            for key in keys.known {
-                let told = DEFAULT_FILE
-                    .split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .any(|word| word == *key);
-                assert!(told, "`{key}` of {} is not in config.toml", keys.of);
-            }
-        }
-    }
-
-    /// What the comments of the default file offer must be right, too.
-    #[test]
-    fn the_commented_file_still_reads_with_its_examples_taken() {
-        let folder = "[transport.main]\nkind = \"folder\"\npath = \"mail\"\n";
-        assert!(DEFAULT_FILE.contains(folder));
-        let taken: String = DEFAULT_FILE
-            .replace(folder, "")
-            .lines()
-            .map(|line| {
-                let example = line.strip_prefix("# ").filter(|rest| {
-                    rest.starts_with('[')
-                        || rest.split_once('=').is_some_and(|(key, _)| {
-                            key.trim()
-                                .chars()
-                                .all(|c| c.is_ascii_lowercase() || c == '_')
-                        })
-                });
-                format!("{}\n", example.unwrap_or(line))
-            })
-            .collect();
-        let config = parse(&taken).unwrap();
-        let Some(TransportSettings::Smtp(smtp)) = config.transports.get("main") else {
-            panic!("no smtp transport in {taken}");
-        };
-        assert_eq!(smtp.tls, TlsMode::Starttls);
-        assert_eq!(smtp.port, 587);
-        assert_eq!(smtp.timeouts, Default::default());
-        assert_eq!(config.law.country.as_deref(), Some("KR"));
-        assert_eq!(config.ceiling.caps.len(), 1);
-        assert_eq!(
-            config.admin.socket,
-            PathBuf::from("/etc/shop/data/admin.sock")
-        );
-        assert!(config.sender.unsubscribe_mailto.is_some());
-        assert_eq!(
-            config.http.public_url.as_deref(),
-            Some("https://mail.shop.example")
-        );
-        assert_eq!(config.shop().only_to.unwrap().len(), 1);
-        assert_eq!(config.defaults.gap, Some(Span::hours(12)));
-        let shown = format!("{config:?}");
-        assert!(
-            shown.contains("smtp-password"),
-            "the file's name may be seen: {shown}"
-        );
-    }
-
-    #[test]
-    fn paths_start_from_the_folder_of_the_file() {
-        let config = parse("[store]\npath = \"/var/lib/reveille\"\n").unwrap();
-        assert_eq!(config.campaigns, PathBuf::from("/etc/shop/campaigns"));
-        assert_eq!(config.store.path, PathBuf::from("/var/lib/reveille"));
-        assert_eq!(
-            config.admin.socket,
-            PathBuf::from("/var/lib/reveille/admin.sock")
-        );
-        assert_eq!(
-            config.transports["main"],
-            TransportSettings::Folder {
-                path: "/etc/shop/mail".into()
-            }
-        );
-        assert_eq!(config.default_transport(), Some("main"));
-    }
-
-    #[test]
-    fn windows_may_be_always_and_timings_milliseconds() {
-        let config = parse(
-            "[defaults]\nwindow = \"always\"\ncaps = []\n[engine]\ntick = \"5ms\"\nretry = [\"1ms\"]\n",
-        )
-        .unwrap();
-        let shop = config.shop();
-        assert!(shop.window.is_none() && shop.caps.is_empty());
-        assert_eq!(config.engine.tick, Span::millis(5));
-        assert_eq!(config.engine.retry, [Span::millis(1)]);
-    }
-
-    #[test]
-    fn smtp_needs_a_sender_and_one_rule_for_recipients() {
-        let relay = |name: &str, only: &str| {
-            format!(
-                "[transport.{name}]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\ntls = \"none\"\n{only}"
-            )
-        };
-        let errors = parse(&relay("main", "")).unwrap_err();
-        assert!(
-            errors[0].contains("`from` is missing in [sender]"),
-            "{errors:?}"
-        );
-        let from = "[sender]\nfrom = \"a@shop.example\"\n";
-        let config = parse(&format!("{from}{}", relay("out", ""))).unwrap();
-        assert_eq!(config.default_transport(), Some("out"));
-        assert!(!config.is_rehearsal());
-        let two = format!(
-            "{from}{}{}",
-            relay("a", "only_to = [\"*@shop.example\"]\n"),
-            relay("b", "")
-        );
-        let errors = parse(&two).unwrap_err();
-        assert!(errors[0].contains("`only_to` differs"), "{errors:?}");
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_or_not_text_is_one_problem() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        assert_eq!(Config::load(&path).unwrap_err().len(), 1);
-        std::fs::write(&path, b"\xff\xfe").unwrap();
-        assert!(Config::load(&path).unwrap_err()[0].what.contains("UTF-8"));
-        std::fs::write(&path, "").unwrap();
-        assert!(Config::load(&path).is_ok());
-    }
 }

@@ -35,65 +35,68 @@ pub enum PasswordSource {
 }
 
 impl PasswordSource {
-    /// Reads it, now; credentials are looked for in `$CREDENTIALS_DIRECTORY`.
-    pub fn read(&self) -> Result<Secret, String> {
+    /// The file that holds it: a credential's is in `$CREDENTIALS_DIRECTORY`. For those who read it at each log-in.
+    pub fn path(&self) -> Result<PathBuf, String> {
         let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        self.read_with(folder.as_deref())
+        self.path_in(folder.as_deref())
     }
 
-    /// As [`PasswordSource::read`], with the folder of credentials given. The error names the file, never what is in it.
-    pub fn read_with(&self, credentials: Option<&Path>) -> Result<Secret, String> {
-        let path = match self {
-            PasswordSource::File(path) => path.clone(),
-            PasswordSource::Credential(name) => credentials
+    fn path_in(&self, credentials: Option<&Path>) -> Result<PathBuf, String> {
+        match self {
+            PasswordSource::File(path) => Ok(path.clone()),
+            PasswordSource::Credential(name) => Ok(credentials
                 .ok_or_else(|| {
                     format!(
                         "the credential \"{name}\" cannot be read: $CREDENTIALS_DIRECTORY is not set; \
                          start the daemon by systemd with LoadCredential={name}:FILE, or use password_file"
                     )
                 })?
-                .join(name),
-        };
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            format!("the password in {} cannot be read: {error}", path.display())
-        })?;
-        let line = text.lines().next().unwrap_or("").trim_end_matches('\r');
-        if line.is_empty() {
-            return Err(format!(
-                "the first line of {} is empty; it must be the password",
-                path.display()
-            ));
+                .join(name)),
         }
-        Ok(Secret::new(line))
     }
+
+    /// Reads it, now. The error names the file, never what is in it.
+    pub fn read(&self) -> Result<Secret, String> {
+        read_secret(&self.path()?)
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Secret, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the password in {} cannot be read: {error}", path.display()))?;
+    let line = text.lines().next().unwrap_or("").trim_end_matches('\r');
+    if line.is_empty() {
+        return Err(format!(
+            "the first line of {} is empty; it must be the password",
+            path.display()
+        ));
+    }
+    Ok(Secret::new(line))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PasswordSource, Secret};
+    use super::{PasswordSource, Secret, read_secret};
 
     #[test]
     fn a_secret_is_read_from_its_file_and_never_printed() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("relay"), "hunter two\nsecond line\n").unwrap();
+        let read = |source: &PasswordSource, folder| read_secret(&source.path_in(folder)?);
         let by_name = PasswordSource::Credential("relay".into());
-        let secret = by_name.read_with(Some(folder.path())).unwrap();
+        let secret = read(&by_name, Some(folder.path())).unwrap();
         assert_eq!(secret, Secret::new("hunter two"));
         assert_eq!(format!("{secret:?}"), "***");
         let by_path = PasswordSource::File(folder.path().join("relay"));
-        assert_eq!(by_path.read_with(None).unwrap(), secret);
+        assert_eq!(by_path.read().unwrap(), secret);
 
-        assert!(
-            by_name
-                .read_with(None)
-                .unwrap_err()
-                .contains("LoadCredential=relay")
-        );
+        let error = read(&by_name, None).unwrap_err();
+        assert!(error.contains("LoadCredential=relay"));
         let none = PasswordSource::File(folder.path().join("none"));
-        assert!(none.read_with(None).unwrap_err().contains("none"));
+        assert!(none.read().unwrap_err().contains("none"));
         std::fs::write(folder.path().join("empty"), "\nhunter").unwrap();
         let empty = PasswordSource::File(folder.path().join("empty"));
-        let error = empty.read_with(None).unwrap_err();
+        let error = empty.read().unwrap_err();
         assert!(error.contains("is empty") && !error.contains("hunter"));
     }
 }

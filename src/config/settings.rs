@@ -129,8 +129,10 @@ pub struct Engine {
     pub start_within: Span,
     /// Before a message in doubt is sent again.
     pub settle: Span,
-    /// How long a relay is set aside, the first, second, ... time; the last is repeated.
-    pub relay_backoff: Vec<Span>,
+    /// How long a failing relay is set aside at first; twice as long after each failed trial, ...
+    pub relay_aside: Span,
+    /// ... up to this.
+    pub relay_aside_most: Span,
     /// Faults of a relay in a row that set it aside.
     pub relay_faults: u32,
     /// How far wall clock and monotonic clock may part before sending is held.
@@ -157,12 +159,8 @@ impl Default for Engine {
             give_up: Span::days(4),
             start_within: Span::seconds(5),
             settle: Span::minutes(1),
-            relay_backoff: vec![
-                Span::seconds(30),
-                Span::minutes(2),
-                Span::minutes(10),
-                Span::minutes(30),
-            ],
+            relay_aside: Span::seconds(30),
+            relay_aside_most: Span::minutes(15),
             relay_faults: 5,
             clock_gap: Span::minutes(5),
             stop_within: Span::seconds(30),
@@ -212,7 +210,10 @@ impl Config {
             },
             retry: self.engine.retry.clone(),
             in_doubt: self.safety.in_doubt,
-            only_to: self.smtp().find_map(|smtp| smtp.only_to.clone()),
+            only_to: self
+                .smtp()
+                .find_map(|smtp| smtp.only_to.as_ref())
+                .map(|list| list.iter().map(|r| r.pattern.clone()).collect()),
         }
     }
 

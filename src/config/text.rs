@@ -169,18 +169,50 @@ pub fn positive(text: &str) -> Result<Span, String> {
     }
 }
 
-/// Which recipients are meant: an address, in which `*` stands for any characters; case does not matter.
-pub fn recipients(text: &str) -> Result<Pattern, String> {
-    let wrong = || format!("{text:?} names no recipients; write for example \"*@shop.example\"");
-    if !text.contains('@') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(wrong());
+/// Which recipients are meant: as it is written, in lower case and with the domain in A-labels, and as a pattern.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recipients {
+    pub text: String,
+    pub pattern: Pattern,
+}
+
+impl Recipients {
+    /// Reads `*@shop.example`, a whole address, or `*`; case does not matter.
+    pub fn parse(text: &str) -> Result<Recipients, String> {
+        let wrong = || {
+            format!(
+                "{text:?} names no recipients; write \"*@shop.example\", a whole address, or \"*\" for all"
+            )
+        };
+        let text = if text == "*" {
+            text.to_owned()
+        } else {
+            let (local, domain) = text.rsplit_once('@').ok_or_else(wrong)?;
+            if local != "*" && local.contains('*') {
+                return Err(wrong());
+            }
+            // The domain gets the form that addresses have, by reading an address that ends in it.
+            let stand_in = if local == "*" { "any" } else { local };
+            let address =
+                EmailAddress::parse(&format!("{stand_in}@{domain}")).map_err(|_| wrong())?;
+            match local {
+                "*" => format!("*@{}", address.domain()),
+                _ => address.mailbox().0,
+            }
+        };
+        let written = match text.strip_prefix('*') {
+            Some(rest) => format!("^.*{}$", regex::escape(rest)),
+            None => format!("^{}$", regex::escape(&text)),
+        };
+        let pattern = regex::RegexBuilder::new(&written)
+            .case_insensitive(true)
+            .build()
+            .map_err(|_| wrong())?;
+        Ok(Recipients {
+            text,
+            pattern: Pattern(pattern),
+        })
     }
-    let parts: Vec<String> = text.split('*').map(regex::escape).collect();
-    regex::RegexBuilder::new(&format!("^{}$", parts.join(".*")))
-        .case_insensitive(true)
-        .build()
-        .map(Pattern)
-        .map_err(|_| wrong())
 }
 
 /// Two letters of ISO 3166, in upper case.
@@ -196,7 +228,7 @@ pub fn country(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AtOnce, Mailbox, Pace, locale, recipients, size, zone};
+    use super::{AtOnce, Mailbox, Pace, Recipients, locale, size, zone};
     use crate::domain::time::Span;
 
     #[test]
@@ -231,9 +263,23 @@ mod tests {
         assert_eq!(size("64MB"), Ok(64 << 20));
         assert!(size("64").is_err() && size("0MB").is_err() && size("99999999999GB").is_err());
         assert!(locale("en-GB").is_ok() && locale("zh-Hant-TW").is_ok());
-        let only = recipients("*@Shop.example").unwrap().0;
-        assert!(only.is_match("a.b@shop.example") && !only.is_match("a@shop.example.org"));
-        assert!(!only.is_match("a@shopxexample") && recipients("*").is_err());
+        let only = Recipients::parse("*@Shop.example").unwrap();
+        assert_eq!(only.text, "*@shop.example");
+        let only = only.pattern.0;
+        assert!(only.is_match("a.b@shop.EXAMPLE") && !only.is_match("a@shop.example.org"));
+        assert!(!only.is_match("a@shopxexample") && !only.is_match("a@sub.shop.example"));
+        let one = Recipients::parse("a+b@shop.example").unwrap().pattern.0;
+        assert!(one.is_match("A+b@shop.example") && !one.is_match("aab@shop.example"));
+        assert!(
+            Recipients::parse("*")
+                .unwrap()
+                .pattern
+                .0
+                .is_match("any@where")
+        );
+        for bad in ["", "everybody", "*@", "a*@shop.example", "*@a b"] {
+            assert!(Recipients::parse(bad).is_err(), "{bad}");
+        }
         assert!(locale("EN").is_err() && locale("").is_err() && locale("english").is_err());
     }
 

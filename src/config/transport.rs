@@ -1,9 +1,9 @@
 //! `[transport.NAME]`: how mail gets out. Settings only; the `transport` room does the sending.
 
+use super::keys::{TIMEOUTS, TRANSPORT};
 use super::secret::PasswordSource;
-use super::text::{Pace, recipients};
-use super::toml_reader::{Item, Keys, Table};
-use crate::domain::condition::Pattern;
+use super::text::{Pace, Recipients};
+use super::toml_reader::{Item, Table};
 use crate::domain::time::Span;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ pub struct SmtpSettings {
     pub host: String,
     pub port: u16,
     pub tls: TlsMode,
+    /// The name that the relay's certificate must bear, where that is not `host`.
+    pub tls_name: Option<String>,
     /// A certificate authority of the relay's own, PEM.
     pub ca_file: Option<PathBuf>,
     pub login: Option<Login>,
@@ -30,8 +32,8 @@ pub struct SmtpSettings {
     /// At most so many at once.
     pub connections: usize,
     pub rate: Option<Pace>,
-    /// For rehearsal: every other recipient is dropped with that reason. Anchored, case-insensitive.
-    pub only_to: Option<Vec<Pattern>>,
+    /// For rehearsal: every other recipient is dropped with that reason.
+    pub only_to: Option<Vec<Recipients>>,
     pub timeouts: Timeouts,
 }
 
@@ -75,10 +77,10 @@ impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {
             connect: Span::seconds(30),
-            tls: Span::seconds(30),
+            tls: Span::seconds(60),
             greeting: Span::minutes(5),
             helo: Span::minutes(5),
-            auth: Span::minutes(5),
+            auth: Span::seconds(60),
             mail: Span::minutes(5),
             rcpt: Span::minutes(5),
             data: Span::minutes(2),
@@ -89,36 +91,6 @@ impl Default for Timeouts {
         }
     }
 }
-
-pub static TRANSPORT: Keys = Keys {
-    of: "a [transport]",
-    known: &[
-        "kind",
-        "path",
-        "host",
-        "port",
-        "tls",
-        "username",
-        "password_file",
-        "credential",
-        "connections",
-        "rate",
-        "only_to",
-        "ca_file",
-        "helo",
-        "timeouts",
-    ],
-    later: &["dkim", "webhook"],
-};
-
-pub static TIMEOUTS: Keys = Keys {
-    of: "`timeouts`",
-    known: &[
-        "connect", "tls", "greeting", "helo", "auth", "mail", "rcpt", "data", "body", "reply",
-        "quit", "idle",
-    ],
-    later: &[],
-};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -182,13 +154,14 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
     let login = read_login(&table, beside);
     // Each is read before any is missed, so that all that is wrong is said.
     let ca_file = optional(table.get("ca_file"), |i| Some(beside.join(i.text()?)));
+    let tls_name = optional(table.get("tls_name"), |i| i.parsed(host_name));
     let helo = optional(table.get("helo"), |i| i.parsed(host_name));
     let connections = table
         .get("connections")
         .map_or(Some(8), |i| i.whole(1, 1_000));
     let rate = optional(table.get("rate"), |i| i.parsed(Pace::parse));
     let only_to = optional(table.get("only_to"), |i| {
-        let patterns = i.parsed_list("write only_to = [\"*@shop.example\"]", recipients)?;
+        let patterns = i.parsed_list("write only_to = [\"*@shop.example\"]", Recipients::parse)?;
         if patterns.is_empty() {
             i.error(
                 "`only_to` names nobody, so nobody could be written to",
@@ -204,6 +177,7 @@ pub fn read(item: &Item<'_>, beside: &Path) -> Option<TransportSettings> {
         host: host?,
         port: u16::try_from(port?).ok()?,
         tls: tls?,
+        tls_name: tls_name?,
         ca_file: ca_file?,
         login: login?,
         helo: helo?,
