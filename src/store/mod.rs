@@ -4,9 +4,9 @@
 //! `envelope` and `wire` are the formats of bytes that the embedded adapter's files share.
 
 pub mod codec;
-pub mod keys;
 pub mod embedded;
 mod envelope;
+pub mod keys;
 pub mod memory;
 pub mod port;
 mod wire;
