@@ -20,4 +20,5 @@ pub mod schedule;
 pub mod time;
 pub mod track;
 pub mod value;
+pub mod wall;
 pub mod window;
