@@ -1,4 +1,5 @@
 //! Reveille: a campaign automation daemon.
 
 pub mod domain;
+pub mod engine;
 pub mod store;
