@@ -7,7 +7,9 @@ mod composer;
 pub mod control;
 pub mod core;
 pub mod directory;
+pub mod intake;
 pub mod outbox;
+pub mod sample;
 pub mod shard;
 pub mod state;
 

@@ -1,0 +1,151 @@
+//! Consent as rows tell it: `consent`, `consent_at`, `consent_source`, `consent_wording`, `unsubscribed`.
+//!
+//! A consent must say since when. If the time of import stood in for it, importing an old list again would overrule
+//! everyone who unsubscribed meanwhile. A refusal without a time is as of now: it can only stop mail.
+
+use super::traits::{instant, truth, words};
+use super::{Reading, shown};
+use crate::domain::cause::ConsentChange;
+use crate::domain::id::TopicId;
+use crate::domain::preference::ConsentState;
+use crate::domain::time::Timestamp;
+use crate::domain::value::{Properties, Value};
+
+/// The traits that speak of consent, taken out of the others.
+#[derive(Default)]
+pub(super) struct Told {
+    pub consent: Option<Value>,
+    pub at: Option<Value>,
+    pub source: Option<Value>,
+    pub wording: Option<Value>,
+    pub unsubscribed: Option<Value>,
+    pub unsubscribed_at: Option<Value>,
+}
+
+/// The consent changes that a row tells, `raw_time` being the row's own time.
+pub(super) fn read(
+    told: Told,
+    raw_time: Option<Timestamp>,
+    reading: &Reading,
+) -> Result<Vec<ConsentChange>, String> {
+    let own_time = optional_time("consent_at", told.at.as_ref(), reading)?;
+    let source = text("consent_source", told.source)?;
+    let proof = Proof {
+        given: own_time.or(raw_time).or(reading.consent_at),
+        refused: own_time.or(raw_time).unwrap_or(reading.received),
+        source: source.unwrap_or_else(|| reading.consent_source.clone()),
+        wording: text("consent_wording", told.wording)?,
+    };
+    let left = match &told.unsubscribed {
+        None | Some(Value::Null) => false,
+        Some(value) => truth(value)
+            .ok_or_else(|| format!("unsubscribed {} is not true or false", shown(value)))?,
+    };
+    let mut changes = match told.consent {
+        None => Vec::new(),
+        Some(value) => states(&value)?
+            .into_iter()
+            .map(|(topic, state)| proof.change(topic, state))
+            .collect::<Result<Vec<_>, String>>()?,
+    };
+    if left {
+        // Who has left has left: a consent in the same row is what they left.
+        changes.retain(|c| c.state == ConsentState::Refused && c.topic.is_some());
+        let at = optional_time("unsubscribed_at", told.unsubscribed_at.as_ref(), reading)?;
+        changes.push(ConsentChange {
+            // `consent_at` is when they came, not when they left.
+            at: at.or(raw_time).unwrap_or(reading.received),
+            ..proof.change(None, ConsentState::Refused)?
+        });
+    }
+    Ok(changes)
+}
+
+struct Proof {
+    given: Option<Timestamp>,
+    refused: Timestamp,
+    source: String,
+    wording: Option<String>,
+}
+
+impl Proof {
+    fn change(&self, topic: Option<TopicId>, state: ConsentState) -> Result<ConsentChange, String> {
+        let at = match state {
+            ConsentState::Refused => self.refused,
+            ConsentState::Given => self.given.ok_or_else(|| {
+                "consent is given, but not since when: add \"consent_at\" (or the row's \"timestamp\")".to_owned()
+            })?,
+        };
+        Ok(ConsentChange {
+            topic,
+            state,
+            at,
+            source: self.source.clone(),
+            wording: self.wording.clone(),
+        })
+    }
+}
+
+type State = (Option<TopicId>, ConsentState);
+
+/// `true` and `false` speak of advertising as a whole, a list gives its topics, an object says it topic by topic.
+fn states(consent: &Value) -> Result<Vec<State>, String> {
+    let state = |given| match given {
+        true => ConsentState::Given,
+        false => ConsentState::Refused,
+    };
+    if let Some(given) = truth(consent) {
+        return Ok(vec![(None, state(given))]);
+    }
+    match consent {
+        Value::Null => Ok(Vec::new()),
+        Value::Text(text) if text.trim().is_empty() || text.trim() == "unknown" => Ok(Vec::new()),
+        Value::Text(_) | Value::List(_) => words("consent", consent)?
+            .iter()
+            .map(|topic| Ok((Some(TopicId::parse(topic)?), ConsentState::Given)))
+            .collect(),
+        Value::Map(map) => by_topic(map, state),
+        other => Err(format!(
+            "consent {} is not true, false or topics",
+            shown(other)
+        )),
+    }
+}
+
+fn by_topic(map: &Properties, state: fn(bool) -> ConsentState) -> Result<Vec<State>, String> {
+    let mut states = Vec::new();
+    for (topic, value) in map {
+        if *value == Value::Null {
+            continue;
+        }
+        let given = truth(value).ok_or_else(|| {
+            format!(
+                "consent to {} is {}, not true or false",
+                super::quoted(topic),
+                shown(value)
+            )
+        })?;
+        states.push((Some(TopicId::parse(topic)?), state(given)));
+    }
+    Ok(states)
+}
+
+fn optional_time(
+    field: &str,
+    told: Option<&Value>,
+    reading: &Reading,
+) -> Result<Option<Timestamp>, String> {
+    match told {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Text(text)) if text.trim().is_empty() => Ok(None),
+        Some(value) => instant(field, value, super::dates::Hour::Noon, reading).map(Some),
+    }
+}
+
+fn text(field: &str, told: Option<Value>) -> Result<Option<String>, String> {
+    match told {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text).filter(|t| !t.trim().is_empty())),
+        Some(other) => Err(format!("{field} {} is not a text", shown(&other))),
+    }
+}
