@@ -88,8 +88,10 @@ pub enum Missed {
 #[derive(Clone, Debug)]
 pub struct Trigger {
     pub event: EventSelector,
-    /// Where the file says `count` (and `within`): what must hold of the events, the present one included.
-    pub reached: Option<Condition>,
+    /// That many of them, the present one included, ...
+    pub count: u64,
+    /// ... within that time.
+    pub within: Option<Span>,
     /// One entry per value of this property.
     pub per: Option<String>,
     pub repeat: Repeat,

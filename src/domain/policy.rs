@@ -125,14 +125,12 @@ fn forbidden(
                 return Some(never(Reason::TopicRefused, by_topic()));
             }
         }
-        Class::Advertising => {
-            match standing_on(&record.consents, topic.and_then(|t| rules.topics.get(t))) {
-                Standing::Given => {}
-                Standing::Refused => return Some(never(Reason::TopicRefused, by_topic())),
-                Standing::Unknown => return Some(never(Reason::NoConsent, by_topic())),
-                Standing::NotRequested => return Some(never(Reason::NotRequested, by_topic())),
-            }
-        }
+        Class::Advertising => match standing_on(&record.consents, topic, &rules.topics) {
+            Standing::Given => {}
+            Standing::Refused => return Some(never(Reason::TopicRefused, by_topic())),
+            Standing::Unknown => return Some(never(Reason::NoConsent, by_topic())),
+            Standing::NotRequested => return Some(never(Reason::NotRequested, by_topic())),
+        },
     }
     if let Some(only) = &rules.shop.only_to
         && !only.iter().any(|p| p.0.is_match(to.as_str()))

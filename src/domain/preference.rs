@@ -91,21 +91,33 @@ pub enum Standing {
     NotRequested,
 }
 
-/// Whether `consents` let advertising on `topic` through. A topic with `default` goes by the consent to advertising as a
-/// whole unless it was refused by name; any other must be given by its own name.
-pub fn standing_on(consents: &Consents, topic: Option<&Topic>) -> Standing {
-    let Some(topic) = topic else {
-        return match consents.get(&None) {
-            None => Standing::Unknown,
-            Some(c) if c.state == ConsentState::Given => Standing::Given,
-            Some(_) => Standing::Refused,
+/// Whether `consents` let advertising on `topic` through (`None`: advertising as a whole). A topic with `default` goes by
+/// the consent to advertising as a whole unless it was refused by name; one that is `on_request`, not `default`, or
+/// unknown to `topics`, must be given by its own name.
+pub fn standing_on(
+    consents: &Consents,
+    topic: Option<&TopicId>,
+    topics: &BTreeMap<TopicId, Topic>,
+) -> Standing {
+    let Some(consent) = consent_for(consents, topic) else {
+        return match topic.and_then(|t| topics.get(t)) {
+            Some(topic) if topic.on_request => Standing::NotRequested,
+            _ => Standing::Unknown,
         };
     };
-    let by_name = consents.get(&Some(topic.id.clone()));
-    match consent_for(consents, Some(&topic.id)) {
-        Some(c) if c.state == ConsentState::Refused => Standing::Refused,
-        Some(_) if by_name.is_some() || (topic.default && !topic.on_request) => Standing::Given,
-        _ if topic.on_request => Standing::NotRequested,
-        _ => Standing::Unknown,
+    if consent.state == ConsentState::Refused {
+        return Standing::Refused;
+    }
+    let Some(id) = topic else {
+        return Standing::Given;
+    };
+    let topic = topics.get(id);
+    let follows_whole = topic.is_some_and(|t| t.default && !t.on_request);
+    if follows_whole || consents.contains_key(&Some(id.clone())) {
+        Standing::Given
+    } else if topic.is_some_and(|t| t.on_request) {
+        Standing::NotRequested
+    } else {
+        Standing::Unknown
     }
 }

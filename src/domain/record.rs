@@ -1,6 +1,6 @@
 //! All that [`super::react`] needs to know of one customer, and of one mailbox.
 
-use super::address::{EmailAddress, MailboxId};
+use super::address::EmailAddress;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
 };
@@ -84,16 +84,6 @@ impl Record {
             }
         }
         index
-    }
-
-    /// The mailboxes that concern this customer: the present address's, and those of messages under way.
-    pub fn mailboxes(&self) -> BTreeSet<MailboxId> {
-        let under_way = self.messages.values().filter_map(|m| m.to.as_ref());
-        self.email
-            .iter()
-            .chain(under_way)
-            .map(EmailAddress::mailbox)
-            .collect()
     }
 }
 

@@ -7,13 +7,17 @@
 //!
 //! Which occurrences are done, and what becomes of missed ones, is the engine's matter.
 
+mod fields;
+
 use super::time::{Span, Timestamp};
 use super::wall::{DAY, Showing, local, millis, naive, showing, steady_after, steady_before};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{Cron, Weekday};
+use fields::{FIELDS, FIVE, instead_of_nickname};
 use std::fmt;
+use std::sync::Arc;
 
 /// A change of the clock repeats or skips a day at most; this much further the walls of two instants are in order.
 const BEYOND_A_CHANGE: Span = Span::hours(26);
@@ -25,7 +29,7 @@ const MINUTES_A_DAY: u32 = 1_440;
 #[derive(Clone)]
 pub struct CronRule {
     text: String,
-    cron: Cron,
+    cron: Arc<Cron>,
     /// Bit n: the minute n of an hour matches.
     minutes: u64,
     /// Bit n: the hour n of a day matches.
@@ -74,7 +78,7 @@ impl CronRule {
             minutes: bits(cron.pattern.minutes.values()),
             hours: bits(cron.pattern.hours.values()) as u32,
             interval: minute.starts_with('*') || hour.starts_with('*'),
-            cron,
+            cron: Arc::new(cron),
         };
         // Any start will do, since the calendar repeats.
         if rule.naive_next(naive(0)).is_none() {
@@ -321,165 +325,6 @@ fn at_minute(date: NaiveDate, minute: u32) -> Option<NaiveDateTime> {
     NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0).map(|time| date.and_time(time))
 }
 
-const FIVE: &str =
-    "write minute, hour, day of month, month and weekday, such as \"0 10 * * MON-FRI\"";
-
-fn instead_of_nickname(name: &str) -> String {
-    let written_out = match name {
-        "@HOURLY" => "0 * * * *",
-        "@DAILY" | "@MIDNIGHT" => "0 0 * * *",
-        "@WEEKLY" => "0 0 * * SUN",
-        "@MONTHLY" => "0 0 1 * *",
-        "@YEARLY" | "@ANNUALLY" => "0 0 1 1 *",
-        _ => return format!("words with \"@\" are not taken; {FIVE}"),
-    };
-    format!("words with \"@\" are not taken; write it out, here \"{written_out}\"")
-}
-
-/// What one field of an expression may hold. Narrower than croner, which drops empty items of a list and reads the
-/// name of a month as a weekday.
-struct Field {
-    name: &'static str,
-    low: u32,
-    high: u32,
-    /// The first stands for `low`.
-    names: &'static [&'static str],
-}
-
-const FIELDS: [Field; 5] = [
-    Field::numbers("minute", 0, 59),
-    Field::numbers("hour", 0, 23),
-    Field::numbers("day of month", 1, 31),
-    Field {
-        name: "month",
-        low: 1,
-        high: 12,
-        names: &[
-            "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-        ],
-    },
-    Field {
-        name: "weekday",
-        low: 0,
-        high: 7,
-        names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-    },
-];
-
-impl Field {
-    const fn numbers(name: &'static str, low: u32, high: u32) -> Field {
-        Field {
-            name,
-            low,
-            high,
-            names: &[],
-        }
-    }
-
-    fn check(&self, text: &str) -> Result<(), String> {
-        let list = text.split(',').count() > 1;
-        text.split(',')
-            .try_for_each(|item| self.check_item(item, list))
-    }
-
-    fn check_item(&self, item: &str, list: bool) -> Result<(), String> {
-        let name = self.name;
-        if item.is_empty() {
-            return Err(format!("a value is missing beside a \",\" in its {name}"));
-        }
-        let (base, step) = match item.split_once('/') {
-            None => (item, None),
-            Some((base, step)) => (base, Some(step)),
-        };
-        if let Some(step) = step {
-            let size = number(step).filter(|n| (1..=self.high).contains(n));
-            if size.is_none() {
-                return Err(format!(
-                    "the step \"{step}\" in its {name} is not a number from 1 to {}",
-                    self.high
-                ));
-            }
-            if base != "*" && !base.contains('-') {
-                return Err(format!(
-                    "in its {name}, \"{item}\" steps from a single value; write where to stop too, as \"{base}-{}/{step}\"",
-                    self.high
-                ));
-            }
-        }
-        if base == "*" {
-            return if list && step.is_none() {
-                Err(format!(
-                    "its {name} has a \"*\" among other values; it alone says all of them"
-                ))
-            } else {
-                Ok(())
-            };
-        }
-        if let Some((first, last)) = base.split_once('-') {
-            let (low, mut high) = (self.value(first)?, self.value(last)?);
-            if last == "SUN" {
-                high = 7;
-            }
-            return if low <= high {
-                Ok(())
-            } else {
-                Err(format!(
-                    "in its {name}, \"{base}\" runs backwards; write it as a list of two"
-                ))
-            };
-        }
-        if self.high == 31 && base == "L" {
-            return Ok(());
-        }
-        if self.high == 7 {
-            if let Some((day, nth)) = base.split_once('#') {
-                self.value(day)?;
-                return match number(nth) {
-                    Some(1..=5) => Ok(()),
-                    _ => Err(format!(
-                        "in its weekday, \"{base}\" must have a number from 1 to 5 after \"#\""
-                    )),
-                };
-            }
-            if let Some(day) = base.strip_suffix('L') {
-                if day.is_empty() {
-                    return Err(
-                        "\"L\" alone is no weekday; write which is to be the month's last, as \"FRIL\" or \"5L\""
-                            .to_owned(),
-                    );
-                }
-                return self.value(day).map(drop);
-            }
-        }
-        self.value(base).map(drop)
-    }
-
-    fn value(&self, text: &str) -> Result<u32, String> {
-        let named = self.names.iter().position(|n| *n == text);
-        let value = match named {
-            Some(n) => self.low + n as u32,
-            None => number(text).unwrap_or(u32::MAX),
-        };
-        if (self.low..=self.high).contains(&value) {
-            return Ok(value);
-        }
-        let names = match (self.names.first(), self.names.last()) {
-            (Some(first), Some(last)) => format!(" or a name ({first} to {last})"),
-            _ => String::new(),
-        };
-        Err(format!(
-            "its {} \"{text}\" is not a number from {} to {}{names}; {FIVE}",
-            self.name, self.low, self.high
-        ))
-    }
-}
-
-fn number(text: &str) -> Option<u32> {
-    (text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 4)
-        .then(|| text.parse().ok())
-        .flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{CronRule, instant_of};
@@ -636,6 +481,26 @@ mod tests {
             half_past.next(second, zone).unwrap().1,
             at("2026-11-02T06:30:00Z")
         );
+    }
+
+    #[test]
+    fn what_a_repeated_hour_shows_again_is_not_passed_over() {
+        // The next match on the clock's face is a year ahead, but this one comes round again.
+        let zone = Tz::America__New_York;
+        assert_eq!(
+            rule("* 1 1 11 *")
+                .next(at("2026-11-01T05:59:00Z"), zone)
+                .map(|o| o.1),
+            Some(at("2026-11-01T06:00:00Z"))
+        );
+        // At the second 01:35 the first 01:45 is past, though the clock's face says otherwise.
+        let second = at("2026-04-04T15:05:00Z");
+        for text in ["*/45 1 5 4 *", "45 1 5 4 *"] {
+            assert_eq!(
+                rule(text).latest(second - Span::days(1), second, Tz::Australia__Lord_Howe),
+                Some((wall("2026-04-05T01:45:00"), at("2026-04-04T14:45:00Z")))
+            );
+        }
     }
 
     #[test]

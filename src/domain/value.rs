@@ -102,7 +102,7 @@ pub fn any_at(map: &Properties, path: &[String], each: &mut dyn FnMut(&Value) ->
             (Value::List(items), _) if !path.is_empty() => {
                 items.iter().any(|item| walk(item, path, each))
             }
-            (Value::List(items), None) => each(value) || items.iter().any(|item| each(item)),
+            (Value::List(items), None) => each(value) || items.iter().any(&mut *each),
             (value, None) => each(value),
             (Value::Map(map), Some((head, rest))) => {
                 map.get(head).is_some_and(|v| walk(v, rest, each))

@@ -1,4 +1,16 @@
-//! The engine: what drives `react` over a store.
+//! The engine: drives `react` over a store. Shards, schedules, alarms, outbox, walks; what the daemon's commands act on.
 
+pub mod batch;
+pub mod catalogue;
+mod clockwork;
+mod composer;
+pub mod control;
+pub mod core;
+pub mod directory;
 pub mod intake;
+pub mod outbox;
 pub mod sample;
+pub mod shard;
+pub mod state;
+
+pub use core::{Core, Parts};

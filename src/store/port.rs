@@ -90,7 +90,20 @@ pub struct Check {
     pub expected: Option<u64>,
 }
 
-/// What is committed as one: all of it or nothing.
+impl StreamFilter {
+    /// Whether a row that stands there, of that customer and time, is wanted (`limit` aside).
+    pub fn takes(&self, position: u64, customer: u64, time: i64) -> bool {
+        position >= self.from_position
+            && (self.from_time..self.to_time).contains(&time)
+            && self
+                .customers
+                .as_ref()
+                .is_none_or(|wanted| wanted.binary_search(&customer).is_ok())
+    }
+}
+
+/// What is committed as one: all of it or nothing. Deletes come before puts (a key in both is put), and of two puts
+/// of one key the later one stays.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Batch {
     /// The shards that it speaks for, with the epoch at which their writer took them.

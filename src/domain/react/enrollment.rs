@@ -9,7 +9,7 @@ use crate::domain::id::{CampaignId, EntryKey, MessageNo};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::record::{Entry, EntryState, Message, MessageState, Standing};
 use crate::domain::time::Timestamp;
-use crate::domain::value::any_at;
+use crate::domain::track::{TrackPlan, count_within, key_text};
 
 /// At most so many entries of one customer in one campaign are open; the oldest goes.
 const MOST_OPEN: usize = 20;
@@ -54,7 +54,7 @@ impl Life<'_> {
             let Start::Triggered(trigger) = &campaign.start else {
                 continue;
             };
-            if !trigger.event.matches(event) || !self.admits(campaign.state) {
+            if !trigger.event.selects(event) || !self.admits(campaign.state) {
                 continue;
             }
             let active = (rules.controls.activations.get(id)).is_some_and(|a| event.time >= a.at);
@@ -62,23 +62,21 @@ impl Life<'_> {
             if !active || cancelled || self.now.since(event.time) > trigger.fresh {
                 continue;
             }
-            let key = EntryKey(trigger.per.as_ref().map_or(String::new(), |property| {
-                let path: Vec<String> = property.split('.').map(str::to_owned).collect();
-                let mut key = None;
-                any_at(&event.properties, &path, &mut |v| {
-                    key = v.as_key();
-                    key.is_some()
-                });
-                key.unwrap_or_default()
-            }));
+            let per = trigger.per.as_deref();
+            let key = per.and_then(|property| key_text(&event.properties, property));
+            let key = EntryKey(key.unwrap_or_default());
             if self.restart(id, campaign, trigger.repeat, &key, event.time) {
                 continue;
             }
             let facts = Facts::of(&self.record, rules);
-            let reached = trigger
-                .reached
-                .as_ref()
-                .is_none_or(|r| evaluate(r, &facts, self.now).holds);
+            let reached = trigger.count <= 1
+                || count_within(
+                    &self.record.tracks,
+                    TrackPlan::trigger_track(trigger),
+                    per.map(|_| key.0.as_str()),
+                    trigger.within,
+                    self.now,
+                ) >= trigger.count;
             let welcome = campaign
                 .audience
                 .as_ref()

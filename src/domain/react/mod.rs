@@ -22,7 +22,7 @@ use super::ledger::{LogRow, Reason, Status};
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The mailboxes that concern a customer. One that is missing is a mailbox nothing is known of.
 pub type Boxes = BTreeMap<MailboxId, Mailbox>;
@@ -156,15 +156,27 @@ pub fn react(
     })
 }
 
-/// The mailboxes that a reaction to `cause` may read or write.
-pub fn mailboxes_for(record: &Record, cause: &Cause) -> std::collections::BTreeSet<MailboxId> {
-    let mut boxes = record.mailboxes();
+/// The mailboxes that a reaction to `cause` may read or write: those of messages under way; the present address's where
+/// policy is asked or the customer's word reaches it; a new or named one.
+pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
+    let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
+    let mut boxes: BTreeSet<MailboxId> = under_way.map(|to| to.mailbox()).collect();
+    let present = record.email.as_ref().map(|e| e.mailbox());
     match cause {
-        Cause::Profile(change, _) => boxes.extend(change.email.as_ref().map(|e| e.mailbox())),
+        Cause::Ready { .. } | Cause::Outcome { .. } | Cause::Consent(..) => boxes.extend(present),
+        Cause::Profile(change, _) => {
+            boxes.extend(present);
+            boxes.extend(change.email.as_ref().map(|e| e.mailbox()));
+        }
         Cause::Suppress { mailbox, .. } => {
             boxes.insert(mailbox.clone());
         }
-        _ => {}
+        Cause::Event(..)
+        | Cause::Alarm
+        | Cause::Fires { .. }
+        | Cause::Release
+        | Cause::Walk
+        | Cause::Operator(_) => {}
     }
     boxes
 }

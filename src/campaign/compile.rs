@@ -1,0 +1,242 @@
+//! From the texts to [`Loaded`]: topics, segments, then each campaign.
+
+use super::condition::{self, Entry, Scope};
+use super::doubt::certain;
+use super::keys::CAMPAIGN;
+use super::names::{Defined, Names, count_events};
+use super::shared::{Written, defined, read_segments, read_topics};
+use super::step::{Around, needs_topic, read_class, read_steps};
+use super::{Context, Loaded, Source, Sources, limits, start, version};
+use crate::config::problem::{Problem, sort};
+use crate::config::toml_reader::{Reader, Table};
+use crate::domain::address::EmailAddress;
+use crate::domain::campaign::{Campaign, CampaignState, Topic};
+use crate::domain::condition::Condition;
+use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::preference::Class;
+use std::collections::BTreeMap;
+use toml::de::{DeTable, DeValue};
+
+type Segments = BTreeMap<SegmentName, Written<Condition>>;
+type Topics = BTreeMap<TopicId, Written<Topic>>;
+
+/// Compiles a set of files. Pure: the same texts and context give the same result.
+pub fn compile(sources: Sources, context: &Context) -> Loaded {
+    let mut problems = Vec::new();
+    let in_files = event_names(&sources);
+    let text_of = |source: &Option<Source>| source.as_ref().map(|s| s.text.clone());
+
+    let mut known_topics = defined(text_of(&sources.topics).as_deref());
+    let mut topics = Topics::new();
+    if let Some(source) = &sources.topics {
+        let reader = Reader::new(&source.file, &source.text);
+        topics = read_topics(&reader, &context.shop.locale, &mut known_topics);
+        problems.extend(reader.into_problems());
+    }
+
+    let mut known_segments = defined(text_of(&sources.segments).as_deref());
+    let mut segments = Segments::new();
+    if let Some(source) = &sources.segments {
+        let reader = Reader::new(&source.file, &source.text);
+        let names_now = Defined {
+            names: known_segments.names.clone(),
+            unreadable: false,
+        };
+        let names = Names {
+            context,
+            segments: &names_now,
+            topics: &known_topics,
+            in_files: &in_files,
+        };
+        segments = read_segments(&reader, &names, &mut known_segments);
+        problems.extend(reader.into_problems());
+    }
+
+    let plain_segments: BTreeMap<SegmentName, Condition> = segments
+        .iter()
+        .map(|(name, segment)| (name.clone(), segment.what.clone()))
+        .collect();
+    let names = Names {
+        context,
+        segments: &known_segments,
+        topics: &known_topics,
+        in_files: &in_files,
+    };
+    let around = Shared {
+        names: &names,
+        segments: &segments,
+        conditions: &plain_segments,
+        topics: &topics,
+    };
+    let mut campaigns = BTreeMap::new();
+    for (id, source) in &sources.campaigns {
+        let reader = Reader::new(&source.file, &source.text);
+        let campaign = reader.document(&CAMPAIGN, |root| read_campaign(id, &root, &around));
+        let mut found = reader.into_problems();
+        sort(&mut found);
+        let errors: Vec<Problem> = found.iter().filter(|p| p.is_error()).cloned().collect();
+        let result = match campaign {
+            Some(campaign) if errors.is_empty() => Ok(campaign),
+            _ => Err(errors),
+        };
+        campaigns.insert(id.clone(), result);
+        problems.append(&mut found);
+    }
+    sort(&mut problems);
+    Loaded {
+        campaigns,
+        segments: plain_segments,
+        topics: topics.into_iter().map(|(id, t)| (id, t.what)).collect(),
+        problems,
+        sources,
+    }
+}
+
+fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for source in sources.campaigns.values().chain(&sources.segments) {
+        if let Ok(root) = DeTable::parse(&source.text) {
+            count_events(&DeValue::Table(root.into_inner()), &mut counts);
+        }
+    }
+    counts
+}
+
+/// What all campaigns may refer to.
+pub(super) struct Shared<'a> {
+    pub names: &'a Names<'a>,
+    pub segments: &'a Segments,
+    pub conditions: &'a BTreeMap<SegmentName, Condition>,
+    pub topics: &'a Topics,
+}
+
+fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Option<Campaign> {
+    let name = root
+        .required(
+            "name",
+            "write name = \"Welcome\": how people call this campaign",
+        )
+        .and_then(|i| i.parsed(label));
+    let state = root
+        .required(
+            "state",
+            "write state = \"draft\" while you work on it, later \"test\" or \"live\"",
+        )
+        .and_then(|i| {
+            i.choice(&[
+                ("draft", CampaignState::Draft),
+                ("test", CampaignState::Test),
+                ("live", CampaignState::Live),
+            ])
+        });
+    let owner = match root.get("owner") {
+        None => Some(None),
+        Some(item) => item
+            .parsed(|text| EmailAddress::parse(text).map(|a| a.as_str().to_owned()))
+            .map(Some),
+    };
+    let class_item = root.required(
+        "class",
+        "write class = \"advertising\", \"informational\" or \"transactional\"",
+    );
+    let class = class_item.as_ref().and_then(read_class);
+    let topic = match root.get("topic") {
+        None => Some(None),
+        Some(item) => shared
+            .names
+            .topic(&item)
+            .and_then(|name| TopicId::parse(name).ok())
+            .map(Some),
+    };
+    if let Some(item) = &class_item
+        && class == Some(Class::Advertising)
+        && !root.has("topic")
+    {
+        needs_topic(item);
+    }
+    let priority = root
+        .get("priority")
+        .map_or(Some(0), |i| i.whole(-1_000, 1_000));
+    let start = start::read_start(root, shared.names);
+    let audience = read_audience(root, shared);
+    let entry = start::read_entry(root, start.as_ref(), shared.names);
+    let steps = read_steps(
+        root,
+        &Around {
+            names: shared.names,
+            class,
+            has_topic: root.has("topic"),
+        },
+    );
+    let limits = limits::read(root, class, shared.names);
+    let mut campaign = Campaign {
+        id: id.clone(),
+        name: name?,
+        state: state?,
+        owner: owner?,
+        class: class?,
+        topic: topic?,
+        priority: i32::try_from(priority?).ok()?,
+        start: start?,
+        audience: audience?,
+        entry: entry?,
+        steps: steps?,
+        limits: limits?,
+        hash: 0,
+        audience_hash: 0,
+    };
+    campaign.hash = version::hash(root, &campaign, shared);
+    campaign.audience_hash = version::audience_hash(root, &campaign, shared);
+    Some(campaign)
+}
+
+fn label(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        Err("it must be one line of 1 to 200 bytes; write for example \"Welcome\"".into())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Condition>> {
+    let Some(item) = root.get("audience") else {
+        if let Some(schedule) = root.get("schedule") {
+            root.reader().error(
+                schedule.key_span(),
+                "a scheduled campaign needs an audience",
+                "add [audience] and, below it, who is meant",
+            );
+            return None;
+        }
+        if !root.has("trigger") {
+            root.reader().error(
+                root.span(),
+                "nothing starts this campaign: there is no [schedule], no [trigger] and no [audience]",
+                "add one of them",
+            );
+            return None;
+        }
+        return Some(None);
+    };
+    let scope = Scope {
+        names: shared.names,
+        entry: Entry::None,
+        // The event that starts it tells that the customer is known.
+        known: root.has("trigger"),
+    };
+    let audience = condition::read(&item, scope)?;
+    match certain(&audience, shared.conditions) {
+        Some(true) => root.reader().warn(
+            item.key_span(),
+            "this audience always holds: everybody is in it",
+            "is that meant?",
+        ),
+        Some(false) => root.reader().warn(
+            item.key_span(),
+            "this audience can never hold: nobody will ever be in it",
+            "look for conditions that exclude each other",
+        ),
+        None => {}
+    }
+    Some(Some(audience))
+}

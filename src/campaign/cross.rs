@@ -1,0 +1,45 @@
+//! What configuration and campaigns must agree on.
+
+use super::Loaded;
+use crate::config::Config;
+use crate::config::problem::Problem;
+use crate::domain::campaign::Campaign;
+use crate::domain::preference::Class;
+
+/// Advertising that really leaves needs a postal address and a way out of it. The web page for leaving is not served
+/// in this release, so the way out is an address to write to.
+pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
+    let advertised: Vec<&Campaign> = loaded
+        .good()
+        .filter(|campaign| {
+            campaign.steps.iter().any(|step| {
+                let transport = step.transport.as_deref().or(config.default_transport());
+                step.class == Class::Advertising && transport.is_some_and(|t| config.is_real(t))
+            })
+        })
+        .collect();
+    let Some(first) = advertised.first() else {
+        return Vec::new();
+    };
+    let who = match advertised.len() {
+        1 => format!("`{}` sends advertising by smtp", first.id),
+        n => format!("`{}` and {} more send advertising by smtp", first.id, n - 1),
+    };
+    let file = config.path.display().to_string();
+    let mut problems = Vec::new();
+    if config.sender.unsubscribe_mailto.is_none() {
+        problems.push(Problem::of_file(
+            &file,
+            format!("{who}, and customers have no way to leave: [sender] has no `unsubscribe_mailto`"),
+            "under [sender], write unsubscribe_mailto = \"unsubscribe@shop.example\" with an address that you read",
+        ));
+    }
+    if config.sender.address.is_none() {
+        problems.push(Problem::of_file(
+            &file,
+            format!("{who}, and [sender] has no postal `address`"),
+            "under [sender], write address = \"1 Market Street, Seoul\"",
+        ));
+    }
+    problems
+}

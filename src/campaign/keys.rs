@@ -1,0 +1,201 @@
+//! The keys that campaign files know, and those of later releases, which are refused by that name.
+//!
+//! They stand together because people meet them together: the manual is checked against this list.
+
+use crate::config::toml_reader::Keys;
+
+pub static CAMPAIGN: Keys = Keys {
+    of: "a campaign",
+    known: &[
+        "name", "state", "owner", "class", "topic", "priority", "schedule", "trigger", "audience",
+        "entry", "step", "limits",
+    ],
+    later: &[
+        "goal",
+        "holdout",
+        "quota",
+        "calendar",
+        "renamed_from",
+        "on_change",
+        "coupon",
+        "products",
+        "data",
+        "channel",
+    ],
+};
+pub static SCHEDULE: Keys = Keys {
+    of: "[schedule]",
+    known: &["cron", "on", "timezone", "missed", "max_late"],
+    later: &["calendar", "quota"],
+};
+pub static TRIGGER: Keys = Keys {
+    of: "[trigger]",
+    known: &[
+        "event", "where", "count", "within", "per", "repeat", "fresh",
+    ],
+    later: &["date"],
+};
+pub static ENTRY: Keys = Keys {
+    of: "[entry]",
+    known: &["again", "at_most", "existing", "exit"],
+    later: &["on_change", "quota", "holdout"],
+};
+pub static STEP: Keys = Keys {
+    of: "a [[step]]",
+    known: &[
+        "id",
+        "template",
+        "subject",
+        "preheader",
+        "after",
+        "expires",
+        "variants",
+        "recheck",
+        "class",
+        "transport",
+    ],
+    later: &[
+        "wait",
+        "at",
+        "only_if",
+        "otherwise",
+        "coupon",
+        "products",
+        "data",
+        "channel",
+        "tag",
+        "untag",
+        "leave",
+        "notify",
+        "quota",
+        "holdout",
+        "renamed_from",
+    ],
+};
+pub static VARIANT: Keys = Keys {
+    of: "a variant",
+    known: &["name", "weight", "template", "subject", "preheader"],
+    later: &["coupon", "products", "data"],
+};
+pub static LIMITS: Keys = Keys {
+    of: "[limits]",
+    known: &["caps", "gap", "window"],
+    later: &["holdout", "quota"],
+};
+pub static TOPIC: Keys = Keys {
+    of: "a topic",
+    known: &["name", "description", "default", "on_request"],
+    later: &["renamed_from"],
+};
+
+pub static EVENT: Keys = Keys {
+    of: "an `event` condition",
+    known: &[
+        "event", "where", "count", "sum", "is", "within", "since", "last", "first", "gap", "same",
+    ],
+    later: &[],
+};
+pub static NO_EVENT: Keys = Keys {
+    of: "a `no_event` condition",
+    known: &["no_event", "where", "within", "since", "same"],
+    later: &[],
+};
+pub static KNOWN_FOR: Keys = Keys {
+    of: "a `known_for` condition",
+    known: &["known_for"],
+    later: &[],
+};
+pub static ATTRIBUTE: Keys = Keys {
+    of: "an `attribute` condition",
+    known: &[
+        "attribute",
+        "is",
+        "in",
+        "contains",
+        "contains_any",
+        "matches",
+        "exists",
+    ],
+    later: &[],
+};
+pub static TAG: Keys = Keys {
+    of: "a `tag` condition",
+    known: &["tag"],
+    later: &[],
+};
+pub static SEGMENT: Keys = Keys {
+    of: "a `segment` condition",
+    known: &["segment"],
+    later: &[],
+};
+pub static SUBSCRIBED: Keys = Keys {
+    of: "a `subscribed` condition",
+    known: &["subscribed"],
+    later: &[],
+};
+pub static ALL: Keys = Keys {
+    of: "an `all` condition",
+    known: &["all"],
+    later: &[],
+};
+pub static ANY: Keys = Keys {
+    of: "an `any` condition",
+    known: &["any"],
+    later: &[],
+};
+pub static NOT: Keys = Keys {
+    of: "a `not` condition",
+    known: &["not"],
+    later: &[],
+};
+
+/// The tests that a property in `where` takes.
+pub static PROPERTY: Keys = Keys {
+    of: "the test of a property",
+    known: &["is", "in", "contains", "contains_any", "matches", "exists"],
+    later: &[],
+};
+
+/// A condition's leading keys, each with the keys of its kind.
+pub static CONDITIONS: [(&str, &Keys); 10] = [
+    ("event", &EVENT),
+    ("no_event", &NO_EVENT),
+    ("known_for", &KNOWN_FOR),
+    ("attribute", &ATTRIBUTE),
+    ("tag", &TAG),
+    ("segment", &SEGMENT),
+    ("subscribed", &SUBSCRIBED),
+    ("all", &ALL),
+    ("any", &ANY),
+    ("not", &NOT),
+];
+
+/// Leading keys of later releases.
+pub static LATER_CONDITIONS: [&str; 5] =
+    ["message", "campaign", "unanswered", "date", "preference"];
+
+/// Files in the campaigns' folder that are no campaigns, of later releases.
+pub static LATER_FILES: [&str; 2] = ["tags", "coupons"];
+
+/// Every kind of table that campaign files know.
+pub static ALL_TABLES: [&Keys; 19] = [
+    &CAMPAIGN,
+    &SCHEDULE,
+    &TRIGGER,
+    &ENTRY,
+    &STEP,
+    &VARIANT,
+    &LIMITS,
+    &TOPIC,
+    &EVENT,
+    &NO_EVENT,
+    &KNOWN_FOR,
+    &ATTRIBUTE,
+    &TAG,
+    &SEGMENT,
+    &SUBSCRIBED,
+    &ALL,
+    &ANY,
+    &NOT,
+    &PROPERTY,
+];

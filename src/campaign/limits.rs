@@ -1,0 +1,86 @@
+//! `[limits]`: how often, how close together and at which hours this campaign may write.
+
+use super::keys::LIMITS;
+use super::names::Names;
+use crate::config::text::positive;
+use crate::config::toml_reader::{Item, Table};
+use crate::domain::campaign::{CampaignWindow, Limits};
+use crate::domain::cap::Cap;
+use crate::domain::preference::Class;
+use crate::domain::window::Window;
+
+const DAY: usize = 1440;
+const WEEK: usize = 7 * DAY;
+
+pub fn read(root: &Table<'_>, class: Option<Class>, names: &Names<'_>) -> Option<Limits> {
+    let Some(item) = root.get("limits") else {
+        return Some(Limits::default());
+    };
+    let table = item.table(&LIMITS)?;
+    if class == Some(Class::Transactional) {
+        root.reader().warn(
+            item.key_span(),
+            "a transactional campaign obeys no limits",
+            "remove [limits], or choose another class",
+        );
+    }
+    let caps = table.get("caps").map_or(Some(Vec::new()), |i| {
+        i.parsed_list("write caps = [\"2 per 30d\"]", Cap::parse)
+    });
+    let gap = match table.get("gap") {
+        None => Some(None),
+        Some(item) => item.parsed(positive).map(Some),
+    };
+    let window = match table.get("window") {
+        None => Some(CampaignWindow::None),
+        Some(item) if item.as_text() == Some("always") => Some(CampaignWindow::Always),
+        Some(item) => item.parsed(Window::parse).map(|window| {
+            check_opens(&item, &window, class, names);
+            CampaignWindow::Only(window)
+        }),
+    };
+    Some(Limits {
+        caps: caps?,
+        gap: gap?,
+        window: window?,
+    })
+}
+
+/// A window that has no minute in common with the shop's would hold every message until it expires.
+fn check_opens(item: &Item<'_>, window: &Window, class: Option<Class>, names: &Names<'_>) {
+    let shop = &names.context.shop;
+    let default = shop
+        .window
+        .as_ref()
+        .filter(|_| class == Some(Class::Advertising));
+    let mut open = minutes(window);
+    for (other, which) in [
+        (shop.ceiling.window.as_ref(), "[ceiling]"),
+        (default, "[defaults]"),
+    ] {
+        let Some(other) = other else { continue };
+        for (minute, open_too) in open.iter_mut().zip(minutes(other)) {
+            *minute &= open_too;
+        }
+        if !open.contains(&true) {
+            item.error(
+                format!("this window has no minute in common with the one under {which} in config.toml, so nothing would ever go"),
+                "choose hours within the shop's",
+            );
+            return;
+        }
+    }
+}
+
+/// Which minutes of a week, from Monday 00:00, a window holds.
+fn minutes(window: &Window) -> Vec<bool> {
+    let mut week = vec![false; WEEK];
+    for span in &window.spans {
+        for day in (0..7).filter(|day| span.days & (1 << day) != 0) {
+            for minute in span.start..span.end {
+                week[(day * DAY + usize::from(minute)) % WEEK] = true;
+            }
+        }
+    }
+    week
+}

@@ -1,0 +1,167 @@
+//! The names that a file may refer to: events, segments, topics; and what to say of one that is not known.
+
+use super::Context;
+use crate::config::nearest::{nearest, suggest};
+use crate::config::toml_reader::Item;
+use crate::domain::id::EventName;
+use std::collections::BTreeMap;
+use toml::de::DeValue;
+
+/// The names of Segment's ecommerce and lifecycle events, which shops' systems send (segment.com/docs, spec v2).
+pub static USUAL_EVENTS: [&str; 40] = [
+    "Products Searched",
+    "Product List Viewed",
+    "Product List Filtered",
+    "Promotion Viewed",
+    "Promotion Clicked",
+    "Product Clicked",
+    "Product Viewed",
+    "Product Added",
+    "Product Removed",
+    "Cart Viewed",
+    "Cart Shared",
+    "Product Shared",
+    "Product Added to Wishlist",
+    "Product Removed from Wishlist",
+    "Wishlist Product Added to Cart",
+    "Checkout Started",
+    "Checkout Step Viewed",
+    "Checkout Step Completed",
+    "Payment Info Entered",
+    "Order Updated",
+    "Order Completed",
+    "Order Refunded",
+    "Order Cancelled",
+    "Coupon Entered",
+    "Coupon Applied",
+    "Coupon Denied",
+    "Coupon Removed",
+    "Product Reviewed",
+    "Signed Up",
+    "Signed In",
+    "Signed Out",
+    "Account Created",
+    "Account Deleted",
+    "Trial Started",
+    "Trial Ended",
+    "Invite Sent",
+    "Application Opened",
+    "Application Installed",
+    "Email Opened",
+    "Email Link Clicked",
+];
+
+/// The names defined in `segments.toml` or `topics.toml`.
+#[derive(Debug, Default)]
+pub struct Defined {
+    /// All that the file defines; whether each is usable.
+    pub names: BTreeMap<String, bool>,
+    /// The file is there but cannot be read at all, so its names are not known.
+    pub unreadable: bool,
+}
+
+/// What one file may refer to.
+pub struct Names<'a> {
+    pub context: &'a Context,
+    pub segments: &'a Defined,
+    pub topics: &'a Defined,
+    /// The event names of all files, and in how many places each stands.
+    pub in_files: &'a BTreeMap<String, usize>,
+}
+
+impl Names<'_> {
+    /// Reads the name of an event; `"*"` is `Some(None)`. A name nobody knows is a warning: the shop may send it tomorrow.
+    pub fn event(&self, item: &Item<'_>) -> Option<Option<EventName>> {
+        if item.as_text() == Some("*") {
+            return Some(None);
+        }
+        let name = item.parsed(EventName::parse)?;
+        if let Some(help) = self.doubt(name.as_str()) {
+            item.warn(
+                format!("no event `{name}` is known: none was seen yet"),
+                help,
+            );
+        }
+        Some(Some(name))
+    }
+
+    /// What to do about an event's name, if it is doubtful.
+    fn doubt(&self, name: &str) -> Option<String> {
+        let seen = &self.context.events_seen;
+        if seen.contains(name) || USUAL_EVENTS.contains(&name) {
+            return None;
+        }
+        let here = self.in_files.get(name).copied().unwrap_or(0);
+        let near =
+            nearest(name, seen.iter().map(String::as_str).chain(USUAL_EVENTS)).or_else(|| {
+                let used_more = self.in_files.iter().filter(|(_, count)| **count > here);
+                nearest(name, used_more.map(|(other, _)| other.as_str()))
+            });
+        match near {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if seen.is_empty() => None,
+            None => Some("if the shop is yet to send it, nothing is amiss".into()),
+        }
+    }
+
+    /// A segment's name, if it is defined and good.
+    pub fn segment<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
+        refer(item, self.segments, "segment", "segments.toml")
+    }
+
+    /// A topic's name, if it is defined and good.
+    pub fn topic<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
+        refer(item, self.topics, "topic", "topics.toml")
+    }
+}
+
+fn refer<'t>(item: &Item<'t>, defined: &Defined, what: &str, file: &str) -> Option<&'t str> {
+    let name = item.text()?;
+    match defined.names.get(name) {
+        _ if defined.unreadable => {
+            item.error(
+                format!("the {what} `{name}` is not known, since {file} cannot be read"),
+                format!("mend {file} first"),
+            );
+            None
+        }
+        Some(true) => Some(name),
+        Some(false) => {
+            item.error(
+                format!("the {what} `{name}` cannot be used: its definition in {file} is wrong"),
+                format!("mend {file} first"),
+            );
+            None
+        }
+        None => {
+            let mut help = suggest(name, defined.names.keys().map(String::as_str));
+            if help.is_empty() {
+                help = format!("define it in {file}, beside the campaigns: [{name}]");
+            }
+            item.error(format!("there is no {what} `{name}` in {file}"), help);
+            None
+        }
+    }
+}
+
+/// Counts the event names in a file, wherever they stand.
+pub fn count_events(value: &DeValue<'_>, counts: &mut BTreeMap<String, usize>) {
+    match value {
+        DeValue::Table(map) => {
+            for (key, value) in map.iter() {
+                match value.get_ref() {
+                    DeValue::String(name) if matches!(&**key.get_ref(), "event" | "no_event") => {
+                        *counts.entry(name.to_string()).or_default() += 1;
+                    }
+                    value => count_events(value, counts),
+                }
+            }
+        }
+        DeValue::Array(items) => {
+            for item in items.iter() {
+                count_events(item.get_ref(), counts);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,184 @@
+//! Each kind of condition, as it is written and as it is meant.
+
+use super::audience;
+use crate::domain::condition::{
+    Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
+    ValueTest,
+};
+use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
+use crate::domain::time::Span;
+use crate::domain::value::Value;
+
+#[test]
+fn each_kind_of_condition_reads_as_it_is_written() {
+    let select = |name: &str, filter: Vec<PropertyTest>| EventSelector {
+        name: EventName::parse(name).ok(),
+        filter,
+    };
+    let asks =
+        |test| EventCondition::new(select("Order Completed", vec![]), None, false, None, test);
+    let path = |text: &str| -> Vec<String> { text.split('.').map(str::to_owned).collect() };
+    let attribute = |p: &str, test| {
+        Condition::Attribute(PropertyTest {
+            path: path(p),
+            test,
+        })
+    };
+    let text = |t: &str| Value::Text(t.to_owned());
+    let over = |low: &str| NumberRange::parse(&format!(">= {low}")).unwrap();
+    let days = |low: i64, high: Option<i64>| Range {
+        low: Some(Span::days(low)),
+        high: high.map(Span::days),
+    };
+    for (written, meant) in [
+        (
+            "event = \"Order Completed\"",
+            Condition::Event(asks(EventTest::Count(Range {
+                low: Some(1),
+                high: None,
+            }))),
+        ),
+        (
+            "event = \"Order Completed\"\ncount = \"0\"",
+            Condition::Event(asks(EventTest::Count(Range {
+                low: Some(0),
+                high: Some(0),
+            }))),
+        ),
+        (
+            "event = \"Order Completed\"\nsum = \"total\"\nis = \">= 300\"\nlast = \"75d..90d\"",
+            Condition::All(vec![
+                Condition::Event(asks(EventTest::Sum {
+                    property: path("total"),
+                    is: over("300"),
+                })),
+                Condition::Event(asks(EventTest::Last(days(75, Some(90))))),
+            ]),
+        ),
+        (
+            "event = \"Order Completed\"\nfirst = \">= 30d\"",
+            Condition::Event(asks(EventTest::First(days(30, None)))),
+        ),
+        (
+            "event = \"Order Completed\"\ngap = \">= 2d\"",
+            Condition::Event(asks(EventTest::Gap(days(2, None)))),
+        ),
+        (
+            "event = \"*\"\nwithin = \"7d\"",
+            Condition::Event(EventCondition::new(
+                EventSelector {
+                    name: None,
+                    filter: vec![],
+                },
+                Some(Span::days(7)),
+                false,
+                None,
+                EventTest::Count(Range {
+                    low: Some(1),
+                    high: None,
+                }),
+            )),
+        ),
+        (
+            "no_event = \"Product Viewed\"\nwithin = \"2w\"\nwhere = { \"products.category\" = \"tea\", price = { is = \">= 10\", exists = true } }",
+            Condition::NoEvent(EventCondition::none(
+                select(
+                    "Product Viewed",
+                    vec![
+                        PropertyTest {
+                            path: path("products.category"),
+                            test: ValueTest::Equals(text("tea")),
+                        },
+                        PropertyTest {
+                            path: path("price"),
+                            test: ValueTest::Is(over("10")),
+                        },
+                        PropertyTest {
+                            path: path("price"),
+                            test: ValueTest::Exists(true),
+                        },
+                    ],
+                ),
+                Some(Span::days(14)),
+                false,
+                None,
+            )),
+        ),
+        (
+            "known_for = \"30d..60d\"",
+            Condition::KnownFor(days(30, Some(60))),
+        ),
+        (
+            "attribute = \"plan\"\nis = \"gold\"",
+            attribute("plan", ValueTest::Equals(text("gold"))),
+        ),
+        (
+            "attribute = \"age\"\nis = 3",
+            attribute("age", ValueTest::Equals(Value::Int(3))),
+        ),
+        (
+            "attribute = \"vip\"\nis = true",
+            attribute("vip", ValueTest::Equals(Value::Bool(true))),
+        ),
+        (
+            "attribute = \"age\"\nis = \">= 18\"",
+            attribute("age", ValueTest::Is(over("18"))),
+        ),
+        (
+            "attribute = \"age\"\nis = \"18..30\"",
+            attribute("age", ValueTest::Is(NumberRange::parse("18..30").unwrap())),
+        ),
+        (
+            "attribute = \"note\"\nis = \"see ..\"",
+            attribute("note", ValueTest::Equals(text("see .."))),
+        ),
+        (
+            "attribute = \"address.city\"\nin = [\"Seoul\", 2.5]",
+            attribute(
+                "address.city",
+                ValueTest::In(vec![text("Seoul"), Value::Float(2.5)]),
+            ),
+        ),
+        (
+            "attribute = \"n\"\ncontains = \"x\"",
+            attribute("n", ValueTest::Contains("x".into())),
+        ),
+        (
+            "attribute = \"n\"\ncontains_any = [\"x\", \"y\"]",
+            attribute("n", ValueTest::ContainsAny(vec!["x".into(), "y".into()])),
+        ),
+        (
+            "attribute = \"n\"\nexists = false",
+            attribute("n", ValueTest::Exists(false)),
+        ),
+        (
+            "tag = \"vip\"",
+            Condition::Tag(TagName::parse("vip").unwrap()),
+        ),
+        (
+            "segment = \"repeat_buyers\"",
+            Condition::Segment(SegmentName::parse("repeat_buyers").unwrap()),
+        ),
+        (
+            "subscribed = \"offers\"",
+            Condition::Subscribed(TopicId::parse("offers").unwrap()),
+        ),
+        (
+            "any = [{ tag = \"a\" }, { not = { all = [{ tag = \"b\" }] } }]",
+            Condition::Any(vec![
+                Condition::Tag(TagName::parse("a").unwrap()),
+                Condition::Not(Box::new(Condition::All(vec![Condition::Tag(
+                    TagName::parse("b").unwrap(),
+                )]))),
+            ]),
+        ),
+    ] {
+        assert_eq!(audience(written), meant, "{written}");
+    }
+    let Condition::Attribute(test) = audience("attribute = \"n\"\nmatches = '^a\\.b$'") else {
+        panic!("an attribute");
+    };
+    assert!(
+        matches!(test.test, ValueTest::Matches(pattern) if pattern.0.is_match("a.b") && !pattern.0.is_match("axb"))
+    );
+}

@@ -1,0 +1,65 @@
+//! docs/campaigns.md against the reader: every key is named, every example reads.
+
+use super::{STEP, context, source, sources, with};
+use crate::campaign::keys::ALL_TABLES;
+use crate::campaign::{Loaded, compile};
+use crate::config::problem::render_all;
+
+const MANUAL: &str = include_str!("../../../docs/campaigns.md");
+
+/// The blocks of TOML in the manual, with the word that follows "toml".
+fn examples() -> Vec<(&'static str, &'static str)> {
+    MANUAL
+        .split("\n```toml")
+        .skip(1)
+        .map(|block| {
+            let (kind, rest) = block.split_once('\n').unwrap();
+            (kind.trim(), rest.split_once("\n```").unwrap().0)
+        })
+        .collect()
+}
+
+#[test]
+fn the_manual_names_every_key_and_its_examples_read() {
+    for keys in ALL_TABLES {
+        for key in keys.known.iter().chain(keys.later) {
+            let told = MANUAL.contains(&format!("`{key}`")) || MANUAL.contains(&format!("[{key}]"));
+            assert!(told, "`{key}` of {} is not in docs/campaigns.md", keys.of);
+        }
+    }
+    let examples = examples();
+    assert!(examples.len() > 8);
+    for (kind, text) in examples {
+        let loaded: Loaded = match kind {
+            "segments" => {
+                let mut sources = sources(&[]);
+                sources.segments = Some(source("segments", text));
+                compile(sources, &context())
+            }
+            "topics" => {
+                let mut sources = sources(&[]);
+                sources.topics = Some(source("topics", text));
+                compile(sources, &context())
+            }
+            "part" => {
+                let mut whole = with(text);
+                let has = |table: &str| text.contains(table);
+                if has("[schedule]") {
+                    whole.push_str("\n[audience]\ntag = \"a\"\n[entry]\nexisting = \"skip\"\n");
+                } else if !has("[trigger]") && !has("[entry]") {
+                    whole.push_str("\n[trigger]\nevent = \"Signed Up\"\n");
+                }
+                if !has("[[step]]") {
+                    whole.push_str(STEP);
+                }
+                compile(sources(&[("c", &whole)]), &context())
+            }
+            _ => compile(sources(&[("c", text)]), &context()),
+        };
+        assert!(
+            loaded.problems.is_empty(),
+            "{text}\n{}",
+            render_all(&loaded.problems, false)
+        );
+    }
+}

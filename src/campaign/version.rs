@@ -1,0 +1,160 @@
+//! The hashes that tell versions of a campaign apart: by what it says, not by how it is written.
+
+use super::compile::Shared;
+use super::keys::CAMPAIGN;
+use super::shared::segments_in;
+use crate::config::toml_reader::{Item, Table, canonical};
+use crate::domain::campaign::{Campaign, Start, Step};
+use crate::domain::condition::Condition;
+use crate::domain::id::TopicId;
+use std::collections::BTreeSet;
+use xxhash_rust::xxh3::Xxh3;
+
+/// The segments that a campaign names anywhere, and those that these name.
+fn segments_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for condition in conditions {
+        segments_in(condition, &mut found);
+    }
+    let mut open: Vec<String> = found.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        let mut inner = BTreeSet::new();
+        if let Some(segment) = shared.segments.get(name.as_str()) {
+            segments_in(&segment.what, &mut inner);
+        }
+        for next in inner {
+            if found.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    found
+}
+
+/// The topics that conditions ask about, also through the segments that they name.
+fn topics_of(
+    conditions: &[&Condition],
+    segments: &BTreeSet<String>,
+    shared: &Shared<'_>,
+) -> BTreeSet<TopicId> {
+    fn walk(condition: &Condition, found: &mut BTreeSet<TopicId>) {
+        match condition {
+            Condition::Subscribed(topic) => {
+                found.insert(topic.clone());
+            }
+            Condition::All(list) | Condition::Any(list) => {
+                list.iter().for_each(|inner| walk(inner, found));
+            }
+            Condition::Not(inner) => walk(inner, found),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    conditions.iter().for_each(|c| walk(c, &mut found));
+    for name in segments {
+        if let Some(segment) = shared.segments.get(name.as_str()) {
+            walk(&segment.what, &mut found);
+        }
+    }
+    found
+}
+
+/// A hash of labelled parts; lengths go in, so that parts cannot run into each other.
+struct Parts(Xxh3);
+
+impl Parts {
+    fn new(purpose: &str) -> Parts {
+        let mut parts = Parts(Xxh3::new());
+        parts.add(purpose, b"");
+        parts
+    }
+
+    fn add(&mut self, label: &str, bytes: &[u8]) {
+        for part in [label.as_bytes(), bytes] {
+            self.0.update(&(part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+    }
+
+    fn add_item(&mut self, item: Option<Item<'_>>) {
+        if let Some(item) = item {
+            let mut bytes = Vec::new();
+            canonical(item.value(), &mut bytes);
+            self.add(item.name, &bytes);
+        }
+    }
+
+    fn add_segments(&mut self, names: &BTreeSet<String>, shared: &Shared<'_>) {
+        for name in names {
+            if let Some(segment) = shared.segments.get(name.as_str()) {
+                self.add(name, &segment.bytes);
+            }
+        }
+    }
+
+    fn add_topics(&mut self, topics: &BTreeSet<TopicId>, shared: &Shared<'_>) {
+        for id in topics {
+            if let Some(topic) = shared.topics.get(id) {
+                self.add(id.as_str(), &topic.bytes);
+            }
+        }
+    }
+
+    fn finish(self) -> u64 {
+        self.0.digest()
+    }
+}
+
+/// All that an approval holds for. Comments, spaces and the order of keys do not count.
+pub fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
+    let mut parts = Parts::new("campaign 1");
+    for key in CAMPAIGN.known {
+        parts.add_item(root.get(key));
+    }
+    let mut conditions: Vec<&Condition> = campaign.entry.exit.iter().collect();
+    conditions.extend(&campaign.audience);
+    let segments = segments_of(&conditions, shared);
+    parts.add_segments(&segments, shared);
+    let mut topics = topics_of(&conditions, &segments, shared);
+    topics.extend(campaign.topic.clone());
+    parts.add_topics(&topics, shared);
+    if let Some(known) = &shared.names.context.templates {
+        for name in template_names(&campaign.steps) {
+            if let Some(hash) = known.get(name) {
+                parts.add(name, &hash.to_le_bytes());
+            }
+        }
+    }
+    parts.finish()
+}
+
+/// The templates that steps name, each once.
+pub fn template_names(steps: &[Step]) -> BTreeSet<&str> {
+    let own = steps.iter().map(|s| s.template.as_str());
+    let variants = steps
+        .iter()
+        .flat_map(|s| &s.variants)
+        .filter_map(|v| v.template.as_deref());
+    own.chain(variants)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What decides who stands in the due index.
+pub fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
+    let mut parts = Parts::new("audience 1");
+    // By meaning, not by the letter: a comparison written otherwise is the same audience.
+    if let Some(audience) = &campaign.audience {
+        let hash = audience.stable_hash(shared.conditions);
+        parts.add("audience", &hash.to_le_bytes());
+    }
+    parts.add_item(root.get("schedule"));
+    if let Start::Scheduled(schedule) = &campaign.start {
+        let zone = format!("{:?}", schedule.zone);
+        parts.add("zone", zone.as_bytes());
+    }
+    let conditions: Vec<&Condition> = campaign.audience.iter().collect();
+    let segments = segments_of(&conditions, shared);
+    parts.add_topics(&topics_of(&conditions, &segments, shared), shared);
+    parts.finish()
+}

@@ -1,0 +1,123 @@
+//! The keys that config.toml knows, and those of later releases; the default file is checked against this list.
+
+use super::toml_reader::Keys;
+
+pub static ROOT: Keys = Keys {
+    of: "config.toml",
+    known: &[
+        "campaigns",
+        "templates",
+        "store",
+        "retention",
+        "sender",
+        "transport",
+        "http",
+        "admin",
+        "defaults",
+        "ceiling",
+        "law",
+        "safety",
+        "engine",
+    ],
+    later: &["dkim", "tracking", "bounces", "webhook", "dashboard"],
+};
+pub static STORE: Keys = Keys {
+    of: "[store]",
+    known: &["path", "cache"],
+    later: &["url"],
+};
+pub static RETENTION: Keys = Keys {
+    of: "[retention]",
+    known: &["events", "log", "journal", "sent_copies"],
+    later: &[],
+};
+pub static SENDER: Keys = Keys {
+    of: "[sender]",
+    known: &["from", "address", "company", "phone", "unsubscribe_mailto"],
+    later: &[],
+};
+pub static HTTP: Keys = Keys {
+    of: "[http]",
+    known: &["listen", "public_url"],
+    later: &[],
+};
+pub static ADMIN: Keys = Keys {
+    of: "[admin]",
+    known: &["socket"],
+    later: &[],
+};
+pub static DEFAULTS: Keys = Keys {
+    of: "[defaults]",
+    known: &["timezone", "locale", "window", "caps", "gap"],
+    later: &[],
+};
+pub static CEILING: Keys = Keys {
+    of: "[ceiling]",
+    known: &["window", "caps", "gap"],
+    later: &[],
+};
+pub static LAW: Keys = Keys {
+    of: "[law]",
+    known: &["country"],
+    later: &[],
+};
+pub static SAFETY: Keys = Keys {
+    of: "[safety]",
+    known: &["at_once", "resume_after", "in_doubt"],
+    later: &[],
+};
+pub static ENGINE: Keys = Keys {
+    of: "[engine]",
+    known: &[
+        "tick",
+        "retry",
+        "give_up",
+        "start_within",
+        "settle",
+        "relay_aside",
+        "relay_aside_most",
+        "relay_faults",
+        "clock_gap",
+        "stop_within",
+        "queue",
+        "batch",
+    ],
+    later: &[],
+};
+
+pub static TRANSPORT: Keys = Keys {
+    of: "a [transport]",
+    known: &[
+        "kind",
+        "path",
+        "host",
+        "port",
+        "tls",
+        "username",
+        "password_file",
+        "credential",
+        "connections",
+        "rate",
+        "only_to",
+        "ca_file",
+        "tls_name",
+        "helo",
+        "timeouts",
+    ],
+    later: &["dkim", "webhook"],
+};
+
+pub static TIMEOUTS: Keys = Keys {
+    of: "`timeouts`",
+    known: &[
+        "connect", "tls", "greeting", "helo", "auth", "mail", "rcpt", "data", "body", "reply",
+        "quit", "idle",
+    ],
+    later: &[],
+};
+
+/// Every kind of table that config.toml knows.
+pub static ALL_TABLES: [&Keys; 13] = [
+    &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &ADMIN, &DEFAULTS, &CEILING, &LAW, &SAFETY, &ENGINE,
+    &TRANSPORT, &TIMEOUTS,
+];

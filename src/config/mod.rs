@@ -1,0 +1,20 @@
+//! config.toml: the settings of one daemon, typed and checked before a port or a file is opened; and secrets.
+//!
+//! The room also holds what reads any TOML that people write ([`toml_reader`], [`problem`], [`nearest`]), since the
+//! `campaign` room above it shows its problems in the same way. It opens nothing but the configuration itself: a
+//! secret is read when whoever needs it asks ([`secret::PasswordSource::read`]), so that `check` can run without the right to.
+
+pub mod find;
+pub mod keys;
+pub mod nearest;
+pub mod problem;
+pub mod read;
+pub mod secret;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod toml_reader;
+pub mod transport;
+
+pub use settings::Config;

@@ -1,0 +1,398 @@
+//! From config.toml's text to [`Config`], with every problem of the file in one go.
+
+use super::keys::{
+    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
+};
+use super::problem::{Problem, sort};
+use super::settings::{
+    Admin, Config, Defaults, Engine, Http, Law, Limits, Retention, Safety, Sender, StoreSettings,
+};
+use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
+use super::toml_reader::{Item, Keys, Reader, Table};
+use super::transport::{self, TransportSettings, optional};
+use crate::domain::address::EmailAddress;
+use crate::domain::cap::Cap;
+use crate::domain::rules::InDoubt;
+use crate::domain::time::Span;
+use crate::domain::window::Window;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl Config {
+    /// Reads the file. `Err` holds every problem, errors and warnings; a good file's warnings are in
+    /// [`Config::warnings`].
+    pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+        match std::fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Config::parse(path, &text),
+                Err(_) => Err(vec![Problem::of_file(
+                    path.display().to_string(),
+                    "the file is not UTF-8 text",
+                    "save it as UTF-8",
+                )]),
+            },
+            Err(error) => Err(vec![Problem::of_file(
+                path.display().to_string(),
+                format!("the file cannot be read: {error}"),
+                "",
+            )]),
+        }
+    }
+
+    /// Reads `text` as the content of `path`, whose folder relative paths start from.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, Vec<Problem>> {
+        let reader = Reader::new(&path.display().to_string(), text);
+        let config = reader.document(&ROOT, |root| read_root(&root, path));
+        let failed = reader.failed();
+        let mut problems = reader.into_problems();
+        sort(&mut problems);
+        match config {
+            Some(mut config) if !failed => {
+                config.warnings = problems;
+                Ok(config)
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let file = |key: &str, usual: &str| {
+        root.get(key)
+            .map_or(Some(usual), |i| i.text())
+            .map(|p| beside.join(p))
+    };
+    let campaigns = file("campaigns", "campaigns");
+    let templates = file("templates", "templates");
+    let store = section(root, "store", &STORE, |t| read_store(t, beside));
+    let retention = section(root, "retention", &RETENTION, read_retention);
+    let transports = read_transports(root, beside);
+    let real = transports
+        .iter()
+        .flatten()
+        .any(|(_, t)| matches!(t, TransportSettings::Smtp(_)));
+    let sender = section(root, "sender", &SENDER, |t| read_sender(t, real));
+    let http = section(root, "http", &HTTP, read_http);
+    let defaults = section(root, "defaults", &DEFAULTS, read_defaults);
+    let ceiling = section(root, "ceiling", &CEILING, read_ceiling);
+    let law = section(root, "law", &LAW, |t| {
+        Some(Law {
+            country: optional(t.get("country"), |i| i.parsed(country))?,
+        })
+    });
+    let safety = section(root, "safety", &SAFETY, read_safety);
+    let engine = section(root, "engine", &ENGINE, read_engine);
+    let socket = section(root, "admin", &ADMIN, |t| {
+        optional(t.get("socket"), |i| i.text().map(str::to_owned))
+    });
+    let store = store?;
+    let admin = socket.map(|socket| Admin {
+        socket: socket.map_or_else(|| store.path.join("admin.sock"), |s| beside.join(s)),
+    });
+    Some(Config {
+        path: path.to_owned(),
+        campaigns: campaigns?,
+        templates: templates?,
+        store,
+        retention: retention?,
+        sender: sender?,
+        transports: transports?,
+        http: http?,
+        admin: admin?,
+        defaults: defaults?,
+        ceiling: ceiling?,
+        law: law?,
+        safety: safety?,
+        engine: engine?,
+        warnings: Vec::new(),
+    })
+}
+
+/// Reads a section; one that is absent reads as an empty one, so that each default stands in one place.
+fn section<T>(
+    root: &Table<'_>,
+    key: &str,
+    keys: &'static Keys,
+    read: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> Option<T> {
+    match root.get(key) {
+        Some(item) => read(&item.table(keys)?),
+        None => read(&root.empty(keys)),
+    }
+}
+
+fn read_store(table: &Table<'_>, beside: &Path) -> Option<StoreSettings> {
+    let path = table.get("path").map_or(Some("data"), |i| i.text());
+    let cache = table
+        .get("cache")
+        .map_or(Some(64 << 20), |i| i.parsed(size));
+    Some(StoreSettings {
+        path: beside.join(path?),
+        cache: cache?,
+    })
+}
+
+fn span_or(table: &Table<'_>, key: &str, usual: Span) -> Option<Span> {
+    table.get(key).map_or(Some(usual), |i| i.parsed(positive))
+}
+
+fn read_retention(table: &Table<'_>) -> Option<Retention> {
+    let usual = Retention::default();
+    let events = span_or(table, "events", usual.events);
+    let log = span_or(table, "log", usual.log);
+    let journal = span_or(table, "journal", usual.journal);
+    let sent_copies = span_or(table, "sent_copies", usual.sent_copies);
+    Some(Retention {
+        events: events?,
+        log: log?,
+        journal: journal?,
+        sent_copies: sent_copies?,
+    })
+}
+
+fn line(item: &Item<'_>) -> Option<String> {
+    item.parsed(|text| {
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            Err("it must be one line of text".into())
+        } else {
+            Ok(text.to_owned())
+        }
+    })
+}
+
+fn read_sender(table: &Table<'_>, real: bool) -> Option<Sender> {
+    let from = match table.get("from") {
+        Some(item) => item.parsed(Mailbox::parse),
+        None if real => {
+            table.required(
+                "from",
+                "mail goes out by smtp, so say who it is from: from = \"Corner Shop <hello@shop.example>\"",
+            );
+            None
+        }
+        None => Mailbox::parse("Corner Shop <hello@shop.example>").ok(),
+    };
+    let address = optional(table.get("address"), line);
+    let company = optional(table.get("company"), line);
+    let phone = optional(table.get("phone"), line);
+    let mailto = optional(table.get("unsubscribe_mailto"), |i| {
+        i.parsed(EmailAddress::parse)
+    });
+    Some(Sender {
+        from: from?,
+        address: address?,
+        company: company?,
+        phone: phone?,
+        unsubscribe_mailto: mailto?,
+    })
+}
+
+fn read_transports(root: &Table<'_>, beside: &Path) -> Option<BTreeMap<String, TransportSettings>> {
+    let Some(item) = root.get("transport") else {
+        let path = beside.join("mail");
+        return Some(BTreeMap::from([(
+            "main".to_owned(),
+            TransportSettings::Folder { path },
+        )]));
+    };
+    let mut transports = BTreeMap::new();
+    let mut good = true;
+    let entries = item.entries("write [transport.main]")?;
+    for entry in &entries {
+        if !entry.is_table() {
+            item.reader().error(
+                entry.key_span(),
+                "a transport needs a name",
+                "write [transport.main] above its keys",
+            );
+            return None;
+        }
+        match transport::read(entry, beside) {
+            Some(settings) => {
+                transports.insert(entry.name.to_owned(), settings);
+            }
+            None => good = false,
+        }
+    }
+    if entries.is_empty() {
+        item.reader().error(
+            item.key_span(),
+            "there is no transport",
+            "write [transport.main], or remove the section: then mail goes to a folder",
+        );
+        return None;
+    }
+    // `only_to` is policy, judged where it is not known yet which way a message goes.
+    let mut only_to = transports.iter().filter_map(|(name, t)| match t {
+        TransportSettings::Smtp(smtp) => Some((name, &smtp.only_to)),
+        TransportSettings::Folder { .. } => None,
+    });
+    if let Some((first, one)) = only_to.next()
+        && let Some((second, _)) = only_to.find(|(_, other)| *other != one)
+    {
+        item.reader().error(
+            item.key_span(),
+            format!("`only_to` differs between the transports `{first}` and `{second}`"),
+            "give every smtp transport the same `only_to`, or none",
+        );
+        good = false;
+    }
+    good.then_some(transports)
+}
+
+fn read_http(table: &Table<'_>) -> Option<Http> {
+    let listen = optional(table.get("listen"), |i| {
+        i.parsed(|text| {
+            text.parse().map_err(|_| {
+                format!("{text:?} is no address to listen on; write for example \"127.0.0.1:8087\"")
+            })
+        })
+    });
+    let public_url = optional(table.get("public_url"), |i| {
+        i.parsed(|text| {
+            let rest = text
+                .strip_prefix("https://")
+                .or(text.strip_prefix("http://"))
+                .unwrap_or("");
+            if rest.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                return Err(format!(
+                    "{text:?} is no web address; write for example \"https://mail.shop.example\""
+                ));
+            }
+            Ok(text.trim_end_matches('/').to_owned())
+        })
+    });
+    let given = [
+        ("listen", listen.is_some()),
+        ("public_url", public_url.is_some()),
+    ];
+    for (key, good) in given {
+        if let Some(item) = table.get(key).filter(|_| good) {
+            table.reader().warn(
+                item.key_span(),
+                format!("`{key}` has no effect yet: HTTP comes in a later release"),
+                "it may stay",
+            );
+        }
+    }
+    Some(Http {
+        listen: listen?,
+        public_url: public_url?,
+    })
+}
+
+/// `"always"`, or hours.
+fn window(item: &Item<'_>) -> Option<Option<Window>> {
+    item.parsed(|text| match text {
+        "always" => Ok(None),
+        _ => Window::parse(text).map(Some),
+    })
+}
+
+fn caps(item: &Item<'_>) -> Option<Vec<Cap>> {
+    item.parsed_list("write caps = [\"1 per 20h\", \"3 per 7d\"]", Cap::parse)
+}
+
+fn read_defaults(table: &Table<'_>) -> Option<Defaults> {
+    let timezone = table
+        .get("timezone")
+        .map_or(Some(chrono_tz::UTC), |i| i.parsed(zone));
+    let language = table
+        .get("locale")
+        .map_or(Some("en".to_owned()), |i| i.parsed(locale));
+    let hours = match table.get("window") {
+        Some(item) => window(&item),
+        None => Some(Window::parse("Mon-Sun 08:00-21:00").ok()),
+    };
+    let most = match table.get("caps") {
+        Some(item) => caps(&item),
+        None => ["1 per 20h", "3 per 7d"]
+            .iter()
+            .map(|c| Cap::parse(c).ok())
+            .collect(),
+    };
+    let gap = optional(table.get("gap"), |i| i.parsed(positive));
+    Some(Defaults {
+        timezone: timezone?,
+        locale: language?,
+        window: hours?,
+        caps: most?,
+        gap: gap?,
+    })
+}
+
+fn read_ceiling(table: &Table<'_>) -> Option<Limits> {
+    let hours = table.get("window").map_or(Some(None), |i| window(&i));
+    let most = table.get("caps").map_or(Some(Vec::new()), |i| caps(&i));
+    let gap = optional(table.get("gap"), |i| i.parsed(positive));
+    Some(Limits {
+        window: hours?,
+        caps: most?,
+        gap: gap?,
+    })
+}
+
+fn read_safety(table: &Table<'_>) -> Option<Safety> {
+    let usual = Safety::default();
+    let at_once = table
+        .get("at_once")
+        .map_or(Some(usual.at_once), |i| i.parsed(AtOnce::parse));
+    let in_doubt = table.get("in_doubt").map_or(Some(usual.in_doubt), |i| {
+        i.choice(&[("resend", InDoubt::Resend), ("hold", InDoubt::Hold)])
+    });
+    let resume_after = span_or(table, "resume_after", usual.resume_after);
+    Some(Safety {
+        at_once: at_once?,
+        resume_after: resume_after?,
+        in_doubt: in_doubt?,
+    })
+}
+
+fn read_engine(table: &Table<'_>) -> Option<Engine> {
+    let usual = Engine::default();
+    let steps = |key: &str, usual: &[Span]| match table.get(key) {
+        None => Some(usual.to_vec()),
+        Some(item) => {
+            let steps = item.parsed_list(
+                "write a list of durations, such as [\"5m\", \"1h\"]",
+                positive,
+            )?;
+            if steps.is_empty() {
+                item.error(format!("`{key}` is empty"), "give one duration at least");
+                return None;
+            }
+            Some(steps)
+        }
+    };
+    let number = |key: &str, usual: usize| match table.get(key) {
+        None => Some(usual),
+        Some(item) => usize::try_from(item.whole(1, 1_000_000)?).ok(),
+    };
+    let tick = span_or(table, "tick", usual.tick);
+    let retry = steps("retry", &usual.retry);
+    let give_up = span_or(table, "give_up", usual.give_up);
+    let start_within = span_or(table, "start_within", usual.start_within);
+    let settle = span_or(table, "settle", usual.settle);
+    let relay_aside = span_or(table, "relay_aside", usual.relay_aside);
+    let relay_aside_most = span_or(table, "relay_aside_most", usual.relay_aside_most);
+    let relay_faults = number("relay_faults", usual.relay_faults as usize);
+    let clock_gap = span_or(table, "clock_gap", usual.clock_gap);
+    let stop_within = span_or(table, "stop_within", usual.stop_within);
+    let queue = number("queue", usual.queue);
+    let batch = number("batch", usual.batch);
+    Some(Engine {
+        tick: tick?,
+        retry: retry?,
+        give_up: give_up?,
+        start_within: start_within?,
+        settle: settle?,
+        relay_aside: relay_aside?,
+        relay_aside_most: relay_aside_most?,
+        relay_faults: u32::try_from(relay_faults?).ok()?,
+        clock_gap: clock_gap?,
+        stop_within: stop_within?,
+        queue: queue?,
+        batch: batch?,
+    })
+}

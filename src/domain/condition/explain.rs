@@ -1,0 +1,179 @@
+//! A condition's answer with its reasons: what each part asks, what it finds, and when that can next change.
+
+use super::selection::Selection;
+use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe, evaluate};
+use crate::domain::preference::{ConsentState, consent_for};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::value::{Value, any_at};
+
+/// A condition, answered.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Explained {
+    /// What is asked ([`Condition::describe`]).
+    pub text: String,
+    pub verdict: Verdict,
+    /// What is so at present: `3 in the last 90d`, `latest 2026-05-01T09:00:00Z, 83d ago`.
+    pub present: String,
+    /// The parts of `all`, `any`, `not` and of a segment.
+    pub children: Vec<Explained>,
+}
+
+/// Answers as [`evaluate`] does, with the reasons.
+pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Explained {
+    let children: Vec<Explained> = match condition {
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().map(|part| explain(part, facts, now)).collect()
+        }
+        Condition::Not(part) => vec![explain(part, facts, now)],
+        Condition::Segment(name) => {
+            let inner = facts.segments.get(name);
+            inner
+                .map(|inner| explain(inner, facts, now))
+                .into_iter()
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    Explained {
+        text: condition.describe(),
+        verdict: evaluate(condition, facts, now),
+        present: present(condition, &children, facts, now),
+        children,
+    }
+}
+
+fn present(
+    condition: &Condition,
+    children: &[Explained],
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> String {
+    let holding = children.iter().filter(|child| child.verdict.holds).count();
+    match condition {
+        Condition::All(_) | Condition::Any(_) => {
+            format!("{holding} of {} hold", children.len())
+        }
+        Condition::Not(_) | Condition::Segment(_) => match children {
+            [] => "there is no such segment".to_owned(),
+            _ if holding > 0 => "it holds".to_owned(),
+            _ => "it does not hold".to_owned(),
+        },
+        Condition::Event(event) => events(event, false, facts, now),
+        Condition::NoEvent(event) => events(event, true, facts, now),
+        Condition::KnownFor(_) => {
+            let since = facts.known_since;
+            format!("known since {since}, {}", rough(now.since(since)))
+        }
+        Condition::Attribute(test) => match test.path.as_slice() {
+            [only] if only == "email" => match facts.email {
+                Some(email) => crate::domain::address::mask(email),
+                None => "not set".to_owned(),
+            },
+            path => {
+                let mut found = None;
+                any_at(facts.attributes, path, &mut |value| {
+                    let there = !matches!(value, Value::Null);
+                    if there {
+                        found = Some(describe::value(value));
+                    }
+                    there
+                });
+                found.unwrap_or_else(|| "not set".to_owned())
+            }
+        },
+        Condition::Tag(tag) => {
+            let tagged = facts.tags.contains(tag);
+            if tagged { "tagged" } else { "not tagged" }.to_owned()
+        }
+        Condition::Subscribed(topic) => {
+            let consent = consent_for(facts.consents, Some(topic));
+            let by_name = facts.consents.contains_key(&Some(topic.clone()));
+            match consent {
+                None => "no consent is known".to_owned(),
+                Some(c) if c.state == ConsentState::Refused => {
+                    format!("refused {} ({})", c.at, c.source)
+                }
+                Some(c) if by_name || super::evaluate::subscribed(topic, facts) => {
+                    format!("consent given {} ({})", c.at, c.source)
+                }
+                Some(_) => "advertising is consented to, this topic was not asked for".to_owned(),
+            }
+        }
+    }
+}
+
+fn events(event: &EventCondition, absence: bool, facts: &Facts<'_>, now: Timestamp) -> String {
+    let Some(selection) = Selection::of(event, absence, facts, now) else {
+        return "there is no entry to count from".to_owned();
+    };
+    let mut text = match &event.test {
+        _ if absence => latest(&selection, now),
+        EventTest::Count(_) => {
+            let kept: u64 = selection.oldest_first().map(|one| one.count).sum();
+            let most = facts.plan.counts_up_to(event.track());
+            // The plan keeps no more than decides the answer.
+            let head = if most.is_some_and(|most| kept >= most) {
+                "at least "
+            } else {
+                ""
+            };
+            let count = kept.saturating_add(selection.rest().count);
+            match event.within {
+                Some(within) => format!("{head}{count} in the last {within}"),
+                None if event.since_entry => format!("{head}{count} since the entry"),
+                None => format!("{head}{count} so far"),
+            }
+        }
+        EventTest::Sum { .. } => {
+            let kept: i128 = selection.oldest_first().map(|one| one.value).sum();
+            let sum = kept.saturating_add(selection.rest().sum);
+            format!("adds up to {}", sum as f64 / 1e6)
+        }
+        EventTest::Last(_) => latest(&selection, now),
+        EventTest::First(_) => one("first", selection.earliest_first().next(), now),
+        EventTest::Gap(_) => {
+            let mut newest = selection.newest_first();
+            match (newest.next(), newest.next()) {
+                (Some(last), Some(before)) => {
+                    format!(
+                        "{} between {} and {}",
+                        rough(last.at.since(before.at)),
+                        before.at,
+                        last.at
+                    )
+                }
+                _ => "fewer than two".to_owned(),
+            }
+        }
+    };
+    if facts.tracks.folded(event.track()) {
+        text.push_str(" (older events are counted by the hour)");
+    }
+    text
+}
+
+fn latest(selection: &Selection<'_>, now: Timestamp) -> String {
+    one(
+        "latest",
+        selection.newest_first().next().map(|one| one.at),
+        now,
+    )
+}
+
+fn one(which: &str, at: Option<Timestamp>, now: Timestamp) -> String {
+    match at {
+        Some(at) => format!("{which} {at}, {} ago", rough(now.since(at))),
+        None => "none".to_owned(),
+    }
+}
+
+/// A length of time in its largest two units of the clock.
+fn rough(span: Span) -> String {
+    let unit = match span.0.unsigned_abs() {
+        0..3_600_000 => 1_000,
+        3_600_000..86_400_000 => 60_000,
+        86_400_000..864_000_000 => 3_600_000,
+        _ => 86_400_000,
+    };
+    Span(span.0 / unit * unit).to_string()
+}

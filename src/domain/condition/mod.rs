@@ -1,0 +1,228 @@
+//! Conditions: tests of one customer, each answering with how long the answer stands.
+//!
+//! Here are the types; [`evaluate`] answers, [`explain`] says why in English, `range` reads comparisons. Reading TOML,
+//! and refusing cycles of segments, is left to the `campaign` room. An event condition never looks at events: it asks
+//! the [track](super::track) that it was bound to when it was made, so evaluating hashes and searches no text.
+
+mod canonical;
+mod describe;
+mod evaluate;
+mod explain;
+mod range;
+mod selection;
+mod value_test;
+
+pub(in crate::domain) use canonical::Canonical;
+pub use evaluate::{EntryFacts, Facts, evaluate};
+pub use explain::{Explained, explain};
+
+use super::event::Event;
+use super::id::{EventName, SegmentName, TagName, TopicId};
+use super::time::{Span, Timestamp};
+use super::track::TrackKey;
+use super::value::Value;
+
+/// A closed range in its natural order; `None` is open. `"> 3"` on whole numbers is `low = 4`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Range<T> {
+    pub low: Option<T>,
+    pub high: Option<T>,
+}
+
+/// A range of numbers, whose ends may be left out.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct NumberRange {
+    pub low: Option<(f64, Edge)>,
+    pub high: Option<(f64, Edge)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edge {
+    Inclusive,
+    Exclusive,
+}
+
+/// A regular expression that remembers how it was written (it compares and hashes by that).
+#[derive(Clone, Debug)]
+pub struct Pattern(pub regex::Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+/// A test of one value. A missing value passes only `Exists(false)`; null counts as missing.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ValueTest {
+    /// Alike in kind and content, save that 3 is 3.0.
+    Equals(Value),
+    In(Vec<Value>),
+    /// The text holds this text, in the same case; of a list, any element does.
+    Contains(String),
+    ContainsAny(Vec<String>),
+    /// The text, or the number as it is written, matches anywhere.
+    Matches(Pattern),
+    Exists(bool),
+    /// The number, or the number that the text spells.
+    Is(NumberRange),
+}
+
+/// A test of the value, or of any of the values, that a path leads to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PropertyTest {
+    pub path: Vec<String>,
+    pub test: ValueTest,
+}
+
+/// Which events are meant. `name` `None` is `"*"`: anything that customers did themselves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventSelector {
+    pub name: Option<EventName>,
+    pub filter: Vec<PropertyTest>,
+}
+
+impl EventSelector {
+    /// Whether events of this name can be meant, whatever their properties.
+    pub fn names(&self, name: &EventName) -> bool {
+        match &self.name {
+            Some(own) => own == name,
+            None => Event::is_own(name),
+        }
+    }
+
+    /// Whether this event is meant.
+    pub fn selects(&self, event: &Event) -> bool {
+        self.names(&event.name) && self.filter.iter().all(|test| test.holds(&event.properties))
+    }
+}
+
+/// What is asked of the events selected.
+#[derive(Clone, PartialEq, Debug)]
+pub enum EventTest {
+    /// How many.
+    Count(Range<u64>),
+    /// The sum of a numeric property, exact to a millionth; an event without it adds nothing, no event sums to 0.
+    Sum {
+        property: Vec<String>,
+        is: NumberRange,
+    },
+    /// The age of the latest. Does not hold without one.
+    Last(Range<Span>),
+    /// The age of the earliest. Does not hold without one.
+    First(Range<Span>),
+    /// The time between the latest two. Does not hold with fewer.
+    Gap(Range<Span>),
+}
+
+/// A test of events. Made by [`EventCondition::new`] and not changed afterwards: it is bound to its track then.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventCondition {
+    pub select: EventSelector,
+    /// Only those in (now - within, now].
+    pub within: Option<Span>,
+    /// Only those since the entry: at or after it; strictly after, where `select` names the entry's own triggering
+    /// event (`"*"` names it too).
+    pub since_entry: bool,
+    /// Only those whose property equals the entry's key. An event without the property counts only for `NoEvent` and
+    /// where [`Facts::lenient_same`] is set (exits).
+    pub same: Option<String>,
+    pub test: EventTest,
+    track: TrackKey,
+}
+
+impl EventCondition {
+    pub fn new(
+        select: EventSelector,
+        within: Option<Span>,
+        since_entry: bool,
+        same: Option<String>,
+        test: EventTest,
+    ) -> EventCondition {
+        let value = match &test {
+            EventTest::Sum { property, .. } => Some(property.as_slice()),
+            _ => None,
+        };
+        let track = TrackKey::of(&select, value, same.as_deref());
+        EventCondition {
+            select,
+            within,
+            since_entry,
+            same,
+            test,
+            track,
+        }
+    }
+
+    /// For [`Condition::NoEvent`], which asks only whether there was none.
+    pub fn none(
+        select: EventSelector,
+        within: Option<Span>,
+        since_entry: bool,
+        same: Option<String>,
+    ) -> EventCondition {
+        let zero = Range {
+            low: Some(0),
+            high: Some(0),
+        };
+        EventCondition::new(select, within, since_entry, same, EventTest::Count(zero))
+    }
+
+    /// The track that it asks.
+    pub fn track(&self) -> TrackKey {
+        self.track
+    }
+}
+
+/// A test of one customer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Condition {
+    /// Every one; holds when there are none.
+    All(Vec<Condition>),
+    /// At least one; does not hold when there are none.
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Event(EventCondition),
+    /// None happened: the test is ignored (always `Count(0..0)`); one without the `same` property counts as the same.
+    NoEvent(EventCondition),
+    /// The age of `known_since`.
+    KnownFor(Range<Span>),
+    /// The path `email` is the customer's address; every other leads into the attributes.
+    Attribute(PropertyTest),
+    Tag(TagName),
+    /// One that the rules don't know never holds (the `campaign` room refuses it).
+    Segment(SegmentName),
+    /// Consent to the topic is in force. One that is `on_request`, or not `default`, or unknown to the rules, must
+    /// have been given by its own name; any other follows the consent to advertising as a whole.
+    Subscribed(TopicId),
+}
+
+impl Condition {
+    /// Calls `each` with every event condition in this one, and whether it stands in a `NoEvent`. Segments are not
+    /// entered: whoever collects goes over them on their own.
+    pub fn each_event<'a>(&'a self, each: &mut dyn FnMut(&'a EventCondition, bool)) {
+        match self {
+            Condition::All(children) | Condition::Any(children) => {
+                for child in children {
+                    child.each_event(each);
+                }
+            }
+            Condition::Not(child) => child.each_event(each),
+            Condition::Event(event) => each(event, false),
+            Condition::NoEvent(event) => each(event, true),
+            Condition::KnownFor(_)
+            | Condition::Attribute(_)
+            | Condition::Tag(_)
+            | Condition::Segment(_)
+            | Condition::Subscribed(_) => {}
+        }
+    }
+}
+
+/// A condition's answer: it stands until `until` if nothing happens. `until` is strictly after `now`; `None`: only a
+/// cause can change it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    pub holds: bool,
+    pub until: Option<Timestamp>,
+}

@@ -1,0 +1,400 @@
+//! The catalogue: all campaigns in force, with the templates that each goes out with.
+//!
+//! It is made from the folders; a campaign whose files don't validate goes on as its last good version (file,
+//! templates, partials, segments and topics together), which the store keeps, over restarts too. Segments of a last
+//! good version are written into its conditions, so that it does not meet the new ones.
+
+use super::state::Text;
+use crate::campaign::{self, Context, Source, Sources};
+use crate::config::Config;
+use crate::config::problem::Problem;
+use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
+use crate::domain::condition::Condition;
+use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::rules::{Controls, Rules, Shop};
+use crate::domain::track::TrackPlan;
+use crate::message::{TemplateProblem, Templates};
+use crate::store::codec::{Stored, decode, encode};
+use crate::store::{Direction, Key, Store, StoreError, keys};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Rises when the domain decides differently, so that every record is brought up to date.
+const DOMAIN_VERSION: u64 = 1;
+const GOOD: &str = "good/";
+
+/// Everything that a campaign was made of when it last validated.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Good {
+    pub file: String,
+    pub text: String,
+    pub segments: Option<(String, String)>,
+    pub topics: Option<(String, String)>,
+    /// Of its templates and all partials, by file name.
+    pub templates: BTreeMap<String, String>,
+}
+
+impl Stored for Good {
+    const WHAT: &'static str = "last good version of a campaign";
+    const VERSION: u8 = 1;
+}
+
+/// How a campaign's file stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    Good,
+    /// The file does not validate; its last good version goes on.
+    LastGood,
+    /// The file does not validate and never did.
+    Broken,
+    /// The file has disappeared: paused until it is back or cancelled.
+    Missing,
+}
+
+/// The campaigns in force.
+#[derive(Clone)]
+pub struct Catalogue {
+    pub rules: Arc<Rules>,
+    pub templates: HashMap<CampaignId, Arc<Templates>>,
+    pub files: BTreeMap<CampaignId, FileState>,
+    /// Every error and warning of every file.
+    pub problems: Vec<Problem>,
+    pub template_problems: Vec<TemplateProblem>,
+    /// New last good versions, to be kept.
+    keep: Vec<(Key, Vec<u8>)>,
+}
+
+impl Catalogue {
+    /// Reads the folders that `config` names, and what the store keeps. A bad file is a problem, never an error.
+    pub async fn read(
+        config: &Config,
+        store: &dyn Store,
+        salt: [u8; 16],
+        controls: Arc<Controls>,
+    ) -> Result<Catalogue, StoreError> {
+        let kept = kept(store).await?;
+        let (mut templates, mut template_problems) = match Templates::load(&config.templates) {
+            Ok(templates) => (templates, Vec::new()),
+            Err(problems) => (Templates::from_sources(BTreeMap::new()), problems),
+        };
+        template_problems.extend(templates.problems().iter().cloned());
+        let context = context(config, &templates);
+        let mut loaded = campaign::load(&config.campaigns, &context);
+        loaded
+            .problems
+            .extend(campaign::cross::check(config, &loaded));
+        loaded.problems.extend(config.warnings.iter().cloned());
+        for campaign in loaded.campaigns.values_mut() {
+            if let Ok(good) = campaign
+                && let Some(problem) = compile_texts(&mut templates, good)
+            {
+                template_problems.push(problem);
+                *campaign = Err(Vec::new());
+            }
+        }
+        let mut made = Making {
+            shop: config.shop(),
+            campaigns: BTreeMap::new(),
+            templates: HashMap::new(),
+            topics: loaded.topics.clone(),
+            files: BTreeMap::new(),
+        };
+        let all_templates = Arc::new(templates);
+        let mut keep = Vec::new();
+        for (id, outcome) in &loaded.campaigns {
+            match outcome {
+                Ok(campaign) => {
+                    let good = good_version(campaign, &loaded.sources, &all_templates);
+                    if kept.get(id) != Some(&good) {
+                        keep.push((good_key(id), encode(&good)));
+                    }
+                    made.take(
+                        campaign.clone(),
+                        Arc::clone(&all_templates),
+                        FileState::Good,
+                    );
+                }
+                Err(_) => match kept.get(id).and_then(|good| revive(id, good, config)) {
+                    Some((campaign, topics, templates)) => {
+                        for (topic, row) in topics {
+                            made.topics.entry(topic).or_insert(row);
+                        }
+                        made.take(campaign, Arc::new(templates), FileState::LastGood);
+                    }
+                    None => {
+                        made.files.insert(id.clone(), FileState::Broken);
+                    }
+                },
+            }
+        }
+        for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
+            if !controls.cancelled.contains(id) {
+                made.files.insert(id.clone(), FileState::Missing);
+            }
+        }
+        Ok(Catalogue {
+            rules: Arc::new(made.rules(loaded.segments, salt, controls)),
+            templates: made.templates,
+            files: made.files,
+            problems: loaded.problems,
+            template_problems,
+            keep,
+        })
+    }
+
+    /// What the store is to keep of this.
+    pub fn take_kept(&mut self) -> Vec<(Key, Vec<u8>)> {
+        std::mem::take(&mut self.keep)
+    }
+
+    pub fn has_errors(&self) -> bool {
+        !self.template_problems.is_empty() || self.problems.iter().any(Problem::is_error)
+    }
+
+    /// The same campaigns under other controls.
+    pub fn with_controls(&self, controls: Controls) -> Catalogue {
+        let mut rules = (*self.rules).clone();
+        rules.controls = Arc::new(controls);
+        Catalogue {
+            rules: Arc::new(rules),
+            ..self.clone()
+        }
+    }
+}
+
+fn good_key(id: &CampaignId) -> Key {
+    keys::house(&format!("{GOOD}{id}"))
+}
+
+/// Forgets a campaign's last good version: it was cancelled.
+pub fn forget_key(id: &CampaignId) -> Key {
+    good_key(id)
+}
+
+async fn kept(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreError> {
+    let range = keys::house_all(GOOD);
+    let skip = range.from.len();
+    let rows = store.scan(range, Direction::Forward, usize::MAX).await?;
+    let mut kept = BTreeMap::new();
+    for (key, value) in rows {
+        let id = std::str::from_utf8(&key[skip..])
+            .ok()
+            .and_then(|t| CampaignId::parse(t).ok());
+        match (id, decode::<Good>(&value.value)) {
+            (Some(id), Ok(good)) => {
+                kept.insert(id, good);
+            }
+            (id, Err(error)) => {
+                tracing::warn!(?id, %error, "a campaign's last good version cannot be read")
+            }
+            (None, Ok(_)) => {}
+        }
+    }
+    Ok(kept)
+}
+
+/// What campaign files are read against.
+fn context(config: &Config, templates: &Templates) -> Context {
+    let mut context = Context::of(config);
+    let hash = |name: &str| {
+        let mut hash = Xxh3::new();
+        for (file, text) in templates.sources_of(name) {
+            for part in [file, text] {
+                hash.update(&(part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.digest()
+    };
+    context.templates = Some(
+        templates
+            .names()
+            .map(|name| (name.to_owned(), hash(name)))
+            .collect(),
+    );
+    context
+}
+
+/// Compiles the subjects and preheaders of a campaign; what is wrong with the first bad one.
+fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<TemplateProblem> {
+    for step in &campaign.steps {
+        let own = [&step.subject, &step.preheader].into_iter();
+        let variants = step
+            .variants
+            .iter()
+            .flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
+        for text in own.chain(variants).flat_map(|texts| texts.values()) {
+            if let Err(mut problem) = templates.inline(text) {
+                problem.template = campaign.id.to_string();
+                return Some(problem);
+            }
+        }
+    }
+    None
+}
+
+fn good_version(campaign: &Campaign, sources: &Sources, templates: &Templates) -> Good {
+    let source = sources.campaigns.get(&campaign.id);
+    let pair = |s: &Option<Source>| s.as_ref().map(|s| (s.file.clone(), s.text.clone()));
+    let names: BTreeSet<&str> = (campaign.steps.iter())
+        .flat_map(|s| {
+            let of_variants = s.variants.iter().filter_map(|v| v.template.as_deref());
+            std::iter::once(s.template.as_str()).chain(of_variants)
+        })
+        .collect();
+    Good {
+        file: source.map(|s| s.file.clone()).unwrap_or_default(),
+        text: source.map(|s| s.text.clone()).unwrap_or_default(),
+        segments: pair(&sources.segments),
+        topics: pair(&sources.topics),
+        templates: (names.into_iter())
+            .flat_map(|name| templates.sources_of(name))
+            .map(|(file, text)| (file.to_owned(), text.to_owned()))
+            .collect(),
+    }
+}
+
+/// A campaign made again from its last good version, by the same code as the folder's.
+fn revive(
+    id: &CampaignId,
+    good: &Good,
+    config: &Config,
+) -> Option<(Campaign, BTreeMap<TopicId, Topic>, Templates)> {
+    let mut templates = Templates::from_sources(good.templates.clone());
+    let source = |pair: &Option<(String, String)>| {
+        pair.as_ref().map(|(file, text)| Source {
+            file: file.clone(),
+            text: text.clone(),
+        })
+    };
+    let sources = Sources {
+        campaigns: BTreeMap::from([(
+            id.clone(),
+            Source {
+                file: good.file.clone(),
+                text: good.text.clone(),
+            },
+        )]),
+        segments: source(&good.segments),
+        topics: source(&good.topics),
+    };
+    let mut loaded = campaign::compile(sources, &context(config, &templates));
+    let mut campaign = loaded.campaigns.remove(id)?.ok()?;
+    if compile_texts(&mut templates, &campaign).is_some() {
+        return None;
+    }
+    let segments = &loaded.segments;
+    campaign.audience = campaign
+        .audience
+        .map(|c| with_segments_written_in(c, segments));
+    campaign.entry.exit = campaign
+        .entry
+        .exit
+        .into_iter()
+        .map(|c| with_segments_written_in(c, segments))
+        .collect();
+    Some((campaign, loaded.topics, templates))
+}
+
+fn with_segments_written_in(
+    condition: Condition,
+    segments: &BTreeMap<SegmentName, Condition>,
+) -> Condition {
+    let each = |all: Vec<Condition>| {
+        all.into_iter()
+            .map(|c| with_segments_written_in(c, segments))
+            .collect()
+    };
+    match condition {
+        Condition::All(all) => Condition::All(each(all)),
+        Condition::Any(any) => Condition::Any(each(any)),
+        Condition::Not(inner) => {
+            Condition::Not(Box::new(with_segments_written_in(*inner, segments)))
+        }
+        Condition::Segment(name) => match segments.get(&name) {
+            Some(inner) => with_segments_written_in(inner.clone(), segments),
+            None => Condition::Segment(name),
+        },
+        leaf => leaf,
+    }
+}
+
+struct Making {
+    shop: Shop,
+    campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
+    templates: HashMap<CampaignId, Arc<Templates>>,
+    topics: BTreeMap<TopicId, Topic>,
+    files: BTreeMap<CampaignId, FileState>,
+}
+
+impl Making {
+    fn take(&mut self, mut campaign: Campaign, templates: Arc<Templates>, state: FileState) {
+        // Going from test to live is a start of its own: those who were not admitted before may be now.
+        let admits = match campaign.state {
+            CampaignState::Draft => 0u8,
+            CampaignState::Test => 1,
+            CampaignState::Live => 2,
+        };
+        let mut bytes = campaign.audience_hash.to_le_bytes().to_vec();
+        bytes.push(admits);
+        // 0 is kept for "judged by none".
+        campaign.audience_hash = xxh3_64(&bytes).max(1);
+        let id = campaign.id.clone();
+        self.templates.insert(id.clone(), templates);
+        self.files.insert(id.clone(), state);
+        self.campaigns.insert(id, Arc::new(campaign));
+    }
+
+    fn rules(
+        &self,
+        segments: BTreeMap<SegmentName, Condition>,
+        salt: [u8; 16],
+        controls: Arc<Controls>,
+    ) -> Rules {
+        let of_campaigns =
+            (self.campaigns.values()).flat_map(|c| c.audience.iter().chain(c.entry.exit.iter()));
+        let triggers = self.campaigns.values().filter_map(|c| match &c.start {
+            Start::Triggered(trigger) => Some(trigger),
+            _ => None,
+        });
+        let plan = TrackPlan::from_conditions(of_campaigns.chain(segments.values()), triggers);
+        let mut hash = Xxh3::new();
+        hash.update(&DOMAIN_VERSION.to_le_bytes());
+        hash.update(chrono_tz::IANA_TZDB_VERSION.as_bytes());
+        hash.update(format!("{:?}{:?}", self.shop, self.topics).as_bytes());
+        for campaign in self.campaigns.values() {
+            hash.update(&campaign.hash.to_le_bytes());
+            hash.update(&campaign.audience_hash.to_le_bytes());
+        }
+        for (name, segment) in &segments {
+            hash.update(name.as_str().as_bytes());
+            hash.update(&segment.stable_hash(&segments).to_le_bytes());
+        }
+        hash.update(&plan.fingerprint().to_le_bytes());
+        Rules {
+            // 0 is kept for "built for none".
+            version: hash.digest().max(1),
+            campaigns: self.campaigns.clone(),
+            segments,
+            topics: self.topics.clone(),
+            shop: self.shop.clone(),
+            plan,
+            controls,
+            salt,
+        }
+    }
+}
+
+/// A text that the house keeps under `name`.
+pub async fn read_text(store: &dyn Store, name: &str) -> Result<Option<String>, StoreError> {
+    let found = store.get_many(vec![keys::house(name)]).await?;
+    Ok(found
+        .into_iter()
+        .next()
+        .flatten()
+        .and_then(|v| decode::<Text>(&v.value).ok())
+        .map(|t| t.0))
+}

@@ -1,0 +1,497 @@
+//! The clockwork of a shard: alarms that have rung, occurrences of schedules, release, and the walk. All of it rereads
+//! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
+
+use super::batch::{BatchError, Work};
+use super::shard::{Notice, Refused, Shard, Ticked};
+use super::state::{Occurrence, Walk, Walking};
+use crate::domain::campaign::{Campaign, Missed, Schedule, ScheduleZone, Start, When};
+use crate::domain::cause::Cause;
+use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
+use crate::domain::record::DueAt;
+use crate::domain::rules::Rules;
+use crate::domain::schedule::instant_of;
+use crate::domain::time::{Span, Timestamp};
+use crate::store::codec::{decode, encode};
+use crate::store::{Direction, Key, Store, keys};
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// So many customers make one chunk of the clockwork.
+const CHUNK: usize = 500;
+/// An occurrence met later than this was missed.
+const PROMPT: Span = Span::minutes(5);
+
+type Answered = oneshot::Sender<Result<Ticked, Refused>>;
+type Zone = (CampaignId, Option<Tz>);
+
+/// What the clockwork of one shard is at.
+#[derive(Default)]
+pub struct Clockwork {
+    ticks: Vec<Answered>,
+    phase: Phase,
+    ticked: Ticked,
+    /// The last alarm key that this tick has done.
+    alarm_cursor: Option<Key>,
+    /// Customers with a message that waits to be released.
+    release: BTreeSet<CustomerNo>,
+    occurrences: BTreeMap<(CampaignId, String), Row>,
+    walk: Walk,
+    walk_wanted: bool,
+}
+
+struct Row {
+    stored: Occurrence,
+    /// The next occurrence after `stored.upto`, as the present rules have it.
+    next: Option<(NaiveDateTime, Timestamp)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    Alarms,
+    Occurrences,
+    Release,
+}
+
+impl Clockwork {
+    pub async fn open(store: &dyn Store, shard: ShardNo) -> Result<Clockwork, Refused> {
+        let mut clockwork = Clockwork::default();
+        let rows = store
+            .scan(keys::occurrences_all(shard), Direction::Forward, usize::MAX)
+            .await
+            .map_err(BatchError::from)?;
+        for (key, value) in rows {
+            if let Some(at) = keys::read_occurrence(&key) {
+                let stored = decode(&value.value).map_err(BatchError::from)?;
+                clockwork.occurrences.insert(at, Row { stored, next: None });
+            }
+        }
+        let walk = store
+            .get_many(vec![keys::walk(shard)])
+            .await
+            .map_err(BatchError::from)?;
+        if let Some(Some(value)) = walk.into_iter().next() {
+            clockwork.walk = decode(&value.value).map_err(BatchError::from)?;
+        }
+        Ok(clockwork)
+    }
+
+    /// New rules: what is due next is worked out afresh; a new version is walked to.
+    pub fn adopt(&mut self, rules: &Rules) {
+        if self.walk.version != rules.version {
+            self.walk = Walk {
+                version: rules.version,
+                ..Walk::default()
+            };
+        }
+        self.walk_wanted = !self.walk.done;
+        for ((id, zone), row) in &mut self.occurrences {
+            row.next = next_of(rules, id, zone, row.stored.upto);
+        }
+    }
+
+    pub fn walk_again(&mut self) {
+        self.walk = Walk {
+            version: self.walk.version,
+            round: self.walk.round + 1,
+            ..Walk::default()
+        };
+        self.walk_wanted = true;
+    }
+
+    pub fn begin_tick(&mut self, answer: Answered) {
+        self.ticks.push(answer);
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Alarms;
+            self.alarm_cursor = None;
+            self.ticked = Ticked::default();
+        }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.phase != Phase::Idle || self.walk_wanted
+    }
+
+    pub fn want_release(&mut self, customers: impl Iterator<Item = CustomerNo>) {
+        self.release.extend(customers);
+    }
+
+    /// Whether an occurrence up to `now` is not finished: then only transactional messages begin.
+    pub fn unfinished(&self, now: Timestamp) -> bool {
+        self.occurrences
+            .values()
+            .any(|row| row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now))
+    }
+
+    /// Rows for zones in which a campaign's due index has its first customers: occurrences count from now, or, while the
+    /// campaign is not live yet, from its activation.
+    pub fn rows_for(
+        &self,
+        rules: &Rules,
+        shard: ShardNo,
+        added: &HashSet<Zone>,
+        now: Timestamp,
+    ) -> Vec<(Key, Vec<u8>)> {
+        self.new_rows(rules, added, now)
+            .map(|(id, zone, row)| (keys::occurrence(shard, &id, zone), encode(&row)))
+            .collect()
+    }
+
+    pub fn note_zones(&mut self, rules: &Rules, added: &HashSet<Zone>, now: Timestamp) {
+        let new: Vec<_> = self.new_rows(rules, added, now).collect();
+        for (id, zone, stored) in new {
+            let next = next_of(rules, &id, zone, stored.upto);
+            self.occurrences
+                .insert((id, zone.to_owned()), Row { stored, next });
+        }
+    }
+
+    fn new_rows<'a>(
+        &'a self,
+        rules: &'a Rules,
+        added: &'a HashSet<Zone>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (CampaignId, &'static str, Occurrence)> + 'a {
+        added
+            .iter()
+            .map(|(id, zone)| (id.clone(), zone.map_or("", |z| z.name())))
+            .filter(|(id, zone)| {
+                !self
+                    .occurrences
+                    .contains_key(&(id.clone(), (*zone).to_owned()))
+            })
+            .map(move |(id, zone)| {
+                let upto = match rules.controls.activations.get(&id) {
+                    Some(a) if a.live.is_none() => a.at,
+                    _ => now,
+                };
+                (
+                    id,
+                    zone,
+                    Occurrence {
+                        upto,
+                        walking: None,
+                    },
+                )
+            })
+    }
+}
+
+/// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused.
+fn next_of(
+    rules: &Rules,
+    id: &CampaignId,
+    zone: &str,
+    upto: Timestamp,
+) -> Option<(NaiveDateTime, Timestamp)> {
+    let (_, schedule, zone) = live_schedule(rules, id, zone)?;
+    match &schedule.when {
+        When::Cron(rule) => rule.next(upto, zone),
+        When::On(local) => Some((*local, instant_of(*local, zone))).filter(|(_, at)| *at > upto),
+    }
+}
+
+fn live_schedule<'a>(
+    rules: &'a Rules,
+    id: &CampaignId,
+    zone: &str,
+) -> Option<(&'a Campaign, &'a Schedule, Tz)> {
+    let campaign = rules.campaigns.get(id)?;
+    let controls = &rules.controls;
+    let live = controls
+        .activations
+        .get(id)
+        .is_some_and(|a| a.live.is_some());
+    let stopped = controls.paused_all
+        || controls.paused.contains(id)
+        || controls.cancelled.contains(id)
+        || controls.paused_classes.contains(&campaign.class);
+    let Start::Scheduled(schedule) = &campaign.start else {
+        return None;
+    };
+    let zone = match (schedule.zone, zone) {
+        (ScheduleZone::Fixed(zone), "") => zone,
+        (ScheduleZone::Customer, name) => name.parse().ok()?,
+        // A row of an earlier version of the file.
+        (ScheduleZone::Fixed(_), _) => return None,
+    };
+    (live && !stopped).then_some((campaign.as_ref(), schedule, zone))
+}
+
+impl Shard {
+    /// One chunk of whatever the clockwork is at.
+    pub(super) async fn clockwork_turn(&mut self) {
+        let result = match self.clockwork.phase {
+            Phase::Idle => self.walk_chunk().await,
+            Phase::Alarms => self.alarm_chunk().await,
+            Phase::Occurrences => self.occurrence_chunk().await,
+            Phase::Release => self.release_chunk().await,
+        };
+        if let Err(error) = result {
+            tracing::error!(shard = self.no.0, %error, "the clockwork stopped; the next tick takes it up again");
+            self.clockwork.phase = Phase::Idle;
+            self.clockwork.walk_wanted = false;
+            for answer in self.clockwork.ticks.drain(..) {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+
+    fn work(customer: CustomerNo, cause: Cause) -> Work {
+        Work {
+            customer,
+            id: None,
+            cause,
+            mail: None,
+        }
+    }
+
+    async fn alarm_chunk(&mut self) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let mut range = keys::alarms_until(self.no, now);
+        if let Some(cursor) = self.clockwork.alarm_cursor.clone() {
+            range.from = cursor;
+            range.from.push(0);
+        }
+        let rung = self
+            .store
+            .scan(range, Direction::Forward, CHUNK)
+            .await
+            .map_err(BatchError::from)?;
+        let Some((last, _)) = rung.last() else {
+            self.clockwork.phase = Phase::Occurrences;
+            return Ok(());
+        };
+        let last = last.clone();
+        let works: Vec<Work> = rung
+            .iter()
+            .filter_map(|(key, _)| keys::read_alarm(key))
+            .map(|(_, no)| Shard::work(no, Cause::Alarm))
+            .collect();
+        self.clockwork.ticked.rung += works.len() as u64;
+        let done = self.process(&works, &|_| Vec::new()).await?;
+        self.clockwork.ticked.idle_rings += done.idle;
+        self.clockwork.alarm_cursor = Some(last);
+        Ok(())
+    }
+
+    /// One chunk of an occurrence that is due, or the end of the phase.
+    async fn occurrence_chunk(&mut self) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let due = self.clockwork.occurrences.iter().find(|(_, row)| {
+            row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now)
+        });
+        let Some(((id, zone), row)) = due else {
+            self.clockwork.phase = Phase::Release;
+            return Ok(());
+        };
+        let (id, zone) = (id.clone(), zone.clone());
+        let mut stored = row.stored.clone();
+        let rules = Arc::clone(&self.rules);
+        let Some((campaign, schedule, tz)) = live_schedule(&rules, &id, &zone) else {
+            // Paused or gone in the middle of it: what is not done yet is missed.
+            stored.walking = None;
+            return self.store_occurrence(id, zone, stored).await;
+        };
+        let walking = match stored.walking {
+            Some(walking) => walking,
+            None => {
+                let Some((local, at)) = latest_of(schedule, stored.upto, now, tz) else {
+                    stored.upto = now;
+                    return self.store_occurrence(id, zone, stored).await;
+                };
+                let live = rules.controls.activations.get(&id).and_then(|a| a.live);
+                let late = now.since(live.map_or(at, |live| live.max(at)));
+                let made_up = match schedule.missed {
+                    Missed::RunOnce => late <= schedule.max_late,
+                    Missed::Skip => late <= PROMPT,
+                };
+                if !made_up {
+                    tracing::warn!(campaign = %id, occurrence = %local, zone, late = %late, "an occurrence was missed and is dropped");
+                    stored.upto = at;
+                    return self.store_occurrence(id, zone, stored).await;
+                }
+                Walking {
+                    local,
+                    at,
+                    cursor: None,
+                }
+            }
+        };
+        let place = DueAt {
+            hash: campaign.audience_hash,
+            zone: (schedule.zone == ScheduleZone::Customer).then_some(tz),
+        };
+        let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
+        if let Some(cursor) = walking.cursor {
+            range.from = keys::due(cursor, &id, place);
+            range.from.push(0);
+        }
+        let found = self
+            .store
+            .scan(range, Direction::Forward, CHUNK)
+            .await
+            .map_err(BatchError::from)?;
+        let customers: Vec<CustomerNo> = found
+            .iter()
+            .filter_map(|(key, _)| keys::read_due_customer(key))
+            .collect();
+        stored = match customers.last() {
+            Some(last) if customers.len() == CHUNK => Occurrence {
+                walking: Some(Walking {
+                    cursor: Some(*last),
+                    ..walking
+                }),
+                ..stored
+            },
+            _ => Occurrence {
+                upto: walking.at,
+                walking: None,
+            },
+        };
+        let works: Vec<Work> = customers
+            .into_iter()
+            .map(|no| {
+                let cause = Cause::Fires {
+                    campaign: id.clone(),
+                    occurrence: walking.local,
+                };
+                Shard::work(no, cause)
+            })
+            .collect();
+        self.clockwork.ticked.fired += works.len() as u64;
+        let put = (keys::occurrence(self.no, &id, &zone), encode(&stored));
+        self.process(&works, &|_| vec![put.clone()]).await?;
+        self.note_occurrence(id, zone, stored);
+        Ok(())
+    }
+
+    async fn store_occurrence(
+        &mut self,
+        id: CampaignId,
+        zone: String,
+        stored: Occurrence,
+    ) -> Result<(), Refused> {
+        let put = (keys::occurrence(self.no, &id, &zone), encode(&stored));
+        self.process(&[], &|_| vec![put.clone()]).await?;
+        self.note_occurrence(id, zone, stored);
+        Ok(())
+    }
+
+    fn note_occurrence(&mut self, id: CampaignId, zone: String, stored: Occurrence) {
+        let next = next_of(&self.rules, &id, &zone, stored.upto);
+        self.clockwork
+            .occurrences
+            .insert((id, zone), Row { stored, next });
+    }
+
+    async fn release_chunk(&mut self) -> Result<(), Refused> {
+        let chunk: Vec<CustomerNo> = self.clockwork.release.iter().take(CHUNK).copied().collect();
+        if chunk.is_empty() {
+            self.clockwork.phase = Phase::Idle;
+            let ticked = std::mem::take(&mut self.clockwork.ticked);
+            for answer in self.clockwork.ticks.drain(..) {
+                let _ = answer.send(Ok(ticked));
+            }
+            return Ok(());
+        }
+        let works: Vec<Work> = chunk
+            .iter()
+            .map(|no| Shard::work(*no, Cause::Release))
+            .collect();
+        self.process(&works, &|_| Vec::new()).await?;
+        self.clockwork.ticked.released += works.len() as u64;
+        for no in chunk {
+            self.clockwork.release.remove(&no);
+        }
+        Ok(())
+    }
+
+    /// One chunk of the walk: records in the order of their numbers are brought up to date with the rules.
+    async fn walk_chunk(&mut self) -> Result<(), Refused> {
+        let range = keys::records_after(self.no, self.clockwork.walk.cursor);
+        let found = self
+            .store
+            .scan(range, Direction::Forward, CHUNK)
+            .await
+            .map_err(BatchError::from)?;
+        let customers: Vec<CustomerNo> = found
+            .iter()
+            .filter_map(|(key, _)| keys::read_record(key))
+            .collect();
+        let works: Vec<Work> = customers
+            .iter()
+            .map(|no| Shard::work(*no, Cause::Walk))
+            .collect();
+        let mut walk = self.clockwork.walk.clone();
+        walk.version = self.rules.version;
+        walk.walked += works.len() as u64;
+        walk.cursor = customers.last().copied().or(walk.cursor);
+        walk.done = customers.len() < CHUNK;
+        let key = keys::walk(self.no);
+        let with = |existing: &BTreeMap<CampaignId, u64>| {
+            let mut walk = walk.clone();
+            for (id, n) in existing {
+                *walk.existing.entry(id.clone()).or_default() += n;
+            }
+            walk
+        };
+        let done = self
+            .process(&works, &|done| {
+                vec![(key.clone(), encode(&with(&done.existing)))]
+            })
+            .await?;
+        self.clockwork.walk = with(&done.existing);
+        self.clockwork.ticked.walked += works.len() as u64;
+        if self.clockwork.walk.done {
+            self.clockwork.walk_wanted = false;
+            self.notice(Notice::Walked {
+                shard: self.no,
+                version: self.clockwork.walk.version,
+                existing: self.clockwork.walk.existing.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Messages held back by a pause come back to the outbox, if their campaign may go again.
+    pub(super) async fn unpark(&mut self) -> Result<u64, Refused> {
+        let found = self
+            .store
+            .scan(keys::parked_all(self.no), Direction::Forward, usize::MAX)
+            .await
+            .map_err(BatchError::from)?;
+        let customers: BTreeSet<CustomerNo> = found
+            .iter()
+            .filter_map(|(key, _)| keys::read_parked(key))
+            .map(|m| m.customer)
+            .collect();
+        let works: Vec<Work> = customers
+            .into_iter()
+            .map(|no| Shard::work(no, Cause::Release))
+            .collect();
+        for chunk in works.chunks(CHUNK) {
+            self.process(chunk, &|_| Vec::new()).await?;
+        }
+        Ok(works.len() as u64)
+    }
+}
+
+/// The latest occurrence in (after, upto]; missed ones before it are folded into it.
+fn latest_of(
+    schedule: &Schedule,
+    after: Timestamp,
+    upto: Timestamp,
+    zone: Tz,
+) -> Option<(NaiveDateTime, Timestamp)> {
+    match &schedule.when {
+        When::Cron(rule) => rule.latest(after, upto, zone),
+        When::On(local) => {
+            Some((*local, instant_of(*local, zone))).filter(|(_, at)| *at > after && *at <= upto)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! From a message that may go to its finished bytes: gathers what its templates see, and composes.
+
+use super::batch::{BatchError, read_history};
+use super::catalogue::Catalogue;
+use crate::config::settings::Sender;
+use crate::domain::address::EmailAddress;
+use crate::domain::campaign::{Localized, Start};
+use crate::domain::chance;
+use crate::domain::event::Event;
+use crate::domain::id::MessageRef;
+use crate::domain::policy::zone_of;
+use crate::domain::record::{Message, Record};
+use crate::domain::time::Timestamp;
+use crate::domain::track::key_text;
+use crate::domain::value::{Properties, Value};
+use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
+use crate::store::Store;
+use serde_json::{Map, json};
+
+/// Who sends, from config.
+#[derive(Clone, Debug)]
+pub struct From {
+    pub sender: Sender,
+    /// `[law] country`, for customers without the attribute.
+    pub country: Option<String>,
+}
+
+/// Why a message cannot be composed; another try would end the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CannotCompose {
+    /// The campaign, step or its templates are not in force.
+    NotInForce,
+    Because(String),
+}
+
+/// A text for `locale`: exactly, then its language, then the one for everybody else, then any.
+pub fn localized<'a>(texts: &'a Localized, locale: &str) -> &'a str {
+    let language = locale.split(['-', '_']).next().unwrap_or(locale);
+    [locale, language, "", "en"]
+        .iter()
+        .find_map(|l| texts.get(*l))
+        .or_else(|| texts.values().next())
+        .map_or("", String::as_str)
+}
+
+/// Composes `message` for the customer as they stand at `now`.
+pub async fn finish(
+    store: &dyn Store,
+    catalogue: &Catalogue,
+    from: &From,
+    record: &Record,
+    message: &Message,
+    to: &EmailAddress,
+    now: Timestamp,
+) -> Result<Result<Finished, CannotCompose>, BatchError> {
+    let rules = &catalogue.rules;
+    let campaign = rules.campaigns.get(&message.campaign);
+    let templates = catalogue.templates.get(&message.campaign);
+    let step = campaign.and_then(|c| c.steps.iter().find(|s| s.id == message.step));
+    let (Some(campaign), Some(templates), Some(step)) = (campaign, templates, step) else {
+        return Ok(Err(CannotCompose::NotInForce));
+    };
+    let events = match &campaign.start {
+        Start::Triggered(trigger) => {
+            let mut events = read_history(store, record.no).await?;
+            events.retain(|e| {
+                trigger.event.selects(e) && same_entry(trigger.per.as_deref(), e, message)
+            });
+            events
+        }
+        Start::Scheduled(_) | Start::Audience => Vec::new(),
+    };
+    let locale = record
+        .preferences
+        .locale
+        .as_deref()
+        .unwrap_or(&rules.shop.locale);
+    let (template, subject, preheader) = step.texts(message.variant.as_deref());
+    let reference = MessageRef {
+        customer: record.no,
+        message: message.no,
+    };
+    let local = chance::message_id(&rules.salt, reference);
+    let sender = &from.sender;
+    let address = &sender.from.address;
+    let message_id = format!("{local}@{}", address.domain());
+    let block = SenderBlock {
+        company: sender
+            .company
+            .clone()
+            .or(sender.from.name.clone())
+            .unwrap_or_default(),
+        address: sender.address.clone().unwrap_or_default(),
+        phone: sender.phone.clone().unwrap_or_default(),
+        email: address.as_str().to_owned(),
+    };
+    let korean = country_of(record, from).is_some_and(|c| {
+        c.eq_ignore_ascii_case("KR") || c.eq_ignore_ascii_case("KOR") || c == "대한민국"
+    });
+    let unsubscribe = sender
+        .unsubscribe_mailto
+        .as_ref()
+        .map(|m| m.as_str().to_owned());
+    let to_name = display_name(record);
+    let request = ComposeRequest {
+        template,
+        subject: localized(subject, locale),
+        preheader: localized(preheader, locale),
+        locale,
+        zone: zone_of(record, rules),
+        context: context(record, message, &events),
+        message_id: &message_id,
+        from_name: sender.from.name.as_deref().unwrap_or_default(),
+        from: address,
+        to_name: to_name.as_deref(),
+        to,
+        date: now,
+        class: message.class,
+        campaign: &message.campaign,
+        list_domain: address.domain(),
+        unsubscribe_mailto: unsubscribe.as_deref(),
+        korean,
+        sender: &block,
+    };
+    Ok(compose(templates, &request).map_err(|e| CannotCompose::Because(e.to_string())))
+}
+
+fn same_entry(per: Option<&str>, event: &Event, message: &Message) -> bool {
+    per.is_none_or(|property| {
+        key_text(&event.properties, property).unwrap_or_default() == message.entry.0
+    })
+}
+
+fn country_of(record: &Record, from: &From) -> Option<String> {
+    let own = record.attributes.get("country").and_then(Value::as_text);
+    own.map(str::to_owned).or_else(|| from.country.clone())
+}
+
+fn display_name(record: &Record) -> Option<String> {
+    let part = |name: &str| record.attributes.get(name).and_then(Value::as_text);
+    match (part("name"), part("first_name"), part("last_name")) {
+        (Some(name), ..) => Some(name.to_owned()),
+        (None, Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (None, first, last) => first.or(last).map(str::to_owned),
+    }
+}
+
+/// What templates see: the customer, the entry with the event that made it, and the products that its events name.
+fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::Value {
+    let mut customer = Map::new();
+    for (name, value) in &record.attributes {
+        customer.insert(name.clone(), value.to_json());
+    }
+    customer.insert("id".into(), record.id.as_str().into());
+    if let Some(email) = &record.email {
+        customer.insert("email".into(), email.as_str().into());
+    }
+    let tags: Vec<&str> = record.tags.iter().map(|t| t.as_str()).collect();
+    customer.insert("tags".into(), json!(tags));
+    let latest = events.iter().max_by_key(|e| e.time);
+    let entry = json!({
+        "key": message.entry.0,
+        "time": message.due.to_string(),
+        "event": latest.map(|e| json!({
+            "name": e.name.as_str(),
+            "time": e.time.to_string(),
+            "properties": crate::domain::value::properties_to_json(&e.properties),
+        })),
+    });
+    json!({
+        "customer": customer,
+        "entry": entry,
+        "products": products(events),
+        "data": {},
+        "links": {},
+    })
+}
+
+/// At most so many products stand in a mail.
+const MOST_PRODUCTS: usize = 12;
+
+/// The products that the events name, newest last; one that comes again replaces its earlier mention.
+fn products(events: &[Event]) -> Vec<serde_json::Value> {
+    let mut in_time: Vec<&Event> = events.iter().collect();
+    in_time.sort_by_key(|e| e.time);
+    let mut found: Vec<(Option<String>, serde_json::Value)> = Vec::new();
+    let mut add = |properties: &Properties| {
+        let id = ["product_id", "sku", "name"]
+            .iter()
+            .find_map(|n| properties.get(*n))
+            .and_then(Value::as_key);
+        if id.is_none() {
+            return;
+        }
+        found.retain(|(known, _)| *known != id);
+        found.push((id, crate::domain::value::properties_to_json(properties)));
+    };
+    for event in in_time {
+        match event.properties.get("products") {
+            Some(Value::List(items)) => {
+                for item in items {
+                    if let Value::Map(properties) = item {
+                        add(properties);
+                    }
+                }
+            }
+            _ => add(&event.properties),
+        }
+    }
+    let skip = found.len().saturating_sub(MOST_PRODUCTS);
+    found
+        .into_iter()
+        .skip(skip)
+        .map(|(_, product)| product)
+        .collect()
+}

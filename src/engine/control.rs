@@ -1,0 +1,351 @@
+//! What operators turn: pause, resume, cancel, approve, hold, reload; and the guard that lets a campaign go live when
+//! its walk has ended.
+
+use super::batch::BatchError;
+use super::catalogue::{Catalogue, forget_key};
+use super::core::{Core, activated, write_controls};
+use super::shard::{Notice, Order, Refused};
+use super::state::Walk;
+use crate::config::Config;
+use crate::domain::campaign::{Existing, Start};
+use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::preference::Class;
+use crate::domain::rules::Controls;
+use crate::store::codec::decode;
+use crate::store::{Batch, Direction, keys};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::oneshot;
+
+/// What a pause or resume speaks of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    Campaign(CampaignId),
+    Class(Class),
+    All,
+}
+
+/// Why an order was not obeyed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("there is no campaign {0:?}; `reveille campaign list` names them")]
+    Unknown(String),
+    #[error("campaign {0:?} waits for no approval")]
+    NotAwaiting(String),
+    #[error("campaign {0:?} was cancelled; give its file another name to start it anew")]
+    Cancelled(String),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Core {
+    /// In force for every message not yet being attempted before this returns.
+    pub async fn pause(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<(), ControlError> {
+        self.require(scope)?;
+        tracing::info!(?scope, by, "paused");
+        self.turn(|controls| match scope {
+            Scope::Campaign(id) => _ = controls.paused.insert(id.clone()),
+            Scope::Class(class) => _ = controls.paused_classes.insert(*class),
+            Scope::All => controls.paused_all = true,
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Lifts a pause, and everything's hold where `scope` is all. Returns how many customers' messages came back.
+    pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
+        self.require(scope)?;
+        tracing::info!(?scope, by, "resumed");
+        if *scope == Scope::All {
+            self.clock.resume();
+        }
+        self.turn(|controls| match scope {
+            Scope::Campaign(id) => _ = controls.paused.remove(id),
+            Scope::Class(class) => _ = controls.paused_classes.remove(class),
+            Scope::All => {
+                controls.paused_all = false;
+                controls.held = None;
+            }
+        })
+        .await?;
+        Ok(self.unpark().await?)
+    }
+
+    /// Ends a campaign for good: open entries leave, waiting messages are dropped.
+    pub async fn cancel(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
+        self.require(&Scope::Campaign(id.clone()))?;
+        tracing::info!(campaign = %id, by, "cancelled");
+        self.turn(|controls| {
+            controls.cancelled.insert(id.clone());
+            controls.paused.remove(id);
+        })
+        .await?;
+        let forget = Batch {
+            deletes: vec![forget_key(id)],
+            ..Batch::default()
+        };
+        self.store
+            .commit(forget)
+            .await
+            .map_err(|e| Refused::from(BatchError::from(e)))?;
+        self.unpark().await?;
+        Ok(())
+    }
+
+    /// Lets a campaign go live that would enter more than `[safety] at_once`.
+    pub async fn approve(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
+        self.require(&Scope::Campaign(id.clone()))?;
+        let catalogue = self.catalogue();
+        let waits =
+            (catalogue.rules.controls.activations.get(id)).is_some_and(|a| a.awaiting_approval);
+        if !waits {
+            return Err(ControlError::NotAwaiting(id.to_string()));
+        }
+        tracing::info!(campaign = %id, by, "approved");
+        let now = self.clock.now();
+        self.turn(|controls| {
+            if let Some(activation) = controls.activations.get_mut(id) {
+                activation.awaiting_approval = false;
+                activation.live = Some(now);
+            }
+        })
+        .await?;
+        self.admit_existing(std::slice::from_ref(id)).await;
+        Ok(())
+    }
+
+    /// Nothing leaves until an operator resumes (after a restore).
+    pub async fn hold(self: &Arc<Self>, why: &str) -> Result<(), Refused> {
+        tracing::warn!(why, "sending is held");
+        self.turn(|controls| controls.held = Some(why.to_owned()))
+            .await
+    }
+
+    /// Reads config and campaigns again. A bad configuration changes nothing; a bad campaign goes on as its last good
+    /// version.
+    pub async fn reload(self: &Arc<Self>, config: Config) -> Result<Arc<Catalogue>, Refused> {
+        let _changing = self.changing.lock().await;
+        let old = self.catalogue();
+        let mut catalogue = Catalogue::read(
+            &config,
+            &*self.store,
+            old.rules.salt,
+            Arc::clone(&old.rules.controls),
+        )
+        .await
+        .map_err(BatchError::from)?;
+        let controls = activated(&catalogue, self.clock.now());
+        let kept = catalogue.take_kept();
+        catalogue = catalogue.with_controls(controls);
+        write_controls(&*self.store, &catalogue.rules.controls, kept).await?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        {
+            let mut walked = self.walked.lock().await;
+            if walked.version != catalogue.rules.version {
+                walked.version = catalogue.rules.version;
+                walked.shards.clear();
+            }
+        }
+        self.adopt(catalogue).await;
+        Ok(self.catalogue())
+    }
+
+    fn require(&self, scope: &Scope) -> Result<(), ControlError> {
+        let Scope::Campaign(id) = scope else {
+            return Ok(());
+        };
+        let catalogue = self.catalogue();
+        let controls = &catalogue.rules.controls;
+        if controls.cancelled.contains(id) {
+            return Err(ControlError::Cancelled(id.to_string()));
+        }
+        if catalogue.files.contains_key(id) || controls.activations.contains_key(id) {
+            Ok(())
+        } else {
+            Err(ControlError::Unknown(id.to_string()))
+        }
+    }
+
+    /// Changes the controls, durably, then in every shard.
+    pub(super) async fn turn(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
+        let _changing = self.changing.lock().await;
+        let catalogue = self.catalogue();
+        let mut controls = (*catalogue.rules.controls).clone();
+        change(&mut controls);
+        write_controls(&*self.store, &controls, Vec::new()).await?;
+        self.adopt(catalogue.with_controls(controls)).await;
+        Ok(())
+    }
+
+    async fn unpark(&self) -> Result<u64, Refused> {
+        let mut waiting = Vec::new();
+        for shard in &self.shards {
+            let (answer, answered) = oneshot::channel();
+            shard.order(Order::Unpark(answer)).await;
+            waiting.push(answered);
+        }
+        let mut total = 0;
+        for answered in waiting {
+            total += answered.await.unwrap_or(Err(Refused::Stopping))?;
+        }
+        Ok(total)
+    }
+
+    /// Takes note of what the shards told: walks that have ended.
+    pub(super) async fn heed_notices(self: &Arc<Self>) -> Result<(), Refused> {
+        let mut ended = false;
+        {
+            let mut notices = self.notices.lock().await;
+            let mut walked = self.walked.lock().await;
+            while let Ok(notice) = notices.try_recv() {
+                if let Notice::Walked {
+                    shard,
+                    version,
+                    existing,
+                } = notice
+                    && version == walked.version
+                {
+                    walked.shards.insert(shard, existing);
+                    ended = true;
+                }
+            }
+        }
+        if ended && self.has_walked().await {
+            self.guard().await?;
+        }
+        Ok(())
+    }
+
+    /// At opening: which shards had walked to the present version already.
+    pub(super) async fn recall_walks(self: &Arc<Self>) -> Result<(), Refused> {
+        let version = self.catalogue().rules.version;
+        let rows = self
+            .store
+            .get_many(ShardNo::all().map(keys::walk).collect())
+            .await
+            .map_err(BatchError::from)?;
+        {
+            let mut walked = self.walked.lock().await;
+            walked.version = version;
+            for (shard, row) in ShardNo::all().zip(rows) {
+                if let Some(value) = row {
+                    let walk: Walk = decode(&value.value).map_err(BatchError::from)?;
+                    if walk.version == version && walk.done {
+                        walked.shards.insert(shard, walk.existing);
+                    }
+                }
+            }
+        }
+        if self.has_walked().await {
+            self.guard().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether every shard has walked to the rules in force.
+    pub async fn has_walked(&self) -> bool {
+        let walked = self.walked.lock().await;
+        walked.shards.len() == self.shards.len()
+    }
+
+    /// The walk has ended: campaigns that are not live yet go live, or wait for approval if they would enter more at once
+    /// than `[safety] at_once`.
+    async fn guard(self: &Arc<Self>) -> Result<(), Refused> {
+        let catalogue = self.catalogue();
+        let waiting: Vec<CampaignId> = (catalogue.rules.controls.activations.iter())
+            .filter(|(id, a)| {
+                a.live.is_none()
+                    && !a.awaiting_approval
+                    && catalogue.rules.campaigns.contains_key(*id)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let base = self.directory.count().await?;
+        let allowed = self.config().safety.at_once.of(base);
+        let mut counts = BTreeMap::new();
+        for id in &waiting {
+            let campaign = &catalogue.rules.campaigns[id];
+            let (all, at_once) = match &campaign.start {
+                Start::Scheduled(_) => {
+                    let due = self.count_due(id, campaign.audience_hash).await?;
+                    (due, paced(campaign.entry.existing, due))
+                }
+                Start::Audience => {
+                    let walked = self.walked.lock().await;
+                    let existing = walked.shards.values().filter_map(|s| s.get(id)).sum();
+                    match campaign.entry.existing {
+                        Existing::Skip => (existing, 0),
+                        pace => (existing, paced(pace, existing)),
+                    }
+                }
+                Start::Triggered(_) => (0, 0),
+            };
+            counts.insert(id.clone(), (all, at_once));
+        }
+        let now = self.clock.now();
+        self.turn(|controls| {
+            for (id, (all, at_once)) in &counts {
+                let Some(activation) = controls.activations.get_mut(id) else {
+                    continue;
+                };
+                activation.existing = *all;
+                if *at_once > allowed {
+                    activation.awaiting_approval = true;
+                    tracing::warn!(campaign = %id, customers = at_once, allowed, "would enter more customers at once than [safety] at_once allows; `reveille campaign approve` lets it");
+                } else {
+                    activation.live = Some(now);
+                    tracing::info!(campaign = %id, existing = all, "live");
+                }
+            }
+        })
+        .await?;
+        self.admit_existing(&waiting).await;
+        Ok(())
+    }
+
+    /// Those who stood in the audience of a campaign without a schedule when it went live are let in by another walk.
+    async fn admit_existing(&self, campaigns: &[CampaignId]) {
+        let catalogue = self.catalogue();
+        let wanted = campaigns.iter().any(|id| {
+            let campaign = catalogue.rules.campaigns.get(id);
+            let activation = catalogue.rules.controls.activations.get(id);
+            campaign.is_some_and(|c| {
+                matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
+            }) && activation.is_some_and(|a| a.live.is_some() && a.existing > 0)
+        });
+        if wanted {
+            for shard in &self.shards {
+                shard.order(Order::WalkAgain).await;
+            }
+        }
+    }
+
+    /// How many customers stand in a scheduled campaign's due index.
+    pub async fn count_due(&self, id: &CampaignId, hash: u64) -> Result<u64, Refused> {
+        let mut total = 0;
+        for shard in ShardNo::all() {
+            let range = keys::prefix(keys::due_campaign(shard, id, hash));
+            let found = self
+                .store
+                .scan(range, Direction::Forward, usize::MAX)
+                .await
+                .map_err(BatchError::from)?;
+            total += found.len() as u64;
+        }
+        Ok(total)
+    }
+}
+
+/// How many of `all` would enter in the first period.
+fn paced(existing: Existing, all: u64) -> u64 {
+    match existing {
+        Existing::Pace { count, .. } => all.min(u64::from(count)),
+        Existing::Skip | Existing::Enter => all,
+    }
+}

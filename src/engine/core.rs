@@ -1,0 +1,326 @@
+//! The engine's core: store, clock, shards, directory, catalogue and outbox, and the few ways to make them act.
+
+use super::batch::{BatchError, Recorded, Reply, Work};
+use super::catalogue::Catalogue;
+use super::composer::From;
+use super::directory::Directory;
+use super::outbox::Outbox;
+use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
+use super::state::Number;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::cause::Cause;
+use crate::domain::id::{CustomerNo, ShardNo};
+use crate::domain::rules::Controls;
+use crate::domain::time::Timestamp;
+use crate::store::codec::{decode, encode};
+use crate::store::{Batch, Check, Store, StoreError, keys};
+use crate::transport::Transport;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+const CONTROLS: &str = "controls";
+const SALT: &str = "salt";
+
+/// What the engine is built with.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub config: Config,
+    pub transports: BTreeMap<String, Transport>,
+    /// Every cause with its surroundings, for replays in tests.
+    pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
+}
+
+/// The engine. Shared by all that drive it.
+pub struct Core {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub(super) config: RwLock<Arc<Config>>,
+    pub(super) from: From,
+    pub(super) default_transport: Option<String>,
+    pub outbox: Outbox,
+    pub directory: Directory,
+    pub(super) shards: Vec<ShardHandle>,
+    catalogue: RwLock<Arc<Catalogue>>,
+    /// Held while controls or rules are changed.
+    pub(super) changing: Mutex<()>,
+    pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
+    pub(super) walked: Mutex<Walked>,
+}
+
+/// Which shards have walked to the present version.
+#[derive(Default)]
+pub(super) struct Walked {
+    pub version: u64,
+    pub shards: BTreeMap<ShardNo, BTreeMap<crate::domain::id::CampaignId, u64>>,
+}
+
+impl Core {
+    /// Opens the engine over a store: reads the campaigns, starts the shards, settles what was under way.
+    pub async fn open(parts: Parts) -> Result<Arc<Core>, Refused> {
+        let Parts {
+            store,
+            clock,
+            config,
+            transports,
+            recorder,
+        } = parts;
+        let salt = read_or_make_salt(&*store).await?;
+        let controls = read_controls(&*store).await?.unwrap_or_default();
+        let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
+            .await
+            .map_err(BatchError::from)?;
+        let controls = activated(&catalogue, clock.now());
+        let kept = catalogue.take_kept();
+        catalogue = catalogue.with_controls(controls);
+        write_controls(&*store, &catalogue.rules.controls, kept).await?;
+        let (notices_in, notices) = mpsc::unbounded_channel();
+        let mut shards = Vec::new();
+        for no in ShardNo::all() {
+            let (shard, handle) = Shard::open(ShardParts {
+                no,
+                store: Arc::clone(&store),
+                clock: clock.clone(),
+                rules: Arc::clone(&catalogue.rules),
+                notices: notices_in.clone(),
+                recorder: recorder.clone(),
+            })
+            .await?;
+            tokio::spawn(shard.run());
+            shards.push(handle);
+        }
+        let core = Arc::new(Core {
+            directory: Directory::new(Arc::clone(&store)),
+            store,
+            clock,
+            from: From {
+                sender: config.sender.clone(),
+                country: config.law.country.clone(),
+            },
+            default_transport: config.default_transport().map(str::to_owned),
+            config: RwLock::new(Arc::new(config)),
+            outbox: Outbox::new(transports),
+            shards,
+            catalogue: RwLock::new(Arc::new(catalogue)),
+            changing: Mutex::new(()),
+            notices: Mutex::new(notices),
+            walked: Mutex::new(Walked::default()),
+        });
+        core.recall_walks().await?;
+        let doubts = Outbox::settle_doubts(&core).await?;
+        if doubts > 0 {
+            tracing::warn!(
+                doubts,
+                "messages were under way when the daemon stopped; they are in doubt"
+            );
+        }
+        Ok(core)
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(
+            &self
+                .catalogue
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    pub fn shard(&self, customer: CustomerNo) -> &ShardHandle {
+        &self.shards[usize::from(customer.shard().0)]
+    }
+
+    /// Lets one cause happen to one customer; returns when it is durable.
+    pub async fn act(&self, customer: CustomerNo, cause: Cause) -> Result<Reply, Refused> {
+        self.shard(customer)
+            .act(Work {
+                customer,
+                id: None,
+                cause,
+                mail: None,
+            })
+            .await
+    }
+
+    /// Why nothing may leave at present: an operator's hold, everything paused, or clocks that have parted.
+    pub fn held(&self) -> Option<String> {
+        let catalogue = self.catalogue();
+        let controls = &catalogue.rules.controls;
+        if controls.paused_all {
+            return Some("everything is paused".into());
+        }
+        controls.held.clone().or_else(|| self.clock.parted())
+    }
+
+    /// Does all that is due by now: alarms, occurrences and release in every shard, then the outbox. Returns when the
+    /// shards are done; messages may still be in hand.
+    pub async fn tick(self: &Arc<Self>) -> Result<Ticked, Refused> {
+        let mut waiting = Vec::new();
+        for shard in &self.shards {
+            let (answer, answered) = oneshot::channel();
+            shard.order(Order::Tick(answer)).await;
+            waiting.push(answered);
+        }
+        let mut total = Ticked::default();
+        for answered in waiting {
+            total += answered.await.unwrap_or(Err(Refused::Stopping))?;
+        }
+        self.heed_notices().await?;
+        if self.held().is_none() {
+            Outbox::pump(self).await?;
+        }
+        Ok(total)
+    }
+
+    /// Ticks until nothing more is due by now and nothing is in hand. For tests, forecasts and `--once`.
+    pub async fn settle(self: &Arc<Self>) -> Result<Ticked, Refused> {
+        let mut total = Ticked::default();
+        loop {
+            let ticked = self.tick().await?;
+            total += ticked;
+            self.outbox.wait_idle().await;
+            let walking = !self.has_walked().await;
+            let more = self.held().is_none() && Outbox::pump(self).await? > 0;
+            self.outbox.wait_idle().await;
+            if !more && !walking && ticked.released == 0 && ticked.fired == 0 {
+                return Ok(total);
+            }
+            if walking {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Puts a new catalogue in force in every shard, each between two batches; returns when all have taken it.
+    pub(super) async fn adopt(&self, catalogue: Catalogue) {
+        let rules = Arc::clone(&catalogue.rules);
+        *self
+            .catalogue
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(catalogue);
+        let mut waiting = Vec::new();
+        for shard in &self.shards {
+            let (answer, answered) = oneshot::channel();
+            shard.order(Order::Adopt(Arc::clone(&rules), answer)).await;
+            waiting.push(answered);
+        }
+        for answered in waiting {
+            let _ = answered.await;
+        }
+    }
+}
+
+/// Activations for campaigns that are new, or whose audience was edited; the others' stay.
+pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
+    use crate::domain::campaign::{CampaignState, Start};
+    use crate::domain::rules::Activation;
+    let rules = &catalogue.rules;
+    let mut controls = (*rules.controls).clone();
+    for (id, campaign) in &rules.campaigns {
+        if campaign.state == CampaignState::Draft {
+            controls.activations.remove(id);
+            continue;
+        }
+        match controls.activations.get_mut(id) {
+            Some(known) if known.audience_hash == campaign.audience_hash => {
+                known.hash = campaign.hash
+            }
+            _ => {
+                // Triggers are live at once; the others when the walk has ended and the guard is passed.
+                let live = matches!(campaign.start, Start::Triggered(_)).then_some(now);
+                let new = Activation {
+                    hash: campaign.hash,
+                    audience_hash: campaign.audience_hash,
+                    at: now,
+                    live,
+                    existing: 0,
+                    awaiting_approval: false,
+                };
+                controls.activations.insert(id.clone(), new);
+            }
+        }
+    }
+    controls
+}
+
+/// The store's salt, made with the store.
+async fn read_or_make_salt(store: &dyn Store) -> Result<[u8; 16], Refused> {
+    let key = keys::house(SALT);
+    loop {
+        let found = store
+            .get_many(vec![key.clone()])
+            .await
+            .map_err(BatchError::from)?;
+        if let Some(Some(value)) = found.into_iter().next()
+            && let Ok(salt) = <[u8; 16]>::try_from(value.value.as_slice())
+        {
+            return Ok(salt);
+        }
+        let mut salt = [0u8; 16];
+        rustix_random(&mut salt)?;
+        let batch = Batch {
+            checks: vec![Check {
+                key: key.clone(),
+                expected: None,
+            }],
+            puts: vec![(key.clone(), salt.to_vec())],
+            ..Batch::default()
+        };
+        match store.commit(batch).await {
+            Ok(_) | Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(BatchError::from(error).into()),
+        }
+    }
+}
+
+/// Random bytes from the operating system.
+fn rustix_random(bytes: &mut [u8]) -> Result<(), Refused> {
+    use std::io::Read;
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut f| f.read_exact(bytes))
+        .map_err(|e| Refused::Data(format!("no random bytes from /dev/urandom: {e}")))
+}
+
+async fn read_controls(store: &dyn Store) -> Result<Option<Controls>, Refused> {
+    let found = store
+        .get_many(vec![keys::house(CONTROLS)])
+        .await
+        .map_err(BatchError::from)?;
+    let value = found.into_iter().next().flatten();
+    Ok(value
+        .map(|v| decode(&v.value))
+        .transpose()
+        .map_err(BatchError::from)?)
+}
+
+/// Writes the controls, and `more` with them.
+pub(super) async fn write_controls(
+    store: &dyn Store,
+    controls: &Controls,
+    more: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Result<(), Refused> {
+    let mut puts = vec![(keys::house(CONTROLS), encode(controls))];
+    puts.extend(more);
+    let batch = Batch {
+        puts,
+        ..Batch::default()
+    };
+    store.commit(batch).await.map_err(BatchError::from)?;
+    Ok(())
+}
+
+/// A number that the house keeps under `name`.
+pub(super) async fn read_number(store: &dyn Store, name: &str) -> Result<Option<u64>, BatchError> {
+    let found = store.get_many(vec![keys::house(name)]).await?;
+    let value = found.into_iter().next().flatten();
+    Ok(value
+        .map(|v| decode::<Number>(&v.value))
+        .transpose()?
+        .map(|n| n.0))
+}

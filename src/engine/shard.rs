@@ -1,0 +1,336 @@
+//! A shard: the one writer of its customers.
+//!
+//! It takes what waits (at most 1,000 causes), reacts, commits one batch, acknowledges. Its order is: outcomes and
+//! `Ready`, consent changes, what comes in, then the clockwork (alarms, occurrences, release, walk) in chunks, which has
+//! at least one turn in four. A turn is never interrupted; the wait between two turns always may be.
+
+use super::batch::{BatchError, Done, Recorded, Reply, Surroundings, Work, process};
+use super::clockwork::Clockwork;
+use crate::clock::Clock;
+use crate::domain::cause::Cause;
+use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::store::{Key, Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// At most so many causes make one batch.
+pub const BATCH: usize = 1_000;
+/// So many wait in each of a shard's queues before callers wait.
+const QUEUE: usize = 2_000;
+
+/// Why a cause was refused; it may be offered again.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("{0}")]
+    Store(StoreError),
+    #[error("{0}")]
+    Data(String),
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+impl From<BatchError> for Refused {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Store(e) => Refused::Store(e),
+            BatchError::Codec(e) => Refused::Data(e.to_string()),
+        }
+    }
+}
+
+type Answered = oneshot::Sender<Result<Reply, Refused>>;
+type Item = (Work, Option<Answered>);
+
+/// What the engine tells a shard beside causes.
+pub enum Order {
+    /// From the next batch on, these rules are in force.
+    Adopt(Arc<Rules>, oneshot::Sender<()>),
+    /// Do all that is due by now, then answer.
+    Tick(oneshot::Sender<Result<Ticked, Refused>>),
+    /// Paused messages that may go again are released.
+    Unpark(oneshot::Sender<Result<u64, Refused>>),
+    /// Walk all customers again (somebody new may enter), then answer.
+    WalkAgain,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ticked {
+    pub rung: u64,
+    pub fired: u64,
+    pub released: u64,
+    pub walked: u64,
+    /// Rings that changed nothing but the alarm.
+    pub idle_rings: u64,
+}
+
+impl std::ops::AddAssign for Ticked {
+    fn add_assign(&mut self, other: Ticked) {
+        self.rung += other.rung;
+        self.fired += other.fired;
+        self.released += other.released;
+        self.walked += other.walked;
+        self.idle_rings += other.idle_rings;
+    }
+}
+
+/// What a shard tells the engine.
+#[derive(Debug)]
+pub enum Notice {
+    /// Something stands in the outbox from this instant on.
+    Outbox(Timestamp),
+    /// The walk to this version of the rules has ended here.
+    Walked {
+        shard: ShardNo,
+        version: u64,
+        existing: BTreeMap<CampaignId, u64>,
+    },
+}
+
+/// The way to a shard; cheap to clone.
+#[derive(Clone)]
+pub struct ShardHandle {
+    urgent: mpsc::Sender<Item>,
+    consent: mpsc::Sender<Item>,
+    intake: mpsc::Sender<Item>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl ShardHandle {
+    /// Offers a cause; the answer comes when it is durable. Waits while the queue is full.
+    pub async fn offer(&self, work: Work) -> oneshot::Receiver<Result<Reply, Refused>> {
+        let (answer, answered) = oneshot::channel();
+        self.send(work, Some(answer)).await;
+        answered
+    }
+
+    /// Does it and waits for the answer.
+    pub async fn act(&self, work: Work) -> Result<Reply, Refused> {
+        self.offer(work)
+            .await
+            .await
+            .unwrap_or(Err(Refused::Stopping))
+    }
+
+    async fn send(&self, work: Work, answer: Option<Answered>) {
+        let queue = match &work.cause {
+            Cause::Outcome { .. } | Cause::Ready { .. } => &self.urgent,
+            Cause::Consent(..) | Cause::Suppress { .. } => &self.consent,
+            _ => &self.intake,
+        };
+        // A closed queue drops the answer's sender, and the caller learns that the daemon is stopping.
+        let _ = queue.send((work, answer)).await;
+    }
+
+    pub async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+
+    /// Do all that is due by now.
+    pub async fn tick(&self) -> Result<Ticked, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Tick(answer)).await;
+        answered.await.unwrap_or(Err(Refused::Stopping))
+    }
+}
+
+/// What a shard is built with.
+pub struct ShardParts {
+    pub no: ShardNo,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub rules: Arc<Rules>,
+    pub notices: mpsc::UnboundedSender<Notice>,
+    pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
+}
+
+/// The writer itself.
+pub struct Shard {
+    pub(super) no: ShardNo,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) rules: Arc<Rules>,
+    pub(super) clockwork: Clockwork,
+    notices: mpsc::UnboundedSender<Notice>,
+    recorder: Option<mpsc::UnboundedSender<Recorded>>,
+    urgent: mpsc::Receiver<Item>,
+    consent: mpsc::Receiver<Item>,
+    intake: mpsc::Receiver<Item>,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Shard {
+    /// A shard and the way to it. Reads what stands of occurrences and walk.
+    pub async fn open(parts: ShardParts) -> Result<(Shard, ShardHandle), Refused> {
+        let (urgent_in, urgent) = mpsc::channel(QUEUE);
+        let (consent_in, consent) = mpsc::channel(QUEUE);
+        let (intake_in, intake) = mpsc::channel(QUEUE);
+        let (orders_in, orders) = mpsc::channel(64);
+        let mut clockwork = Clockwork::open(&*parts.store, parts.no).await?;
+        clockwork.adopt(&parts.rules);
+        let shard = Shard {
+            no: parts.no,
+            store: parts.store,
+            clock: parts.clock,
+            rules: parts.rules,
+            clockwork,
+            notices: parts.notices,
+            recorder: parts.recorder,
+            urgent,
+            consent,
+            intake,
+            orders,
+        };
+        let handle = ShardHandle {
+            urgent: urgent_in,
+            consent: consent_in,
+            intake: intake_in,
+            orders: orders_in,
+        };
+        Ok((shard, handle))
+    }
+
+    /// Takes turns until every handle is gone.
+    pub async fn run(mut self) {
+        let mut turns_without_clockwork = 0;
+        loop {
+            while let Ok(order) = self.orders.try_recv() {
+                self.obey(order).await;
+            }
+            let batch = self.waiting();
+            let clockwork = self.clockwork.is_busy();
+            if batch.is_empty() && !clockwork {
+                if !self.wait().await {
+                    return;
+                }
+                continue;
+            }
+            if clockwork && (batch.is_empty() || turns_without_clockwork >= 3) {
+                turns_without_clockwork = 0;
+                self.clockwork_turn().await;
+            } else {
+                turns_without_clockwork += 1;
+            }
+            if !batch.is_empty() {
+                self.turn(batch).await;
+            }
+        }
+    }
+
+    /// Waits for something to do; false when nobody can send anything any more.
+    async fn wait(&mut self) -> bool {
+        let item = tokio::select! {
+            biased;
+            order = self.orders.recv() => match order {
+                Some(order) => {
+                    self.obey(order).await;
+                    return true;
+                }
+                None => return false,
+            },
+            item = self.urgent.recv() => item,
+            item = self.consent.recv() => item,
+            item = self.intake.recv() => item,
+        };
+        match item {
+            Some(item) => {
+                let mut batch = vec![item];
+                batch.extend(self.waiting());
+                self.turn(batch).await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What waits, in the shard's order, at most one batch of it.
+    fn waiting(&mut self) -> Vec<Item> {
+        let mut batch = Vec::new();
+        for queue in [&mut self.urgent, &mut self.consent, &mut self.intake] {
+            while batch.len() < BATCH
+                && let Ok(item) = queue.try_recv()
+            {
+                batch.push(item);
+            }
+        }
+        batch
+    }
+
+    async fn turn(&mut self, batch: Vec<Item>) {
+        let (works, answers): (Vec<Work>, Vec<Option<Answered>>) = batch.into_iter().unzip();
+        match self.process(&works, &|_| Vec::new()).await {
+            Ok(done) => {
+                for (answer, reply) in answers.into_iter().zip(done.replies) {
+                    if let Some(answer) = answer {
+                        let _ = answer.send(Ok(reply));
+                    }
+                }
+            }
+            Err(error) => {
+                for answer in answers.into_iter().flatten() {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Reacts, commits, and takes note of what follows.
+    pub(super) async fn process(
+        &mut self,
+        works: &[Work],
+        extra: &(dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync),
+    ) -> Result<Done, Refused> {
+        let now = self.clock.now();
+        let rules = Arc::clone(&self.rules);
+        let around = Surroundings {
+            store: &*self.store,
+            shard: self.no,
+            rules: &rules,
+            now,
+            unfinished: self.clockwork.unfinished(now),
+        };
+        let zones = |done: &Done| {
+            let mut puts = extra(done);
+            puts.extend(
+                self.clockwork
+                    .rows_for(&rules, self.no, &done.due_added, now),
+            );
+            puts
+        };
+        let done = process(&around, works, &zones, self.recorder.is_some()).await?;
+        self.clockwork.note_zones(&rules, &done.due_added, now);
+        self.clockwork
+            .want_release(done.wants_release.iter().copied());
+        if let Some(at) = done.outbox {
+            let _ = self.notices.send(Notice::Outbox(at));
+        }
+        if let Some(recorder) = &self.recorder {
+            for recorded in &done.recorded {
+                let _ = recorder.send(recorded.clone());
+            }
+        }
+        Ok(done)
+    }
+
+    pub(super) fn notice(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Adopt(rules, answer) => {
+                self.rules = rules;
+                self.clockwork.adopt(&self.rules);
+                let _ = answer.send(());
+            }
+            Order::Tick(answer) => self.clockwork.begin_tick(answer),
+            Order::Unpark(answer) => {
+                let _ = answer.send(self.unpark().await);
+            }
+            Order::WalkAgain => self.clockwork.walk_again(),
+        }
+    }
+}

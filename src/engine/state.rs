@@ -1,0 +1,170 @@
+//! What the engine keeps of one customer beside the record: the identities of events already seen.
+//!
+//! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
+//! for one reads one page however many there are.
+
+use crate::domain::cause::Liveness;
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
+use crate::domain::ledger::LogRow;
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::rules::Controls;
+use crate::domain::time::Timestamp;
+use crate::store::codec::Stored;
+use chrono::NaiveDateTime;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One customer, as stored under the record's key.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CustomerState {
+    pub record: Record,
+    pub seen: Seen,
+}
+
+impl Stored for CustomerState {
+    const WHAT: &'static str = "customer record";
+    const VERSION: u8 = 1;
+}
+
+/// Identities of events already taken in.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    pub recent: Vec<u64>,
+    /// How many pages the older ones are spread over: 0 or a power of two.
+    pub pages: u32,
+    pub spilled: u32,
+}
+
+impl Seen {
+    /// So many are held in the record.
+    pub const RECENT: usize = 32;
+    /// So many a page holds on average before the pages are doubled.
+    pub const PAGE: u32 = 128;
+
+    /// The page on which `identity` lies, if it is not among the recent ones.
+    pub fn page_of(&self, identity: u64) -> Option<u32> {
+        (self.pages > 0).then(|| (identity % u64::from(self.pages)) as u32)
+    }
+}
+
+/// One page of identities.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SeenPage(pub Vec<u64>);
+
+impl Stored for SeenPage {
+    const WHAT: &'static str = "page of event identities";
+    const VERSION: u8 = 1;
+}
+
+impl Stored for Mailbox {
+    const WHAT: &'static str = "mailbox";
+    const VERSION: u8 = 1;
+}
+
+impl Stored for Controls {
+    const WHAT: &'static str = "row of controls";
+    const VERSION: u8 = 1;
+}
+
+impl Stored for LogRow {
+    const WHAT: &'static str = "row of the send log";
+    const VERSION: u8 = 1;
+}
+
+/// A row of the event history.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EventRow {
+    pub event: Event,
+    pub liveness: Liveness,
+}
+
+impl Stored for EventRow {
+    const WHAT: &'static str = "row of the event history";
+    const VERSION: u8 = 1;
+}
+
+/// A finished message, as it left.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MailRow {
+    pub message: MessageNo,
+    /// zstd-compressed RFC 5322 bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Stored for MailRow {
+    const WHAT: &'static str = "sent mail";
+    const VERSION: u8 = 1;
+}
+
+/// How far a campaign's occurrences are done in one shard and zone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// Every occurrence up to this instant is done.
+    pub upto: Timestamp,
+    /// The one that is being walked.
+    pub walking: Option<Walking>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Walking {
+    pub local: NaiveDateTime,
+    pub at: Timestamp,
+    /// The last customer of the due index that was done.
+    pub cursor: Option<CustomerNo>,
+}
+
+impl Stored for Occurrence {
+    const WHAT: &'static str = "row of occurrences";
+    const VERSION: u8 = 1;
+}
+
+/// How far the walk of a shard has come.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Walk {
+    /// The rules' version, and how often the walk was begun anew for it.
+    pub version: u64,
+    pub round: u32,
+    pub cursor: Option<CustomerNo>,
+    pub done: bool,
+    pub walked: u64,
+    /// How many stood in each campaign's audience when they were met.
+    pub existing: BTreeMap<CampaignId, u64>,
+}
+
+impl Stored for Walk {
+    const WHAT: &'static str = "walk";
+    const VERSION: u8 = 1;
+}
+
+/// A number, under a name of the house.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Number(pub u64);
+
+impl Stored for Number {
+    const WHAT: &'static str = "number";
+    const VERSION: u8 = 1;
+}
+
+/// A text, under a name of the house.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Text(pub String);
+
+impl Stored for Text {
+    const WHAT: &'static str = "text";
+    const VERSION: u8 = 1;
+}
+
+/// A cause at which `react` panicked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Poison {
+    pub at: Timestamp,
+    /// The cause, for developers; holds what the customer sent.
+    pub cause: String,
+    pub panic: String,
+}
+
+impl Stored for Poison {
+    const WHAT: &'static str = "poisonous cause";
+    const VERSION: u8 = 1;
+}

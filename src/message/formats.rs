@@ -1,0 +1,433 @@
+//! How values are written for a reader: dates, money, numbers, counted things, Korean particles.
+//!
+//! Only what the shipped languages need is known by name (English, Korean, Japanese); other locales get forms that
+//! nobody misreads: ISO dates, and numbers with the separators of their language.
+
+use chrono::format::{Item, StrftimeItems};
+use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
+use chrono_tz::Tz;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The language of a tag: `ko` of `ko-KR`.
+fn language(locale: &str) -> &str {
+    locale.split(['-', '_']).next().unwrap_or("")
+}
+
+const DAYS_EN: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+const DAYS_KO: [&str; 7] = [
+    "월요일",
+    "화요일",
+    "수요일",
+    "목요일",
+    "금요일",
+    "토요일",
+    "일요일",
+];
+const DAYS_JA: [&str; 7] = [
+    "月曜日",
+    "火曜日",
+    "水曜日",
+    "木曜日",
+    "金曜日",
+    "土曜日",
+    "日曜日",
+];
+const MONTHS_EN: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// A date for people. `value` is RFC 3339, a date (`2026-03-01`) or milliseconds since 1970; `style` is `long`,
+/// `short`, `full` (with the weekday), `weekday`, `month`, `time`, `datetime`, or a strftime pattern with `%`.
+pub fn date(value: &Value, style: &str, locale: &str, zone: Tz) -> Result<String, String> {
+    let at = instant(value, zone).ok_or_else(|| {
+        format!(
+            "{} is no date: RFC 3339 is needed, such as 2026-03-01T09:00:00Z",
+            clip(value)
+        )
+    })?;
+    if style.contains('%') {
+        let items: Vec<Item<'_>> = StrftimeItems::new(style).collect();
+        let wrong = || format!("\"{style}\" is no date pattern");
+        if items.contains(&Item::Error) {
+            return Err(wrong());
+        }
+        let mut out = String::new();
+        write!(out, "{}", at.format_with_items(items.iter())).map_err(|_| wrong())?;
+        return Ok(out);
+    }
+    let (y, m, d) = (at.year(), at.month(), at.day());
+    let weekday = at.weekday().num_days_from_monday() as usize;
+    let month = MONTHS_EN[at.month0() as usize];
+    let lang = language(locale);
+    let british =
+        lang == "en" && !matches!(locale.split(['-', '_']).nth(1), None | Some("US" | "us"));
+    let day_name = match lang {
+        "ko" => DAYS_KO[weekday],
+        "ja" => DAYS_JA[weekday],
+        _ => DAYS_EN[weekday],
+    };
+    let long = match lang {
+        "ko" => format!("{y}년 {m}월 {d}일"),
+        "ja" | "zh" => format!("{y}年{m}月{d}日"),
+        "en" if british => format!("{d} {month} {y}"),
+        "en" => format!("{month} {d}, {y}"),
+        _ => format!("{y:04}-{m:02}-{d:02}"),
+    };
+    let time = match lang {
+        "ko" => {
+            let (pm, hour) = at.hour12();
+            let half = if pm { "오후" } else { "오전" };
+            match at.minute() {
+                0 => format!("{half} {hour}시"),
+                minute => format!("{half} {hour}시 {minute}분"),
+            }
+        }
+        "en" if !british => {
+            let (pm, hour) = at.hour12();
+            format!("{hour}:{:02} {}", at.minute(), if pm { "PM" } else { "AM" })
+        }
+        _ => format!("{:02}:{:02}", at.hour(), at.minute()),
+    };
+    match style {
+        "long" => Ok(long),
+        "short" => Ok(match lang {
+            "ko" => format!("{y}. {m}. {d}."),
+            "ja" | "zh" => format!("{y}/{m:02}/{d:02}"),
+            "en" if british => format!("{d} {} {y}", &month[..3]),
+            "en" => format!("{} {d}, {y}", &month[..3]),
+            _ => long,
+        }),
+        "full" => Ok(match lang {
+            "ko" => format!("{long} {day_name}"),
+            "ja" => format!("{long}{day_name}"),
+            "en" if british => format!("{day_name} {long}"),
+            "en" => format!("{day_name}, {long}"),
+            _ => long,
+        }),
+        "weekday" => Ok(day_name.to_owned()),
+        "month" => Ok(match lang {
+            "ko" => format!("{m}월"),
+            "ja" | "zh" => format!("{m}月"),
+            _ => month.to_owned(),
+        }),
+        "time" => Ok(time),
+        "datetime" => Ok(format!("{long} {time}")),
+        _ => Err(format!(
+            "\"{style}\" is no date style: long, short, full, weekday, month, time, datetime, or a pattern such as \"%d/%m/%Y\""
+        )),
+    }
+}
+
+fn instant(value: &Value, zone: Tz) -> Option<DateTime<Tz>> {
+    let at = match value {
+        Value::Number(n) => zone.timestamp_millis_opt(n.as_i64()?).single()?,
+        Value::String(text) => {
+            let text = text.trim();
+            if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+                at.with_timezone(&zone)
+            } else {
+                // A date without a time is a day in the reader's calendar; noon is in every zone's day.
+                let day: NaiveDate = text.parse().ok()?;
+                zone.from_local_datetime(&day.and_hms_opt(12, 0, 0)?)
+                    .earliest()?
+            }
+        }
+        _ => return None,
+    };
+    // Beyond, chrono's own arithmetic on local time may leave its range.
+    (-9_999..=9_999)
+        .contains(&at.naive_utc().year())
+        .then_some(at)
+}
+
+/// ISO 4217: how many decimals a currency has.
+fn decimals(currency: &str) -> usize {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        _ => 2,
+    }
+}
+
+/// An amount of money for people: `$1,234.50`, `12,000원`, `1.234,50 €`. `currency` is ISO 4217's code.
+pub fn money(amount: &Value, currency: &str, locale: &str) -> Result<String, String> {
+    let currency = currency.trim().to_ascii_uppercase();
+    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(format!(
+            "\"{currency}\" is no currency: write its three letters, such as USD or KRW"
+        ));
+    }
+    let digits = number(amount, Some(decimals(&currency)), locale)?;
+    let (minus, digits) = match digits.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", digits.as_str()),
+    };
+    let lang = language(locale);
+    Ok(match (currency.as_str(), lang) {
+        ("KRW", "ko") => format!("{minus}{digits}원"),
+        ("JPY", "ja") => format!("{minus}{digits}円"),
+        _ => {
+            let symbol = match currency.as_str() {
+                "USD" if matches!(locale, "en-CA" | "en-AU" | "en-NZ") => "US$",
+                "USD" => "$",
+                "EUR" => "€",
+                "GBP" => "£",
+                "KRW" => "₩",
+                "JPY" => "¥",
+                "INR" => "₹",
+                "VND" => "₫",
+                _ => "",
+            };
+            let behind = matches!(separators(lang), (_, ','));
+            match (symbol, behind) {
+                ("", _) => format!("{minus}{digits}\u{a0}{currency}"),
+                (symbol, true) => format!("{minus}{digits}\u{a0}{symbol}"),
+                (symbol, false) => format!("{minus}{symbol}{digits}"),
+            }
+        }
+    })
+}
+
+/// Thousands and decimal separator of a language.
+fn separators(lang: &str) -> (char, char) {
+    match lang {
+        "de" | "es" | "it" | "nl" | "pt" | "da" | "id" | "tr" | "el" => ('.', ','),
+        "fr" | "pl" | "cs" | "sv" | "nb" | "no" | "fi" | "ru" | "uk" | "hu" => ('\u{a0}', ','),
+        _ => (',', '.'),
+    }
+}
+
+/// A number with its thousands parted, rounded half up to `places` decimals (`None`: as many as it has).
+pub fn number(value: &Value, places: Option<usize>, locale: &str) -> Result<String, String> {
+    let wrong = || format!("{} is no number", clip(value));
+    let text = match value {
+        // Rust writes an f64 in full, with the fewest digits that mean it: never with an exponent.
+        Value::Number(n) => n.as_i64().map_or_else(
+            || n.as_f64().map(|f| f.to_string()).unwrap_or_default(),
+            |i| i.to_string(),
+        ),
+        Value::String(s) => s.trim().replace(',', ""),
+        _ => return Err(wrong()),
+    };
+    let (minus, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.as_str()),
+    };
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty()
+        || whole.len() > 30
+        || !(whole.bytes().chain(part.bytes())).all(|b| b.is_ascii_digit())
+    {
+        return Err(wrong());
+    }
+    let places = places.unwrap_or(part.len()).min(9);
+    let mut digits: Vec<u8> = whole.bytes().collect();
+    digits.extend(part.bytes().chain(std::iter::repeat(b'0')).take(places));
+    if part.as_bytes().get(places).is_some_and(|d| *d >= b'5') {
+        let mut at = digits.len();
+        loop {
+            if at == 0 {
+                digits.insert(0, b'1');
+                break;
+            }
+            at -= 1;
+            if digits[at] == b'9' {
+                digits[at] = b'0';
+            } else {
+                digits[at] += 1;
+                break;
+            }
+        }
+    }
+    let (thousand, point) = separators(language(locale));
+    let whole_len = digits.len() - places;
+    let mut out = String::new();
+    if digits.iter().any(|d| *d != b'0') {
+        out.push_str(minus);
+    }
+    for (i, digit) in digits.iter().enumerate() {
+        if i == whole_len {
+            out.push(point);
+        } else if i > 0 && i < whole_len && (whole_len - i).is_multiple_of(3) {
+            out.push(thousand);
+        }
+        out.push(char::from(*digit));
+    }
+    Ok(out)
+}
+
+/// A counted thing: `1 item`, `3 items`; in languages that do not inflect, the number and `other` as they are
+/// written there: `3개` (Korean, Japanese, Chinese).
+pub fn plural(count: &Value, one: &str, other: &str, locale: &str) -> Result<String, String> {
+    let number = number(count, None, locale)?;
+    Ok(match language(locale) {
+        "ko" | "ja" | "zh" => format!("{number}{other}"),
+        _ if number == "1" || number == "-1" => format!("{number} {one}"),
+        _ => format!("{number} {other}"),
+    })
+}
+
+/// A Korean word with the particle that its last sound asks for: `josa("머그컵", "을/를")` is `머그컵을`.
+/// `forms` is the one after a consonant, a slash, the one after a vowel. `으로/로` takes ㄹ for a vowel.
+pub fn josa(word: &str, forms: &str) -> Result<String, String> {
+    let (closed, open) = forms.split_once('/').ok_or_else(|| {
+        format!("\"{forms}\" must be two particles with a slash, such as \"을/를\"")
+    })?;
+    let last = word.chars().rev().find(|c| c.is_alphanumeric());
+    // The last consonant of a Hangul syllable; for digits, of their Korean names; nothing is known of others.
+    let end = match last {
+        Some(c @ '가'..='힣') => (c as u32 - '가' as u32) % 28,
+        Some('1' | '7' | '8') => 8,
+        Some('0' | '3' | '6') => 21,
+        Some('l' | 'L') => 8,
+        Some('m' | 'n' | 'M' | 'N') => 4,
+        _ => 0,
+    };
+    let closed_sound = end != 0 && !(end == 8 && closed.starts_with('으'));
+    Ok(format!(
+        "{word}{}",
+        if closed_sound { closed } else { open }
+    ))
+}
+
+/// A value in an error text, shortened.
+pub fn clip(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{date, josa, money, number, plural};
+    use chrono_tz::Tz;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn dates_are_the_readers() {
+        let at = json!("2026-03-01T15:30:00Z");
+        for (style, locale, zone, expected) in [
+            ("long", "en", Tz::UTC, "March 1, 2026"),
+            ("long", "en-GB", Tz::UTC, "1 March 2026"),
+            ("long", "ko", Tz::Asia__Seoul, "2026년 3월 2일"),
+            ("full", "ko-KR", Tz::Asia__Seoul, "2026년 3월 2일 월요일"),
+            ("full", "en", Tz::UTC, "Sunday, March 1, 2026"),
+            ("time", "ko", Tz::Asia__Seoul, "오전 12시 30분"),
+            ("time", "en", Tz::UTC, "3:30 PM"),
+            ("time", "de", Tz::UTC, "15:30"),
+            ("short", "ja", Tz::UTC, "2026/03/01"),
+            ("long", "de", Tz::UTC, "2026-03-01"),
+            ("%d/%m/%y", "en", Tz::UTC, "01/03/26"),
+        ] {
+            assert_eq!(
+                date(&at, style, locale, zone).unwrap(),
+                expected,
+                "{style} {locale}"
+            );
+        }
+        assert_eq!(
+            date(&json!("2026-03-01"), "long", "en", Tz::Pacific__Apia).unwrap(),
+            "March 1, 2026"
+        );
+        assert_eq!(
+            date(&json!(0), "long", "en", Tz::UTC).unwrap(),
+            "January 1, 1970"
+        );
+        for bad in [
+            json!("yesterday"),
+            json!(null),
+            json!(1e300),
+            json!(i64::MAX),
+            json!([1]),
+            json!(""),
+        ] {
+            assert!(date(&bad, "long", "en", Tz::UTC).is_err(), "{bad}");
+        }
+        for style in ["%Q", "%", "lang"] {
+            assert!(date(&at, style, "en", Tz::UTC).is_err(), "{style}");
+        }
+    }
+
+    #[test]
+    fn money_has_the_decimals_of_its_currency() {
+        for (amount, currency, locale, expected) in [
+            (json!(12000), "KRW", "ko", "12,000원"),
+            (json!(12000.0), "KRW", "en", "₩12,000"),
+            (json!("12000.4"), "krw", "ko-KR", "12,000원"),
+            (json!(1234.5), "USD", "en", "$1,234.50"),
+            (json!(-3), "USD", "en", "-$3.00"),
+            (json!(1234.5), "EUR", "de", "1.234,50\u{a0}€"),
+            (json!(1980), "JPY", "ja", "1,980円"),
+            (json!(1.005), "GBP", "en", "£1.01"),
+            (json!(999.999), "USD", "en", "$1,000.00"),
+            (json!(5), "CHF", "en", "5.00\u{a0}CHF"),
+            (json!(-0.001), "USD", "en", "$0.00"),
+            (json!(1e21), "KRW", "ko", "1,000,000,000,000,000,000,000원"),
+        ] {
+            assert_eq!(money(&amount, currency, locale).unwrap(), expected);
+        }
+        for (amount, currency) in [
+            (json!("a lot"), "USD"),
+            (json!(1), "dollars"),
+            (Value::Null, "USD"),
+            (json!(""), "USD"),
+            (json!(1e300), "USD"),
+        ] {
+            assert!(
+                money(&amount, currency, "en").is_err(),
+                "{amount} {currency}"
+            );
+        }
+    }
+
+    #[test]
+    fn things_are_counted_as_a_language_counts() {
+        assert_eq!(plural(&json!(1), "item", "items", "en").unwrap(), "1 item");
+        assert_eq!(plural(&json!(0), "item", "items", "en").unwrap(), "0 items");
+        assert_eq!(
+            plural(&json!(1200), "item", "items", "en").unwrap(),
+            "1,200 items"
+        );
+        assert_eq!(plural(&json!(1), "개", "개", "ko").unwrap(), "1개");
+        assert_eq!(number(&json!(0.125), None, "en").unwrap(), "0.125");
+    }
+
+    #[test]
+    fn particles_follow_the_last_sound() {
+        for (word, forms, expected) in [
+            ("머그컵", "을/를", "머그컵을"),
+            ("커피", "을/를", "커피를"),
+            ("서울", "으로/로", "서울로"),
+            ("집", "으로/로", "집으로"),
+            ("민수", "이/가", "민수가"),
+            ("컵 (2)", "이/가", "컵 (2)가"),
+            ("", "이/가", "가"),
+        ] {
+            assert_eq!(josa(word, forms).unwrap(), expected);
+        }
+        assert!(josa("컵", "을").is_err());
+    }
+}

@@ -1,0 +1,251 @@
+//! The helpers that templates may use beside the engine's own: one function each, given values and the reader's
+//! locale and zone.
+//!
+//! They return values, so the engine escapes them as it escapes all else. An absent value is an error in each of
+//! them but `default`, as strict mode asks.
+
+use super::formats;
+use chrono_tz::Tz;
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
+    RenderErrorReason, ScopedJson,
+};
+use serde_json::Value;
+
+/// Every helper that a template may call, the engine's own included. `log` is not among them: it would write
+/// customers' data to the daemon's log.
+pub const NAMES: &[&str] = &[
+    "if",
+    "unless",
+    "each",
+    "with",
+    "lookup",
+    "raw",
+    "eq",
+    "ne",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "and",
+    "or",
+    "not",
+    "len",
+    "default",
+    "date",
+    "money",
+    "number",
+    "plural",
+    "counter",
+    "josa",
+    "upper",
+    "lower",
+    "truncate",
+    "join",
+    "urlencode",
+];
+
+/// Makes our helpers known to `engine`.
+pub fn register(engine: &mut Handlebars<'static>) {
+    engine.unregister_helper("log");
+    let words: [(&str, Word); 12] = [
+        ("default", default),
+        ("date", date),
+        ("money", money),
+        ("number", number),
+        ("plural", plural),
+        ("counter", counter),
+        ("josa", josa),
+        ("upper", |call| Ok(call.text(0)?.to_uppercase())),
+        ("lower", |call| Ok(call.text(0)?.to_lowercase())),
+        ("truncate", truncate),
+        ("join", join),
+        ("urlencode", urlencode),
+    ];
+    for (name, word) in words {
+        engine.register_helper(name, Box::new(Named { name, word }));
+    }
+}
+
+type Word = fn(&Call<'_, '_>) -> Result<String, RenderError>;
+
+struct Named {
+    name: &'static str,
+    word: Word,
+}
+
+impl HelperDef for Named {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let call = Call {
+            name: self.name,
+            helper,
+            context,
+        };
+        Ok(ScopedJson::Derived(Value::String((self.word)(&call)?)))
+    }
+}
+
+/// One use of a helper.
+struct Call<'a, 'rc> {
+    name: &'static str,
+    helper: &'a Helper<'rc>,
+    context: &'rc Context,
+}
+
+impl Call<'_, '_> {
+    fn wrong(&self, what: String) -> RenderError {
+        RenderErrorReason::Other(format!("in `{}`: {what}", self.name)).into()
+    }
+
+    /// The nth value. Absent is an error that names the path.
+    fn value(&self, n: usize) -> Result<&Value, RenderError> {
+        let Some(param) = self.helper.param(n) else {
+            return Err(self.wrong(format!("value {} is missing", n + 1)));
+        };
+        if param.is_value_missing() {
+            return Err(RenderError::strict_error(param.relative_path()));
+        }
+        Ok(param.value())
+    }
+
+    fn text(&self, n: usize) -> Result<String, RenderError> {
+        Ok(self.value(n)?.render())
+    }
+
+    /// The nth value, else the one named `name`, else nothing.
+    fn option(&self, n: usize, name: &str) -> Result<Option<String>, RenderError> {
+        if self.helper.param(n).is_some() {
+            return self.text(n).map(Some);
+        }
+        Ok(self.helper.hash_get(name).map(|v| v.value().render()))
+    }
+
+    fn root(&self, name: &str) -> Option<&str> {
+        self.context.data().get(name).and_then(Value::as_str)
+    }
+
+    fn locale(&self) -> String {
+        let own = self.helper.hash_get("locale").map(|v| v.value().render());
+        own.unwrap_or_else(|| self.root("locale").unwrap_or("en").to_owned())
+    }
+
+    fn zone(&self) -> Result<Tz, RenderError> {
+        let own = self.helper.hash_get("zone").map(|v| v.value().render());
+        let name = own
+            .as_deref()
+            .or_else(|| self.root("timezone"))
+            .unwrap_or("UTC");
+        name.parse()
+            .map_err(|_| self.wrong(format!("\"{name}\" is no time zone")))
+    }
+}
+
+/// `{{default customer.first_name "friend"}}`: the first value that is there and is not blank.
+fn default(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let texts = call
+        .helper
+        .params()
+        .iter()
+        .filter(|p| !p.is_value_missing() && !p.value().is_null());
+    Ok(texts
+        .map(|p| p.value().render())
+        .find(|t| !t.trim().is_empty())
+        .unwrap_or_default())
+}
+
+/// `{{date entry.at "long"}}`, also `locale="ko"` and `zone="Asia/Seoul"`.
+fn date(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let style = call
+        .option(1, "format")?
+        .unwrap_or_else(|| "long".to_owned());
+    formats::date(call.value(0)?, &style, &call.locale(), call.zone()?).map_err(|e| call.wrong(e))
+}
+
+/// `{{money price currency}}` or `{{money price currency="KRW"}}`.
+fn money(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let currency = call
+        .option(1, "currency")?
+        .ok_or_else(|| call.wrong("the currency is missing: {{money price \"USD\"}}".to_owned()))?;
+    formats::money(call.value(0)?, &currency, &call.locale()).map_err(|e| call.wrong(e))
+}
+
+/// `{{number points}}`, `{{number ratio 2}}`.
+fn number(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let places = call.option(1, "places")?;
+    let places = places.map(|p| {
+        p.parse()
+            .map_err(|_| call.wrong(format!("\"{p}\" is no number of decimals")))
+    });
+    formats::number(call.value(0)?, places.transpose()?, &call.locale()).map_err(|e| call.wrong(e))
+}
+
+/// `{{plural count "item" "items"}}`.
+fn plural(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    formats::plural(
+        call.value(0)?,
+        &call.text(1)?,
+        &call.text(2)?,
+        &call.locale(),
+    )
+    .map_err(|e| call.wrong(e))
+}
+
+/// `{{counter count "개"}}`: number and counter word, nothing between.
+fn counter(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let number =
+        formats::number(call.value(0)?, None, &call.locale()).map_err(|e| call.wrong(e))?;
+    Ok(format!("{number}{}", call.text(1)?))
+}
+
+/// `{{josa product.name "을/를"}}`.
+fn josa(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    formats::josa(&call.text(0)?, &call.text(1)?).map_err(|e| call.wrong(e))
+}
+
+/// `{{truncate text 80}}`: at most so many characters, the last of them an ellipsis where something was cut.
+fn truncate(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let text = call.text(0)?;
+    let most: usize = call
+        .text(1)?
+        .parse()
+        .map_err(|_| call.wrong("the length must be a whole number".to_owned()))?;
+    Ok(match text.char_indices().nth(most) {
+        None => text,
+        Some(_) => {
+            let head: String = text.chars().take(most.saturating_sub(1)).collect();
+            format!("{}…", head.trim_end())
+        }
+    })
+}
+
+/// `{{join tags ", "}}`.
+fn join(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let Value::Array(items) = call.value(0)? else {
+        return Err(call.wrong("the first value is no list".to_owned()));
+    };
+    let between = call.option(1, "with")?.unwrap_or_else(|| ", ".to_owned());
+    Ok(items
+        .iter()
+        .map(JsonRender::render)
+        .collect::<Vec<_>>()
+        .join(&between))
+}
+
+/// `{{urlencode text}}`: for a part of an address (RFC 3986 §2.3).
+fn urlencode(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let mut out = String::new();
+    for byte in call.text(0)?.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,195 @@
+//! What goes on beside commits: sealing, snapshots, dropping the journal, many reopenings, and how fast it all is.
+
+use crate::world::{append, image, open, options, run, soak};
+use reveille::store::embedded::{EmbeddedStore, Options, Probe, verify};
+use reveille::store::{Batch, Store, Stream, StreamFilter};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn batch(committer: u64, round: u64, events: u64) -> Batch {
+    let customer = |n: u64| (committer * 7919 + round * 104_729 + n * 31) % 20_000;
+    let payload = [7u8; 120];
+    Batch {
+        puts: (0..events)
+            .map(|n| (customer(n).to_be_bytes().to_vec(), vec![round as u8; 280]))
+            .collect(),
+        appends: (0..events)
+            .map(|n| append(Stream::Events, customer(n), round as i64, &payload))
+            .collect(),
+        ..Batch::default()
+    }
+}
+
+async fn load(store: Arc<EmbeddedStore>, committers: u64, rounds: u64, events: u64) {
+    let tasks: Vec<_> = (0..committers)
+        .map(|committer| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for round in 0..rounds {
+                    store.commit(batch(committer, round, events)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[test]
+fn the_journal_goes_when_two_snapshots_stand_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = Options {
+        seal_bytes: 200 << 10,
+        snapshot_bytes: 2 << 20,
+        ..options()
+    };
+    let (store, _) = EmbeddedStore::open(folder.path(), small).unwrap();
+    let store = Arc::new(store);
+    run(load(Arc::clone(&store), 8, 10, 100));
+    let before = store.stats();
+    assert!(before.journal_bytes > 2 << 20);
+    let expected = run(image(store.as_ref()));
+    store.snapshot().unwrap();
+    let one = store.stats();
+    store.snapshot().unwrap();
+    let two = store.stats();
+    // At most the file being written and the one before it.
+    assert!(
+        two.journal_files <= 2 && two.journal_bytes < before.journal_bytes / 4,
+        "{one:?} {two:?}"
+    );
+    assert_eq!(two.hot_rows, 0);
+    assert_eq!(store.verify().unwrap(), []);
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(verify(folder.path()).unwrap(), []);
+    std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let (store, opening) = open(folder.path());
+    assert!(opening.rebuilt.is_some());
+    assert_eq!(run(image(&store)), expected);
+}
+
+#[test]
+fn many_reopenings_keep_everything_and_little_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let rounds = if soak() { 50 } else { 10 };
+    let mut rows = 0;
+    let mut epoch = 0;
+    for round in 0..rounds {
+        let (store, opening) = open(folder.path());
+        assert_eq!(
+            opening.clean,
+            round > 0 && round % 2 == 0,
+            "{round}: {opening}"
+        );
+        assert!(opening.epoch > epoch);
+        epoch = opening.epoch;
+        let (values, [events, _, _]) = run(image(&store));
+        assert_eq!(events.len(), rows);
+        assert_eq!(values.len(), usize::from(round > 0) * 50 * round.min(1));
+        let store = Arc::new(store);
+        let puts = (0..50u64).map(|n| (n.to_be_bytes().to_vec(), vec![round as u8]));
+        let appends = (0..40).map(|n| append(Stream::Events, n % 5, round as i64, &[1; 20]));
+        let both = Batch {
+            puts: puts.collect(),
+            appends: appends.collect(),
+            ..Batch::default()
+        };
+        run(store.commit(both)).unwrap();
+        rows += 40;
+        if round % 2 == 1 {
+            store.close().unwrap();
+        }
+        assert!(store.stats().segments <= 8, "small segments are merged");
+    }
+}
+
+#[test]
+fn one_customer_among_many_segments_is_found_by_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    run(async {
+        for round in 0..12u64 {
+            let appends = (0..2_000).map(|n| append(Stream::Events, n, round as i64, &[3; 300]));
+            store
+                .commit(Batch {
+                    appends: appends.collect(),
+                    ..Batch::default()
+                })
+                .await
+                .unwrap();
+            store.seal().unwrap();
+        }
+        for customer in [0, 1_234, 1_999, 2_000] {
+            let filter = StreamFilter {
+                customers: Some(vec![customer]),
+                ..StreamFilter::default()
+            };
+            let found = store.read_stream(Stream::Events, filter).await.unwrap();
+            let times: Vec<_> = found.iter().map(|row| row.time).collect();
+            let expected: Vec<_> = if customer < 2_000 {
+                (0..12).collect()
+            } else {
+                Vec::new()
+            };
+            assert_eq!(times, expected);
+        }
+    });
+    assert!(store.stats().segments > 1);
+}
+
+#[test]
+fn a_child_that_fails_or_hangs_has_sled_rebuilt() {
+    for (program, args) in [
+        ("/bin/false", vec![]),
+        ("/bin/sh", vec!["-c", "read never < /dev/zero"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = open(folder.path());
+        run(store.commit(batch(1, 1, 20))).unwrap();
+        let expected = run(image(&store));
+        drop(store);
+        let probing = Options {
+            probe: Some(Probe {
+                program: program.into(),
+                args: args.into_iter().map(Into::into).collect(),
+            }),
+            sled_open_deadline: Duration::from_millis(1500),
+            ..options()
+        };
+        let (store, opening) = EmbeddedStore::open(folder.path(), probing).unwrap();
+        assert!(opening.rebuilt.is_some(), "{opening}");
+        assert_eq!(run(image(&store)), expected);
+    }
+}
+
+/// How fast it is, on this machine: printed, not judged, save that it ends. `--ignored --nocapture` runs it.
+#[test]
+#[ignore = "a measurement"]
+fn throughput() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = Options {
+        reserve_bytes: 0,
+        ..Options::default()
+    };
+    let (store, _) = EmbeddedStore::open(folder.path(), plain.clone()).unwrap();
+    let store = Arc::new(store);
+    let (committers, rounds, events) = (64, 10, 1_000);
+    let timed = |what: &str, work: &dyn Fn()| {
+        let before = std::fs::read_to_string("/proc/uptime").unwrap();
+        work();
+        let after = std::fs::read_to_string("/proc/uptime").unwrap();
+        let at = |text: &str| text.split(' ').next().unwrap().parse::<f64>().unwrap();
+        println!("{what}: {:.2} s", at(&after) - at(&before));
+    };
+    timed("640,000 events durable", &|| {
+        run(load(Arc::clone(&store), committers, rounds, events))
+    });
+    println!("{:?}", store.stats());
+    timed("closed", &|| store.close().unwrap());
+    drop(store);
+    timed("opened", &|| {
+        drop(EmbeddedStore::open(folder.path(), plain.clone()).unwrap())
+    });
+}
