@@ -96,15 +96,23 @@ async fn the_dormant_are_written_to_at_ten_on_their_own_clock() {
         .await;
     }
     app.settle().await;
-    // 10:00 in Seoul on Tuesday is 01:00 UTC; the ninety days are over an hour before.
-    app.advance(Span::hours(24) + Span::minutes(58)).await;
+    // The ninety days are over at 01:00 UTC, which is 10:00 in Seoul: the alarm rings first, then the schedule fires.
+    app.advance(Span::minutes(59)).await;
     assert_eq!(app.mails().len(), 0, "{:?}", app.story("mina").await);
-    app.advance(Span::minutes(4)).await;
+    app.advance(Span::minutes(1)).await;
     assert_eq!(app.mails().len(), 1, "{:?}", app.story("mina").await);
     assert!(app.mails()[0].1.contains("mina@"));
     // New York: 15:00 UTC.
-    app.advance(Span::hours(15)).await;
+    app.advance(Span::hours(13) + Span::minutes(59)).await;
+    assert_eq!(app.mails().len(), 1, "{:?}", app.story("ana").await);
+    app.advance(Span::minutes(1)).await;
     assert_eq!(app.mails().len(), 2, "{:?}", app.story("ana").await);
+    app.advance(Span::hours(48)).await;
+    assert_eq!(
+        app.mails().len(),
+        2,
+        "once, until they have left and come back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
