@@ -74,6 +74,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, StoreError>
     let mut known = known;
     let mut done = None;
     if let Some(start) = start {
+        let start = *start;
         known = start.mark.position;
         let was_clean = (start.mark.kind == Kind::Clean).then(|| start.mark.clone());
         let tree = start.tree;
@@ -95,7 +96,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, StoreError>
             ));
         }
         None => {
-            let (tree, position, catalog) = rebuild(&folder, options, instance)?;
+            let (tree, position, catalog) = rebuild(&folder, options, instance, known)?;
             let replay = Replay::new(&folder, options, &tree, position, catalog);
             let (end, parts) = replay.run(&listing, instance, known)?;
             opening.rebuilt = if fresh { None } else { why };
@@ -188,7 +189,7 @@ struct Start {
 }
 
 enum Trust {
-    Yes(Start),
+    Yes(Box<Start>),
     /// Why not, unless there was nothing to trust; and the sequence that had been durable by the mark.
     No {
         why: Option<String>,
@@ -236,6 +237,7 @@ fn trust(folder: &Folder, options: &Options, listing: &Listing) -> Result<Trust,
     let fits = match mark.kind {
         Kind::Clean => position == mark.position,
         Kind::Running => position >= mark.position,
+        Kind::Building => false,
     };
     if !fits {
         let why = format!(
@@ -244,22 +246,28 @@ fn trust(folder: &Folder, options: &Options, listing: &Listing) -> Result<Trust,
         );
         return no(&why, known);
     }
-    Ok(Trust::Yes(Start {
+    Ok(Trust::Yes(Box::new(Start {
         tree,
         position,
         mark,
-    }))
+    })))
 }
 
-/// Sets sled's folder aside and builds it anew from the newest good snapshot. No mark is there meanwhile, so a crash
-/// begins it again.
+/// Sets sled's folder aside and builds it anew from the newest good snapshot. The mark says so meanwhile, so a crash
+/// begins it again; `known`, up to which the journal had been durable, is not forgotten over it.
 fn rebuild(
     folder: &Folder,
     options: &Options,
     instance: [u8; 16],
+    known: u64,
 ) -> Result<(Tree, u64, Catalog), StoreError> {
-    remove(&folder.mark())?;
-    sync_folder(folder.root())?;
+    // A folder that was itself half built is no evidence of anything; one set aside before it is.
+    let half_built = matches!(Mark::read(folder)?, Some(Some(mark)) if mark.kind == Kind::Building)
+        && folder.sled_aside().exists();
+    if half_built {
+        remove_tree(&folder.sled())?;
+    }
+    Mark::building(folder, known)?.write(folder)?;
     let moved = |e: std::io::Error| unavailable("set aside", &folder.sled(), &e);
     if folder.sled().exists() {
         remove_tree(&folder.sled_aside())?;
