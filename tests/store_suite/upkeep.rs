@@ -149,6 +149,38 @@ fn one_customer_among_many_segments_is_found_by_statistics() {
 }
 
 #[test]
+fn whole_segments_of_old_rows_are_forgotten_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    for (round, payload) in [(1i64, 9_000), (2, 900), (3, 1)] {
+        let appends = (0..100).map(|n| append(Stream::Mails, n, round, &vec![4; payload]));
+        run(store.commit(Batch {
+            appends: appends.collect(),
+            ..Batch::default()
+        }))
+        .unwrap();
+        store.seal().unwrap();
+    }
+    assert_eq!(store.stats().segments, 3);
+    assert_eq!(store.forget(Stream::Events, 9).unwrap(), 0);
+    assert_eq!(store.forget(Stream::Mails, 1).unwrap(), 0);
+    assert_eq!(store.forget(Stream::Mails, 3).unwrap(), 200);
+    let kept = run(image(&store));
+    assert!(kept.1[2].len() == 100 && kept.1[2].iter().all(|row| row.time == 3));
+    drop(store);
+    // Built anew from the whole journal, too, which still tells of the rows.
+    std::fs::remove_file(folder.path().join("mark")).unwrap();
+    let (store, _) = open(folder.path());
+    assert_eq!(run(image(&store)), kept);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("streams"))
+            .unwrap()
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn a_child_that_fails_or_hangs_has_sled_rebuilt() {
     for (program, args) in [
         ("/bin/false", vec![]),

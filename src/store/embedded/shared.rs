@@ -11,7 +11,9 @@ use super::segment::Segment;
 use super::snapshot::Kept;
 use super::streams::Streams;
 use super::tree::Tree;
-use crate::store::port::{Batch, Committed, Direction, Key, KeyRange, StoreError, Versioned};
+use crate::store::port::{
+    Batch, Committed, Direction, Key, KeyRange, StoreError, Stream, Versioned,
+};
 use std::cmp::Ordering as Order;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -46,6 +48,8 @@ pub(super) struct Survey {
 pub(super) enum Task {
     Seal(Option<blocking::Sender<Result<(), StoreError>>>),
     Snapshot(Option<blocking::Sender<Result<(), StoreError>>>),
+    /// Forget the segments of a stream whose rows are all older than a time.
+    Forget(Stream, i64, blocking::Sender<Result<u64, StoreError>>),
     Survey(blocking::Sender<Result<Survey, StoreError>>),
     TakeReserve,
     Close(blocking::Sender<Result<(), StoreError>>),
