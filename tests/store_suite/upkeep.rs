@@ -1,7 +1,7 @@
 //! What goes on beside commits: sealing, snapshots, dropping the journal, many reopenings, and how fast it all is.
 
 use crate::world::{append, image, open, options, run, soak};
-use reveille::store::embedded::{EmbeddedStore, Options, Probe, verify};
+use reveille::store::embedded::{EmbeddedStore, Options, Probe, restore, verify};
 use reveille::store::{Batch, Store, Stream, StreamFilter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +146,69 @@ fn one_customer_among_many_segments_is_found_by_statistics() {
         }
     });
     assert!(store.stats().segments > 1);
+}
+
+#[test]
+fn a_backup_taken_under_load_is_one_instant_of_the_store() {
+    let scene = tempfile::tempdir().unwrap();
+    let (store, _) = open(&scene.path().join("store"));
+    let store = Arc::new(store);
+    run(async {
+        let committers: Vec<_> = (0..4u64)
+            .map(|committer| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    for n in 1..=400i64 {
+                        let both = Batch {
+                            puts: vec![(
+                                committer.to_be_bytes().to_vec(),
+                                n.to_be_bytes().to_vec(),
+                            )],
+                            appends: vec![append(Stream::Log, committer, n, &[1; 200])],
+                            ..Batch::default()
+                        };
+                        store.commit(both).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        let keeper = Arc::clone(&store);
+        let root = scene.path().to_owned();
+        let backups = tokio::task::spawn_blocking(move || {
+            for n in 0..4 {
+                let sealing = Arc::clone(&keeper);
+                let sealing = std::thread::spawn(move || sealing.seal().unwrap());
+                keeper.backup(&root.join(format!("backup-{n}"))).unwrap();
+                sealing.join().unwrap();
+                if n == 1 {
+                    keeper.snapshot().unwrap();
+                }
+            }
+        });
+        backups.await.unwrap();
+        for committer in committers {
+            committer.await.unwrap();
+        }
+    });
+    for n in 0..4 {
+        let path = scene.path().join(format!("restored-{n}"));
+        restore(&scene.path().join(format!("backup-{n}")), &path).unwrap();
+        assert_eq!(verify(&path).unwrap(), []);
+        let (store, opening) = open(&path);
+        assert!(opening.held.is_some() && opening.cut == 0, "{opening}");
+        let (values, [_, log, _]) = run(image(&store));
+        for committer in 0..4u64 {
+            let times: Vec<i64> = log
+                .iter()
+                .filter(|row| row.customer == committer)
+                .map(|row| row.time)
+                .collect();
+            let last = values.get(&committer.to_be_bytes()[..]).map_or(0, |found| {
+                i64::from_be_bytes(found.value.clone().try_into().unwrap())
+            });
+            assert_eq!(times, (1..=last).collect::<Vec<_>>(), "backup {n}");
+        }
+    }
 }
 
 #[test]
