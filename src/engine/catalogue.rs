@@ -282,44 +282,12 @@ fn revive(
         topics: source(&good.topics),
     };
     let mut loaded = campaign::compile(sources, &context(config, &templates));
-    let mut campaign = loaded.campaigns.remove(id)?.ok()?;
+    let campaign = loaded.campaigns.remove(id)?.ok()?;
     if compile_texts(&mut templates, &campaign).is_some() {
         return None;
     }
-    let segments = &loaded.segments;
-    campaign.audience = campaign
-        .audience
-        .map(|c| with_segments_written_in(c, segments));
-    campaign.entry.exit = campaign
-        .entry
-        .exit
-        .into_iter()
-        .map(|c| with_segments_written_in(c, segments))
-        .collect();
+    let campaign = campaign::alone(&campaign, &loaded.segments);
     Some((campaign, loaded.topics, templates))
-}
-
-fn with_segments_written_in(
-    condition: Condition,
-    segments: &BTreeMap<SegmentName, Condition>,
-) -> Condition {
-    let each = |all: Vec<Condition>| {
-        all.into_iter()
-            .map(|c| with_segments_written_in(c, segments))
-            .collect()
-    };
-    match condition {
-        Condition::All(all) => Condition::All(each(all)),
-        Condition::Any(any) => Condition::Any(each(any)),
-        Condition::Not(inner) => {
-            Condition::Not(Box::new(with_segments_written_in(*inner, segments)))
-        }
-        Condition::Segment(name) => match segments.get(&name) {
-            Some(inner) => with_segments_written_in(inner.clone(), segments),
-            None => Condition::Segment(name),
-        },
-        leaf => leaf,
-    }
 }
 
 struct Making {

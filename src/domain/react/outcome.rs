@@ -66,7 +66,7 @@ impl Life<'_> {
                     m.doubted = true;
                 }
                 let (at, reason) = match self.rules.shop.in_doubt {
-                    InDoubt::Resend => (self.next_try(attempt), Reason::InDoubt),
+                    InDoubt::Resend => (self.now + self.rules.shop.settle, Reason::InDoubt),
                     InDoubt::Hold => (Timestamp::NEVER, Reason::InDoubtHeld),
                 };
                 self.becomes(&message, MessageState::Uncertain, at, reason, why);
