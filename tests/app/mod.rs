@@ -50,6 +50,11 @@ timezone = "Asia/Seoul"
 locale = "en"
 "#;
 
+/// A folder that is gone afterwards: in memory where that can be had, since mails are synced one by one.
+pub fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// A folder with this configuration, these campaigns (file name and text), topics, and the shipped templates.
 pub fn lay_out(dir: &Path, config: &str, campaigns: &[(&str, &str)]) {
     std::fs::write(dir.join("config.toml"), config).unwrap();
@@ -97,7 +102,7 @@ impl App {
         config: &str,
         campaigns: &[(&str, &str)],
     ) -> App {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         lay_out(dir.path(), config, campaigns);
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
         let core = open(store, clock.clone(), dir.path()).await;
@@ -117,7 +122,7 @@ impl App {
         campaigns: &[(&str, &str)],
         recorder: UnboundedSender<Recorded>,
     ) -> App {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         lay_out(dir.path(), CONFIG, campaigns);
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
         let store = Arc::new(MemoryStore::new());
