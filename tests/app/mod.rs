@@ -2,16 +2,21 @@
 //! Tests read as stories: `app.event(..)`, `app.advance(..)`, `app.mails()`.
 #![allow(dead_code)]
 
+pub mod watched;
+
 use reveille::clock::Clock;
 use reveille::config::Config;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::event::Event;
 use reveille::domain::id::{CustomerId, CustomerNo, EventName};
-use reveille::domain::ledger::LogRow;
+use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Value, properties_from_json};
-use reveille::engine::batch::{Reply, Work};
+use reveille::engine::batch::{Recorded, Reply, Work};
+use reveille::engine::catalogue::Catalogue;
+use reveille::engine::intake::{Counter, Inbound, What};
+use reveille::engine::shard::Refused;
 use reveille::engine::{Core, Parts};
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
@@ -22,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::sync::mpsc::UnboundedSender;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub struct App {
@@ -43,6 +49,11 @@ path = "mail"
 timezone = "Asia/Seoul"
 locale = "en"
 "#;
+
+/// A folder that is gone afterwards: in memory where that can be had, since mails are synced one by one.
+pub fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
 
 /// A folder with this configuration, these campaigns (file name and text), topics, and the shipped templates.
 pub fn lay_out(dir: &Path, config: &str, campaigns: &[(&str, &str)]) {
@@ -91,7 +102,7 @@ impl App {
         config: &str,
         campaigns: &[(&str, &str)],
     ) -> App {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         lay_out(dir.path(), config, campaigns);
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
         let core = open(store, clock.clone(), dir.path()).await;
@@ -103,6 +114,175 @@ impl App {
         };
         app.settle().await;
         app
+    }
+
+    /// As [`App::start_on`], with every cause told to `recorder`.
+    pub async fn start_recorded(
+        now: &str,
+        campaigns: &[(&str, &str)],
+        recorder: UnboundedSender<Recorded>,
+    ) -> App {
+        let dir = scratch();
+        lay_out(dir.path(), CONFIG, campaigns);
+        let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
+        let store = Arc::new(MemoryStore::new());
+        let core = open_as_is(store, clock.clone(), dir.path(), Some(recorder)).await;
+        let app = App {
+            core,
+            clock,
+            dir,
+            counter: Default::default(),
+        };
+        app.settle().await;
+        app
+    }
+
+    /// The daemon dies and is started again over `store`, on the same folder and clock. Nothing is settled yet; a
+    /// campaign file may be bad.
+    pub async fn reopen(self, store: Arc<dyn Store>) -> App {
+        let App {
+            core,
+            clock,
+            dir,
+            counter,
+        } = self;
+        drop(core);
+        let core = open_as_is(store, clock.clone(), dir.path(), None).await;
+        App {
+            core,
+            clock,
+            dir,
+            counter,
+        }
+    }
+
+    /// Writes (or with `None` removes) a file in the folder of campaigns.
+    pub fn file(&self, name: &str, text: Option<&str>) {
+        let path = self.dir.path().join("campaigns").join(name);
+        match text {
+            Some(text) => std::fs::write(path, text).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+    }
+
+    /// Writes a template.
+    pub fn template(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join("templates").join(name), text).unwrap();
+    }
+
+    /// Reads the folders again and lets the walk end.
+    pub async fn reload(&self) -> Arc<Catalogue> {
+        let catalogue = self.core.reload(load_config(self.dir.path())).await;
+        let catalogue = catalogue.unwrap();
+        self.settle().await;
+        catalogue
+    }
+
+    /// Offers all causes at once and waits until each is durable.
+    pub async fn offer(&self, works: Vec<Work>) -> Vec<Result<Reply, Refused>> {
+        let mut waiting = Vec::with_capacity(works.len());
+        for work in works {
+            waiting.push(self.core.shard(work.customer).offer(work).await);
+            if waiting.len() % 1_000 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut replies = Vec::with_capacity(waiting.len());
+        for answered in waiting {
+            replies.push(answered.await.unwrap());
+        }
+        replies
+    }
+
+    /// Takes in rows as an import would; returns how many events were fresh.
+    pub async fn take_in(&self, rows: &[Inbound], live: Liveness) -> usize {
+        let mut works = Vec::new();
+        let mut counter = Counter::new();
+        let ids: Vec<_> = rows.iter().map(|r| r.customer.clone()).collect();
+        let numbers = self.core.directory.resolve(&ids).await.unwrap();
+        let salt = self.core.catalogue().rules.salt;
+        for (row, no) in rows.iter().zip(numbers) {
+            let mut add = |cause| {
+                works.push(Work {
+                    customer: no,
+                    id: Some(row.customer.clone()),
+                    cause,
+                    mail: None,
+                });
+            };
+            match &row.what {
+                What::Event {
+                    name,
+                    time,
+                    properties,
+                } => {
+                    let event = Event {
+                        name: name.clone(),
+                        time: *time,
+                        properties: properties.clone(),
+                        identity: counter.identify(&salt, &row.customer, &row.identity),
+                        ahead: false,
+                    };
+                    add(Cause::Event(event.settle_time(self.now()), live));
+                }
+                What::Profile { change, consents } => {
+                    add(Cause::Profile(change.clone(), live));
+                    for consent in consents {
+                        add(Cause::Consent(consent.clone(), live));
+                    }
+                }
+            }
+        }
+        let replies = self.offer(works).await;
+        replies
+            .into_iter()
+            .filter(|r| r.as_ref().unwrap().fresh)
+            .count()
+    }
+
+    /// Customers with an address and consent, by number in their id: `c0`, `c1`, ...
+    pub async fn crowd(&self, range: std::ops::Range<usize>) -> Vec<CustomerNo> {
+        let ids: Vec<_> = (range.clone())
+            .map(|n| CustomerId::parse(&format!("c{n}")).unwrap())
+            .collect();
+        let numbers = self.core.directory.resolve(&ids).await.unwrap();
+        let mut works = Vec::new();
+        for (id, no) in ids.iter().zip(&numbers) {
+            let profile = ProfileChange {
+                email: Some(format!("{id}@customers.example").parse_address()),
+                ..ProfileChange::default()
+            };
+            let consent = ConsentChange {
+                topic: None,
+                state: ConsentState::Given,
+                at: self.now(),
+                source: "test".into(),
+                wording: None,
+            };
+            for cause in [
+                Cause::Profile(Box::new(profile), Liveness::History),
+                Cause::Consent(consent, Liveness::History),
+            ] {
+                works.push(Work {
+                    customer: *no,
+                    id: Some(id.clone()),
+                    cause,
+                    mail: None,
+                });
+            }
+        }
+        for reply in self.offer(works).await {
+            reply.unwrap();
+        }
+        numbers
+    }
+
+    /// How many entered a campaign so far.
+    pub async fn entered(&self, campaign: &str) -> usize {
+        let log = self.log().await;
+        log.iter()
+            .filter(|r| r.campaign.as_str() == campaign && r.status == Status::Entered)
+            .count()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -239,24 +419,18 @@ impl App {
     }
 }
 
-/// Opens the engine over a store, as the daemon does, on the folder `dir`.
-pub async fn open(store: Arc<dyn Store>, clock: Clock, dir: &Path) -> Arc<Core> {
-    let config = Config::load(&dir.join("config.toml")).unwrap_or_else(|problems| {
+pub fn load_config(dir: &Path) -> Config {
+    Config::load(&dir.join("config.toml")).unwrap_or_else(|problems| {
         panic!(
             "{}",
             reveille::config::problem::render_all(&problems, false)
         )
-    });
-    let folder = TransportConfig::folder("main", dir.join("mail"));
-    let transports = BTreeMap::from([("main".to_owned(), Transport::new(folder).unwrap())]);
-    let parts = Parts {
-        store,
-        clock,
-        config,
-        transports,
-        recorder: None,
-    };
-    let core = Core::open(parts).await.unwrap();
+    })
+}
+
+/// Opens the engine over a store, as the daemon does, on the folder `dir`; its files must be good.
+pub async fn open(store: Arc<dyn Store>, clock: Clock, dir: &Path) -> Arc<Core> {
+    let core = open_as_is(store, clock, dir, None).await;
     let catalogue = core.catalogue();
     let errors: Vec<_> = catalogue.problems.iter().filter(|p| p.is_error()).collect();
     assert!(
@@ -270,6 +444,36 @@ pub async fn open(store: Arc<dyn Store>, clock: Clock, dir: &Path) -> Arc<Core> 
         catalogue.template_problems
     );
     core
+}
+
+/// Opens the engine over whatever stands in the folder.
+pub async fn open_as_is(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    dir: &Path,
+    recorder: Option<UnboundedSender<Recorded>>,
+) -> Arc<Core> {
+    try_open(store, clock, dir, recorder).await.unwrap()
+}
+
+/// The same, where opening itself may fail.
+pub async fn try_open(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    dir: &Path,
+    recorder: Option<UnboundedSender<Recorded>>,
+) -> Result<Arc<Core>, Refused> {
+    let config = load_config(dir);
+    let folder = TransportConfig::folder("main", dir.join("mail"));
+    let transports = BTreeMap::from([("main".to_owned(), Transport::new(folder).unwrap())]);
+    let parts = Parts {
+        store,
+        clock,
+        config,
+        transports,
+        recorder,
+    };
+    Core::open(parts).await
 }
 
 trait ParseAddress {
