@@ -286,6 +286,7 @@ pub fn shop() -> Shop {
         gap: None,
         ceiling: Ceiling::default(),
         in_doubt: InDoubt::Resend,
+        settle: Span::minutes(1),
         retry: vec![Span::minutes(10), Span::hours(1)],
         only_to: None,
     }
