@@ -79,6 +79,8 @@ pub struct Controls {
     pub cancelled: BTreeSet<CampaignId>,
     /// Nothing leaves until an operator has looked: after a restore, or when the clocks part.
     pub held: Option<String>,
+    /// Since when an import of history is under way: occurrences of schedules wait until it ends.
+    pub importing: Option<Timestamp>,
     pub activations: BTreeMap<CampaignId, Activation>,
 }
 
