@@ -85,10 +85,12 @@ impl Core {
             transports,
             recorder,
         } = parts;
-        (super::golive::require(&*store, &config, clock.now()).await).map_err(|e| match e {
-            ModeError::Refused(refused) => refused,
-            other => Refused::Mode(other.to_string()),
-        })?;
+        if intent == Intent::Work {
+            (super::golive::require(&*store, &config, clock.now()).await).map_err(|e| match e {
+                ModeError::Refused(refused) => refused,
+                other => Refused::Mode(other.to_string()),
+            })?;
+        }
         let salt = read_or_make_salt(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
