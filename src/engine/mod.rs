@@ -11,9 +11,11 @@ pub mod golive;
 pub mod ingest;
 pub mod intake;
 pub mod outbox;
+pub mod reach;
 pub mod query;
 pub mod sample;
 pub mod shard;
 pub mod state;
+pub mod waiting;
 
 pub use core::{Core, Parts};
