@@ -3,4 +3,6 @@ use super::Context;
 use super::failure::Failure;
 #[derive(clap::Args)]
 pub struct Arguments {}
-pub async fn run(_: Arguments, _: &Context) -> Result<(), Failure> { Ok(()) }
+pub async fn run(_: Arguments, _: &Context) -> Result<(), Failure> {
+    Ok(())
+}

@@ -61,7 +61,13 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How log lines look
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     log: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -146,7 +152,10 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
         return probe::run(&arguments);
     }
     let serving = matches!(cli.command, Command::Run(_));
-    logging::begin(cli.log, (!serving).then_some("warn,sled=error,tokio_cron_scheduler=off"));
+    logging::begin(
+        cli.log,
+        (!serving).then_some("warn,sled=error,tokio_cron_scheduler=off"),
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -53,10 +53,7 @@ impl Way {
         match connect(&config.admin.socket).await? {
             Some(daemon) => Ok(Way(Kind::Daemon(daemon))),
             None => Err(Failure::NotFound {
-                what: format!(
-                    "no daemon answers at {}",
-                    config.admin.socket.display()
-                ),
+                what: format!("no daemon answers at {}", config.admin.socket.display()),
                 hint: "`reveille run` starts one".into(),
             }),
         }
