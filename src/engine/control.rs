@@ -155,6 +155,8 @@ impl Core {
             }
         }
         self.adopt(catalogue).await;
+        // A campaign whose file is back goes on where it stood.
+        self.unpark().await?;
         Ok(self.catalogue())
     }
 
