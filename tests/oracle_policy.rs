@@ -283,7 +283,7 @@ fn verify(world: &World) -> Result<u64, String> {
 /// Whatever waits for policy is asked no later than the first instant at which it may go, as the oracle finds it. Looks
 /// at one reaction in forty: it is dear.
 fn check_liveness(world: &World, no: CustomerNo) {
-    if world.reactions % 40 != 0 {
+    if !world.reactions.is_multiple_of(40) {
         return;
     }
     let record: &Record = world.record(no);

@@ -109,9 +109,9 @@ fn invariant_3_nothing_that_needs_consent_begins_without_it() {
             _ => (accepted(), Span::minutes(1)),
         });
         let share = [0, 0, 1];
-        for customer in 0..3 {
+        for (customer, mailbox) in share.iter().enumerate() {
             let no = world.stranger(&format!("c{customer}"));
-            world.email(no, &format!("box{}@mail.example", share[customer]));
+            world.email(no, &format!("box{mailbox}@mail.example"));
         }
         let mut words: Vec<Word> = Vec::new();
         let mut suppressed = BTreeSet::new();

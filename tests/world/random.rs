@@ -14,7 +14,7 @@ use reveille::domain::id::CustomerNo;
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
 use reveille::domain::rules::Shop;
-use reveille::domain::time::Span;
+use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::window::Window;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -244,6 +244,11 @@ pub fn play(seed: u64, shape: &Shape) -> World {
     while world.now < end {
         let pause = chance.between(1, 3 * 86_400_000 / shape.customers as i64);
         world.run_until(world.now + Span::millis(pause));
+        if chance.once_in(4) {
+            // Just before a quarter of an hour is full, where windows open and shut.
+            let quarter = (world.now.0 / 900_000 + 1) * 900_000;
+            world.run_until(Timestamp(quarter - chance.between(-2, 6_000)));
+        }
         something_happens(&mut chance, &mut world, shape);
     }
     world.run_for(Span::days(40));
