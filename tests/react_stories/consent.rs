@@ -148,6 +148,24 @@ fn words_told_out_of_order_leave_the_newest_in_force() {
 }
 
 #[test]
+fn a_consent_told_late_does_not_lift_a_newer_refusal_of_that_topic() {
+    let start = at(START);
+    let mut world = World::new(START, vec![hello()]);
+    let mina = world.customer("mina");
+    let joon = world.stranger("joon");
+    world.email(joon, "mina@mail.example");
+    let words = [
+        (None, REFUSED, 9),
+        (Some("offers"), REFUSED, 1),
+        (Some("offers"), GIVEN, 5),
+    ];
+    for (topic, state, days_ago) in words {
+        world.consent_at(joon, topic, state, start - Span::days(days_ago));
+    }
+    assert!(reach(&mut world, mina).is_empty());
+}
+
+#[test]
 fn a_refusal_at_the_same_instant_wins() {
     for first in [GIVEN, REFUSED] {
         let second = if first == GIVEN { REFUSED } else { GIVEN };

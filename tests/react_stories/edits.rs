@@ -1,8 +1,8 @@
 //! New versions of the files: walks, rebuilt tracks, and who is entered again.
 
-use crate::world::files::{dormant, selector, since_entry, tagged};
+use crate::world::files::{dormant, ever, selector, since_entry, tagged};
 use crate::world::soundness::check_log;
-use crate::world::{Draft, World, at, audience, ever, scheduled, triggered};
+use crate::world::{Draft, World, at, audience, scheduled, triggered};
 use reveille::domain::campaign::{Again, CampaignState, Existing};
 use reveille::domain::cause::Cause;
 use reveille::domain::condition::{Condition, EventCondition, EventTest, Range};
