@@ -320,7 +320,12 @@ fn check_liveness(world: &World, no: CustomerNo) {
         );
         let until = message.not_before.min(message.expires).0;
         // One that the relay gave back waits as long as a retry would; after that policy alone puts it off.
-        let wait = world.rules.shop.retry.last().filter(|_| message.attempts > 0);
+        let wait = world
+            .rules
+            .shop
+            .retry
+            .last()
+            .filter(|_| message.attempts > 0);
         let from = world.now.0 + wait.map_or(0, |w| w.0);
         let first = limits.first_permitted(from, until, &others);
         assert_eq!(
