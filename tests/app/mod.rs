@@ -301,7 +301,9 @@ impl App {
     pub async fn buyers(&self, range: std::ops::Range<usize>) -> Vec<CustomerNo> {
         let numbers = self.crowd(range).await;
         let at = self.now() - Span::days(10);
-        let orders = numbers.iter().map(|no| self.past(*no, "Order Completed", at));
+        let orders = numbers
+            .iter()
+            .map(|no| self.past(*no, "Order Completed", at));
         for reply in self.offer(orders.collect()).await {
             reply.unwrap();
         }
