@@ -8,6 +8,7 @@ pub mod cause;
 pub mod chance;
 pub mod condition;
 pub mod event;
+pub mod explain;
 pub mod id;
 pub mod ledger;
 pub mod outcome;

@@ -46,6 +46,8 @@ pub struct Shop {
     pub gap: Option<Span>,
     pub ceiling: Ceiling,
     pub in_doubt: InDoubt,
+    /// The wait before a message in doubt is sent again.
+    pub settle: Span,
     /// Waits before the second, third, ... attempt; the last one repeats (RFC 5321 §4.5.4.1).
     pub retry: Vec<Span>,
     /// For rehearsal: every other recipient is dropped with that reason.
@@ -79,6 +81,8 @@ pub struct Controls {
     pub cancelled: BTreeSet<CampaignId>,
     /// Nothing leaves until an operator has looked: after a restore, or when the clocks part.
     pub held: Option<String>,
+    /// Since when an import of history is under way: occurrences of schedules wait until it ends.
+    pub importing: Option<Timestamp>,
     pub activations: BTreeMap<CampaignId, Activation>,
 }
 

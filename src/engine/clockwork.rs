@@ -126,6 +126,8 @@ impl Clockwork {
 
     pub fn begin_tick(&mut self, answer: Answered) {
         self.ticks.push(answer);
+        // A walk that an error stopped goes on.
+        self.walk_wanted |= !self.walk.done;
         if self.phase == Phase::Idle {
             self.phase = Phase::Alarms;
             self.alarm_cursor = None;
@@ -201,7 +203,8 @@ impl Clockwork {
     }
 }
 
-/// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused.
+/// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused, nor
+/// while history is imported.
 fn next_of(
     rules: &Rules,
     id: &CampaignId,
@@ -227,6 +230,7 @@ fn live_schedule<'a>(
         .get(id)
         .is_some_and(|a| a.live.is_some());
     let stopped = controls.paused_all
+        || controls.importing.is_some()
         || controls.paused.contains(id)
         || controls.cancelled.contains(id)
         || controls.paused_classes.contains(&campaign.class);

@@ -4,6 +4,7 @@
 use super::batch::BatchError;
 use super::catalogue::{Catalogue, forget_key};
 use super::core::{Core, activated, write_controls};
+use super::golive::Mode;
 use super::shard::{Notice, Order, Refused};
 use super::state::Walk;
 use crate::config::Config;
@@ -52,7 +53,7 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause, and everything's hold where `scope` is all. Returns how many customers' messages came back.
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns how many customers' messages came back.
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
@@ -65,6 +66,7 @@ impl Core {
             Scope::All => {
                 controls.paused_all = false;
                 controls.held = None;
+                controls.importing = None;
             }
         })
         .await?;
@@ -124,6 +126,12 @@ impl Core {
     /// Reads config and campaigns again. A bad configuration changes nothing; a bad campaign goes on as its last good
     /// version.
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<Arc<Catalogue>, Refused> {
+        let (was, wanted) = (Mode::of(&self.config()), Mode::of(&config));
+        if was != wanted {
+            return Err(Refused::Mode(format!(
+                "a reload cannot change from {was} to {wanted}; stop the daemon and start it with --go-live"
+            )));
+        }
         let _changing = self.changing.lock().await;
         let old = self.catalogue();
         let mut catalogue = Catalogue::read(
@@ -171,11 +179,20 @@ impl Core {
         self: &Arc<Self>,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
+        self.turn_with(Vec::new(), change).await
+    }
+
+    /// The same, with `more` written in the same commit.
+    pub(super) async fn turn_with(
+        self: &Arc<Self>,
+        more: Vec<(Vec<u8>, Vec<u8>)>,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
         let _changing = self.changing.lock().await;
         let catalogue = self.catalogue();
         let mut controls = (*catalogue.rules.controls).clone();
         change(&mut controls);
-        write_controls(&*self.store, &controls, Vec::new()).await?;
+        write_controls(&*self.store, &controls, more).await?;
         self.adopt(catalogue.with_controls(controls)).await;
         Ok(())
     }

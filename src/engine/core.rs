@@ -4,6 +4,7 @@ use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
+use super::golive::ModeError;
 use super::outbox::Outbox;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use crate::clock::Clock;
@@ -66,6 +67,10 @@ impl Core {
             transports,
             recorder,
         } = parts;
+        (super::golive::require(&*store, &config, clock.now()).await).map_err(|e| match e {
+            ModeError::Refused(refused) => refused,
+            other => Refused::Mode(other.to_string()),
+        })?;
         let salt = read_or_make_salt(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
@@ -286,7 +291,7 @@ fn rustix_random(bytes: &mut [u8]) -> Result<(), Refused> {
         .map_err(|e| Refused::Data(format!("no random bytes from /dev/urandom: {e}")))
 }
 
-async fn read_controls(store: &dyn Store) -> Result<Option<Controls>, Refused> {
+pub(super) async fn read_controls(store: &dyn Store) -> Result<Option<Controls>, Refused> {
     let found = store
         .get_many(vec![keys::house(CONTROLS)])
         .await

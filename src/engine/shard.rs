@@ -30,6 +30,9 @@ pub enum Refused {
     Data(String),
     #[error("the daemon is stopping")]
     Stopping,
+    /// The store is for rehearsing and the configuration is not, or the other way round; nothing was opened.
+    #[error("{0}")]
+    Mode(String),
 }
 
 impl From<BatchError> for Refused {
@@ -104,6 +107,15 @@ impl ShardHandle {
     pub async fn offer(&self, work: Work) -> oneshot::Receiver<Result<Reply, Refused>> {
         let (answer, answered) = oneshot::channel();
         self.send(work, Some(answer)).await;
+        answered
+    }
+
+    /// Offers a cause behind all that was offered so before it, whatever its kind: a consent that came with a profile
+    /// must find the address that the profile told.
+    pub async fn offer_in_order(&self, work: Work) -> oneshot::Receiver<Result<Reply, Refused>> {
+        let (answer, answered) = oneshot::channel();
+        // A closed queue drops the answer's sender, and the caller learns that the daemon is stopping.
+        let _ = self.intake.send((work, Some(answer))).await;
         answered
     }
 

@@ -5,7 +5,7 @@
 
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
+use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
 use crate::domain::ledger::LogRow;
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Controls;
@@ -25,6 +25,17 @@ pub struct CustomerState {
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
     const VERSION: u8 = 1;
+}
+
+/// The shop's own id in a stored [`CustomerState`], without reading the rest: postcard writes fields one after the other,
+/// and a record begins with its number and its id. `None` where that can't be told.
+pub fn id_of_stored(bytes: &[u8]) -> Option<CustomerId> {
+    let (version, body) = bytes.split_first()?;
+    if *version != CustomerState::VERSION {
+        return None;
+    }
+    let head: (CustomerNo, CustomerId) = postcard::take_from_bytes(body).ok()?.0;
+    Some(head.1)
 }
 
 /// Identities of events already taken in.
@@ -167,4 +178,27 @@ pub struct Poison {
 impl Stored for Poison {
     const WHAT: &'static str = "poisonous cause";
     const VERSION: u8 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CustomerState, Seen, id_of_stored};
+    use crate::domain::id::{CustomerId, CustomerNo};
+    use crate::domain::record::Record;
+    use crate::domain::time::Timestamp;
+    use crate::store::codec::encode;
+
+    #[test]
+    fn the_id_is_read_from_the_head_of_a_stored_record() {
+        for (no, id) in [(1, "a"), (70_000, "고객 7"), (u64::MAX, "x@y")] {
+            let id = CustomerId::parse(id).unwrap();
+            let state = CustomerState {
+                record: Record::new(CustomerNo(no), id.clone(), Timestamp(5)),
+                seen: Seen::default(),
+            };
+            assert_eq!(id_of_stored(&encode(&state)), Some(id));
+        }
+        assert_eq!(id_of_stored(&[]), None);
+        assert_eq!(id_of_stored(&[1, 2]), None);
+    }
 }

@@ -31,6 +31,13 @@ impl Condition {
     }
 }
 
+impl EventSelector {
+    /// The events that are meant, in a phrase: `"Order Completed" with "total" is at least 100`.
+    pub fn describe(&self) -> String {
+        selector(self)
+    }
+}
+
 fn listed(children: &[Condition], head: &str, none: &str) -> String {
     match children {
         [] => none.to_owned(),

@@ -1,0 +1,368 @@
+//! What policy answers to a message that waits, or would, with every limit that bears on it.
+//!
+//! The answer is [`judge`]'s own, asked again at each instant that it names until the message goes or never does. The
+//! limits beside it are listed as they stand at the instant from which the message may be asked for. Places are those
+//! taken at present: what other messages take before then is not foretold.
+
+use super::super::address::mask;
+use super::super::campaign::{Campaign, Step};
+use super::super::cap::gap_fit;
+use super::super::chance::draw;
+use super::super::id::{CampaignId, EntryKey, MessageNo};
+use super::super::ledger::Reason;
+use super::super::policy::{Decision, LEAD, Limits, judge, recipient};
+use super::super::preference::{
+    Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, standing_on,
+};
+use super::super::react::Boxes;
+use super::super::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
+use super::super::rules::Rules;
+use super::super::time::Timestamp;
+use super::outlook::Outlook;
+use super::{rfc3339, rfc3339_or_null, state_word};
+use serde::Serialize;
+
+/// A message, as policy sees it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct MessageExplained {
+    pub step: String,
+    pub variant: Option<String>,
+    /// `waiting`, `attempting`, `retrying`, `uncertain`; `planned` for one that an open entry will have; `supposed` for
+    /// one that the next entry would have.
+    pub state: &'static str,
+    /// When its step falls, or fell, due.
+    #[serde(serialize_with = "rfc3339")]
+    pub due: Timestamp,
+    #[serde(serialize_with = "rfc3339")]
+    pub expires: Timestamp,
+    pub answer: PolicyAnswer,
+    /// The reason's code.
+    pub reason: &'static str,
+    /// The reason for people.
+    pub why: &'static str,
+    pub detail: String,
+    /// When it would go.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub goes: Option<Timestamp>,
+    pub checks: Vec<PolicyCheck>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyAnswer {
+    /// As soon as it falls due.
+    Goes,
+    /// Later than that.
+    Waits,
+    Never,
+    /// Until an operator resumes it.
+    Paused,
+    /// Its delivery is under way.
+    UnderWay,
+}
+
+/// One thing that policy looks at.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PolicyCheck {
+    /// `address`, `suppression`, `consent`, `pause`, `hours`, `cap` or `gap`.
+    pub what: &'static str,
+    /// What is asked, and whose it is: `the shop's cap, 3 per 7d`.
+    pub rule: String,
+    /// What stands against it, or not: `2 of 3 taken`.
+    pub present: String,
+    pub lets_it_go: bool,
+    /// By this alone, from when on it could go.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub from: Option<Timestamp>,
+}
+
+/// The messages of one campaign: those under way, those that open entries will have, that of the next entry.
+pub(super) fn messages(
+    id: &CampaignId,
+    campaign: &Campaign,
+    record: &Record,
+    boxes: &Boxes,
+    rules: &Rules,
+    outlook: &Outlook,
+    now: Timestamp,
+) -> Vec<MessageExplained> {
+    let judged = |message: &Message, state: &'static str, from: Timestamp| {
+        explain_message(message, state, campaign, record, boxes, rules, from)
+    };
+    let mut all: Vec<MessageExplained> = (record.messages.values())
+        .filter(|m| m.campaign == *id)
+        .map(|m| {
+            // A waiting message is judged afresh whenever it is asked for; another try has its time.
+            let from = match m.state {
+                MessageState::Waiting => now.max(m.due),
+                _ => now.max(m.not_before),
+            };
+            judged(m, state_word(m.state), from)
+        })
+        .collect();
+    let entries = record
+        .campaigns
+        .get(id)
+        .into_iter()
+        .flat_map(|s| &s.entries);
+    for entry in entries {
+        if let EntryState::Waiting { step, due } = &entry.state
+            && let Some(step) = campaign.steps.iter().find(|s| s.id == *step)
+        {
+            let due = (*due).max(now);
+            let message = supposed(id, campaign, step, record, rules, &entry.key, due);
+            all.push(judged(&message, "planned", due));
+        }
+    }
+    let enters = outlook.enters.or(outlook.supposed.then_some(now));
+    if let (Some(enters), Some(step)) = (enters, campaign.steps.first()) {
+        let due = enters + step.after;
+        let key = EntryKey::default();
+        let message = supposed(id, campaign, step, record, rules, &key, due);
+        all.push(judged(&message, "supposed", due));
+    }
+    all
+}
+
+/// The message that a step would become.
+fn supposed(
+    id: &CampaignId,
+    campaign: &Campaign,
+    step: &Step,
+    record: &Record,
+    rules: &Rules,
+    key: &EntryKey,
+    due: Timestamp,
+) -> Message {
+    let total: u64 = step.variants.iter().map(|v| u64::from(v.weight)).sum();
+    let purpose = format!("variant/{}", step.id);
+    let mut at = draw(&rules.salt, &purpose, id, record.no, key) * total as f64;
+    let drawn = step.variants.iter().find(|v| {
+        at -= f64::from(v.weight);
+        at < 0.0
+    });
+    Message {
+        no: MessageNo(record.next_message),
+        campaign: id.clone(),
+        step: step.id.clone(),
+        entry: key.clone(),
+        class: step.class,
+        topic: campaign.topic.clone(),
+        priority: campaign.priority,
+        variant: (drawn.or(step.variants.last())).map(|v| v.name.clone()),
+        state: MessageState::Waiting,
+        due,
+        expires: due + step.expires,
+        not_before: due,
+        released: false,
+        parked: false,
+        to: None,
+        attempts: 0,
+        doubted: false,
+        before: None,
+    }
+}
+
+fn explain_message(
+    message: &Message,
+    state: &'static str,
+    campaign: &Campaign,
+    record: &Record,
+    boxes: &Boxes,
+    rules: &Rules,
+    from: Timestamp,
+) -> MessageExplained {
+    let nothing_known = Mailbox::default();
+    let mailbox = recipient(message, record)
+        .and_then(|to| boxes.get(&to.mailbox()))
+        .unwrap_or(&nothing_known);
+    let (answer, reason, detail, goes) = match message.state {
+        MessageState::Attempting(_) => {
+            (PolicyAnswer::UnderWay, Reason::Policy, String::new(), None)
+        }
+        _ => ask(message, record, mailbox, rules, from),
+    };
+    MessageExplained {
+        step: message.step.to_string(),
+        variant: message.variant.clone(),
+        state,
+        due: message.due,
+        expires: message.expires,
+        answer,
+        reason: reason.code(),
+        why: reason.text(),
+        detail,
+        goes,
+        checks: checks(message, campaign, record, mailbox, rules, from),
+    }
+}
+
+/// Asks policy, and again at each instant that it names, as the outbox will.
+fn ask(
+    message: &Message,
+    record: &Record,
+    mailbox: &Mailbox,
+    rules: &Rules,
+    from: Timestamp,
+) -> (PolicyAnswer, Reason, String, Option<Timestamp>) {
+    let mut at = from;
+    let mut first: Option<(Reason, String)> = None;
+    loop {
+        match judge(message, record, mailbox, rules, at) {
+            Decision::Go => {
+                return match first {
+                    None => (PolicyAnswer::Goes, Reason::Policy, String::new(), Some(at)),
+                    Some((reason, detail)) => (PolicyAnswer::Waits, reason, detail, Some(at)),
+                };
+            }
+            Decision::Later {
+                at: then,
+                reason,
+                detail,
+            } if then > at => {
+                first.get_or_insert((reason, detail));
+                at = then;
+            }
+            Decision::Later { reason, detail, .. } => {
+                return (PolicyAnswer::Waits, reason, detail, None);
+            }
+            Decision::Never { reason, detail } => {
+                return (PolicyAnswer::Never, reason, detail, None);
+            }
+            Decision::Paused { reason } => {
+                return (PolicyAnswer::Paused, reason, String::new(), None);
+            }
+        }
+    }
+}
+
+/// Every limit that bears on the message at `at`.
+fn checks(
+    message: &Message,
+    campaign: &Campaign,
+    record: &Record,
+    mailbox: &Mailbox,
+    rules: &Rules,
+    at: Timestamp,
+) -> Vec<PolicyCheck> {
+    let check = |what, rule: String, present: String, lets_it_go| PolicyCheck {
+        what,
+        rule,
+        present,
+        lets_it_go,
+        from: None,
+    };
+    let to = recipient(message, record);
+    let mut all = vec![check(
+        "address",
+        "an email address".to_owned(),
+        to.map_or("there is none".to_owned(), |to| mask(to.as_str())),
+        to.is_some(),
+    )];
+    if let Some(s) = &mailbox.suppression {
+        let present = format!("suppressed since {}: {}", s.at, s.note);
+        let judged = judge(message, record, mailbox, rules, at);
+        let binds =
+            matches!(&judged, Decision::Never { reason, .. } if *reason == Reason::Suppressed);
+        all.push(check(
+            "suppression",
+            "not suppressed".to_owned(),
+            present,
+            !binds,
+        ));
+    }
+    if message.class == Class::Transactional {
+        return all;
+    }
+    all.push(consent(message, record, mailbox, rules));
+    let limits = Limits::of(message.class, campaign, record, rules);
+    if let Some(until) = limits.pause_until.filter(|until| *until > at) {
+        all.push(PolicyCheck {
+            what: "pause",
+            rule: "the customer's pause".to_owned(),
+            present: format!("until {until}"),
+            lets_it_go: false,
+            from: Some(until),
+        });
+    }
+    for (window, whose) in &limits.windows {
+        let open = window.next_open(at, limits.zone, LEAD);
+        all.push(PolicyCheck {
+            what: "hours",
+            rule: format!("{whose}, {window}"),
+            present: match open == Some(at) {
+                true => "open then".to_owned(),
+                false => "shut then".to_owned(),
+            },
+            lets_it_go: open == Some(at),
+            from: open.filter(|open| *open != at),
+        });
+    }
+    let others: Vec<&Place> = (mailbox.places.iter())
+        .filter(|p| p.message.customer != record.no || p.message.message != message.no)
+        .collect();
+    for (cap, counts, whose) in &limits.caps {
+        let places = limits.counted(&others, *counts);
+        let fits = cap.next_fit(&places, at, limits.zone);
+        all.push(PolicyCheck {
+            what: "cap",
+            rule: format!("{whose}, {cap}"),
+            present: format!(
+                "{} of {} taken",
+                cap.taken(&places, at, limits.zone),
+                cap.most
+            ),
+            lets_it_go: fits <= at,
+            from: Some(fits).filter(|fits| *fits > at && *fits != Timestamp::NEVER),
+        });
+    }
+    for (gap, counts, whose) in &limits.gaps {
+        let places = limits.counted(&others, *counts);
+        let fits = gap_fit(&places, *gap, at);
+        let last = places.iter().max();
+        all.push(PolicyCheck {
+            what: "gap",
+            rule: format!("{whose}, {gap}"),
+            present: last.map_or("nothing was sent".to_owned(), |at| {
+                format!("the last went {at}")
+            }),
+            lets_it_go: fits <= at,
+            from: Some(fits).filter(|fits| *fits > at),
+        });
+    }
+    all
+}
+
+fn consent(message: &Message, record: &Record, mailbox: &Mailbox, rules: &Rules) -> PolicyCheck {
+    let topic = message.topic.as_ref();
+    let what = topic.map_or("advertising".to_owned(), |t| format!("the topic \"{t}\""));
+    let told = |c: &Consent| format!("{} ({})", c.at, c.source);
+    let by_mailbox =
+        consent_for(&mailbox.refusals, topic).filter(|c| c.state == ConsentState::Refused);
+    let own = consent_for(&record.consents, topic);
+    let refused = own.filter(|c| c.state == ConsentState::Refused);
+    let rule = match message.class {
+        Class::Advertising => format!("consent to {what}"),
+        _ => format!("no refusal of {what}"),
+    };
+    let standing = standing_on(&record.consents, topic, &rules.topics);
+    let (lets_it_go, present) = match (by_mailbox, refused, message.class) {
+        (Some(c), ..) => (false, format!("refused for this address {}", told(c))),
+        (_, Some(c), _) => (false, format!("refused {}", told(c))),
+        (.., Class::Informational | Class::Transactional) => (true, "none".to_owned()),
+        (.., Class::Advertising) => match (standing, own) {
+            (ConsentStanding::Given, Some(c)) => (true, format!("given {}", told(c))),
+            (ConsentStanding::NotRequested, _) => {
+                (false, "it goes only to those who asked for it".to_owned())
+            }
+            _ => (false, "none is known".to_owned()),
+        },
+    };
+    PolicyCheck {
+        what: "consent",
+        rule,
+        present,
+        lets_it_go,
+        from: None,
+    }
+}

@@ -1,0 +1,322 @@
+//! Rehearsal and the real thing: a store remembers which of the two it is for, and is taken from one to the other only
+//! by an explicit word.
+//!
+//! While every transport is a folder, customers "get" mail that never reaches them. If the same store then began to send
+//! for real, caps would be full, campaigns already met, and messages of the rehearsal would leave. So going live ends
+//! every enrollment and clears the ledger (messages, places in mailboxes, what schedules and walks have done, what
+//! campaigns have been activated) and keeps customers, events, consents, suppressions and the log. Every campaign then
+//! starts anew, with the guard of `[safety] at_once`.
+//!
+//! It is done on the store before the engine is opened. A mark stands while it is under way, and the engine refuses a
+//! store with that mark, so that one that was cut off is done again from the start.
+
+use super::batch::BatchError;
+use super::core::{Core, read_controls, write_controls};
+use super::shard::Refused;
+use super::state::CustomerState;
+use crate::config::Config;
+use crate::domain::id::{CustomerNo, MessageRef, ShardNo};
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::time::Timestamp;
+use crate::store::codec::{Stored, decode, encode};
+use crate::store::{Batch, Check, Direction, Key, Store, StoreError, keys};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+const MODE: &str = "mode";
+/// So many records are cleared in one commit.
+const CHUNK: usize = 500;
+
+/// What a store is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Every transport is a folder: nothing leaves.
+    Rehearsal,
+    Real,
+}
+
+impl Mode {
+    /// What a configuration is for.
+    pub fn of(config: &Config) -> Mode {
+        match config.is_rehearsal() {
+            true => Mode::Rehearsal,
+            false => Mode::Real,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Rehearsal => "rehearsal",
+            Mode::Real => "real",
+        })
+    }
+}
+
+/// The mode of a store, as it stands there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct ModeRow {
+    mode: Mode,
+    since: Timestamp,
+    /// It is being taken to this mode; the clearing may be half done.
+    going: Option<Mode>,
+}
+
+impl Stored for ModeRow {
+    const WHAT: &'static str = "mode";
+    const VERSION: u8 = 1;
+}
+
+/// Why the engine may not be opened on a store with this configuration.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ModeError {
+    #[error(
+        "this store has been used to rehearse (all transports were folders), and the configuration now sends for real; start once with --go-live: it ends all enrollments and clears what the rehearsal sent, and keeps customers, events, consents and suppressions"
+    )]
+    Rehearsed,
+    #[error(
+        "this store has been sending for real, and the configuration now has folders only; put the smtp transport back, use another [store] path to rehearse, or start once with --go-live: it ends all enrollments and forgets what has been sent, so caps count from nothing"
+    )]
+    WasReal,
+    #[error(
+        "taking this store to another mode was cut off half way; start once more with --go-live to bring it to its end"
+    )]
+    CutOff,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// How far going live has come.
+pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// What going live did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct WentLive {
+    pub customers: u64,
+    /// Open enrollments that were ended.
+    pub enrollments: u64,
+    /// Messages not yet settled that were forgotten.
+    pub messages: u64,
+    /// Mailboxes whose places were cleared.
+    pub mailboxes: u64,
+}
+
+/// Compares a store with a configuration. A store that has no mode yet takes the configuration's.
+pub async fn require(
+    store: &dyn Store,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Mode, ModeError> {
+    let wanted = Mode::of(config);
+    loop {
+        match read(store).await? {
+            Some((ModeRow { going: Some(_), .. }, _)) => return Err(ModeError::CutOff),
+            Some((row, _)) if row.mode == wanted => return Ok(wanted),
+            Some((row, _)) => {
+                return Err(match row.mode {
+                    Mode::Rehearsal => ModeError::Rehearsed,
+                    Mode::Real => ModeError::WasReal,
+                });
+            }
+            None => {
+                let row = ModeRow {
+                    mode: wanted,
+                    since: now,
+                    going: None,
+                };
+                let batch = Batch {
+                    checks: vec![Check {
+                        key: keys::house(MODE),
+                        expected: None,
+                    }],
+                    puts: vec![(keys::house(MODE), encode(&row))],
+                    ..Batch::default()
+                };
+                match store.commit(batch).await {
+                    Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => return Err(Refused::from(BatchError::from(error)).into()),
+                }
+            }
+        }
+    }
+}
+
+/// Takes the store to the configuration's mode, before the engine is opened on it. Does nothing, and says so by `None`,
+/// where the store is in that mode already. Cut off, it is done again from the start by the next call. `progress` is told
+/// how many customers are done.
+pub async fn go_live(
+    store: &dyn Store,
+    config: &Config,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<Option<WentLive>, Refused> {
+    let wanted = Mode::of(config);
+    let row = read(store).await?.map(|(row, _)| row);
+    let since = match row {
+        Some(row) if row.mode == wanted && row.going.is_none() => return Ok(None),
+        Some(row) => row.since,
+        None => now,
+    };
+    // A store without a mode holds nothing of an engine's, but nothing is lost by looking.
+    let mark = ModeRow {
+        mode: row.map_or(wanted, |r| r.mode),
+        since,
+        going: Some(wanted),
+    };
+    put(store, vec![(keys::house(MODE), encode(&mark))], Vec::new()).await?;
+    let mut went = WentLive::default();
+    for shard in ShardNo::all() {
+        clear_records(store, shard, &mut went, progress).await?;
+    }
+    clear_mailboxes(store, &mut went).await?;
+    let mut deletes: Vec<Key> = ShardNo::all().map(keys::walk).collect();
+    for shard in ShardNo::all() {
+        for range in [
+            keys::occurrences_all(shard),
+            keys::outbox_all(shard),
+            keys::attempting_all(shard),
+            keys::parked_all(shard),
+        ] {
+            let found = (store.scan(range, Direction::Forward, usize::MAX).await)
+                .map_err(BatchError::from)?;
+            deletes.extend(found.into_iter().map(|(key, _)| key));
+        }
+    }
+    put(store, Vec::new(), deletes).await?;
+    // Every campaign starts anew; what operators have paused or cancelled stays so.
+    let mut controls = read_controls(store).await?.unwrap_or_default();
+    controls.activations = BTreeMap::new();
+    let row = ModeRow {
+        mode: wanted,
+        since: now,
+        going: None,
+    };
+    let mode = (keys::house(MODE), encode(&row));
+    write_controls(store, &controls, vec![mode]).await?;
+    tracing::info!(mode = %wanted, customers = went.customers, enrollments = went.enrollments, messages = went.messages, "the store was taken to another mode");
+    Ok(Some(went))
+}
+
+impl Core {
+    /// What the store is for, and since when.
+    pub async fn mode(&self) -> Result<(Mode, Timestamp), Refused> {
+        let row = read(&*self.store).await?.map(|(row, _)| row);
+        Ok(row.map_or_else(
+            || (Mode::of(&self.config()), self.clock.now()),
+            |row| (row.mode, row.since),
+        ))
+    }
+}
+
+async fn read(store: &dyn Store) -> Result<Option<(ModeRow, u64)>, Refused> {
+    let found = (store.get_many(vec![keys::house(MODE)]).await).map_err(BatchError::from)?;
+    let Some(value) = found.into_iter().next().flatten() else {
+        return Ok(None);
+    };
+    let row = decode(&value.value).map_err(BatchError::from)?;
+    Ok(Some((row, value.revision)))
+}
+
+async fn put(
+    store: &dyn Store,
+    puts: Vec<(Key, Vec<u8>)>,
+    deletes: Vec<Key>,
+) -> Result<(), Refused> {
+    let batch = Batch {
+        puts,
+        deletes,
+        ..Batch::default()
+    };
+    store.commit(batch).await.map_err(BatchError::from)?;
+    Ok(())
+}
+
+async fn clear_records(
+    store: &dyn Store,
+    shard: ShardNo,
+    went: &mut WentLive,
+    progress: Progress<'_>,
+) -> Result<(), Refused> {
+    let mut after: Option<CustomerNo> = None;
+    loop {
+        let range = keys::records_after(shard, after);
+        let found =
+            (store.scan(range, Direction::Forward, CHUNK).await).map_err(BatchError::from)?;
+        let mut batch = Batch {
+            epochs: vec![(shard.0, store.epoch())],
+            ..Batch::default()
+        };
+        for (key, value) in &found {
+            let mut state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
+            let record = &mut state.record;
+            after = Some(record.no);
+            went.customers += 1;
+            let entries = record.campaigns.values().flat_map(|s| &s.entries);
+            went.enrollments += entries.filter(|e| e.state.is_open()).count() as u64;
+            went.messages += record.messages.len() as u64;
+            batch.deletes.extend(index_keys(record));
+            record.campaigns.clear();
+            record.messages.clear();
+            record.alarm = None;
+            // Built for other rules than those in force, and not for none: it is met by the walk as one that was known
+            // before the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.
+            record.rules = 1;
+            batch.puts.push((key.clone(), encode(&state)));
+        }
+        if !batch.puts.is_empty() {
+            store.commit(batch).await.map_err(BatchError::from)?;
+            progress(went.customers);
+        }
+        if found.len() < CHUNK {
+            return Ok(());
+        }
+    }
+}
+
+/// Every index key that the record stands under.
+fn index_keys(record: &Record) -> Vec<Key> {
+    let no = record.no;
+    let index = record.index();
+    let message = |m| MessageRef {
+        customer: no,
+        message: m,
+    };
+    let mut all: Vec<Key> = index
+        .alarm
+        .map(|at| keys::alarm(at, no))
+        .into_iter()
+        .collect();
+    all.extend((index.due.iter()).map(|(campaign, at)| keys::due(no, campaign, *at)));
+    all.extend((index.outbox.iter()).map(|(at, m)| keys::outbox(*at, message(*m))));
+    all.extend((index.attempting.iter()).map(|m| keys::attempting(message(*m))));
+    all.extend((index.parked.iter()).map(|m| keys::parked(message(*m))));
+    all
+}
+
+async fn clear_mailboxes(store: &dyn Store, went: &mut WentLive) -> Result<(), Refused> {
+    let mut after = None;
+    loop {
+        let range = keys::mailboxes_after(after.as_ref());
+        let found =
+            (store.scan(range, Direction::Forward, CHUNK).await).map_err(BatchError::from)?;
+        let mut puts = Vec::new();
+        for (key, value) in &found {
+            after = keys::read_mailbox(key);
+            let mut mailbox: Mailbox = decode(&value.value).map_err(BatchError::from)?;
+            if !mailbox.places.is_empty() {
+                mailbox.places.clear();
+                went.mailboxes += 1;
+                puts.push((key.clone(), encode(&mailbox)));
+            }
+        }
+        if !puts.is_empty() {
+            put(store, puts, Vec::new()).await?;
+        }
+        if found.len() < CHUNK || after.is_none() {
+            return Ok(());
+        }
+    }
+}

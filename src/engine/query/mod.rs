@@ -1,0 +1,16 @@
+//! Questions that people ask of the engine: a customer, the customers, the log, the campaigns, the mailboxes; and the
+//! few orders that belong beside them. Answers are plain data that serialises; how they look on a terminal is for the
+//! commands. Reading goes to the store itself, never through a shard, so that a question waits for nobody.
+
+mod campaigns;
+mod customers;
+mod log;
+mod mailboxes;
+
+pub use campaigns::{CampaignView, Next, Phase, ProblemView};
+pub use customers::{
+    AttributeMap, ConsentView, CustomerRow, CustomerView, EnrollmentView, MailboxView, MessageView,
+    PlaceView, PreferencesView, TrackView,
+};
+pub use log::{LogFilter, LogPages, LogView};
+pub use mailboxes::SuppressionView;
