@@ -56,6 +56,13 @@ template = "welcome"
 subject  = "Hello"
 "#;
 
+/// A day in which no occurrence is missed.
+async fn a_day(app: &App) {
+    for _ in 0..8 {
+        app.leap(Span::hours(3)).await;
+    }
+}
+
 #[tokio::test]
 async fn history_starts_nothing() {
     let audience = buyers("live", "skip", ORDERED);
@@ -189,7 +196,7 @@ async fn an_edit_that_would_enter_many_waits_for_approval() {
         let second = app.past(numbers[0], "Order Completed", second);
         app.offer(vec![second]).await;
         app.event("c1", "Order Completed", json!({})).await;
-        app.leap(Span::hours(24)).await;
+        a_day(&app).await;
         let before = app.entered("buyers").await;
         assert!((1..=2).contains(&before), "{before} by the first file");
         let edited = start.replace("\ncount = \">= 2\"", "");
@@ -197,10 +204,10 @@ async fn an_edit_that_would_enter_many_waits_for_approval() {
         app.file("buyers.toml", Some(&edited));
         app.reload().await;
         assert!(app.awaits_approval("buyers"), "{existing}");
-        app.leap(Span::hours(24)).await;
+        a_day(&app).await;
         assert_eq!(app.entered("buyers").await, before);
         app.approve("buyers").await;
-        app.leap(Span::hours(24)).await;
+        a_day(&app).await;
         let entered = app.entered("buyers").await;
         assert!((299..=300).contains(&entered), "{entered}");
         // Texts alone may be edited freely.
@@ -243,10 +250,11 @@ async fn a_pace_lets_so_many_in_each_day() {
         assert!(!app.awaits_approval("buyers"), "100 at once are few");
         let mut days = Vec::new();
         let mut before = 0;
-        for _ in 0..6 {
-            for _ in 0..4 {
-                app.leap(Span::hours(6)).await;
-            }
+        // Counted an hour before the next share begins.
+        for hours in [23, 24, 24, 24, 24, 24] {
+            app.leap(Span::hours(8)).await;
+            app.leap(Span::hours(8)).await;
+            app.leap(Span::hours(hours - 16)).await;
             let all = app.entered("buyers").await;
             days.push(all - before);
             before = all;

@@ -182,10 +182,7 @@ impl App {
     pub async fn offer(&self, works: Vec<Work>) -> Vec<Result<Reply, Refused>> {
         let mut waiting = Vec::with_capacity(works.len());
         for work in works {
-            waiting.push(self.core.shard(work.customer).offer(work).await);
-            if waiting.len() % 1_000 == 0 {
-                tokio::task::yield_now().await;
-            }
+            waiting.push(self.core.shard(work.customer).offer_in_order(work).await);
         }
         let mut replies = Vec::with_capacity(waiting.len());
         for answered in waiting {
