@@ -57,6 +57,21 @@ impl Core {
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
+        // What gathered while it was paused must surprise nobody at its next occurrence.
+        let catalogue = self.catalogue();
+        let resumed = self.guarded().into_iter().filter(|(id, _)| {
+            let controls = &catalogue.rules.controls;
+            match scope {
+                Scope::Campaign(one) => one == id && controls.paused.contains(id),
+                Scope::Class(class) => {
+                    catalogue.rules.campaigns[id].class == *class
+                        && controls.paused_classes.contains(class)
+                }
+                Scope::All => controls.paused_all,
+            }
+        });
+        let resumed = resumed.collect();
+        self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
         }
@@ -155,6 +170,8 @@ impl Core {
             }
         }
         self.adopt(catalogue).await;
+        // A campaign whose file is back goes on where it stood.
+        self.unpark().await?;
         Ok(self.catalogue())
     }
 

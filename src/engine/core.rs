@@ -33,6 +33,13 @@ pub struct Parts {
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
+/// What the engine is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Work,
+    Look,
+}
+
 /// The engine. Shared by all that drive it.
 pub struct Core {
     pub store: Arc<dyn Store>,
@@ -60,6 +67,16 @@ pub(super) struct Walked {
 impl Core {
     /// Opens the engine over a store: reads the campaigns, starts the shards, settles what was under way.
     pub async fn open(parts: Parts) -> Result<Arc<Core>, Refused> {
+        Core::open_for(parts, Intent::Work).await
+    }
+
+    /// Opens the engine to look only: nothing is written, nothing is settled, and nothing must be asked of it that
+    /// writes. The campaigns are those that would be in force.
+    pub async fn look(parts: Parts) -> Result<Arc<Core>, Refused> {
+        Core::open_for(parts, Intent::Look).await
+    }
+
+    async fn open_for(parts: Parts, intent: Intent) -> Result<Arc<Core>, Refused> {
         let Parts {
             store,
             clock,
@@ -67,10 +84,12 @@ impl Core {
             transports,
             recorder,
         } = parts;
-        (super::golive::require(&*store, &config, clock.now()).await).map_err(|e| match e {
-            ModeError::Refused(refused) => refused,
-            other => Refused::Mode(other.to_string()),
-        })?;
+        if intent == Intent::Work {
+            (super::golive::require(&*store, &config, clock.now()).await).map_err(|e| match e {
+                ModeError::Refused(refused) => refused,
+                other => Refused::Mode(other.to_string()),
+            })?;
+        }
         let salt = read_or_make_salt(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
@@ -79,7 +98,9 @@ impl Core {
         let controls = activated(&catalogue, clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
-        write_controls(&*store, &catalogue.rules.controls, kept).await?;
+        if intent == Intent::Work {
+            write_controls(&*store, &catalogue.rules.controls, kept).await?;
+        }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let mut shards = Vec::new();
         for no in ShardNo::all() {
@@ -112,6 +133,9 @@ impl Core {
             notices: Mutex::new(notices),
             walked: Mutex::new(Walked::default()),
         });
+        if intent == Intent::Look {
+            return Ok(core);
+        }
         core.recall_walks().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {
@@ -165,6 +189,16 @@ impl Core {
     /// Does all that is due by now: alarms, occurrences and release in every shard, then the outbox. Returns when the
     /// shards are done; messages may still be in hand.
     pub async fn tick(self: &Arc<Self>) -> Result<Ticked, Refused> {
+        let total = self.advance().await?;
+        if self.held().is_none() {
+            Outbox::pump(self).await?;
+        }
+        Ok(total)
+    }
+
+    /// A tick without the outbox: alarms, occurrences and release in every shard. For the daemon, whose outbox may have
+    /// to wait for a relay while time goes on.
+    pub async fn advance(self: &Arc<Self>) -> Result<Ticked, Refused> {
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
@@ -176,9 +210,6 @@ impl Core {
             total += answered.await.unwrap_or(Err(Refused::Stopping))?;
         }
         self.heed_notices().await?;
-        if self.held().is_none() {
-            Outbox::pump(self).await?;
-        }
         Ok(total)
     }
 

@@ -12,8 +12,10 @@ pub mod ingest;
 pub mod intake;
 pub mod outbox;
 pub mod query;
+pub mod reach;
 pub mod sample;
 pub mod shard;
 pub mod state;
+pub mod waiting;
 
 pub use core::{Core, Parts};

@@ -9,11 +9,12 @@ use crate::domain::chance::{Salt, keyed_hash};
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::domain::value::{Properties, Value};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write;
 
 /// What tells a row from another of the same customer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Identity {
     /// The row's own `messageId`.
     MessageId(String),

@@ -21,6 +21,7 @@ use crate::domain::id::{CustomerId, EventName};
 use crate::domain::time::Timestamp;
 use crate::domain::value::{Properties, Value};
 use dates::Dates;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub use identity::{Counter, Identity, identity_hash};
@@ -35,8 +36,8 @@ pub const PROPERTY_LIMIT: usize = 1_000;
 /// How much of a bad row is kept to be written to a file.
 pub const RAW_LIMIT: usize = 1024 * 1024;
 
-/// One row, understood.
-#[derive(Clone, PartialEq, Debug)]
+/// One row, understood. Serialised as it crosses from a command to the daemon.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Inbound {
     pub customer: CustomerId,
     pub what: What,
@@ -58,7 +59,7 @@ impl Inbound {
 }
 
 /// What a row tells of its customer.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum What {
     Event {
         name: EventName,

@@ -1,0 +1,190 @@
+//! `reveille campaign`: list, show, approve.
+
+use super::Context;
+use super::failure::Failure;
+use super::log::short;
+use super::screen::{Screen, counted, grouped, plain};
+use super::table::Table;
+use super::way::{Need, query, through, who};
+use serde_json::{Value, json};
+
+#[derive(clap::Subcommand)]
+pub enum Arguments {
+    /// List all campaigns and how they stand
+    #[command(after_help = "Example:\n  reveille campaign list")]
+    List {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one campaign
+    #[command(after_help = "Example:\n  reveille campaign show wake_dormant")]
+    Show {
+        /// Its file's name without .toml
+        name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a campaign start that would enter many customers at once
+    #[command(after_help = "\
+Holds for this version of the file's audience; who gave it is logged.
+
+Example:
+  reveille campaign show wake_dormant
+  reveille campaign approve wake_dormant")]
+    Approve {
+        /// Its file's name without .toml
+        name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let screen = context.screen;
+    match arguments {
+        Arguments::List { json } => {
+            through(context, Need::Look, async |way| {
+                let answer = way.get("/campaigns").await?;
+                match json {
+                    true => Ok(screen.json(&answer)?),
+                    false => Ok(screen.say(&list(&answer, screen))?),
+                }
+            })
+            .await
+        }
+        Arguments::Show { name, json } => {
+            let path = query("/campaign", &[("id", Some(&name))]);
+            through(context, Need::Look, async |way| {
+                let answer = way.get(&path).await?;
+                match json {
+                    true => Ok(screen.json(&answer)?),
+                    false => Ok(screen.say(&show(&answer, screen))?),
+                }
+            })
+            .await
+        }
+        Arguments::Approve { name, json } => {
+            let order = json!({ "id": name, "by": who() });
+            through(context, Need::Change, async |way| {
+                let answer = way.post("/campaign/approve", &order).await?;
+                match json {
+                    true => Ok(screen.json(&answer)?),
+                    false => Ok(screen.say(&format!("approved: {name}"))?),
+                }
+            })
+            .await
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn list(answer: &Value, screen: Screen) -> String {
+    let empty = Vec::new();
+    let campaigns = answer["campaigns"].as_array().unwrap_or(&empty);
+    let mut out = String::new();
+    if let Some(why) = answer["held"].as_str() {
+        out = format!("{}\n\n", screen.yellow(&format!("sending is held: {why}")));
+    }
+    if campaigns.is_empty() {
+        return out + "there are no campaigns";
+    }
+    let mut table = Table::new(&["campaign", "class", "due", "next (UTC)", "stands"]);
+    for campaign in campaigns {
+        table.row(vec![
+            text(campaign, "id").to_owned(),
+            text(campaign, "class").to_owned(),
+            campaign["due"].as_u64().map(grouped).unwrap_or_default(),
+            short(text(&campaign["next"], "at"))
+                .chars()
+                .take(16)
+                .collect(),
+            stands(campaign),
+        ]);
+    }
+    out + &table.render(&screen)
+}
+
+/// The phase in a few words, and what is wrong with the file.
+fn stands(campaign: &Value) -> String {
+    let phase = &campaign["phase"];
+    let number = |key: &str| grouped(phase[key].as_u64().unwrap_or(0));
+    let words = match text(phase, "is") {
+        "live" if text(campaign, "state") == "test" => "live for test customers".to_owned(),
+        "walking" => format!("walking: {} of {}", number("done"), number("of")),
+        "awaiting_approval" => format!("waits for approval ({})", number("customers")),
+        "importing" => "waits for an import to end".to_owned(),
+        "paused" => match text(phase, "what") {
+            "" | "campaign" => "paused".to_owned(),
+            what => format!("paused ({what})"),
+        },
+        "missing" => "its file is gone: paused".to_owned(),
+        "broken" => "its file is bad: `reveille check`".to_owned(),
+        other => other.to_owned(),
+    };
+    match text(campaign, "file") {
+        "last_good" => format!("{words}; its file is bad, the last good version goes on"),
+        _ => words,
+    }
+}
+
+fn show(campaign: &Value, screen: Screen) -> String {
+    let mut out = screen.bold(&format!(
+        "{} ({})",
+        plain(text(campaign, "name")),
+        text(campaign, "id")
+    ));
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            out.push_str(&format!("\n  {name:<8} {}", plain(value)));
+        }
+    };
+    line("stands", &stands(campaign));
+    line("since", &short(text(&campaign["phase"], "since")));
+    line("class", text(campaign, "class"));
+    line("topic", text(campaign, "topic"));
+    line("owner", text(campaign, "owner"));
+    line("starts", text(campaign, "start"));
+    let next = &campaign["next"];
+    if next.is_object() {
+        let whose = match next["own_clock"] == true {
+            true => "on each customer's own clock; first ",
+            false => "",
+        };
+        line(
+            "next",
+            &format!(
+                "{whose}{} UTC ({} in {})",
+                short(text(next, "at")),
+                short(text(next, "local")),
+                text(next, "zone")
+            ),
+        );
+    }
+    if let Some(due) = campaign["due"].as_u64() {
+        line("due", &counted(due, "customer", "customers"));
+    }
+    let empty = Vec::new();
+    let examples = campaign["phase"]["examples"].as_array().unwrap_or(&empty);
+    if !examples.is_empty() {
+        let names: Vec<&str> = examples.iter().filter_map(Value::as_str).collect();
+        line("such as", &names.join(", "));
+        let name = text(campaign, "id");
+        out.push_str(&format!(
+            "\n\n  `reveille campaign approve {name}` lets them enter"
+        ));
+    }
+    for problem in campaign["problems"].as_array().unwrap_or(&empty) {
+        out.push_str(&format!(
+            "\n  {}: {}",
+            screen.yellow(text(problem, "severity")),
+            plain(text(problem, "text"))
+        ));
+    }
+    out
+}

@@ -1,0 +1,221 @@
+//! `reveille check`: every problem of every file.
+
+use super::Context;
+use super::failure::Failure;
+use super::screen::counted;
+use crate::campaign::{self, Context as Against};
+use crate::config::Config;
+use crate::config::problem::{Problem, render_all};
+use crate::daemon::transports;
+use crate::message::{TemplateProblem, Templates};
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exits with 3 if there is an error, with 0 if there are warnings only. Nothing is opened or changed,
+so it can run beside the daemon, and as ExecStartPre.
+
+Examples:
+  reveille check
+  reveille check --config /etc/reveille/config.toml --settings
+  reveille check --json | jq -r '.problems[].what'")]
+pub struct Arguments {
+    /// Check config.toml and what it refers to only, not campaigns and templates
+    #[arg(long)]
+    settings: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Default)]
+struct Found {
+    problems: Vec<Problem>,
+    templates: Vec<TemplateProblem>,
+    transports: Vec<String>,
+    campaigns: usize,
+    template_count: usize,
+}
+
+impl Found {
+    fn errors(&self) -> usize {
+        self.problems.iter().filter(|p| p.is_error()).count()
+            + self.templates.len()
+            + self.transports.len()
+    }
+
+    fn warnings(&self) -> usize {
+        self.problems.iter().filter(|p| !p.is_error()).count()
+    }
+
+    fn to_json(&self) -> Value {
+        let mut problems: Vec<Value> = self.problems.iter().map(Problem::to_json).collect();
+        problems.extend(self.templates.iter().map(|p| {
+            json!({
+                "severity": "error",
+                "file": p.file,
+                "line": (p.line > 0).then_some(p.line),
+                "column": (p.column > 0).then_some(p.column),
+                "text": null,
+                "what": p.what,
+                "help": p.help,
+            })
+        }));
+        problems.extend(self.transports.iter().map(|what| {
+            json!({
+                "severity": "error",
+                "file": null,
+                "line": null,
+                "column": null,
+                "text": null,
+                "what": what,
+                "help": null,
+            })
+        }));
+        json!({
+            "errors": self.errors(),
+            "warnings": self.warnings(),
+            "campaigns": self.campaigns,
+            "templates": self.template_count,
+            "problems": problems,
+        })
+    }
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let path = context.path()?;
+    let mut found = Found::default();
+    match Config::load(&path) {
+        Err(problems) => found.problems = problems,
+        Ok(config) => {
+            found.problems = config.warnings.clone();
+            found.transports = transports::check(&config);
+            if !arguments.settings {
+                files(&config, &mut found);
+            }
+        }
+    }
+    let screen = &context.screen;
+    if arguments.json {
+        screen.json(&found.to_json())?;
+    } else {
+        if !found.problems.is_empty() {
+            screen.say(&render_all(&found.problems, screen.colour))?;
+            screen.say("")?;
+        }
+        for problem in &found.templates {
+            screen.say(&format!("error: {}{problem}\n", prefix(problem)))?;
+        }
+        for what in &found.transports {
+            screen.say(&format!("error: {what}\n"))?;
+        }
+        screen.say(&summary(&found, arguments.settings, context))?;
+    }
+    match found.errors() {
+        0 => Ok(()),
+        _ => Err(Failure::BadFiles),
+    }
+}
+
+/// A subject stands in its campaign's file, which its problem does not name.
+fn prefix(problem: &TemplateProblem) -> String {
+    if problem.file.ends_with(".hbs") {
+        String::new()
+    } else {
+        format!("{}: ", problem.template)
+    }
+}
+
+fn files(config: &Config, found: &mut Found) {
+    let mut templates = match Templates::load(&config.templates) {
+        Ok(templates) => templates,
+        Err(problems) => {
+            found.templates.extend(problems);
+            Templates::from_sources(Default::default())
+        }
+    };
+    found.templates.extend(templates.problems().iter().cloned());
+    found.template_count = templates.names().count();
+    let mut against = Against::of(config);
+    against.templates = Some(templates.names().map(|n| (n.to_owned(), 0)).collect());
+    let loaded = campaign::load(&config.campaigns, &against);
+    found.campaigns = loaded.campaigns.len();
+    for campaign in loaded.good() {
+        for (text, file) in texts(campaign) {
+            if let Err(problem) = templates.inline(text) {
+                found
+                    .problems
+                    .push(in_its_file(&loaded, &file, text, &problem));
+            }
+        }
+    }
+    let across = campaign::cross::check(config, &loaded);
+    found.problems.extend(loaded.problems);
+    found.problems.extend(across);
+    crate::config::problem::sort(&mut found.problems);
+}
+
+/// Subjects and preheaders of a campaign, with its id.
+fn texts(
+    campaign: &crate::domain::campaign::Campaign,
+) -> Vec<(&str, crate::domain::id::CampaignId)> {
+    let mut all = Vec::new();
+    for step in &campaign.steps {
+        let variants = step.variants.iter();
+        let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
+        for localized in [&step.subject, &step.preheader]
+            .into_iter()
+            .chain(of_variants)
+        {
+            all.extend(
+                localized
+                    .values()
+                    .map(|t| (t.as_str(), campaign.id.clone())),
+            );
+        }
+    }
+    all
+}
+
+fn in_its_file(
+    loaded: &campaign::Loaded,
+    id: &crate::domain::id::CampaignId,
+    text: &str,
+    problem: &TemplateProblem,
+) -> Problem {
+    match loaded.sources.campaigns.get(id) {
+        Some(source) => Problem::at_text(
+            &source.file,
+            &source.text,
+            text,
+            &problem.what,
+            &problem.help,
+        ),
+        None => Problem::of_file(id.to_string(), &*problem.what, &problem.help),
+    }
+}
+
+fn summary(found: &Found, settings: bool, context: &Context) -> String {
+    let screen = &context.screen;
+    let what = match settings {
+        true => "config.toml".to_owned(),
+        false => format!(
+            "config.toml, {} and {}",
+            counted(found.campaigns as u64, "campaign", "campaigns"),
+            counted(found.template_count as u64, "template", "templates")
+        ),
+    };
+    let (errors, warnings) = (found.errors() as u64, found.warnings() as u64);
+    let warned = match warnings {
+        0 => String::new(),
+        n => format!(", {}", counted(n, "warning", "warnings")),
+    };
+    match errors {
+        0 => format!("{} {what}{warned}", screen.green("good:")),
+        n => format!(
+            "{} {what}: {}{warned}",
+            screen.yellow("bad:"),
+            counted(n, "error", "errors")
+        ),
+    }
+}

@@ -1,0 +1,251 @@
+//! `reveille customer`: show, list, set.
+
+use super::Context;
+use super::failure::Failure;
+use super::log::short;
+use super::screen::{Screen, plain};
+use super::table::Table;
+use super::way::{Need, query, through, who};
+use serde_json::{Map, Value, json};
+
+#[derive(clap::Subcommand)]
+pub enum Arguments {
+    /// Show all that is known of a customer
+    #[command(after_help = "Example:\n  reveille customer show c-1001")]
+    Show {
+        /// The shop's id
+        id: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List customers in the order of their ids
+    #[command(after_help = "\
+Examples:
+  reveille customer list --limit 20
+  reveille customer list --after c-1020 --json | jq -r .id")]
+    List {
+        /// Those behind this id
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// Print one JSON object a customer
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a customer's address, preferences, consent, tags or attributes
+    #[command(after_help = "\
+Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, consent, tags,
+created_at, test, and any attribute. A value that is JSON is taken as such (null goes back to the
+shop's default, or removes an attribute); anything else is a text.
+
+Examples:
+  reveille customer set c-1001 timezone=Asia/Seoul 'window=Mon-Fri 18:00-22:00'
+  reveille customer set c-1001 'caps=[\"2 per 7d\"]' gap=3d
+  reveille customer set c-1001 pause_until=2026-09-01 first_name=Mina
+  reveille customer set c-1001 unsubscribed=true")]
+    Set {
+        /// The shop's id
+        id: String,
+        /// field=value
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        fields: Vec<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let screen = context.screen;
+    match arguments {
+        Arguments::Show { id, json } => {
+            let path = query("/customer", &[("id", Some(&id))]);
+            through(context, Need::Look, async |way| {
+                let view = way.get(&path).await?;
+                match json {
+                    true => Ok(screen.json(&view)?),
+                    false => Ok(screen.say(&show(&view, screen))?),
+                }
+            })
+            .await
+        }
+        Arguments::List { after, limit, json } => {
+            let limit = limit.to_string();
+            let path = query(
+                "/customers",
+                &[("after", after.as_deref()), ("limit", Some(&limit))],
+            );
+            through(context, Need::Look, async |way| {
+                let rows = way.get(&path).await?;
+                let empty = Vec::new();
+                let rows = rows.as_array().unwrap_or(&empty);
+                if json {
+                    for row in rows {
+                        screen.json(row)?;
+                    }
+                    return Ok(());
+                }
+                Ok(screen.say(&list(rows, screen))?)
+            })
+            .await
+        }
+        Arguments::Set { id, fields, json } => {
+            let traits = read(&fields)?;
+            let order = json!({ "id": id, "traits": traits, "by": who() });
+            through(context, Need::Change, async |way| {
+                let view = way.post("/customer", &order).await?;
+                match json {
+                    true => Ok(screen.json(&view)?),
+                    false => Ok(screen.say(&format!("{id} was changed"))?),
+                }
+            })
+            .await
+        }
+    }
+}
+
+/// `field=value` pairs; values that are JSON are taken as such.
+fn read(fields: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut traits = Map::new();
+    for field in fields {
+        let Some((name, value)) = field.split_once('=') else {
+            return Err(Failure::Usage(format!(
+                "{field:?} is not field=value, such as timezone=Asia/Seoul"
+            )));
+        };
+        let value = match serde_json::from_str::<Value>(value) {
+            // An id or a telephone number of digits only stays what was typed when it would lose its zeros; JSON refuses those.
+            Ok(value) => value,
+            Err(_) => Value::from(value),
+        };
+        traits.insert(name.trim().to_owned(), value);
+    }
+    Ok(traits)
+}
+
+fn list(rows: &[Value], screen: Screen) -> String {
+    if rows.is_empty() {
+        return "no customers".to_owned();
+    }
+    let mut table = Table::new(&["customer", "zone", "advertising", "open", "email"]);
+    for row in rows {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        table.row(vec![
+            text("id"),
+            text("timezone"),
+            match row["advertising"].as_str() {
+                Some(word) => word.to_owned(),
+                None => "unknown".to_owned(),
+            },
+            row["open"].to_string(),
+            text("email"),
+        ]);
+    }
+    table.render(&screen)
+}
+
+/// Any JSON as a person would write it down.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => plain(text),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(words).collect();
+            items.join(", ")
+        }
+        other => plain(&other.to_string()),
+    }
+}
+
+fn show(view: &Value, screen: Screen) -> String {
+    let empty = Vec::new();
+    let none = Map::new();
+    let mut out = screen.bold(&words(&view["id"]));
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() && value != "-" {
+            out.push_str(&format!("\n  {name:<12} {value}"));
+        }
+    };
+    let time = |value: &Value| short(value.as_str().unwrap_or_default());
+    line("email", words(&view["email"]));
+    line("known since", time(&view["known_since"]));
+    for (name, value) in view["attributes"].as_object().unwrap_or(&none) {
+        line(&plain(name), words(value));
+    }
+    line("tags", words(&view["tags"]));
+    let preferences = &view["preferences"];
+    for key in ["zone", "locale", "window", "caps", "gap"] {
+        line(key, words(&preferences[key]));
+    }
+    line("pause until", time(&preferences["pause_until"]));
+    for consent in view["consents"].as_array().unwrap_or(&empty) {
+        let topic = consent["topic"].as_str().unwrap_or("advertising");
+        line(
+            "consent",
+            format!(
+                "{topic}: {} {} ({})",
+                words(&consent["state"]),
+                time(&consent["at"]),
+                words(&consent["source"])
+            ),
+        );
+    }
+    let suppression = &view["mailbox"]["suppression"];
+    if suppression.is_object() {
+        let said = format!(
+            "{} ({})",
+            words(&suppression["cause"]),
+            words(&suppression["note"])
+        );
+        line("suppressed", said);
+    }
+    for place in view["mailbox"]["places"].as_array().unwrap_or(&empty) {
+        line(
+            "sent",
+            format!("{} {}", time(&place["at"]), words(&place["campaign"])),
+        );
+    }
+    for track in view["events"].as_array().unwrap_or(&empty) {
+        line(
+            "events",
+            format!(
+                "{}: {}, latest {}",
+                words(&track["events"]),
+                track["remembered"],
+                match time(&track["latest"]) {
+                    none if none.is_empty() => "never".to_owned(),
+                    at => at,
+                }
+            ),
+        );
+    }
+    for entry in view["enrollments"].as_array().unwrap_or(&empty) {
+        let at = time(&entry["at"]);
+        let until = if at.is_empty() { at } else { format!(", {at}") };
+        line(
+            "campaign",
+            format!(
+                "{}: {}{until}",
+                words(&entry["campaign"]),
+                words(&entry["state"])
+            ),
+        );
+    }
+    for message in view["messages"].as_array().unwrap_or(&empty) {
+        line(
+            "message",
+            format!(
+                "{}/{}: {}, not before {}",
+                words(&message["campaign"]),
+                words(&message["step"]),
+                words(&message["state"]),
+                time(&message["not_before"])
+            ),
+        );
+    }
+    out
+}

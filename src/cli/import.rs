@@ -1,0 +1,500 @@
+//! `reveille import`: customers and events from a file or a pipe.
+//!
+//! Rows are read and understood here, and go to the engine as a stream; bad ones are told and written to a file. The
+//! reading runs on a thread of its own, so that a pipe that keeps silent keeps nobody waiting.
+
+use super::Context;
+use super::failure::Failure;
+use super::screen::{Screen, counted, grouped};
+use super::way::{Need, Way, each_line, query, request, through};
+use crate::clock::Clock;
+use crate::config::text::zone;
+use crate::domain::id::{CustomerId, EventName};
+use crate::engine::intake::dates::Dates;
+use crate::engine::intake::{Kind, Options, Reading, RowError, Rows, What};
+use crate::http::admin::Sent;
+use axum::body::{Body, Bytes};
+use axum::http::Method;
+use indicatif::ProgressBar;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+JSON Lines in the shape of Segment's messages, or CSV with a header; docs/import.md says all about both.
+What comes in is history: it feeds conditions and starts nothing, unless --live is given. Importing the
+same file again counts nothing twice. Bad rows are told by line and written to FILE.rejected.
+
+Examples:
+  reveille import customers.csv --map \"Kundennummer=customer\" --dates \"%d.%m.%Y\" --zone Europe/Berlin
+  reveille import orders.csv --event \"Order Completed\"
+  reveille import events.jsonl
+  tail -F events.jsonl | reveille import --live -")]
+pub struct Arguments {
+    /// The file; - is standard input
+    file: PathBuf,
+    /// What happens now, not history: it starts campaigns
+    #[arg(long)]
+    live: bool,
+    /// What a column is: column=field, where field is customer, event, time, message_id, a trait or property, or - to leave it out
+    #[arg(long = "map", value_name = "COLUMN=FIELD")]
+    map: Vec<String>,
+    /// How dates are written that are not RFC 3339 (strftime)
+    #[arg(long, value_name = "FORMAT")]
+    dates: Option<String>,
+    /// The zone of times that don't say theirs
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    /// The name of all events of a table that has no column for it
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// Where bad rows are written [default: FILE.rejected]
+    #[arg(long, value_name = "PATH")]
+    rejected: Option<PathBuf>,
+    /// Print acknowledgements and the summary as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// So many bad rows are shown.
+const SHOWN: u64 = 10;
+/// Rows go to the engine in pieces of about so many bytes; a pipe's at once.
+const PIECE: usize = 64 * 1024;
+
+pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let source = Source::open(&arguments)?;
+    let options = options(&arguments)?;
+    let screen = context.screen;
+    let bar = screen.progress_bytes(source.size);
+    let path = query("/import", &[("live", arguments.live.then_some("true"))]);
+    let done = through(context, Need::Change, async |way| {
+        import(way, &path, source, options, &bar, &arguments, screen).await
+    })
+    .await;
+    bar.finish_and_clear();
+    let (read, told) = done?;
+    finish(&read, &told, &arguments, screen)
+}
+
+/// Where rows come from.
+struct Source {
+    reader: Box<dyn BufRead + Send>,
+    /// In bytes; a pipe has none.
+    size: Option<u64>,
+    pipe: bool,
+    path: PathBuf,
+}
+
+impl Source {
+    fn open(arguments: &Arguments) -> Result<Source, Failure> {
+        let path = arguments.file.clone();
+        if path.as_os_str() == "-" {
+            return Ok(Source {
+                reader: Box::new(BufReader::new(std::io::stdin())),
+                size: None,
+                pipe: true,
+                path,
+            });
+        }
+        let file = File::open(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Failure::NotFound {
+                what: format!("there is no file {}", path.display()),
+                hint: String::new(),
+            },
+            _ => Failure::failed(format!("{} can't be read: {e}", path.display())),
+        })?;
+        let told = file.metadata().ok().filter(std::fs::Metadata::is_file);
+        Ok(Source {
+            reader: Box::new(BufReader::with_capacity(1 << 16, file)),
+            pipe: told.is_none(),
+            size: told.map(|m| m.len()),
+            path,
+        })
+    }
+}
+
+fn options(arguments: &Arguments) -> Result<Options, Failure> {
+    let usage = Failure::Usage;
+    let zone = arguments
+        .zone
+        .as_deref()
+        .map(zone)
+        .transpose()
+        .map_err(usage)?;
+    let dates = Dates::new(arguments.dates.as_deref(), zone).map_err(usage)?;
+    let reading = Reading {
+        dates,
+        ..Reading::new(Clock::system().now())
+    };
+    let mut options = Options::new(reading);
+    options.kind = Kind::of_path(&arguments.file);
+    for pair in &arguments.map {
+        let Some((column, field)) = pair.rsplit_once('=') else {
+            return Err(Failure::Usage(format!(
+                "--map {pair:?} is not column=field"
+            )));
+        };
+        options.map.push((column.to_owned(), field.to_owned()));
+    }
+    let event = arguments.event.as_deref().map(EventName::parse);
+    options.event = event.transpose().map_err(usage)?;
+    Ok(options)
+}
+
+/// What the reading came to.
+#[derive(Default)]
+struct Taken {
+    rows: u64,
+    events: u64,
+    rejected: u64,
+    customers: HashSet<CustomerId>,
+    rejected_to: Option<PathBuf>,
+    mapping: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// What the engine told.
+#[derive(Default)]
+struct Acknowledged {
+    fresh: u64,
+    known: u64,
+    failed: u64,
+    upto: u64,
+    end: Option<Value>,
+    stopped: Option<(String, String)>,
+}
+
+async fn import(
+    way: &mut Way,
+    path: &str,
+    source: Source,
+    options: Options,
+    bar: &ProgressBar,
+    arguments: &Arguments,
+    screen: Screen,
+) -> Result<(Taken, Acknowledged), Failure> {
+    let (pieces, body) = mpsc::channel(8);
+    let rejects = Rejects::new(
+        &source.path,
+        arguments.rejected.clone(),
+        screen,
+        bar.clone(),
+    );
+    let counting = bar.clone();
+    let reading = std::thread::Builder::new()
+        .name("import-rows".to_owned())
+        .spawn(move || read(source, options, &pieces, rejects, &counting))
+        .map_err(|e| Failure::failed(format!("cannot start a thread: {e}")))?;
+    let mut asked = request(Method::POST, path, None);
+    *asked.body_mut() = Body::from_stream(ReceiverStream::new(body));
+    let mut told = Acknowledged::default();
+    let response = way.send(asked).await?;
+    each_line(response.into_body(), |line| {
+        let ack: Value = serde_json::from_slice(line)
+            .map_err(|e| Failure::failed(format!("an acknowledgement was not understood: {e}")))?;
+        if arguments.json {
+            screen.json(&ack)?;
+        }
+        told.take(&ack, bar, screen);
+        Ok(())
+    })
+    .await?;
+    if told.stopped.is_some() {
+        // The reader may sit at a silent pipe: it is not waited for.
+        return Ok((Taken::default(), told));
+    }
+    let read = tokio::task::spawn_blocking(move || reading.join()).await;
+    match read {
+        Ok(Ok(read)) => Ok((read, told)),
+        _ => Err(Failure::failed("the reading of rows failed")),
+    }
+}
+
+impl Acknowledged {
+    fn take(&mut self, ack: &Value, bar: &ProgressBar, screen: Screen) {
+        let number = |key: &str| ack[key].as_u64().unwrap_or(0);
+        self.fresh += number("fresh");
+        self.known += number("known");
+        self.upto = self.upto.max(number("upto"));
+        let empty = Vec::new();
+        for failed in ack["failed"].as_array().unwrap_or(&empty) {
+            self.failed += 1;
+            if self.failed <= SHOWN {
+                let error = failed["error"].as_str().unwrap_or_default();
+                bar.suspend(|| screen.complain(&format!("line {}: {error}", failed["line"])));
+            }
+        }
+        if let Some(why) = ack["stopped"].as_str() {
+            let hint = ack["hint"].as_str().unwrap_or_default();
+            self.stopped = Some((why.to_owned(), hint.to_owned()));
+        }
+        if ack["end"].is_object() {
+            self.end = Some(ack["end"].clone());
+        }
+    }
+}
+
+type Pieces = mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+/// Reads all rows, sends the good ones and tells of the bad ones. Runs on a thread of its own.
+fn read(
+    source: Source,
+    options: Options,
+    pieces: &Pieces,
+    mut rejects: Rejects,
+    bar: &ProgressBar,
+) -> Taken {
+    let mut done = Taken::default();
+    let mut rows = match Rows::open(source.reader, options) {
+        Ok(rows) => rows,
+        Err(error) => {
+            done.failure = Some(Failure::failed(format!(
+                "{}: {error}",
+                source.path.display()
+            )));
+            return done;
+        }
+    };
+    done.mapping = rows.mapping().map(ToString::to_string);
+    rejects.header = rows.header().map(<[u8]>::to_vec);
+    let mut piece = Vec::with_capacity(PIECE + 4096);
+    while let Some((line, row)) = rows.next() {
+        match row {
+            Ok(row) => {
+                done.rows += 1;
+                done.events += u64::from(matches!(row.what, What::Event { .. }));
+                if !done.customers.contains(row.customer.as_str()) {
+                    done.customers.insert(row.customer.clone());
+                }
+                // Plain data: writing it as JSON into memory cannot fail, save for a number that JSON has not.
+                if serde_json::to_writer(&mut piece, &Sent { line, row }).is_ok() {
+                    piece.push(b'\n');
+                }
+            }
+            Err(error) => {
+                done.rejected += 1;
+                let fatal = error.fatal;
+                rejects.take(&error);
+                if fatal {
+                    done.failure = Some(Failure::failed(error.to_string()));
+                }
+            }
+        }
+        bar.set_position(rows.bytes_read());
+        if source.pipe || piece.len() >= PIECE {
+            let full = Bytes::from(std::mem::take(&mut piece));
+            if !full.is_empty() && pieces.blocking_send(Ok(full)).is_err() {
+                break;
+            }
+        }
+    }
+    if !piece.is_empty() {
+        // Whoever took them is gone and has said why.
+        let _ = pieces.blocking_send(Ok(Bytes::from(piece)));
+    }
+    done.rejected_to = rejects.finish();
+    if let Some(error) = rejects.error {
+        done.failure.get_or_insert(error);
+    }
+    done
+}
+
+/// Bad rows: the first are shown, all go to a file that can be mended and imported.
+struct Rejects {
+    path: Option<PathBuf>,
+    header: Option<Vec<u8>>,
+    file: Option<BufWriter<File>>,
+    count: u64,
+    screen: Screen,
+    bar: ProgressBar,
+    error: Option<Failure>,
+}
+
+impl Rejects {
+    fn new(source: &Path, told: Option<PathBuf>, screen: Screen, bar: ProgressBar) -> Rejects {
+        let beside = (source.as_os_str() != "-").then(|| {
+            let mut name = source.as_os_str().to_owned();
+            name.push(".rejected");
+            PathBuf::from(name)
+        });
+        Rejects {
+            path: told.or(beside),
+            header: None,
+            file: None,
+            count: 0,
+            screen,
+            bar,
+            error: None,
+        }
+    }
+
+    fn take(&mut self, error: &RowError) {
+        self.count += 1;
+        if self.count <= SHOWN {
+            let text = super::screen::plain(&error.to_string());
+            self.bar.suspend(|| self.screen.complain(&text));
+        } else if self.count == SHOWN + 1 {
+            let more = match &self.path {
+                Some(path) => format!("more bad rows are in {}", path.display()),
+                None => "more bad rows are not shown; --rejected PATH keeps them".to_owned(),
+            };
+            self.bar.suspend(|| self.screen.complain(&more));
+        }
+        if let Err(error) = self.keep(&error.raw)
+            && self.error.is_none()
+        {
+            self.error = Some(Failure::failed(format!("bad rows can't be kept: {error}")));
+        }
+    }
+
+    fn keep(&mut self, raw: &[u8]) -> std::io::Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut file = BufWriter::new(File::create(path)?);
+                if let Some(header) = &self.header {
+                    file.write_all(header)?;
+                    file.write_all(b"\n")?;
+                }
+                self.file.insert(file)
+            }
+        };
+        file.write_all(raw)?;
+        file.write_all(b"\n")
+    }
+
+    fn finish(&mut self) -> Option<PathBuf> {
+        let mut file = self.file.take()?;
+        if let Err(error) = file.flush() {
+            self.error = Some(Failure::failed(format!("bad rows can't be kept: {error}")));
+        }
+        self.path.clone()
+    }
+}
+
+fn finish(
+    read: &Taken,
+    told: &Acknowledged,
+    arguments: &Arguments,
+    screen: Screen,
+) -> Result<(), Failure> {
+    if let Some((what, hint)) = &told.stopped {
+        return Err(Failure::Store {
+            what: format!("the import stopped behind line {}: {what}", told.upto),
+            hint: format!("{hint}; then import the file again: nothing is counted twice"),
+        });
+    }
+    if let Some(failure) = &read.failure {
+        return Err(Failure::failed(failure.to_string()));
+    }
+    if arguments.json {
+        let summary = serde_json::json!({
+            "rows": read.rows,
+            "events": read.events,
+            "customers": read.customers.len(),
+            "known": told.known,
+            "rejected": read.rejected,
+            "rejected_to": read.rejected_to,
+        });
+        screen.json(&serde_json::json!({ "summary": summary }))?;
+    } else {
+        for line in summary(read, told, arguments, screen) {
+            screen.say(&line)?;
+        }
+    }
+    match read.rejected + told.failed {
+        0 => Ok(()),
+        n => Err(Failure::Failed {
+            what: format!("{} not taken", counted(n, "row was", "rows were")),
+            hint: match &read.rejected_to {
+                Some(path) => format!("mend them in {} and import that", path.display()),
+                None => "the others are in; mend the rows and import the file again".into(),
+            },
+        }),
+    }
+}
+
+fn summary(
+    read: &Taken,
+    told: &Acknowledged,
+    arguments: &Arguments,
+    screen: Screen,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(mapping) = &read.mapping {
+        lines.push(screen.faint(mapping.trim_end()));
+    }
+    let profiles = read.rows - read.events;
+    let new_events = read.events.saturating_sub(told.known);
+    lines.push(format!(
+        "{} of {}: {} ({} new, {} known already), {}",
+        counted(read.rows, "row", "rows"),
+        counted(read.customers.len() as u64, "customer", "customers"),
+        counted(read.events, "event", "events"),
+        grouped(new_events),
+        grouped(told.known),
+        counted(profiles, "profile", "profiles"),
+    ));
+    if !arguments.live && read.events > 0 {
+        lines.push("taken in as history, which starts nothing (--live does)".to_owned());
+    }
+    let end = told.end.clone().unwrap_or(Value::Null);
+    lines.extend(reach(&end["reach"], screen));
+    let empty = Vec::new();
+    for held in end["held"].as_array().unwrap_or(&empty) {
+        let name = held["campaign"].as_str().unwrap_or_default();
+        let examples = held["examples"].as_array().unwrap_or(&empty);
+        let examples: Vec<&str> = examples.iter().filter_map(Value::as_str).collect();
+        lines.push(String::new());
+        lines.push(screen.yellow(&format!(
+            "{name} would now let in {} at its next occurrence, {} more than before",
+            counted(
+                held["customers"].as_u64().unwrap_or(0),
+                "customer",
+                "customers"
+            ),
+            grouped(held["more"].as_u64().unwrap_or(0)),
+        )));
+        lines.push(format!(
+            "  ([safety] at_once allows {}), such as {}",
+            grouped(held["allowed"].as_u64().unwrap_or(0)),
+            examples.join(", ")
+        ));
+        lines.push(format!(
+            "  It waits: `reveille campaign approve {name}` lets it go on"
+        ));
+    }
+    lines
+}
+
+/// Whom advertising reaches, and why not the others.
+pub fn reach(reach: &Value, screen: Screen) -> Vec<String> {
+    if !reach.is_object() {
+        return Vec::new();
+    }
+    let number = |key: &str| reach[key].as_u64().unwrap_or(0);
+    let mut lines = vec![format!(
+        "advertising can reach {} of {}",
+        screen.bold(&grouped(number("reachable"))),
+        counted(number("customers"), "customer", "customers"),
+    )];
+    for (key, why) in [
+        ("no_address", "have no email address"),
+        ("suppressed", "have a suppressed address"),
+        ("refused", "have refused advertising"),
+        ("no_consent", "have not consented to advertising"),
+    ] {
+        if number(key) > 0 {
+            lines.push(format!("  {:>7} {why}", grouped(number(key))));
+        }
+    }
+    lines
+}

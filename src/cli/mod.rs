@@ -1,0 +1,194 @@
+//! The commands: one subcommand a verb, one file a verb. Each says what it did and how it went by text and exit code.
+//!
+//! A command that needs the store asks the running daemon over its socket, or opens the store itself and calls the same
+//! routes in its own process ([`way`]). Here is only what people type and what they see.
+
+mod backup;
+mod campaign;
+mod cancel;
+mod check;
+mod customer;
+mod demo;
+mod explain;
+mod failure;
+mod import;
+mod log;
+mod pause;
+mod probe;
+mod reload;
+mod restore;
+mod resume;
+mod run;
+mod screen;
+mod suppression;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod way;
+
+use crate::config::Config;
+use crate::config::find::find;
+use crate::daemon::logging::{self, LogFormat};
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use screen::Screen;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, for the reason that is printed
+  2  the command was not understood
+  3  the configuration, a campaign or a template is bad
+  4  what was asked for was not found
+  5  the store is in use, unavailable or damaged
+
+The configuration is looked for at --config, $REVEILLE_CONFIG, ./config.toml and
+/etc/reveille/config.toml. $NO_COLOR turns colours off; $REVEILLE_LOG sets what is
+logged (\"debug\", \"reveille::engine=trace\").
+
+Example:
+  reveille demo";
+
+/// Keeps in touch with customers at the right moment: reads campaigns, follows what customers do, and sends mail within
+/// each customer's hours and limits.
+#[derive(Parser)]
+#[command(name = "reveille", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Arguments),
+    /// See it at work on a sample shop, with nothing to set up
+    Demo(demo::Arguments),
+    /// Check configuration, campaigns and templates
+    Check(check::Arguments),
+    /// Have the running daemon read configuration and campaigns again
+    Reload(reload::Arguments),
+    /// Take customers and events in from a file or a pipe
+    Import(import::Arguments),
+    /// Show, list or change customers
+    #[command(subcommand)]
+    Customer(customer::Arguments),
+    /// Read the send log: what was decided for whom, and why
+    Log(log::Arguments),
+    /// Explain why a customer gets a message, or does not, and when
+    Explain(explain::Arguments),
+    /// List, show or approve campaigns
+    #[command(subcommand)]
+    Campaign(campaign::Arguments),
+    /// Hold back the messages of a campaign, a class, or all
+    Pause(pause::Arguments),
+    /// Let what was paused or held go on
+    Resume(resume::Arguments),
+    /// End a campaign for good
+    Cancel(cancel::Arguments),
+    /// List, add, remove or import addresses that must not be sent to
+    #[command(subcommand)]
+    Suppression(suppression::Arguments),
+    /// Compare everything in the store with its checksums
+    Verify(verify::Arguments),
+    /// Copy the store to a folder, while the daemon runs or not
+    Backup(backup::Arguments),
+    /// Put a backup in place of a lost store
+    Restore(restore::Arguments),
+    #[command(name = crate::daemon::house::PROBE_VERB, hide = true)]
+    Probe(probe::Arguments),
+}
+
+/// What every verb is given besides its own arguments.
+struct Context {
+    config: Option<PathBuf>,
+    log: LogFormat,
+    screen: Screen,
+}
+
+impl Context {
+    /// The configuration, read and whole.
+    fn load(&self) -> Result<Config, Failure> {
+        let path = self.path()?;
+        Config::load(&path).map_err(Failure::Configuration)
+    }
+
+    fn path(&self) -> Result<PathBuf, Failure> {
+        find(self.config.as_deref()).map_err(Failure::NoConfiguration)
+    }
+}
+
+/// Parses, runs, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    // clap prints help and errors itself, and exits with 2 where the command was not understood.
+    let cli = Cli::parse();
+    let screen = Screen::detect();
+    match run(cli, screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(screen);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
+    if let Command::Probe(arguments) = cli.command {
+        return probe::run(&arguments);
+    }
+    let serving = matches!(cli.command, Command::Run(_));
+    logging::begin(
+        cli.log,
+        (!serving).then_some("warn,sled=error,tokio_cron_scheduler=off"),
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
+    let context = Context {
+        config: cli.config,
+        log: cli.log,
+        screen,
+    };
+    let done = runtime.block_on(dispatch(cli.command, &context));
+    // What still waits for a relay is not waited for.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Run(arguments) => run::run(arguments, context).await,
+        Command::Demo(arguments) => demo::run(arguments, context).await,
+        Command::Check(arguments) => check::run(&arguments, context),
+        Command::Reload(arguments) => reload::run(&arguments, context).await,
+        Command::Import(arguments) => import::run(arguments, context).await,
+        Command::Customer(arguments) => customer::run(arguments, context).await,
+        Command::Log(arguments) => log::run(&arguments, context).await,
+        Command::Explain(arguments) => explain::run(&arguments, context).await,
+        Command::Campaign(arguments) => campaign::run(arguments, context).await,
+        Command::Pause(arguments) => pause::run(&arguments, context).await,
+        Command::Resume(arguments) => resume::run(&arguments, context).await,
+        Command::Cancel(arguments) => cancel::run(&arguments, context).await,
+        Command::Suppression(arguments) => suppression::run(arguments, context).await,
+        Command::Verify(arguments) => verify::run(&arguments, context).await,
+        Command::Backup(arguments) => backup::run(&arguments, context).await,
+        Command::Restore(arguments) => restore::run(&arguments, context).await,
+        Command::Probe(arguments) => probe::run(&arguments),
+    }
+}

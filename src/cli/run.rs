@@ -1,0 +1,66 @@
+//! `reveille run`: the daemon.
+
+use super::Context;
+use super::failure::Failure;
+use super::way::opening;
+use crate::config::problem::render_all;
+use crate::daemon::house::{How, Purpose};
+use crate::daemon::{Daemon, signals, systemd};
+use crate::store::embedded::Progress;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without anything set up, mails go to a folder (mail/index.html). SIGTERM and SIGINT stop, SIGHUP
+reloads. Bad campaigns are reported and don't keep the daemon from starting; a bad config.toml does.
+
+Examples:
+  reveille run
+  reveille --config /etc/reveille/config.toml --log json run")]
+pub struct Arguments {
+    /// The store has rehearsed with a mail folder and is now to send for real (or the other way round): ends what was
+    /// begun in rehearsal, keeps customers, events and consents
+    #[arg(long)]
+    go_live: bool,
+}
+
+pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let config = context.load()?;
+    if !config.warnings.is_empty() {
+        let text = render_all(&config.warnings, context.screen.colour_on_stderr);
+        context.screen.complain(&text);
+    }
+    let shown = opening(context.screen);
+    let progress: Progress = Arc::new(move |what: &str, done: u64, of: u64| {
+        // Building sled anew may take minutes: the service manager is asked for patience.
+        systemd::patience(Duration::from_secs(120), what);
+        shown(what, done, of);
+    });
+    let how = How {
+        progress: Some(progress),
+        go_live: arguments.go_live,
+        ..How::new(Purpose::Serve)
+    };
+    // Listened to from the beginning, so that a start can be broken off cleanly.
+    let stop = tokio::spawn(signals::stop());
+    let daemon = Daemon::build(config, how).await?;
+    report(&daemon);
+    Ok(daemon
+        .run_until_stopped(async {
+            // The task ends only when a signal came.
+            let _ = stop.await;
+        })
+        .await?)
+}
+
+/// What is wrong with the campaigns goes to the log: they run on, or wait, as the list of campaigns says.
+fn report(daemon: &Daemon) {
+    let catalogue = daemon.house().core.catalogue();
+    for problem in catalogue.problems.iter().filter(|p| p.is_error()) {
+        tracing::error!(problem = problem.to_line(), "a campaign file is bad");
+    }
+    for problem in &catalogue.template_problems {
+        tracing::error!(%problem, "a template is bad");
+    }
+}

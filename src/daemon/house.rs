@@ -1,0 +1,165 @@
+//! The opened house: store and engine, as the daemon and the commands without a daemon need them.
+
+use super::transports::{self, Folders};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::domain::time::Timestamp;
+use crate::engine::shard::Refused;
+use crate::engine::{Core, Parts, golive};
+use crate::store::StoreError;
+use crate::store::embedded::{EmbeddedStore, Opening, Options, Probe, Progress};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The hidden verb of this program that tries sled's folder in a process of its own.
+pub const PROBE_VERB: &str = "probe-sled";
+
+/// What the house is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To run: transports are made, the clock is held against the journal.
+    Serve,
+    /// For one command that changes something; nothing is sent.
+    Change,
+    /// For one command that only reads: nothing is repaired, rebuilt or written.
+    Look,
+}
+
+/// Why the house could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A transport cannot be made from what the configuration says.
+    #[error("{0}")]
+    Transports(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Engine(#[from] Refused),
+    #[error("there is no store in {} yet", .0.display())]
+    NoStore(PathBuf),
+}
+
+/// How it is to be opened.
+#[derive(Clone)]
+pub struct How {
+    pub purpose: Purpose,
+    pub clock: Clock,
+    pub folders: Folders,
+    /// Told of what takes long (building sled anew).
+    pub progress: Option<Progress>,
+    /// The store is taken from rehearsal to the real thing, or back, if the configuration is for the other.
+    pub go_live: bool,
+}
+
+impl How {
+    pub fn new(purpose: Purpose) -> How {
+        How {
+            purpose,
+            clock: Clock::system(),
+            folders: Folders::Durable,
+            progress: None,
+            go_live: false,
+        }
+    }
+}
+
+/// Store and engine. Close it: one that is dropped leaves the store as a crash would.
+pub struct House {
+    pub core: Arc<Core>,
+    pub store: Arc<EmbeddedStore>,
+    pub opening: Opening,
+}
+
+impl House {
+    pub async fn open(config: &Config, how: How) -> Result<House, OpenError> {
+        let transports = match how.purpose {
+            Purpose::Serve => {
+                transports::make(config, how.folders).map_err(OpenError::Transports)?
+            }
+            Purpose::Change | Purpose::Look => BTreeMap::new(),
+        };
+        let path = config.store.path.clone();
+        if how.purpose == Purpose::Look && !path.is_dir() {
+            return Err(OpenError::NoStore(path));
+        }
+        let options = Options {
+            cache_bytes: config.store.cache,
+            journal_keep: config.retention.journal.0,
+            read_only: how.purpose == Purpose::Look,
+            // Without a name of our own there is no probe, and sled is tried in a thread.
+            probe: std::env::current_exe().ok().map(|program| Probe {
+                program,
+                args: vec![PROBE_VERB.into()],
+            }),
+            progress: how.progress.clone(),
+            wall: clock::wall,
+            ..Options::default()
+        };
+        let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, options));
+        let (store, opening) = opened
+            .await
+            .map_err(|e| StoreError::Unavailable(format!("opening it failed: {e}")))??;
+        let store = Arc::new(store);
+        if how.go_live {
+            let told = |customers| tracing::info!(customers, "taking the store to another mode");
+            let went = golive::go_live(&*store, config, how.clock.now(), &told).await;
+            if let Err(error) = went {
+                close(store).await?;
+                return Err(error.into());
+            }
+        }
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
+            clock: how.clock,
+            config: config.clone(),
+            transports,
+            recorder: None,
+        };
+        let opened = match how.purpose {
+            Purpose::Look => Core::look(parts).await,
+            Purpose::Serve | Purpose::Change => Core::open(parts).await,
+        };
+        let core = match opened {
+            Ok(core) => core,
+            Err(error) => {
+                close(store).await?;
+                return Err(error.into());
+            }
+        };
+        let house = House {
+            core,
+            store,
+            opening,
+        };
+        if how.purpose != Purpose::Look {
+            house.hold_if_in_doubt(config).await?;
+        }
+        Ok(house)
+    }
+
+    /// After a restore, and where the clock is not what it was, sending is held until an operator has looked.
+    async fn hold_if_in_doubt(&self, config: &Config) -> Result<(), OpenError> {
+        let clock = &self.core.clock;
+        let far = config.safety.resume_after;
+        let why = self.opening.held.clone().or_else(|| {
+            let last = self.opening.last_wall.filter(|_| !clock.is_virtual());
+            last.and_then(|last| clock.compare_with_journal(Timestamp(last), far))
+        });
+        if let Some(why) = why {
+            self.core.hold(&why).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops the shards and closes the store, so that the next start finds it whole.
+    pub async fn close(self) -> Result<(), StoreError> {
+        drop(self.core);
+        close(self.store).await
+    }
+}
+
+async fn close(store: Arc<EmbeddedStore>) -> Result<(), StoreError> {
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    closed.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("closing it failed: {e}"))))
+}

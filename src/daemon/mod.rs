@@ -1,0 +1,229 @@
+//! The daemon: builds the house, serves the admin socket, wakes the engine, reloads, stops. The only room that knows
+//! signals, systemd and spawned tasks.
+//!
+//! `build` opens everything and knows its socket; `run_until_stopped` consumes it. A turn of the engine is never
+//! interrupted; the waits between two turns always may be. The outbox runs beside the turns, since it may have to wait
+//! for a relay while time goes on.
+
+pub mod house;
+pub mod logging;
+mod reload;
+pub mod signals;
+pub mod socket;
+pub mod systemd;
+pub mod transports;
+mod wake;
+
+use crate::config::Config;
+use crate::engine::Core;
+use crate::engine::outbox::Outbox;
+use crate::http::admin::{self, Admin, Reload};
+use crate::store::StoreError;
+use house::{House, How, OpenError};
+use reload::Reloader;
+use socket::SocketError;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use systemd::Watchdog;
+use tokio::net::UnixListener;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use wake::Bell;
+
+/// Why the daemon could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("the store could not be closed: {0}")]
+    Close(StoreError),
+}
+
+/// The daemon, opened and not yet running.
+pub struct Daemon {
+    house: House,
+    listener: UnixListener,
+    socket: PathBuf,
+    config: Config,
+    wake: Arc<Notify>,
+    reloader: Arc<Reloader>,
+}
+
+impl Daemon {
+    /// Opens store, engine and socket. The configuration was checked before.
+    pub async fn build(config: Config, how: How) -> Result<Daemon, DaemonError> {
+        let socket = config.admin.socket.clone();
+        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+            return Err(SocketError::InUse(socket).into());
+        }
+        let house = House::open(&config, how).await?;
+        match socket::bind(&socket).await {
+            Ok(listener) => Ok(Daemon {
+                reloader: Arc::new(Reloader::new(Arc::clone(&house.core))),
+                house,
+                listener,
+                socket,
+                config,
+                wake: Arc::new(Notify::new()),
+            }),
+            Err(error) => {
+                house.close().await.map_err(DaemonError::Close)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Where commands reach it.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Runs until `shutdown` is done, then finishes what is in hand within `[engine] stop_within` and closes the store.
+    pub async fn run_until_stopped(
+        self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), DaemonError> {
+        let Daemon {
+            house,
+            listener,
+            socket,
+            config,
+            wake,
+            reloader,
+        } = self;
+        let core = Arc::clone(&house.core);
+        let reload: Reload = {
+            let (reloader, wake) = (Arc::clone(&reloader), Arc::clone(&wake));
+            Arc::new(move || {
+                let (reloader, wake) = (Arc::clone(&reloader), Arc::clone(&wake));
+                Box::pin(async move {
+                    let done = reloader.reload().await;
+                    wake.notify_one();
+                    done
+                })
+            })
+        };
+        let router = admin::router(Admin {
+            core: Arc::clone(&core),
+            store: Arc::clone(&house.store),
+            wake: Arc::clone(&wake),
+            reload: Some(Arc::clone(&reload)),
+        });
+        let (stop_serving, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let graceful = axum::serve(listener, router).with_graceful_shutdown(async {
+                let _ = stopped.await;
+            });
+            if let Err(error) = graceful.await {
+                tracing::error!(%error, "the admin socket failed");
+            }
+        });
+        let hangups = signals::on_hangup(reload);
+        let pumped = Arc::new(Notify::new());
+        let pumping = tokio::spawn(pump(Arc::clone(&core), Arc::clone(&pumped)));
+        let status = format!("{} campaigns", core.catalogue().rules.campaigns.len());
+        tracing::info!(socket = %socket.display(), opening = %house.opening, held = core.held(), "ready");
+        systemd::ready(&status);
+
+        turns(&core, &config, wake, &pumped, shutdown).await;
+
+        tracing::info!(in_hand = core.outbox.in_hand(), "stopping");
+        systemd::stopping();
+        hangups.abort();
+        pumping.abort();
+        let _ = pumping.await;
+        let within = transports::duration(config.engine.stop_within);
+        if tokio::time::timeout(within, core.outbox.wait_idle())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                in_hand = core.outbox.in_hand(),
+                "not all messages in hand came to an end in time; those under way are in doubt at the next start"
+            );
+        }
+        let _ = stop_serving.send(());
+        end(serving, Duration::from_secs(1)).await;
+        // Gone before the store is closed: from now on commands open it themselves.
+        let _ = std::fs::remove_file(&socket);
+        drop((core, reloader));
+        house.close().await.map_err(DaemonError::Close)?;
+        tracing::info!("stopped; the store is closed");
+        Ok(())
+    }
+}
+
+/// Turns of the engine until `shutdown`: at each ring of the bell, and when it keeps silent for too long.
+async fn turns(
+    core: &Arc<Core>,
+    config: &Config,
+    wake: Arc<Notify>,
+    pumped: &Notify,
+    shutdown: impl Future<Output = ()>,
+) {
+    let mut watchdog = Watchdog::new();
+    let mut bell = Bell::hang(transports::duration(config.engine.tick), wake).await;
+    let rung = Arc::clone(&bell.rung);
+    let mut heard = tokio::time::Instant::now();
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut failing = false;
+    loop {
+        match core.advance().await {
+            Ok(_) => {
+                if failing {
+                    tracing::info!("the engine goes on");
+                }
+                failing = false;
+                watchdog.advanced();
+            }
+            // Told once until it changes: one event a failure.
+            Err(error) if !failing => {
+                tracing::error!(%error, "a turn of the engine failed; trying again");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+        pumped.notify_one();
+        let patience = watchdog.at_least_every(bell.patience());
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = rung.notified() => heard = tokio::time::Instant::now(),
+            () = tokio::time::sleep(patience) => {
+                if heard.elapsed() >= bell.patience() {
+                    bell.make_anew().await;
+                    heard = tokio::time::Instant::now();
+                }
+            }
+        }
+    }
+    bell.stop().await;
+}
+
+/// Empties the outbox at each notification. May wait for a relay; given up when the daemon stops.
+async fn pump(core: Arc<Core>, pumped: Arc<Notify>) {
+    loop {
+        pumped.notified().await;
+        if core.held().is_some() {
+            continue;
+        }
+        if let Err(error) = Outbox::pump(&core).await {
+            tracing::error!(%error, "the outbox could not be read; trying again");
+        }
+    }
+}
+
+/// Waits for a task for so long, then ends it.
+async fn end(mut task: JoinHandle<()>, within: Duration) {
+    if tokio::time::timeout(within, &mut task).await.is_err() {
+        task.abort();
+        let _ = task.await;
+    }
+}

@@ -1,0 +1,97 @@
+//! Reloading: the tree is read once; a bad configuration changes nothing, a bad campaign goes on as its last good version.
+
+use crate::config::Config;
+use crate::engine::Core;
+use crate::http::admin::{Refusal, Reloaded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+pub struct Reloader {
+    core: Arc<Core>,
+    path: PathBuf,
+    /// As the daemon was started: what is taken up only at a start is compared with it.
+    started_with: Arc<Config>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+impl Reloader {
+    pub fn new(core: Arc<Core>) -> Reloader {
+        let started_with = core.config();
+        Reloader {
+            path: started_with.path.clone(),
+            started_with,
+            core,
+            reloading: Mutex::new(()),
+        }
+    }
+
+    pub async fn reload(&self) -> Result<Reloaded, Refusal> {
+        let _one = self.reloading.lock().await;
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+        let config = match read {
+            Ok(Ok(config)) => config,
+            Ok(Err(problems)) => {
+                for problem in problems.iter().filter(|p| p.is_error()) {
+                    tracing::error!(problem = problem.to_line(), "the configuration is bad");
+                }
+                tracing::error!("nothing was reloaded: the configuration is bad");
+                return Ok(Reloaded {
+                    problems,
+                    ..Reloaded::default()
+                });
+            }
+            Err(error) => {
+                return Err(Refusal::bad(format!(
+                    "the configuration could not be read: {error}"
+                )));
+            }
+        };
+        let later = self.taken_up_later(&config);
+        let catalogue = self.core.reload(config).await?;
+        for problem in &catalogue.problems {
+            let problem_text = problem.to_line();
+            if problem.is_error() {
+                tracing::error!(problem = problem_text, "a file is bad");
+            } else {
+                tracing::warn!(problem = problem_text, "a file is doubtful");
+            }
+        }
+        for problem in &catalogue.template_problems {
+            tracing::error!(problem = %problem, "a template is bad");
+        }
+        tracing::info!(
+            campaigns = catalogue.rules.campaigns.len(),
+            "configuration and campaigns were reloaded"
+        );
+        Ok(Reloaded {
+            problems: catalogue.problems.clone(),
+            templates: (catalogue.template_problems.iter())
+                .map(ToString::to_string)
+                .collect(),
+            taken: true,
+            later,
+        })
+    }
+
+    fn taken_up_later(&self, new: &Config) -> Vec<String> {
+        let old = &self.started_with;
+        let engine_stands = old.engine.tick == new.engine.tick
+            && old.engine.stop_within == new.engine.stop_within
+            && old.engine.start_within == new.engine.start_within;
+        [
+            ("[store]", old.store == new.store),
+            ("[sender]", old.sender == new.sender),
+            ("[transport]", old.transports == new.transports),
+            ("[admin]", old.admin == new.admin),
+            ("[law]", old.law == new.law),
+            ("[engine]", engine_stands),
+        ]
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(section, _)| section.to_owned())
+        .collect()
+    }
+}

@@ -1,0 +1,62 @@
+//! The admin socket: a unix socket that only its owner may use. One that nobody answers at is replaced; one that somebody
+//! answers at is another daemon's, and is left alone.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Why the socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("another daemon answers at {}", .0.display())]
+    InUse(PathBuf),
+    #[error("{} is in the way: it is no socket", .0.display())]
+    NotASocket(PathBuf),
+    #[error("the socket {} cannot be opened: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+}
+
+/// The longest path that a unix socket can have on Linux (unix(7)).
+const LONGEST: usize = 107;
+
+/// The socket at `path`, for its owner only; its folder is made if it is absent.
+pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+    let failed = |error: io::Error| SocketError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    if path.as_os_str().len() > LONGEST {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "a socket's path has at most {LONGEST} bytes; set [admin] socket to a shorter one"
+            ),
+        )));
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {
+            if UnixStream::connect(path).await.is_ok() {
+                return Err(SocketError::InUse(path.to_owned()));
+            }
+            fs::remove_file(path).map_err(failed)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(failed)?;
+            }
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    // Made under another name in a moment in which nobody else can know it, so that it is never open to others.
+    let making = path.with_extension(format!("{}~", std::process::id()));
+    let _ = fs::remove_file(&making);
+    let listener = UnixListener::bind(&making).map_err(failed)?;
+    fs::set_permissions(&making, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    fs::rename(&making, path).map_err(failed)?;
+    Ok(listener)
+}

@@ -1,0 +1,107 @@
+//! Whom advertising can reach, and why not the others: what an import ends with.
+
+use super::batch::BatchError;
+use super::core::Core;
+use super::shard::Refused;
+use super::state::CustomerState;
+use crate::domain::address::MailboxId;
+use crate::domain::id::{CustomerNo, ShardNo};
+use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::rules::Rules;
+use crate::store::codec::decode;
+use crate::store::{Direction, keys};
+use serde::Serialize;
+
+/// So many records are read at once.
+const PAGE: usize = 1_000;
+
+/// How many customers at least one topic of advertising can reach, and the first reason for each of the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Reach {
+    pub customers: u64,
+    pub reachable: u64,
+    pub no_address: u64,
+    /// A dead address, a complaint, an unsubscribe, or by hand.
+    pub suppressed: u64,
+    /// They said no.
+    pub refused: u64,
+    /// Nobody knows that they said yes.
+    pub no_consent: u64,
+}
+
+impl Core {
+    /// Reads every customer once.
+    pub async fn reach(&self) -> Result<Reach, Refused> {
+        let rules = std::sync::Arc::clone(&self.catalogue().rules);
+        let mut reach = Reach::default();
+        for shard in ShardNo::all() {
+            let mut after: Option<CustomerNo> = None;
+            loop {
+                let range = keys::records_after(shard, after);
+                let found = self.store.scan(range, Direction::Forward, PAGE).await;
+                let found = found.map_err(BatchError::from)?;
+                let mut records = Vec::with_capacity(found.len());
+                for (key, value) in &found {
+                    after = keys::read_record(key).or(after);
+                    let state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
+                    records.push(state.record);
+                }
+                let ids: Vec<Option<MailboxId>> = records
+                    .iter()
+                    .map(|r| r.email.as_ref().map(|e| e.mailbox()))
+                    .collect();
+                let boxes = self.mailboxes(ids.iter().flatten()).await?;
+                let mut boxes = boxes.into_iter();
+                for (record, id) in records.iter().zip(&ids) {
+                    let mailbox = id.as_ref().and_then(|_| boxes.next()).unwrap_or_default();
+                    count(&mut reach, record, &mailbox, &rules);
+                }
+                if found.len() < PAGE {
+                    break;
+                }
+            }
+        }
+        Ok(reach)
+    }
+
+    async fn mailboxes(
+        &self,
+        ids: impl Iterator<Item = &MailboxId>,
+    ) -> Result<Vec<Mailbox>, BatchError> {
+        let found = self
+            .store
+            .get_many(ids.map(keys::mailbox).collect())
+            .await?;
+        let decoded = found.into_iter().map(|value| match value {
+            Some(value) => decode::<Mailbox>(&value.value),
+            None => Ok(Mailbox::default()),
+        });
+        Ok(decoded.collect::<Result<_, _>>()?)
+    }
+}
+
+fn count(reach: &mut Reach, record: &Record, mailbox: &Mailbox, rules: &Rules) {
+    reach.customers += 1;
+    let counter = if record.email.is_none() {
+        &mut reach.no_address
+    } else if mailbox.suppression.is_some() {
+        &mut reach.suppressed
+    } else {
+        let mut whole = std::iter::once(None).chain(rules.topics.keys().map(Some));
+        let mut refused = false;
+        let given = whole.any(|topic| {
+            let standing = standing_on(&record.consents, topic, &rules.topics);
+            let by_mailbox = consent_for(&mailbox.refusals, topic)
+                .is_some_and(|c| c.state == ConsentState::Refused);
+            refused |= standing == Standing::Refused || by_mailbox;
+            standing == Standing::Given && !by_mailbox
+        });
+        match (given, refused) {
+            (true, _) => &mut reach.reachable,
+            (false, true) => &mut reach.refused,
+            (false, false) => &mut reach.no_consent,
+        }
+    };
+    *counter += 1;
+}

@@ -1,0 +1,247 @@
+//! `POST /import`: rows come in as a streamed body, one JSON object a line, and acknowledgements go out as rows become
+//! durable, in order, while more are still coming; so a pipe that stays open is an import too.
+//!
+//! In: `{"line": 12, "row": {..}}`, rows understood by the caller already ([`Inbound`]). Out: `{"upto": 12, "fresh": 9,
+//! "known": 3, "failed": [..]}` a batch, at the end `{"end": {..}}`, or `{"stopped": "why", "hint": ".."}` if rows can be
+//! taken no longer; rows behind the last acknowledgement were not taken.
+
+use super::{Admin, Refusal};
+use crate::domain::cause::Liveness;
+use crate::domain::id::{CustomerId, EventName};
+use crate::engine::Core;
+use crate::engine::ingest::Ingested;
+use crate::engine::intake::{Counter, Inbound, What};
+use crate::engine::shard::Refused;
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// At most so many rows are taken in at once.
+const CHUNK: usize = 5_000;
+/// A line longer than this is no row (a row itself has at most 32 KiB, and its canonical text as much again).
+const LONGEST_LINE: usize = 1 << 20;
+
+/// A row on its way to the engine, with the line that it stood on.
+#[derive(Serialize, Deserialize)]
+pub struct Sent {
+    pub line: u64,
+    pub row: Inbound,
+}
+
+#[derive(Deserialize)]
+pub struct How {
+    #[serde(default)]
+    live: bool,
+}
+
+type Out = mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+pub async fn import(
+    State(admin): State<Admin>,
+    Query(how): Query<How>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let liveness = match how.live {
+        true => Liveness::Live,
+        false => Liveness::History,
+    };
+    if liveness == Liveness::History {
+        admin.core.import_begin().await?;
+    }
+    let (out, answers) = mpsc::channel(16);
+    let intake = Intake {
+        core: admin.core,
+        wake: admin.wake,
+        liveness,
+        counter: Counter::new(),
+        out,
+        under_way: None,
+    };
+    tokio::spawn(intake.run(body.into_data_stream()));
+    let body = Body::from_stream(ReceiverStream::new(answers));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+struct Intake {
+    core: Arc<Core>,
+    wake: Arc<Notify>,
+    liveness: Liveness,
+    counter: Counter,
+    out: Out,
+    /// The batch that is being written while the next one is read.
+    under_way: Option<(Vec<u64>, JoinHandle<Vec<Result<Ingested, Refused>>>)>,
+}
+
+/// Nothing more can be taken; the caller was told why, or is gone.
+struct Stopped;
+
+impl Intake {
+    async fn run(mut self, body: BodyDataStream) {
+        if self.take_all(body).await.is_ok() {
+            let end = match self.end().await {
+                Ok(end) => json!({ "end": end }),
+                Err(refusal) => json!({ "stopped": refusal.error, "hint": refusal.hint }),
+            };
+            let _ = self.tell(end).await;
+        }
+    }
+
+    async fn take_all(&mut self, mut body: BodyDataStream) -> Result<(), Stopped> {
+        // Live rows are not kept waiting for company.
+        let patience = match self.liveness {
+            Liveness::Live => Duration::from_millis(2),
+            Liveness::History => Duration::from_millis(50),
+        };
+        let mut pending: Vec<u8> = Vec::new();
+        let mut rows: Vec<(u64, Inbound)> = Vec::new();
+        loop {
+            let next = if rows.is_empty() && self.under_way.is_none() {
+                body.next().await
+            } else {
+                match tokio::time::timeout(patience, body.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.write(std::mem::take(&mut rows)).await?;
+                        self.acknowledge().await?;
+                        continue;
+                    }
+                }
+            };
+            let bytes = match next {
+                Some(Ok(bytes)) => bytes,
+                // The caller broke off: what was taken stays taken.
+                Some(Err(_)) => {
+                    self.write(rows).await?;
+                    self.acknowledge().await?;
+                    return Err(Stopped);
+                }
+                None => break,
+            };
+            pending.extend_from_slice(&bytes);
+            let mut from = 0;
+            while let Some(end) = pending[from..].iter().position(|b| *b == b'\n') {
+                let line = &pending[from..from + end];
+                from += end + 1;
+                if !line.is_empty() {
+                    match read(line) {
+                        Ok(sent) => rows.push((sent.line, sent.row)),
+                        Err(why) => return self.stop(&why, None).await,
+                    }
+                }
+                if rows.len() >= CHUNK {
+                    self.write(std::mem::take(&mut rows)).await?;
+                }
+            }
+            pending.drain(..from);
+            if pending.len() > LONGEST_LINE {
+                return self
+                    .stop("a line of the request is longer than 1 MiB", None)
+                    .await;
+            }
+        }
+        self.write(rows).await?;
+        self.acknowledge().await
+    }
+
+    /// Begins to write these rows, once those before them are durable: so a customer's rows keep their order.
+    async fn write(&mut self, rows: Vec<(u64, Inbound)>) -> Result<(), Stopped> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.acknowledge().await?;
+        let salt = self.core.catalogue().rules.salt;
+        let mut lines = Vec::with_capacity(rows.len());
+        let mut works = Vec::with_capacity(rows.len());
+        for (line, row) in rows {
+            let identity = self.counter.identify(&salt, &row.customer, &row.identity);
+            lines.push(line);
+            works.push((row, identity));
+        }
+        let core = Arc::clone(&self.core);
+        let liveness = self.liveness;
+        let writing = tokio::spawn(async move { core.ingest(works, liveness).await });
+        self.under_way = Some((lines, writing));
+        Ok(())
+    }
+
+    /// Waits for the batch under way and acknowledges it.
+    async fn acknowledge(&mut self) -> Result<(), Stopped> {
+        let Some((lines, writing)) = self.under_way.take() else {
+            return Ok(());
+        };
+        let Ok(results) = writing.await else {
+            return self.stop("taking rows in failed", None).await;
+        };
+        let (mut fresh, mut known) = (0u64, 0u64);
+        let mut failed = Vec::new();
+        let mut why = None;
+        for (line, result) in lines.iter().zip(results) {
+            match result {
+                Ok(Ingested { fresh: true }) => fresh += 1,
+                Ok(Ingested { fresh: false }) => known += 1,
+                Err(error) => {
+                    failed.push(json!({ "line": line, "error": error.to_string() }));
+                    why.get_or_insert(error);
+                }
+            }
+        }
+        let upto = lines.last();
+        let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "failed": failed });
+        self.tell(ack).await?;
+        if self.liveness == Liveness::Live {
+            self.wake.notify_one();
+        }
+        match why {
+            None => Ok(()),
+            Some(error) => {
+                let refusal = Refusal::from(error);
+                self.stop(&refusal.error, refusal.hint).await
+            }
+        }
+    }
+
+    async fn end(&self) -> Result<Value, Refusal> {
+        let held = match self.liveness {
+            Liveness::History => self.core.import_end().await?,
+            Liveness::Live => Vec::new(),
+        };
+        self.wake.notify_one();
+        let reach = match self.liveness {
+            Liveness::History => Some(self.core.reach().await?),
+            Liveness::Live => None,
+        };
+        Ok(json!({ "held": held, "reach": reach }))
+    }
+
+    async fn stop(&self, why: &str, hint: Option<String>) -> Result<(), Stopped> {
+        let _ = self.tell(json!({ "stopped": why, "hint": hint })).await;
+        Err(Stopped)
+    }
+
+    async fn tell(&self, what: Value) -> Result<(), Stopped> {
+        let mut line = what.to_string().into_bytes();
+        line.push(b'\n');
+        let sent = self.out.send(Ok(Bytes::from(line))).await;
+        sent.map_err(|_| Stopped)
+    }
+}
+
+/// A line of the body. Names are parsed again: what stands in the store went through `parse`, whoever sent it.
+fn read(line: &[u8]) -> Result<Sent, String> {
+    let sent: Sent = serde_json::from_slice(line)
+        .map_err(|e| format!("a line of the request is no row: {e}"))?;
+    CustomerId::parse(sent.row.customer.as_str())?;
+    if let What::Event { name, .. } = &sent.row.what {
+        EventName::parse(name.as_str())?;
+    }
+    Ok(sent)
+}

@@ -1,0 +1,76 @@
+//! The admin interface: what the commands ask of the engine, as one axum router. The daemon serves it on its socket; a
+//! command that finds no daemon calls the same router in its own process, so there is one code path and two ways in.
+//!
+//! Answers are JSON; errors are `{"error": .., "hint": ..}` under an honest status. Who may ask is for the socket's mode to
+//! say (0600): there is no other check.
+
+mod campaigns;
+mod customers;
+mod import;
+mod refusal;
+mod upkeep;
+
+pub use import::Sent;
+pub use refusal::Refusal;
+
+use crate::config::problem::Problem;
+use crate::engine::Core;
+use crate::store::embedded::EmbeddedStore;
+use axum::Router;
+use axum::routing::{delete, get, post};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What a reload came to.
+#[derive(Clone, Debug, Default)]
+pub struct Reloaded {
+    /// Everything that is wrong with the files, errors and warnings.
+    pub problems: Vec<Problem>,
+    /// What is wrong with templates, as text.
+    pub templates: Vec<String>,
+    /// False: the configuration is bad, and nothing was changed.
+    pub taken: bool,
+    /// What changed and is taken up at the next start only.
+    pub later: Vec<String>,
+}
+
+/// Reads configuration and campaigns again; the daemon's own, since it knows what else hangs on them.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<Reloaded, Refusal>> + Send + Sync>;
+
+/// What the routes act on.
+#[derive(Clone)]
+pub struct Admin {
+    pub core: Arc<Core>,
+    pub store: Arc<EmbeddedStore>,
+    /// Rung when something may have fallen due.
+    pub wake: Arc<Notify>,
+    /// `None` in a command's own process: there is nothing to reload.
+    pub reload: Option<Reload>,
+}
+
+/// All routes.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/status", get(upkeep::status))
+        .route("/waiting", get(upkeep::waiting))
+        .route("/reload", post(upkeep::reload))
+        .route("/verify", get(upkeep::verify))
+        .route("/backup", post(upkeep::backup))
+        .route("/customers", get(customers::list))
+        .route("/customer", get(customers::show).post(customers::set))
+        .route("/explain", get(customers::explain))
+        .route("/log", get(customers::log))
+        .route("/suppressions", get(customers::suppressions))
+        .route("/suppressions", post(customers::suppress))
+        .route("/suppressions", delete(customers::unsuppress))
+        .route("/campaigns", get(campaigns::list))
+        .route("/campaign", get(campaigns::show))
+        .route("/campaign/approve", post(campaigns::approve))
+        .route("/campaign/cancel", post(campaigns::cancel))
+        .route("/pause", post(campaigns::pause))
+        .route("/resume", post(campaigns::resume))
+        .route("/import", post(import::import))
+        .fallback(refusal::no_such_route)
+        .with_state(admin)
+}
