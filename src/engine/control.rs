@@ -74,6 +74,10 @@ impl Core {
         self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
+            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
+            if self.importing().is_some() {
+                self.import_end().await?;
+            }
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -81,7 +85,6 @@ impl Core {
             Scope::All => {
                 controls.paused_all = false;
                 controls.held = None;
-                controls.importing = None;
             }
         })
         .await?;
