@@ -53,7 +53,8 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns how many customers' messages came back.
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
+    /// how many customers' messages came back.
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");

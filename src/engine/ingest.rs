@@ -153,6 +153,9 @@ impl Core {
             .await
             .map_err(BatchError::from)?;
         let value = found.into_iter().next().flatten();
+        if value.is_none() && self.importing().is_none() {
+            return Ok(Vec::new());
+        }
         let baseline: Baseline = value
             .map(|v| decode(&v.value))
             .transpose()
@@ -160,42 +163,6 @@ impl Core {
             .unwrap_or_default();
         let held = self.hold_surprises(&baseline.0, self.guarded()).await?;
         self.turn(|controls| controls.importing = None).await?;
-        let Some(value) = found.into_iter().next().flatten() else {
-            return Ok(Vec::new());
-        };
-        let baseline: Baseline = decode(&value.value).map_err(BatchError::from)?;
-        let allowed = self.allowed_at_once().await?;
-        let catalogue = self.catalogue();
-        let mut held = Vec::new();
-        for (id, hash) in self.guarded() {
-            let customers = self.count_due(&id, hash).await?;
-            let before = baseline.0.get(&id).copied().unwrap_or(0);
-            let more = customers.saturating_sub(before);
-            if more <= allowed {
-                continue;
-            }
-            let campaign = &catalogue.rules.campaigns[&id];
-            held.push(Held {
-                name: campaign.name.clone(),
-                customers,
-                more,
-                allowed,
-                examples: self.examples(&id).await?,
-                campaign: id,
-            });
-        }
-        self.turn(|controls| {
-            controls.importing = None;
-            for one in &held {
-                if let Some(activation) = controls.activations.get_mut(&one.campaign) {
-                    activation.existing = one.customers;
-                    activation.live = None;
-                    activation.awaiting_approval = true;
-                    tracing::warn!(campaign = %one.campaign, customers = one.customers, more = one.more, allowed, "after the import more customers than [safety] at_once allows would enter; `reveille campaign approve` lets it");
-                }
-            }
-        })
-        .await?;
         let forget = Batch {
             deletes: vec![keys::house(BASELINE)],
             ..Batch::default()
