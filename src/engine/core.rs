@@ -61,7 +61,7 @@ pub struct Core {
 #[derive(Default)]
 pub(super) struct Walked {
     pub version: u64,
-    pub shards: BTreeMap<ShardNo, BTreeMap<crate::domain::id::CampaignId, u64>>,
+    pub shards: BTreeMap<ShardNo, BTreeMap<crate::domain::id::CampaignId, super::state::Standing>>,
 }
 
 impl Core {
@@ -137,6 +137,8 @@ impl Core {
             return Ok(core);
         }
         core.recall_walks().await?;
+        // A resume that was cut off after its word was written.
+        core.unpark().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {
             tracing::warn!(
