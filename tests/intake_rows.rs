@@ -95,6 +95,28 @@ fn an_event_without_a_time_happened_at_its_receipt_and_its_identity_holds_no_tim
     assert_eq!(told.raw_time, Some(at("2026-01-01T00:00:00Z")));
 }
 
+/// A nightly export may go back to what it said two nights ago; that must not be taken for a repetition.
+#[test]
+fn a_profile_without_a_name_or_time_of_its_own_is_told_anew() {
+    for (row, once) in [
+        (
+            r#"{"type":"identify","userId":"c","traits":{"plan":"gold"}}"#,
+            false,
+        ),
+        (
+            r#"{"type":"identify","userId":"c","traits":{"plan":"gold"},"messageId":"m"}"#,
+            true,
+        ),
+        (
+            r#"{"type":"identify","userId":"c","timestamp":"2026-01-01T00:00:00Z"}"#,
+            true,
+        ),
+        (r#"{"type":"track","userId":"c","event":"x"}"#, true),
+    ] {
+        assert_eq!(one(row).counts_once(), once, "{row}");
+    }
+}
+
 #[test]
 fn pages_and_screens_are_events() {
     for (kind, name) in [("page", "Page Viewed"), ("screen", "Screen Viewed")] {

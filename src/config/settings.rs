@@ -208,6 +208,7 @@ impl Config {
                 caps: self.ceiling.caps.clone(),
                 gap: self.ceiling.gap,
             },
+            settle: self.engine.settle,
             retry: self.engine.retry.clone(),
             in_doubt: self.safety.in_doubt,
             only_to: self

@@ -65,13 +65,8 @@ pub fn judge(
     if let Some(why) = forbidden(message, campaign, record, mailbox, rules, now) {
         return why;
     }
-    if controls.paused_all
-        || controls.paused.contains(&message.campaign)
-        || controls.paused_classes.contains(&message.class)
-    {
-        return Decision::Paused {
-            reason: Reason::CampaignPaused,
-        };
+    if let Some(reason) = paused(message, rules) {
+        return Decision::Paused { reason };
     }
     if message.class == Class::Transactional {
         return Decision::Go;
@@ -79,6 +74,24 @@ pub fn judge(
     let limits = Limits::of(message.class, campaign, record, rules);
     let others = others(mailbox, record.no, message);
     limits.first_fit(&others, now, message.expires)
+}
+
+/// Why the message must wait for an operator, if it must: a pause, or a campaign file that is gone. What is cancelled
+/// waits for nobody.
+pub fn paused(message: &Message, rules: &Rules) -> Option<Reason> {
+    let controls = &rules.controls;
+    if controls.cancelled.contains(&message.campaign) {
+        None
+    } else if !rules.campaigns.contains_key(&message.campaign) {
+        Some(Reason::CampaignMissing)
+    } else if controls.paused_all
+        || controls.paused.contains(&message.campaign)
+        || controls.paused_classes.contains(&message.class)
+    {
+        Some(Reason::CampaignPaused)
+    } else {
+        None
+    }
 }
 
 fn never(reason: Reason, detail: impl Into<String>) -> Decision {

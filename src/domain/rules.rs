@@ -46,6 +46,8 @@ pub struct Shop {
     pub gap: Option<Span>,
     pub ceiling: Ceiling,
     pub in_doubt: InDoubt,
+    /// The wait before a message in doubt is sent again.
+    pub settle: Span,
     /// Waits before the second, third, ... attempt; the last one repeats (RFC 5321 §4.5.4.1).
     pub retry: Vec<Span>,
     /// For rehearsal: every other recipient is dropped with that reason.

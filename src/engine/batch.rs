@@ -133,6 +133,8 @@ struct Customer {
     changed: bool,
     /// Events of this batch, for a rebuild from history.
     events: Vec<Event>,
+    /// The customer's history before this batch, where it was read for all at once.
+    history: Option<Vec<Event>>,
 }
 
 struct Box_ {
@@ -184,7 +186,43 @@ impl Overlay {
             }
         }
         self.load_boxes(around, boxes).await?;
-        self.load_pages(around, pages).await
+        self.load_pages(around, pages).await?;
+        self.load_histories(around).await
+    }
+
+    /// Records built for another plan of tracks will be rebuilt: their histories are read in one go.
+    async fn load_histories(&mut self, around: &Surroundings<'_>) -> Result<(), BatchError> {
+        let plan = around.rules.plan.fingerprint();
+        let outdated = |state: &CustomerState| {
+            let record = &state.record;
+            record.rules != 0 && record.rules != around.rules.version && record.plan != plan
+        };
+        let mut wanted: Vec<u64> = (self.customers.iter())
+            .filter(|(_, c)| c.state.as_ref().is_some_and(outdated))
+            .map(|(no, _)| no.0)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        wanted.sort_unstable();
+        for no in &wanted {
+            if let Some(customer) = self.customers.get_mut(&CustomerNo(*no)) {
+                customer.history = Some(Vec::new());
+            }
+        }
+        let filter = StreamFilter {
+            customers: Some(wanted),
+            ..StreamFilter::default()
+        };
+        for row in around.store.read_stream(Stream::Events, filter).await? {
+            let event = decode::<EventRow>(&row.payload)?.event;
+            if let Some(customer) = self.customers.get_mut(&CustomerNo(row.customer))
+                && let Some(history) = customer.history.as_mut()
+            {
+                history.push(event);
+            }
+        }
+        Ok(())
     }
 
     async fn load_boxes(
@@ -346,7 +384,12 @@ impl Overlay {
                     return Ok(Err("it asked for the history twice".into()));
                 }
                 Ok(Err(_)) => {
-                    let mut events = read_history(around.store, no).await?;
+                    let customer = self.customers.get_mut(&no);
+                    let known = customer.and_then(|c| c.history.take());
+                    let mut events = match known {
+                        Some(events) => events,
+                        None => read_history(around.store, no).await?,
+                    };
                     if let Some(customer) = self.customers.get(&no) {
                         events.extend(customer.events.iter().cloned());
                     }

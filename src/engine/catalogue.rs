@@ -60,6 +60,8 @@ pub struct Catalogue {
     pub rules: Arc<Rules>,
     pub templates: HashMap<CampaignId, Arc<Templates>>,
     pub files: BTreeMap<CampaignId, FileState>,
+    /// Those whose texts name the customer's events (`products`, `entry`): only for them is the history read.
+    pub tells_events: BTreeSet<CampaignId>,
     /// Every error and warning of every file.
     pub problems: Vec<Problem>,
     pub template_problems: Vec<TemplateProblem>,
@@ -101,6 +103,7 @@ impl Catalogue {
             templates: HashMap::new(),
             topics: loaded.topics.clone(),
             files: BTreeMap::new(),
+            tells_events: BTreeSet::new(),
         };
         let all_templates = Arc::new(templates);
         let mut keep = Vec::new();
@@ -139,6 +142,7 @@ impl Catalogue {
             rules: Arc::new(made.rules(loaded.segments, salt, controls)),
             templates: made.templates,
             files: made.files,
+            tells_events: made.tells_events,
             problems: loaded.problems,
             template_problems,
             keep,
@@ -236,6 +240,22 @@ fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<Templ
     None
 }
 
+/// Whether any text of the campaign may name its events.
+fn tells_events(campaign: &Campaign, templates: &Templates) -> bool {
+    let names = |text: &str| text.contains("products") || text.contains("entry");
+    campaign.steps.iter().any(|step| {
+        let variants = step.variants.iter();
+        let files = variants.clone().filter_map(|v| v.template.as_deref());
+        let texts = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
+        let texts = [&step.subject, &step.preheader].into_iter().chain(texts);
+        texts.flat_map(|t| t.values()).any(|t| names(t))
+            || std::iter::once(step.template.as_str())
+                .chain(files)
+                .flat_map(|name| templates.sources_of(name))
+                .any(|(_, text)| names(text))
+    })
+}
+
 fn good_version(campaign: &Campaign, sources: &Sources, templates: &Templates) -> Good {
     let source = sources.campaigns.get(&campaign.id);
     let pair = |s: &Option<Source>| s.as_ref().map(|s| (s.file.clone(), s.text.clone()));
@@ -282,44 +302,12 @@ fn revive(
         topics: source(&good.topics),
     };
     let mut loaded = campaign::compile(sources, &context(config, &templates));
-    let mut campaign = loaded.campaigns.remove(id)?.ok()?;
+    let campaign = loaded.campaigns.remove(id)?.ok()?;
     if compile_texts(&mut templates, &campaign).is_some() {
         return None;
     }
-    let segments = &loaded.segments;
-    campaign.audience = campaign
-        .audience
-        .map(|c| with_segments_written_in(c, segments));
-    campaign.entry.exit = campaign
-        .entry
-        .exit
-        .into_iter()
-        .map(|c| with_segments_written_in(c, segments))
-        .collect();
+    let campaign = campaign::alone(&campaign, &loaded.segments);
     Some((campaign, loaded.topics, templates))
-}
-
-fn with_segments_written_in(
-    condition: Condition,
-    segments: &BTreeMap<SegmentName, Condition>,
-) -> Condition {
-    let each = |all: Vec<Condition>| {
-        all.into_iter()
-            .map(|c| with_segments_written_in(c, segments))
-            .collect()
-    };
-    match condition {
-        Condition::All(all) => Condition::All(each(all)),
-        Condition::Any(any) => Condition::Any(each(any)),
-        Condition::Not(inner) => {
-            Condition::Not(Box::new(with_segments_written_in(*inner, segments)))
-        }
-        Condition::Segment(name) => match segments.get(&name) {
-            Some(inner) => with_segments_written_in(inner.clone(), segments),
-            None => Condition::Segment(name),
-        },
-        leaf => leaf,
-    }
 }
 
 struct Making {
@@ -328,6 +316,7 @@ struct Making {
     templates: HashMap<CampaignId, Arc<Templates>>,
     topics: BTreeMap<TopicId, Topic>,
     files: BTreeMap<CampaignId, FileState>,
+    tells_events: BTreeSet<CampaignId>,
 }
 
 impl Making {
@@ -343,6 +332,9 @@ impl Making {
         // 0 is kept for "judged by none".
         campaign.audience_hash = xxh3_64(&bytes).max(1);
         let id = campaign.id.clone();
+        if tells_events(&campaign, &templates) {
+            self.tells_events.insert(id.clone());
+        }
         self.templates.insert(id.clone(), templates);
         self.files.insert(id.clone(), state);
         self.campaigns.insert(id, Arc::new(campaign));

@@ -3,7 +3,7 @@
 
 use super::batch::{BatchError, Work};
 use super::shard::{Notice, Refused, Shard, Ticked};
-use super::state::{Occurrence, Walk, Walking};
+use super::state::{Number, Occurrence, Walk, Walking};
 use crate::domain::campaign::{Campaign, Missed, Schedule, ScheduleZone, Start, When};
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 const CHUNK: usize = 500;
 /// An occurrence met later than this was missed.
 const PROMPT: Span = Span::minutes(5);
+/// How often a shard writes up to when its occurrences are done.
+const KEEP: Span = Span::minutes(10);
 
 type Answered = oneshot::Sender<Result<Ticked, Refused>>;
 type Zone = (CampaignId, Option<Tz>);
@@ -40,6 +42,10 @@ pub struct Clockwork {
     occurrences: BTreeMap<(CampaignId, String), Row>,
     walk: Walk,
     walk_wanted: bool,
+    /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
+    upto: Timestamp,
+    /// `upto` as last written.
+    kept: Timestamp,
 }
 
 struct Row {
@@ -58,8 +64,16 @@ enum Phase {
 }
 
 impl Clockwork {
-    pub async fn open(store: &dyn Store, shard: ShardNo) -> Result<Clockwork, Refused> {
-        let mut clockwork = Clockwork::default();
+    /// Reads what stands; `now` is for a shard that never ticked.
+    pub async fn open(
+        store: &dyn Store,
+        shard: ShardNo,
+        now: Timestamp,
+    ) -> Result<Clockwork, Refused> {
+        let mut clockwork = Clockwork {
+            upto: now,
+            ..Clockwork::default()
+        };
         let rows = store
             .scan(keys::occurrences_all(shard), Direction::Forward, usize::MAX)
             .await
@@ -70,12 +84,19 @@ impl Clockwork {
                 clockwork.occurrences.insert(at, Row { stored, next: None });
             }
         }
-        let walk = store
-            .get_many(vec![keys::walk(shard)])
+        let rows = store
+            .get_many(vec![keys::walk(shard), keys::ticked(shard)])
             .await
             .map_err(BatchError::from)?;
-        if let Some(Some(value)) = walk.into_iter().next() {
-            clockwork.walk = decode(&value.value).map_err(BatchError::from)?;
+        if let [walk, ticked] = rows.as_slice() {
+            if let Some(value) = walk {
+                clockwork.walk = decode(&value.value).map_err(BatchError::from)?;
+            }
+            if let Some(value) = ticked {
+                let Number(upto) = decode(&value.value).map_err(BatchError::from)?;
+                clockwork.kept = Timestamp(upto as i64);
+                clockwork.upto = clockwork.kept;
+            }
         }
         Ok(clockwork)
     }
@@ -129,22 +150,21 @@ impl Clockwork {
             .any(|row| row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now))
     }
 
-    /// Rows for zones in which a campaign's due index has its first customers: occurrences count from now, or, while the
-    /// campaign is not live yet, from its activation.
+    /// Rows for zones in which a campaign's due index has its first customers: occurrences count from the last tick (the
+    /// one at this very instant is met), or, while the campaign is not live yet, from its activation.
     pub fn rows_for(
         &self,
         rules: &Rules,
         shard: ShardNo,
         added: &HashSet<Zone>,
-        now: Timestamp,
     ) -> Vec<(Key, Vec<u8>)> {
-        self.new_rows(rules, added, now)
+        self.new_rows(rules, added)
             .map(|(id, zone, row)| (keys::occurrence(shard, &id, zone), encode(&row)))
             .collect()
     }
 
-    pub fn note_zones(&mut self, rules: &Rules, added: &HashSet<Zone>, now: Timestamp) {
-        let new: Vec<_> = self.new_rows(rules, added, now).collect();
+    pub fn note_zones(&mut self, rules: &Rules, added: &HashSet<Zone>) {
+        let new: Vec<_> = self.new_rows(rules, added).collect();
         for (id, zone, stored) in new {
             let next = next_of(rules, &id, zone, stored.upto);
             self.occurrences
@@ -156,7 +176,6 @@ impl Clockwork {
         &'a self,
         rules: &'a Rules,
         added: &'a HashSet<Zone>,
-        now: Timestamp,
     ) -> impl Iterator<Item = (CampaignId, &'static str, Occurrence)> + 'a {
         added
             .iter()
@@ -169,7 +188,8 @@ impl Clockwork {
             .map(move |(id, zone)| {
                 let upto = match rules.controls.activations.get(&id) {
                     Some(a) if a.live.is_none() => a.at,
-                    _ => now,
+                    Some(a) => a.at.max(self.upto),
+                    None => self.upto,
                 };
                 (
                     id,
@@ -291,7 +311,7 @@ impl Shard {
         });
         let Some(((id, zone), row)) = due else {
             self.clockwork.phase = Phase::Release;
-            return Ok(());
+            return self.note_tick(now).await;
         };
         let (id, zone) = (id.clone(), zone.clone());
         let mut stored = row.stored.clone();
@@ -371,6 +391,17 @@ impl Shard {
         let put = (keys::occurrence(self.no, &id, &zone), encode(&stored));
         self.process(&works, &|_| vec![put.clone()]).await?;
         self.note_occurrence(id, zone, stored);
+        Ok(())
+    }
+
+    /// Every occurrence up to `now` is done. Written now and then only: an older mark is as true.
+    async fn note_tick(&mut self, now: Timestamp) -> Result<(), Refused> {
+        self.clockwork.upto = now;
+        if now.since(self.clockwork.kept) >= KEEP {
+            self.clockwork.kept = now;
+            let put = (keys::ticked(self.no), encode(&Number(now.millis() as u64)));
+            self.process(&[], &|_| vec![put.clone()]).await?;
+        }
         Ok(())
     }
 

@@ -61,14 +61,14 @@ pub async fn finish(
         return Ok(Err(CannotCompose::NotInForce));
     };
     let events = match &campaign.start {
-        Start::Triggered(trigger) => {
+        Start::Triggered(trigger) if catalogue.tells_events.contains(&message.campaign) => {
             let mut events = read_history(store, record.no).await?;
             events.retain(|e| {
                 trigger.event.selects(e) && same_entry(trigger.per.as_deref(), e, message)
             });
             events
         }
-        Start::Scheduled(_) | Start::Audience => Vec::new(),
+        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
     };
     let locale = record
         .preferences

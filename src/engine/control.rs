@@ -59,6 +59,10 @@ impl Core {
         tracing::info!(?scope, by, "resumed");
         if *scope == Scope::All {
             self.clock.resume();
+            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
+            if self.importing().is_some() {
+                self.import_end().await?;
+            }
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -66,7 +70,6 @@ impl Core {
             Scope::All => {
                 controls.paused_all = false;
                 controls.held = None;
-                controls.importing = None;
             }
         })
         .await?;

@@ -7,7 +7,6 @@ use super::directory::Directory;
 use super::golive::ModeError;
 use super::outbox::Outbox;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
-use super::state::Number;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::cause::Cause;
@@ -349,14 +348,4 @@ pub(super) async fn write_controls(
     };
     store.commit(batch).await.map_err(BatchError::from)?;
     Ok(())
-}
-
-/// A number that the house keeps under `name`.
-pub(super) async fn read_number(store: &dyn Store, name: &str) -> Result<Option<u64>, BatchError> {
-    let found = store.get_many(vec![keys::house(name)]).await?;
-    let value = found.into_iter().next().flatten();
-    Ok(value
-        .map(|v| decode::<Number>(&v.value))
-        .transpose()?
-        .map(|n| n.0))
 }

@@ -144,19 +144,18 @@ impl Core {
     }
 
     /// The import has ended: occurrences go on, save those of campaigns that would now let in more than `[safety]
-    /// at_once` customers more than before. These are returned, and wait for `campaign approve`.
+    /// at_once` customers more than before. These are returned, and wait for `campaign approve`. Without a beginning there
+    /// is no end: then nothing is done.
     pub async fn import_end(self: &Arc<Self>) -> Result<Vec<Held>, Refused> {
         let found = self
             .store
             .get_many(vec![keys::house(BASELINE)])
             .await
             .map_err(BatchError::from)?;
-        let value = found.into_iter().next().flatten();
-        let baseline: Baseline = value
-            .map(|v| decode(&v.value))
-            .transpose()
-            .map_err(BatchError::from)?
-            .unwrap_or_default();
+        let Some(value) = found.into_iter().next().flatten() else {
+            return Ok(Vec::new());
+        };
+        let baseline: Baseline = decode(&value.value).map_err(BatchError::from)?;
         let allowed = self.allowed_at_once().await?;
         let catalogue = self.catalogue();
         let mut held = Vec::new();

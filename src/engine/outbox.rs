@@ -363,7 +363,21 @@ impl Core {
     }
 }
 
+thread_local! {
+    /// Making a compressor costs more than compressing a mail, so each thread keeps one.
+    static COMPRESSOR: std::cell::RefCell<Option<zstd::bulk::Compressor<'static>>> = const { std::cell::RefCell::new(None) };
+}
+
 fn compressed(bytes: &[u8]) -> Arc<[u8]> {
-    // Compressing from memory into memory fails only if memory does.
-    Arc::from(zstd::encode_all(bytes, 3).expect("compressing in memory"))
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let made = match kept.take() {
+            Some(compressor) => Ok(compressor),
+            None => zstd::bulk::Compressor::new(3),
+        };
+        // Compressing from memory into memory fails only if memory does.
+        let mut compressor = made.expect("a compressor in memory");
+        let packed = compressor.compress(bytes).expect("compressing in memory");
+        *kept = Some(compressor);
+        Arc::from(packed)
+    })
 }

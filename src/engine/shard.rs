@@ -181,7 +181,7 @@ impl Shard {
         let (consent_in, consent) = mpsc::channel(QUEUE);
         let (intake_in, intake) = mpsc::channel(QUEUE);
         let (orders_in, orders) = mpsc::channel(64);
-        let mut clockwork = Clockwork::open(&*parts.store, parts.no).await?;
+        let mut clockwork = Clockwork::open(&*parts.store, parts.no, parts.clock.now()).await?;
         clockwork.adopt(&parts.rules);
         let shard = Shard {
             no: parts.no,
@@ -306,14 +306,11 @@ impl Shard {
         };
         let zones = |done: &Done| {
             let mut puts = extra(done);
-            puts.extend(
-                self.clockwork
-                    .rows_for(&rules, self.no, &done.due_added, now),
-            );
+            puts.extend(self.clockwork.rows_for(&rules, self.no, &done.due_added));
             puts
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
-        self.clockwork.note_zones(&rules, &done.due_added, now);
+        self.clockwork.note_zones(&rules, &done.due_added);
         self.clockwork
             .want_release(done.wants_release.iter().copied());
         if let Some(at) = done.outbox {

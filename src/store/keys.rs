@@ -19,6 +19,7 @@ const ATTEMPTING: u8 = b't';
 const PARKED: u8 = b'p';
 const OCCURRENCE: u8 = b'c';
 const WALK: u8 = b'w';
+const TICKED: u8 = b'k';
 const POISON: u8 = b'x';
 
 const IDS: u8 = 0xFD;
@@ -243,6 +244,11 @@ pub fn read_occurrence(key: &[u8]) -> Option<(CampaignId, String)> {
 /// How far the walk of a shard has come.
 pub fn walk(shard: ShardNo) -> Key {
     start(shard, WALK)
+}
+
+/// Up to when a shard has done every occurrence, at least.
+pub fn ticked(shard: ShardNo) -> Key {
+    start(shard, TICKED)
 }
 
 /// A cause at which `react` panicked, kept for the developers.

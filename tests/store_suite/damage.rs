@@ -47,7 +47,8 @@ fn whatever_becomes_of_sleds_folder_the_store_comes_back_exact() {
             }
         }
     };
-    let rounds: Vec<(&str, Box<dyn Fn()>)> = vec![
+    type Damage<'a> = Box<dyn Fn() + 'a>;
+    let rounds: Vec<(&str, Damage)> = vec![
         ("removed", Box::new(|| fs::remove_dir_all(&sled).unwrap())),
         (
             "emptied",
@@ -161,9 +162,10 @@ fn a_flipped_bit_below_what_is_synced_is_an_error_and_changes_nothing() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&file, &bad).unwrap();
-        let findings = verify(path).unwrap();
+        let mut findings = verify(path).unwrap();
+        findings.retain(|finding| finding.damage);
         let page = (at / 4096 * 4096) as u64;
-        assert!(findings.len() == 1 && findings[0].damage, "{findings:?}");
+        assert!(findings.len() == 1, "{findings:?}");
         assert_eq!((&findings[0].file, findings[0].offset), (&file, page));
         // Without sled's folder the damaged frame is needed.
         fs::rename(path.join("sled"), path.join("away")).unwrap();

@@ -1,15 +1,15 @@
 //! Whether and when a customer would enter a campaign, if nothing else happens.
 
-use super::super::campaign::{Again, Campaign, Existing, Schedule, ScheduleZone, Start, When};
-use super::super::chance::draw;
-use super::super::condition::{Facts, evaluate};
-use super::super::id::{CampaignId, EntryKey};
-use super::super::policy::zone_of;
-use super::super::record::{Record, Standing};
-use super::super::rules::Rules;
-use super::super::schedule::instant_of;
-use super::super::time::{Span, Timestamp};
 use super::rfc3339_or_null;
+use crate::domain::campaign::{Again, Campaign, Existing, Schedule, ScheduleZone, Start, When};
+use crate::domain::chance::draw;
+use crate::domain::condition::{Facts, evaluate};
+use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::policy::zone_of;
+use crate::domain::record::{Record, Standing};
+use crate::domain::rules::Rules;
+use crate::domain::schedule::instant_of;
+use crate::domain::time::{Span, Timestamp};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ pub(super) fn outlook(
         supposed: false,
     };
     if !may_enter.may && may_enter.until.is_none() {
-        return no(&format!("would not enter: {}", may_enter.why));
+        return no("would not enter");
     }
     if rules.controls.cancelled.contains(id) {
         return no("would not enter: the campaign was cancelled");

@@ -1,14 +1,230 @@
-//! An explanation as a text that people read: their customer's own clock, plain words, no codes.
+//! An explanation as a text that people read: the customer's own clock, plain words, no codes.
+//!
+//! Texts of conditions and of policy name instants in UTC, since they don't know whom they are for; here every one of
+//! them is said by the customer's clock.
 
-use super::Explanation;
+use super::policy::{MessageExplained, PolicyAnswer};
+use super::{CampaignExplained, ConditionExplained, Enrollment, Explanation};
+use crate::domain::time::Timestamp;
+use crate::domain::wall;
+use chrono_tz::Tz;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// An instant as [`Timestamp`] prints it.
+static INSTANT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").expect("the pattern is fixed and good")
+});
+
+/// How far answers of a column are set in.
+const COLUMN: usize = 13;
 
 impl Explanation {
+    /// The text, in English, with every instant on the customer's clock.
     pub fn render(&self) -> String {
         render(self)
     }
 }
 
-/// The text.
+/// See [`Explanation::render`].
 pub fn render(explanation: &Explanation) -> String {
-    format!("{}", explanation.customer)
+    let page = Page {
+        zone: explanation.zone,
+    };
+    let mut lines = vec![format!(
+        "{} on {} ({} time)",
+        explanation.customer,
+        page.at(explanation.now),
+        explanation.zone
+    )];
+    if let Some(why) = &explanation.held {
+        lines.push(format!("Nothing leaves to anybody at present: {why}."));
+    }
+    if explanation.campaigns.is_empty() {
+        lines.push("There is no such campaign in force.".to_owned());
+    }
+    for campaign in &explanation.campaigns {
+        lines.push(String::new());
+        page.campaign(campaign, &mut lines);
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+struct Page {
+    zone: Tz,
+}
+
+impl Page {
+    fn at(&self, at: Timestamp) -> String {
+        if at == Timestamp::NEVER {
+            return "never".to_owned();
+        }
+        let local = wall::local(at, self.zone);
+        local.format("%a %-d %b %Y, %H:%M").to_string()
+    }
+
+    /// A text with its instants on the customer's clock.
+    fn say(&self, text: &str) -> String {
+        let said = |found: &regex::Captures<'_>| match Timestamp::parse_rfc3339(&found[0]) {
+            Some(at) => self.at(at),
+            None => found[0].to_owned(),
+        };
+        INSTANT.replace_all(text, said).into_owned()
+    }
+
+    fn campaign(&self, campaign: &CampaignExplained, lines: &mut Vec<String>) {
+        let mut title = format!(
+            "{} ({}), {}",
+            campaign.name,
+            campaign.campaign,
+            campaign.class.as_str()
+        );
+        if let Some(topic) = &campaign.topic {
+            title.push_str(&format!(", topic \"{topic}\""));
+        }
+        lines.push(title);
+        lines.push(labelled("starts", &campaign.start));
+        lines.push(labelled("now", &campaign.in_force));
+        match &campaign.audience {
+            None => lines.push(labelled("audience", "everybody")),
+            Some(audience) => {
+                let holds = match audience.holds {
+                    true => "holds",
+                    false => "does not hold",
+                };
+                lines.push(labelled("audience", holds));
+                self.condition(audience, 2, lines);
+            }
+        }
+        for enrollment in &campaign.enrollments {
+            self.enrollment(enrollment, lines);
+        }
+        let may = match campaign.may_enter.may {
+            true => "yes",
+            false => "no",
+        };
+        let mut may = format!("{may}: {}", campaign.may_enter.why);
+        if let Some(until) = campaign.may_enter.until {
+            may.push_str(&format!(", until {}", self.at(until)));
+        }
+        lines.push(labelled("may enter", &may));
+        let next = match campaign.enters {
+            Some(at) => format!("{}, on {}", campaign.outlook, self.at(at)),
+            None => campaign.outlook.clone(),
+        };
+        lines.push(labelled("next", &self.say(&next)));
+        for message in &campaign.messages {
+            self.message(message, lines);
+        }
+    }
+
+    fn condition(&self, condition: &ConditionExplained, depth: usize, lines: &mut Vec<String>) {
+        let mark = match condition.holds {
+            true => "yes",
+            false => "no ",
+        };
+        let changes = match condition.until {
+            Some(until) => format!("; can change on {}", self.at(until)),
+            None => String::new(),
+        };
+        // A list says what its parts say; of one only how many hold.
+        let text = match condition.parts.len() {
+            0 | 1 => condition.text.as_str(),
+            _ if condition.text.starts_with("any of") => "any of these",
+            _ => "all of these",
+        };
+        // Of "not" the part beneath says what is so.
+        let present = match condition.parts.len() {
+            1 => String::new(),
+            _ => format!(": {}", self.say(&condition.present)),
+        };
+        lines.push(format!(
+            "{}{mark}  {}{present}{changes}",
+            "  ".repeat(depth),
+            self.say(text),
+        ));
+        for part in &condition.parts {
+            self.condition(part, depth + 1, lines);
+        }
+    }
+
+    fn enrollment(&self, enrollment: &Enrollment, lines: &mut Vec<String>) {
+        let key = match enrollment.key.as_str() {
+            "" => String::new(),
+            key => format!(" for \"{key}\""),
+        };
+        let step = enrollment.step.as_deref().unwrap_or_default();
+        let entered = self.at(enrollment.entered);
+        let text = match (enrollment.state, enrollment.at) {
+            ("waiting", Some(at)) => {
+                format!(
+                    "in it{key} since {entered}; \"{step}\" falls due on {}",
+                    self.at(at)
+                )
+            }
+            ("sending", _) => format!("in it{key} since {entered}; \"{step}\" is on its way"),
+            ("finished", Some(at)) => {
+                format!(
+                    "was in it{key} from {entered}, and came to its end on {}",
+                    self.at(at)
+                )
+            }
+            (_, Some(at)) => format!("was in it{key} from {entered}, and left on {}", self.at(at)),
+            (state, None) => format!("{state}{key} since {entered}"),
+        };
+        lines.push(labelled("entry", &text));
+        if !enrollment.exits.is_empty() {
+            lines.push(labelled("", "leaves if"));
+        }
+        for exit in &enrollment.exits {
+            self.condition(exit, COLUMN / 2 + 1, lines);
+        }
+    }
+
+    fn message(&self, message: &MessageExplained, lines: &mut Vec<String>) {
+        let mut name = format!("\"{}\"", message.step);
+        if let Some(variant) = &message.variant {
+            name.push_str(&format!(" ({variant})"));
+        }
+        if message.state == "supposed" {
+            name.push_str(match message.answer {
+                PolicyAnswer::Goes | PolicyAnswer::Waits => " then",
+                _ => ", if it came to that,",
+            });
+        }
+        let because = match message.detail.as_str() {
+            "" => message.why.to_owned(),
+            detail => format!("{} ({})", message.why, self.say(detail)),
+        };
+        let text = match (message.answer, message.goes) {
+            (PolicyAnswer::Goes, Some(at)) => format!("{name} goes on {}", self.at(at)),
+            (PolicyAnswer::Waits, Some(at)) => format!(
+                "{name} falls due on {}, and waits until {}: {because}",
+                self.at(message.due),
+                self.at(at)
+            ),
+            (PolicyAnswer::Goes | PolicyAnswer::Waits, None) => format!("{name} waits: {because}"),
+            (PolicyAnswer::Never, _) => format!("{name} would not go: {because}"),
+            (PolicyAnswer::Paused, _) => format!("{name} waits until it is resumed: {because}"),
+            (PolicyAnswer::UnderWay, _) => format!("{name} is being sent now"),
+        };
+        lines.push(labelled("message", &text));
+        for check in &message.checks {
+            let mark = match check.lets_it_go {
+                true => "yes",
+                false => "no ",
+            };
+            let from = match check.from {
+                Some(from) => format!("; from {} on", self.at(from)),
+                None => String::new(),
+            };
+            let text = format!("{mark}  {}: {}{from}", check.rule, self.say(&check.present));
+            lines.push(labelled("", &text));
+        }
+    }
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    format!("  {label:<COLUMN$}{text}")
 }

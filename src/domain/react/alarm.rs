@@ -1,8 +1,7 @@
 //! The alarm, and release.
 
 use super::Life;
-use crate::domain::policy::is_waiting;
-use crate::domain::record::MessageState;
+use crate::domain::policy::{is_waiting, paused};
 
 impl Life<'_> {
     /// Sets the alarm after a reaction; true if a message waits to be released. The alarm's key is moved only when the
@@ -21,19 +20,22 @@ impl Life<'_> {
         unreleased.is_some_and(|at| at <= self.now)
     }
 
-    /// All causes up to now are applied: waiting messages may stand in the outbox. It promises nothing; what is paused
+    /// All causes up to now are applied: waiting messages may stand in the outbox. It promises nothing; what was paused
     /// comes back here when it is resumed.
     pub(super) fn release(&mut self) {
-        let now = self.now;
+        self.unpark();
         for message in self.record.messages.values_mut() {
-            if matches!(message.state, MessageState::Attempting(_)) {
-                continue;
-            }
-            if std::mem::take(&mut message.parked) {
+            if is_waiting(message) && message.not_before <= self.now {
                 message.released = true;
-                message.not_before = message.not_before.min(now).max(message.due);
             }
-            if message.not_before <= now {
+        }
+    }
+
+    /// Messages whose pause is over stand in the outbox again, and are asked now.
+    pub(super) fn unpark(&mut self) {
+        for message in self.record.messages.values_mut() {
+            if message.parked && paused(message, self.rules).is_none() {
+                message.parked = false;
                 message.released = true;
             }
         }

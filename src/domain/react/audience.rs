@@ -22,7 +22,7 @@ impl Life<'_> {
         let rules = self.rules;
         for (id, campaign) in &rules.campaigns {
             match &campaign.start {
-                _ if !self.admits(campaign.state) => {}
+                _ if !self.admits(campaign.state) => self.stand_nowhere(id),
                 Start::Scheduled(schedule) => {
                     let verdict = self.judge_audience(id, campaign);
                     self.stand_in_due_index(id, campaign, schedule, verdict);
@@ -36,6 +36,17 @@ impl Life<'_> {
                 Start::Triggered(_) => {}
             }
             self.advance_entries(id, campaign);
+        }
+        for id in &rules.controls.cancelled {
+            if !rules.campaigns.contains_key(id) {
+                self.leave_all(id, Reason::CampaignCancelled);
+            }
+        }
+    }
+
+    fn stand_nowhere(&mut self, id: &CampaignId) {
+        if let Some(standing) = self.record.campaigns.get_mut(id) {
+            standing.due = None;
         }
     }
 
@@ -112,9 +123,7 @@ impl Life<'_> {
         } else if begins && liveness == Liveness::Live {
             // It begins to hold before the campaign is live (the walk or an approval is awaited): it is one of those
             // who hold at the start.
-            if let Some(standing) = self.record.campaigns.get_mut(id) {
-                standing.existing = campaign.entry.existing != Existing::Skip;
-            }
+            self.hold_at_start(id, campaign.entry.existing);
         }
         if let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) {
             if at <= self.now {
@@ -167,6 +176,10 @@ impl Life<'_> {
         };
         let activation = rules.controls.activations.get(id);
         let live = activation.and_then(|a| a.live).is_some();
+        let scheduled = matches!(campaign.start, Start::Scheduled(_));
+        if !scheduled || rules.controls.cancelled.contains(id) {
+            return;
+        }
         let verdict = self.judge_audience(id, campaign);
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;

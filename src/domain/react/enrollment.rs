@@ -1,7 +1,7 @@
 //! Entries: who enters a campaign, what falls due, who leaves.
 
 use super::Life;
-use crate::domain::campaign::{Again, Campaign, Repeat, Start, Step};
+use crate::domain::campaign::{Again, Campaign, Repeat, Start, Step, Trigger};
 use crate::domain::chance::draw;
 use crate::domain::condition::{EntryFacts, Facts, evaluate};
 use crate::domain::event::Event;
@@ -69,14 +69,7 @@ impl Life<'_> {
                 continue;
             }
             let facts = Facts::of(&self.record, rules);
-            let reached = trigger.count <= 1
-                || count_within(
-                    &self.record.tracks,
-                    TrackPlan::trigger_track(trigger),
-                    per.map(|_| key.0.as_str()),
-                    trigger.within,
-                    self.now,
-                ) >= trigger.count;
+            let reached = trigger.count <= 1 || self.is_reached(trigger, event, &key);
             let welcome = campaign
                 .audience
                 .as_ref()
@@ -92,6 +85,22 @@ impl Life<'_> {
                 );
             }
         }
+    }
+
+    /// Whether `event` is one of as many as the trigger counts to, in its time: some stretch of that length, which ends
+    /// at an event that is remembered and holds this one, has them all. Events may arrive late and in any order.
+    fn is_reached(&self, trigger: &Trigger, event: &Event, key: &EntryKey) -> bool {
+        let track = TrackPlan::trigger_track(trigger);
+        let correlation = trigger.per.as_ref().map(|_| key.0.as_str());
+        let tracks = &self.record.tracks;
+        let ends = (tracks.get(track).into_iter())
+            .flat_map(|t| t.instants().iter().map(|i| i.at))
+            .filter(|end| {
+                let begins = trigger.within.map(|within| *end - within);
+                *end >= event.time && begins.is_none_or(|begins| event.time > begins)
+            });
+        let count = |end| count_within(tracks, track, correlation, trigger.within, end);
+        (ends.chain([event.time])).any(|end| count(end) >= trigger.count)
     }
 
     /// The same event again, for an entry that is open: moves it if nothing of it was sent. True if one is open.
@@ -165,13 +174,13 @@ impl Life<'_> {
             },
             counted: false,
         });
-        let open: Vec<EntryKey> = (standing.entries.iter())
-            .filter(|e| e.state.is_open())
-            .map(|e| e.key.clone())
-            .collect();
+        let open = standing.entries.iter().filter(|e| e.state.is_open());
+        let oldest = (open.clone().min_by_key(|e| e.at))
+            .filter(|_| open.count() > MOST_OPEN)
+            .map(|e| e.key.clone());
         self.log_entry(id, &key, Status::Entered, reason, detail);
-        if open.len() > MOST_OPEN {
-            self.leave(id, &open[0], Reason::TooManyOpen, "");
+        if let Some(oldest) = oldest {
+            self.leave(id, &oldest, Reason::TooManyOpen, "");
         }
         true
     }
@@ -226,7 +235,7 @@ impl Life<'_> {
         self.forget_old_entries(id);
     }
 
-    fn forget_old_entries(&mut self, id: &CampaignId) {
+    pub(super) fn forget_old_entries(&mut self, id: &CampaignId) {
         if let Some(standing) = self.record.campaigns.get_mut(id) {
             let over = standing
                 .entries
@@ -242,22 +251,28 @@ impl Life<'_> {
         }
     }
 
+    /// All open entries end.
+    pub(super) fn leave_all(&mut self, id: &CampaignId, reason: Reason) {
+        for (key, _) in self.open_entries(id) {
+            self.leave(id, &key, reason, "");
+        }
+    }
+
+    fn open_entries(&self, id: &CampaignId) -> Vec<(EntryKey, Timestamp)> {
+        let entries = self.record.campaigns.get(id).map(|s| s.entries.iter());
+        (entries.into_iter().flatten())
+            .filter(|e| e.state.is_open())
+            .map(|e| (e.key.clone(), e.at))
+            .collect()
+    }
+
     /// Those whose exit condition holds leave; those whose step fell due get its message.
     pub(super) fn advance_entries(&mut self, id: &CampaignId, campaign: &Campaign) {
         let rules = self.rules;
-        let cancelled = rules.controls.cancelled.contains(id);
-        let Some(standing) = self.record.campaigns.get(id) else {
-            return;
-        };
-        let open: Vec<(EntryKey, Timestamp)> = (standing.entries.iter())
-            .filter(|e| e.state.is_open())
-            .map(|e| (e.key.clone(), e.at))
-            .collect();
-        for (key, at) in open {
-            if cancelled {
-                self.leave(id, &key, Reason::CampaignCancelled, "");
-                continue;
-            }
+        if rules.controls.cancelled.contains(id) {
+            return self.leave_all(id, Reason::CampaignCancelled);
+        }
+        for (key, at) in self.open_entries(id) {
             let trigger = match &campaign.start {
                 Start::Triggered(t) => t.event.name.as_ref(),
                 _ => None,
@@ -281,31 +296,31 @@ impl Life<'_> {
             for (_, verdict) in &verdicts {
                 self.wake_at(verdict.until);
             }
-            self.step_due(id, campaign, &key);
+            // A message that ends at once, expired, makes room for the next step.
+            while self.step_due(id, campaign, &key) {}
         }
     }
 
-    /// The entry's next step, if it has fallen due by now, becomes a waiting message; else the alarm is set for it.
-    fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
-        let Some(standing) = self.record.campaigns.get_mut(id) else {
-            return;
-        };
+    /// The entry's next step, if it has fallen due by now, becomes a waiting message; else the alarm is set for it. True
+    /// if that message has ended already, so that the step after it may be due.
+    fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
+        let standing = self.record.campaigns.get_mut(id);
         let Some(entry) = standing
-            .entries
-            .iter_mut()
-            .find(|e| e.key == *key && e.state.is_open())
+            .and_then(|s| (s.entries.iter_mut()).find(|e| e.key == *key && e.state.is_open()))
         else {
-            return;
+            return false;
         };
         let EntryState::Waiting { step, due } = &entry.state else {
-            return;
+            return false;
         };
         let (id_of_step, due) = (step.clone(), *due);
         if due > self.now {
-            return self.wake_at(Some(due));
+            self.wake_at(Some(due));
+            return false;
         }
         let Some(step) = campaign.steps.iter().find(|s| s.id == id_of_step) else {
-            return self.leave(id, key, Reason::StepGone, id_of_step.as_str());
+            self.leave(id, key, Reason::StepGone, id_of_step.as_str());
+            return false;
         };
         let no = MessageNo(self.record.next_message);
         self.record.next_message += 1;
@@ -339,6 +354,7 @@ impl Life<'_> {
         if expired {
             self.conclude(no, Status::Expired, Reason::Expired, "");
         }
+        expired
     }
 
     /// The variant drawn for this entry: weights are shares of [0, 1), in the file's order.
@@ -367,9 +383,8 @@ impl Life<'_> {
             return;
         };
         self.log_message(&message, status, reason, detail);
-        let keeps_place = status == Status::Accepted
-            || (message.doubted && matches!(status, Status::Dropped | Status::Expired));
-        if !keeps_place {
+        // What may have been delivered keeps its place, whatever became of a later attempt.
+        if status != Status::Accepted && !message.doubted {
             self.give_back_place(&message);
         }
         let now = self.now;
@@ -400,7 +415,8 @@ impl Life<'_> {
         entry.state = match next {
             Some(step) => EntryState::Waiting {
                 step: step.id.clone(),
-                due: entry.at + step.after,
+                // Not before this one was settled, and with all its time to go.
+                due: (entry.at + step.after).max(now),
             },
             None => EntryState::Finished { at: now },
         };

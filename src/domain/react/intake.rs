@@ -4,8 +4,9 @@ use super::{Life, NeedsHistory};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
 use crate::domain::event::Event;
-use crate::domain::preference::{Consent, ConsentState};
-use crate::domain::record::{Place, Suppression, SuppressionCause};
+use crate::domain::id::TopicId;
+use crate::domain::preference::{Consent, ConsentState, Consents};
+use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
 use crate::domain::track::Tracks;
 use crate::domain::value::Value;
 
@@ -60,7 +61,8 @@ impl Life<'_> {
         self.ask_again();
     }
 
-    /// A new address takes over the old one's places: changing it must not win another message.
+    /// A new address takes over the old one's places: changing it must not win another message. What was refused before
+    /// there was any address binds the first one.
     fn move_to(&mut self, email: &EmailAddress) {
         let old = self
             .record
@@ -68,6 +70,13 @@ impl Life<'_> {
             .replace(email.clone())
             .map(|e| e.mailbox());
         let new = email.mailbox();
+        if old.is_none() {
+            let mailbox = self.boxes.entry(new.clone()).or_default();
+            for (topic, consent) in &self.record.consents {
+                tell_mailbox(mailbox, topic, consent);
+            }
+            lift_by_later_words(mailbox, &self.record.consents);
+        }
         let Some(old) = old.filter(|old| *old != new) else {
             return;
         };
@@ -102,31 +111,8 @@ impl Life<'_> {
         }
         if let Some(email) = &self.record.email {
             let mailbox = self.boxes.entry(email.mailbox()).or_default();
-            match change.state {
-                ConsentState::Refused => {
-                    let bound = mailbox.refusals.get(&change.topic);
-                    if bound.is_none_or(|b| b.at <= change.at) {
-                        mailbox.refusals.insert(change.topic.clone(), consent);
-                    }
-                }
-                ConsentState::Given => {
-                    let lifted = |r: &Consent| r.at < change.at;
-                    if mailbox.refusals.get(&change.topic).is_some_and(lifted) {
-                        mailbox.refusals.remove(&change.topic);
-                    }
-                    // Consent to a topic by name, later than the refusal of the whole, is the more precise word
-                    // ([`consent_for`]); the mailbox must know of it to let it through.
-                    if mailbox.refusals.get(&None).is_some_and(lifted) && change.topic.is_some() {
-                        mailbox.refusals.insert(change.topic.clone(), consent);
-                    }
-                    let by_unsubscribe = mailbox.suppression.as_ref().is_some_and(|s| {
-                        s.cause == SuppressionCause::Unsubscribe && s.at < change.at
-                    });
-                    if by_unsubscribe {
-                        mailbox.suppression = None;
-                    }
-                }
-            }
+            tell_mailbox(mailbox, &change.topic, &consent);
+            lift_by_later_words(mailbox, &self.record.consents);
         }
         self.unblock();
         self.ask_again();
@@ -141,6 +127,45 @@ impl Life<'_> {
     pub(super) fn unblock(&mut self) {
         for standing in self.record.campaigns.values_mut() {
             standing.blocked = false;
+        }
+    }
+}
+
+/// A customer's word reaches the mailbox: a refusal binds all who share it, a later consent lifts that.
+fn tell_mailbox(mailbox: &mut Mailbox, topic: &Option<TopicId>, consent: &Consent) {
+    match consent.state {
+        ConsentState::Refused => {
+            let bound = mailbox.refusals.get(topic);
+            if bound.is_none_or(|b| b.at <= consent.at) {
+                mailbox.refusals.insert(topic.clone(), consent.clone());
+            }
+        }
+        ConsentState::Given => {
+            let lifted = |c: &Consent| c.at < consent.at;
+            if mailbox.refusals.get(topic).is_some_and(lifted) {
+                mailbox.refusals.remove(topic);
+            }
+            // Consent to a topic by name, later than the refusal of the whole, is the more precise word
+            // ([`consent_for`](crate::domain::preference::consent_for)); the mailbox must know of it to let it through.
+            if topic.is_some() && mailbox.refusals.get(&None).is_some_and(lifted) {
+                mailbox.refusals.insert(topic.clone(), consent.clone());
+            }
+            let by_unsubscribe = mailbox
+                .suppression
+                .as_ref()
+                .is_some_and(|s| s.cause == SuppressionCause::Unsubscribe && s.at < consent.at);
+            if by_unsubscribe {
+                mailbox.suppression = None;
+            }
+        }
+    }
+}
+
+/// A refusal that is told late is lifted by what the customer consented to after it.
+fn lift_by_later_words(mailbox: &mut Mailbox, consents: &Consents) {
+    for (topic, consent) in consents {
+        if consent.state == ConsentState::Given {
+            tell_mailbox(mailbox, topic, consent);
         }
     }
 }

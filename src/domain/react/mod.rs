@@ -11,6 +11,7 @@ mod audience;
 mod enrollment;
 mod intake;
 mod outcome;
+mod places;
 mod ready;
 mod walk;
 
@@ -156,12 +157,16 @@ pub fn react(
     })
 }
 
-/// The mailboxes that a reaction to `cause` may read or write: those of messages under way; the present address's where
-/// policy is asked or the customer's word reaches it; a new or named one.
+/// The mailboxes that a reaction to `cause` may read or write: those of messages under way (and what took their places
+/// over); the present address's where policy is asked or the customer's word reaches it; a new or named one.
 pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
     let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
     let mut boxes: BTreeSet<MailboxId> = under_way.map(|to| to.mailbox()).collect();
     let present = record.email.as_ref().map(|e| e.mailbox());
+    // The present mailbox took over the places of messages that are still under way to a former address.
+    if boxes.iter().any(|to| Some(to) != present.as_ref()) {
+        boxes.extend(present.clone());
+    }
     match cause {
         Cause::Ready { .. } | Cause::Outcome { .. } | Cause::Consent(..) => boxes.extend(present),
         Cause::Profile(change, _) => {

@@ -6,7 +6,7 @@ use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::{
-    EntryState, Message, MessageState, Place, Suppression, SuppressionCause,
+    Entry, EntryState, Message, MessageState, Suppression, SuppressionCause,
 };
 use crate::domain::rules::InDoubt;
 use crate::domain::time::Timestamp;
@@ -66,7 +66,7 @@ impl Life<'_> {
                     m.doubted = true;
                 }
                 let (at, reason) = match self.rules.shop.in_doubt {
-                    InDoubt::Resend => (self.next_try(attempt), Reason::InDoubt),
+                    InDoubt::Resend => (self.now + self.rules.shop.settle, Reason::InDoubt),
                     InDoubt::Hold => (Timestamp::NEVER, Reason::InDoubtHeld),
                 };
                 self.becomes(&message, MessageState::Uncertain, at, reason, why);
@@ -112,7 +112,6 @@ impl Life<'_> {
     /// The attempt never reached the recipient: state and place are as before; its number is never used again.
     fn give_back(&mut self, message: &Message, reason: Reason, detail: &str) {
         let gone_over = self.entry_is_over(message);
-        let reference = self.message_ref(message.no);
         let Some(m) = self.record.messages.get_mut(&message.no) else {
             return;
         };
@@ -121,32 +120,32 @@ impl Life<'_> {
         };
         m.state = before.state;
         m.not_before = before.not_before.max(m.due);
-        if let Some(to) = &m.to {
-            let mailbox = self.boxes.entry(to.mailbox()).or_default();
-            mailbox.places.retain(|p| p.message != reference);
-            if let Some(at) = before.place {
-                mailbox.places.push(Place {
-                    at,
-                    message: reference,
-                    campaign: message.campaign.clone(),
-                    class: message.class,
-                });
-                mailbox.places.sort_by_key(|p| (p.at, p.message));
-            }
+        let given_back = m.clone();
+        self.set_place(&given_back, before.place);
+        if !before.counted {
+            self.uncount(&given_back);
         }
-        if !before.counted
-            && let Some(standing) = self.record.campaigns.get_mut(&message.campaign)
-            && let Some(entry) = (standing.entries.iter_mut()).find(
-                |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
-            )
-        {
-            entry.counted = false;
-            standing.entered = standing.entered.saturating_sub(1);
-        }
-        let now = m.clone();
-        self.log_message(&now, status_of(&now), reason, detail);
-        if gone_over && now.state == MessageState::Waiting {
+        self.log_message(&given_back, status_of(&given_back), reason, detail);
+        // Room for what waits.
+        self.ask_again();
+        if gone_over && given_back.state != MessageState::Uncertain {
             self.conclude(message.no, Status::Dropped, Reason::Exit, "");
+        }
+    }
+
+    /// The message's entry, open or left meanwhile, no longer counts: nothing of it was attempted.
+    fn uncount(&mut self, message: &Message) {
+        let Some(standing) = self.record.campaigns.get_mut(&message.campaign) else {
+            return;
+        };
+        let sends = |e: &Entry| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no);
+        let left = |e: &Entry| e.key == message.entry && matches!(e.state, EntryState::Left { .. });
+        let entries = &standing.entries;
+        let place = (entries.iter().position(sends))
+            .or_else(|| entries.iter().rposition(|e| left(e) && e.counted));
+        if let Some(place) = place {
+            standing.entries[place].counted = false;
+            standing.entered = standing.entered.saturating_sub(1);
         }
     }
 

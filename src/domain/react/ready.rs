@@ -1,12 +1,11 @@
 //! `Ready`: the outbox asks, before every attempt, whether it may begin now.
 
 use super::{Answer, Life};
-use crate::domain::address::MailboxId;
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::{Decision, is_waiting, judge, precedence};
 use crate::domain::preference::Class;
-use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState, Place};
+use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState};
 use crate::domain::rules::InDoubt;
 use crate::domain::time::Timestamp;
 
@@ -118,7 +117,9 @@ impl Life<'_> {
         let Some(to) = message.to.clone().or_else(|| self.record.email.clone()) else {
             return Answer::Gone;
         };
-        let place = self.take_place(message, to.mailbox());
+        let mut leaving = message.clone();
+        leaving.to = Some(to.clone());
+        let place = self.set_place(&leaving, Some(now));
         let mut counted = true;
         if let Some(standing) = self.record.campaigns.get_mut(&message.campaign)
             && let Some(entry) = (standing.entries.iter_mut()).find(
@@ -151,41 +152,6 @@ impl Life<'_> {
         };
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
-    }
-
-    /// Takes the message's place, or moves the one that it has to now. Returns when the old one was taken.
-    fn take_place(&mut self, message: &Message, mailbox: MailboxId) -> Option<Timestamp> {
-        let reference = self.message_ref(message.no);
-        let keep_from = self.now - self.rules.keep_places();
-        let mailbox = self.boxes.entry(mailbox).or_default();
-        let old = mailbox.places.iter().position(|p| p.message == reference);
-        let old = old.map(|at| mailbox.places.remove(at).at);
-        if message.class != Class::Transactional {
-            mailbox.places.retain(|p| p.at >= keep_from);
-            mailbox.places.push(Place {
-                at: self.now,
-                message: reference,
-                campaign: message.campaign.clone(),
-                class: message.class,
-            });
-            mailbox.places.sort_by_key(|p| (p.at, p.message));
-        }
-        old
-    }
-
-    /// Gives the message's place back.
-    pub(super) fn give_back_place(&mut self, message: &Message) {
-        let reference = self.message_ref(message.no);
-        if let Some(id) = message.to.as_ref().map(|to| to.mailbox())
-            && let Some(mailbox) = self.boxes.get_mut(&id)
-        {
-            let before = mailbox.places.len();
-            mailbox.places.retain(|p| p.message != reference);
-            if mailbox.places.len() != before {
-                // Room for what waits.
-                self.ask_again();
-            }
-        }
     }
 }
 

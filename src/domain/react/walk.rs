@@ -2,12 +2,14 @@
 //! edited campaign the audience's answer is set without entering anybody.
 
 use super::{Life, NeedsHistory};
-use crate::domain::campaign::{CampaignState, Existing, Start};
+use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
-use crate::domain::id::EntryKey;
+use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::record::{Entry, EntryState, MessageState};
+use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
+use crate::domain::value::Value;
 
 impl Life<'_> {
     pub(super) fn bring_up_to_date(
@@ -26,72 +28,93 @@ impl Life<'_> {
         self.record.rules = self.rules.version;
         let walked = std::mem::replace(&mut self.record.walked, self.now);
         let rules = self.rules;
-        for (id, campaign) in &rules.campaigns {
-            let enters_by_audience =
-                matches!(campaign.start, Start::Scheduled(_) | Start::Audience);
-            if !enters_by_audience || !self.admits(campaign.state) {
-                if let Some(standing) = self.record.campaigns.get_mut(id) {
-                    standing.judged_by = 0;
-                    standing.due = None;
-                }
-                continue;
-            }
-            let standing = self.record.campaigns.get(id);
-            // A customer without a row never held; one walked since the activation was judged by this audience.
-            let judged = match standing {
-                Some(s) => s.judged_by == campaign.audience_hash,
-                None => (rules.controls.activations.get(id)).is_some_and(|a| {
-                    a.audience_hash == campaign.audience_hash && walked >= a.at && !first_sight
-                }),
-            };
-            if judged {
-                continue;
-            }
-            // After an edit, those who held by the old file are where they were; the others are "existing".
-            let held_before = standing.is_some_and(|s| s.judged_by != 0 && s.held);
-            let holds = campaign.audience.as_ref().is_none_or(|audience| {
-                evaluate(audience, &Facts::of(&self.record, rules), self.now).holds
-            });
-            let now = self.now;
-            if first_sight || (!holds && standing.is_none()) {
-                continue;
-            }
-            let standing = self.record.campaigns.entry(id.clone()).or_default();
-            standing.judged_by = campaign.audience_hash;
-            standing.held = holds;
-            standing.existing = false;
-            if holds && !held_before {
-                self.existing.push(id.clone());
-                match campaign.entry.existing {
-                    Existing::Enter | Existing::Pace { .. } => standing.existing = true,
-                    Existing::Skip => {
-                        // They count as entered now.
-                        standing.left_since_entry = false;
-                        standing.entered += 1;
-                        standing.entries.push(Entry {
-                            key: EntryKey::default(),
-                            at: now,
-                            state: EntryState::Finished { at: now },
-                            counted: true,
-                        });
-                    }
-                }
+        for (id, standing) in &mut self.record.campaigns {
+            if !rules.campaigns.contains_key(id) {
+                standing.due = None;
             }
         }
+        for (id, campaign) in &rules.campaigns {
+            self.judge_at_start(id, campaign, walked, first_sight);
+        }
         // What policy answered by the old rules is asked again.
+        self.unpark();
         self.ask_again();
         Ok(())
+    }
+
+    /// For a campaign that this record was not judged by yet: sets the audience's answer, and what becomes of those who
+    /// hold already.
+    fn judge_at_start(
+        &mut self,
+        id: &CampaignId,
+        campaign: &Campaign,
+        walked: Timestamp,
+        first_sight: bool,
+    ) {
+        let rules = self.rules;
+        let by_audience = matches!(campaign.start, Start::Scheduled(_) | Start::Audience);
+        if !by_audience || !self.admits(campaign.state) {
+            if let Some(standing) = self.record.campaigns.get_mut(id) {
+                standing.judged_by = 0;
+                standing.due = None;
+            }
+            return;
+        }
+        let standing = self.record.campaigns.get(id);
+        // A customer without a row never held; one walked after the activation was judged by this audience. At the very
+        // same instant it may have been walked by the rules before it.
+        let judged = match standing {
+            Some(s) => s.judged_by == campaign.audience_hash,
+            None => (rules.controls.activations.get(id)).is_some_and(|a| {
+                a.audience_hash == campaign.audience_hash && walked > a.at && !first_sight
+            }),
+        };
+        if judged || first_sight {
+            return;
+        }
+        // After an edit, those who held by the old file are where they were, save those who still wait to be entered;
+        // the others are "existing".
+        let was_inside = standing.is_some_and(|s| s.judged_by != 0 && s.held && !s.existing);
+        let holds = campaign.audience.as_ref().is_none_or(|audience| {
+            evaluate(audience, &Facts::of(&self.record, rules), self.now).holds
+        });
+        if !holds && standing.is_none() {
+            return;
+        }
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        standing.judged_by = campaign.audience_hash;
+        standing.held = holds;
+        standing.existing = false;
+        if holds && !was_inside {
+            self.existing.push(id.clone());
+            self.hold_at_start(id, campaign.entry.existing);
+        }
+    }
+
+    /// The audience holds as the campaign starts: the customer waits to be entered, or counts as entered now.
+    pub(super) fn hold_at_start(&mut self, id: &CampaignId, existing: Existing) {
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        match existing {
+            Existing::Enter | Existing::Pace { .. } => standing.existing = true,
+            Existing::Skip => {
+                standing.left_since_entry = false;
+                standing.entered += 1;
+                standing.entries.push(Entry {
+                    key: EntryKey::default(),
+                    at: self.now,
+                    state: EntryState::Finished { at: self.now },
+                    counted: true,
+                });
+                self.forget_old_entries(id);
+            }
+        }
     }
 
     /// Whether a campaign in this state may enter this customer at all.
     pub(super) fn admits(&self, state: CampaignState) -> bool {
         match state {
             CampaignState::Draft => false,
-            CampaignState::Test => self
-                .record
-                .attributes
-                .get("test")
-                .is_some_and(|v| matches!(v, crate::domain::value::Value::Bool(true))),
+            CampaignState::Test => self.record.attributes.get("test") == Some(&Value::Bool(true)),
             CampaignState::Live => true,
         }
     }

@@ -4,9 +4,10 @@
 //! is never closed costs the row in which it stands and not the rest of the file, and memory stays bounded.
 
 use super::identity::canonical;
-use super::json::{check_message_id, too_long, whole};
+use super::json::{check_message_id, too_long};
 use super::lines::Lines;
 use super::mapping::{Field, Mapping, Table};
+use super::parse::whole;
 use super::{Identity, Inbound, PROPERTY_LIMIT, ROW_LIMIT, Reading, What, not_before_1990, traits};
 use crate::domain::id::{CustomerId, EventName};
 use crate::domain::value::{Properties, Value};

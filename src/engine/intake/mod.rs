@@ -12,6 +12,7 @@ pub mod identity;
 pub mod json;
 pub mod lines;
 pub mod mapping;
+mod parse;
 pub mod rows;
 pub mod traits;
 
@@ -43,6 +44,18 @@ pub struct Inbound {
     pub identity: Identity,
     /// The time that the row itself names; without one, an event's time is its receipt's.
     pub raw_time: Option<Timestamp>,
+}
+
+impl Inbound {
+    /// Whether this row, come again, changes nothing: the caller then leaves out a known identity. A profile that names
+    /// neither itself nor its time is told anew each time: tomorrow's export may go back to what was said the day before
+    /// yesterday, and to leave that out would keep yesterday's.
+    pub fn counts_once(&self) -> bool {
+        match (&self.what, &self.identity) {
+            (What::Event { .. }, _) | (_, Identity::MessageId(_)) => true,
+            (What::Profile { .. }, Identity::Canonical(_)) => self.raw_time.is_some(),
+        }
+    }
 }
 
 /// What a row tells of its customer.

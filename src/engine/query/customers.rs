@@ -3,18 +3,19 @@
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use crate::domain::condition::EventCondition;
+use crate::domain::event::Event;
 use crate::domain::explain::{Explanation, explain, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::ConsentState;
-use crate::domain::react::Boxes;
+use crate::domain::preference::{ConsentState, Consents};
+use crate::domain::react::{Boxes, Context, NeedsHistory, react};
 use crate::domain::record::{Entry, EntryState, Mailbox, Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::Track;
 use crate::domain::value::{Properties, properties_to_json};
 use crate::domain::{chance, id::MessageRef};
-use crate::engine::batch::{BatchError, Work};
+use crate::engine::batch::{BatchError, Work, read_history};
 use crate::engine::core::Core;
 use crate::engine::shard::Refused;
 use crate::engine::state::CustomerState;
@@ -23,6 +24,7 @@ use crate::store::{Direction, keys};
 use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Everything that is known of one customer.
 #[derive(Clone, Debug, Serialize)]
@@ -296,6 +298,7 @@ impl Core {
         };
         let catalogue = self.catalogue();
         let now = self.clock.now();
+        let record = self.as_of(record, &boxes, &catalogue.rules, now).await?;
         Ok(Some(explain(
             &record,
             &boxes,
@@ -304,6 +307,37 @@ impl Core {
             now,
             campaign,
         )))
+    }
+
+    /// The record as the next cause would find it: up to date with the rules, its alarm rung if it is due. Nothing of it
+    /// is written.
+    async fn as_of(
+        &self,
+        record: Record,
+        boxes: &Boxes,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Record, Refused> {
+        let walk = |history: Option<&[Event]>| {
+            let context = Context {
+                now,
+                rules,
+                history,
+                unfinished: false,
+            };
+            // Who asks about a record at which `react` panics gets it as it stands.
+            catch_unwind(AssertUnwindSafe(|| {
+                react(&record, boxes, &Cause::Walk, &context)
+            }))
+        };
+        let reacted = match walk(None) {
+            Ok(Err(NeedsHistory)) => walk(Some(&read_history(&*self.store, record.no).await?)),
+            other => other,
+        };
+        Ok(match reacted {
+            Ok(Ok(reaction)) => reaction.record,
+            _ => record,
+        })
     }
 
     async fn number_of(&self, id: &CustomerId) -> Result<Option<CustomerNo>, Refused> {
@@ -339,7 +373,7 @@ impl Core {
     }
 }
 
-fn consents(all: &crate::domain::preference::Consents) -> Vec<ConsentView> {
+fn consents(all: &Consents) -> Vec<ConsentView> {
     (all.iter())
         .map(|(topic, consent)| ConsentView {
             topic: topic.as_ref().map(|t| t.to_string()),

@@ -10,6 +10,7 @@ mod catalogue;
 mod dice;
 mod habits;
 mod people;
+mod places;
 
 use crate::domain::time::{Span, Timestamp};
 use dice::Dice;

@@ -7,7 +7,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// How often the lock is tried, 10 ms apart.
+const LOCK_TRIES: u32 = 30;
 
 /// The store's folder, by its parts.
 #[derive(Clone, Debug)]
@@ -92,14 +97,18 @@ impl Folder {
             .write(true)
             .open(&path)
             .map_err(|e| unavailable("open", &path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
-                "the folder {} is in use by another process; stop that daemon first, or ask it through its admin socket",
-                self.root.display()
-            ))),
-            Err(TryLockError::Error(e)) => Err(unavailable("lock", &path, &e)),
+        // A process that is being started holds copies of our files for a moment, and with them our locks.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+                Err(TryLockError::Error(e)) => return Err(unavailable("lock", &path, &e)),
+            }
         }
+        Err(StoreError::Unavailable(format!(
+            "the folder {} is in use by another process; stop that daemon first, or ask it through its admin socket",
+            self.root.display()
+        )))
     }
 
     /// The store's identity, if it has one, and whether this folder is a copy of the one in which it was written.
@@ -178,7 +187,12 @@ pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             sync_tree(&entry.path())?;
         } else {
-            File::open(entry.path())?.sync_all()?;
+            match File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                // sled removes files of its own accord.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     File::open(path)?.sync_all()

@@ -46,7 +46,11 @@ pub(super) struct Walk {
     pub(super) bad: Option<(usize, u64, bool)>,
 }
 
-/// What is done with each frame: its head, payload and offset.
+/// What is done with each frame: its head, payload, file and offset.
+pub(super) type Reader<'a> =
+    &'a mut dyn FnMut(&FrameHead, &[u8], &Path, u64) -> Result<(), StoreError>;
+
+/// The same within one file: its head, payload and offset.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&FrameHead, &[u8], u64) -> Result<(), StoreError>;
 
 pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
@@ -125,7 +129,7 @@ pub(super) fn read(
     instance: [u8; 16],
     from: u64,
     known: u64,
-    visit: &mut dyn FnMut(&FrameHead, &[u8], &Path, u64) -> Result<(), StoreError>,
+    visit: Reader,
 ) -> Result<End, StoreError> {
     let list = &listing.files;
     let mut end = End::default();

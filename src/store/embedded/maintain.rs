@@ -5,7 +5,7 @@ use super::catalog::{Change, STREAMS};
 use super::folder::{files, remove, sync_folder, sync_tree, unavailable};
 use super::journal::with_files;
 use super::mark::{Kind, Mark};
-use super::segment;
+use super::segment_write;
 use super::shared::{Command, Shared, Survey, Task, closed};
 use super::snapshot::{self, Head, Kept, Moment};
 use crate::store::port::{StoreError, Stream, StreamFilter};
@@ -27,6 +27,9 @@ pub(super) fn run(shared: &Shared, tasks: &blocking::Receiver<Task>) {
                 let taken = take_snapshot(shared);
                 shared.snapshot_asked.store(false, Ordering::Release);
                 answer("taking a snapshot", reply, taken);
+            }
+            Task::Forget(stream, before, reply) => {
+                let _ = reply.send(forget(shared, stream, before));
             }
             Task::Survey(reply) => {
                 let _ = reply.send(survey(shared));
@@ -64,6 +67,29 @@ fn survey(shared: &Shared) -> Result<Survey, StoreError> {
     told.recv().map_err(|_| closed())
 }
 
+/// Takes a stream's segments out of the catalog whose rows are all older than `before`; returns how many rows went.
+fn forget(shared: &Shared, stream: Stream, before: i64) -> Result<u64, StoreError> {
+    let catalog = shared.streams.catalog();
+    let segments = &catalog.of(stream).segments;
+    let old: Vec<_> = segments
+        .iter()
+        .filter(|named| named.newest < before)
+        .collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let change = Change {
+        stream,
+        sealed_to: 0,
+        read_from: 0,
+        add: None,
+        remove: old.iter().map(|named| named.name.clone()).collect(),
+    };
+    name(shared, change)?;
+    write_mark(shared)?;
+    Ok(old.iter().map(|named| named.rows).sum())
+}
+
 fn seal(shared: &Shared) -> Result<(), StoreError> {
     let mut sealed = false;
     for stream in STREAMS {
@@ -98,7 +124,7 @@ fn seal_stream(shared: &Shared, stream: Stream) -> Result<bool, StoreError> {
     }
     rows.extend_from_slice(frozen.rows.rows());
     let to = rows.last().map_or(0, |row| row.position + 1);
-    let added = segment::write(&shared.folder.streams(), stream, &rows, to)?;
+    let added = segment_write::write(&shared.folder.streams(), stream, &rows, to)?;
     let change = Change {
         stream,
         sealed_to: to,

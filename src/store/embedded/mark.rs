@@ -16,6 +16,8 @@ const MAGIC: &[u8; 8] = b"REVMARK1";
 pub(super) enum Kind {
     Clean,
     Running,
+    /// sled is being built anew, or is to be: nothing vouches for it, but the journal's position still counts.
+    Building,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Mark {
     /// Device and inode of sled's folder, then of the journal's.
     pub(super) sled: (u64, u64),
     pub(super) journal: (u64, u64),
-    /// `Clean`: sled's position and the journal's end. `Running`: a position that sled had written out by then.
+    /// `Building`: the journal had been durable up to here. `Clean`: sled's position and the journal's end. `Running`: a position that sled had written out by then.
     pub(super) position: u64,
     pub(super) catalog: Catalog,
 }
@@ -37,6 +39,19 @@ fn boot_id() -> String {
 }
 
 impl Mark {
+    /// A mark that vouches for nothing but the journal up to `position`.
+    pub(super) fn building(folder: &Folder, position: u64) -> Result<Mark, StoreError> {
+        let path = folder.journal();
+        Ok(Mark {
+            kind: Kind::Building,
+            boot: String::new(),
+            sled: (0, 0),
+            journal: inode_of(&path).map_err(|e| unavailable("read", &path, &e))?,
+            position,
+            catalog: Catalog::default(),
+        })
+    }
+
     /// A mark about the folders as they are now.
     pub(super) fn of(
         folder: &Folder,
@@ -73,6 +88,9 @@ impl Mark {
     /// Why sled's folder cannot be trusted by this mark, if so; its position is still to be compared.
     pub(super) fn distrust(&self, folder: &Folder) -> Option<String> {
         let same = |path: std::path::PathBuf, ids| inode_of(&path).is_ok_and(|found| found == ids);
+        if self.kind == Kind::Building {
+            return Some("it was found damaged, or building it anew was interrupted".to_owned());
+        }
         if !same(folder.sled(), self.sled) {
             return Some(
                 "sled's folder is missing or is not the one that the mark names".to_owned(),
@@ -93,6 +111,7 @@ impl Mark {
         out.push(match self.kind {
             Kind::Clean => 0,
             Kind::Running => 1,
+            Kind::Building => 2,
         });
         put_bytes(&mut out, self.boot.as_bytes());
         let (sled, journal) = (self.sled, self.journal);
@@ -118,6 +137,7 @@ impl Mark {
             kind: match cursor.u8()? {
                 0 => Kind::Clean,
                 1 => Kind::Running,
+                2 => Kind::Building,
                 _ => return None,
             },
             boot: cursor.text()?,

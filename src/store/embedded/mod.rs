@@ -21,8 +21,11 @@ mod options;
 mod pending;
 #[cfg(test)]
 mod power_cut;
+mod rebuild;
 mod record;
+mod replay;
 mod segment;
+mod segment_write;
 mod shared;
 mod snapshot;
 mod streams;
@@ -229,6 +232,13 @@ impl EmbeddedStore {
         self.shared.ask_and_wait(|tell| Task::Snapshot(Some(tell)))
     }
 
+    /// Forgets rows of a stream that are older than `before` (milliseconds since 1970), as far as whole segments
+    /// hold nothing younger: what retention asks for. Returns how many rows went. Blocks.
+    pub fn forget(&self, stream: Stream, before: i64) -> Result<u64, StoreError> {
+        self.shared
+            .ask_and_wait(|tell| Task::Forget(stream, before, tell))
+    }
+
     /// Reads every frame, segment and snapshot while the store is open, and every value in sled. Blocks.
     pub fn verify(&self) -> Result<Vec<Finding>, StoreError> {
         verify::verify_open(&self.shared)
@@ -309,12 +319,14 @@ impl EmbeddedStore {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
-        drop(
-            self.lock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let lock = self
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Said outright: a process that is being started may hold a copy of the file for a moment longer. What
+        // cannot be unlocked is unlocked when the file is closed.
+        let _ = lock.map(|file| file.unlock());
     }
 
     /// Runs a read where it may block.

@@ -2,25 +2,19 @@
 //! the streams lack, cutting off a tail that was never acknowledged. Until all is found good nothing is removed that
 //! the next try could need. Reading only, it does none of the mending, and says what to do instead.
 
-use super::catalog::Catalog;
-use super::folder::{
-    Folder, corrupt, files, random_id, remove, remove_tree, sync_folder, sync_tree, unavailable,
-};
+use super::folder::{Folder, corrupt, files, random_id, remove, sync_folder, unavailable};
 use super::journal::JournalFile;
 use super::journal_read::{self, End, Listing};
 use super::mark::{Kind, Mark};
 use super::options::{Opening, Options};
-use super::pending::{Entry, Layer, Pending};
-use super::record::{self, Record};
-use super::snapshot;
+use super::pending::Pending;
+use super::rebuild::rebuild;
+use super::replay::Replay;
 use super::streams::Streams;
 use super::tree::Tree;
 use crate::store::port::StoreError;
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
-
-/// The bytes of puts that are gathered before they go to sled.
-const LAYER_BYTES: usize = 8 << 20;
 
 /// A store that was opened and not yet set going.
 pub(super) struct Opened {
@@ -74,6 +68,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, StoreError>
     let mut known = known;
     let mut done = None;
     if let Some(start) = start {
+        let start = *start;
         known = start.mark.position;
         let was_clean = (start.mark.kind == Kind::Clean).then(|| start.mark.clone());
         let tree = start.tree;
@@ -95,7 +90,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, StoreError>
             ));
         }
         None => {
-            let (tree, position, catalog) = rebuild(&folder, options, instance)?;
+            let (tree, position, catalog) = rebuild(&folder, options, instance, known)?;
             let replay = Replay::new(&folder, options, &tree, position, catalog);
             let (end, parts) = replay.run(&listing, instance, known)?;
             opening.rebuilt = if fresh { None } else { why };
@@ -188,7 +183,7 @@ struct Start {
 }
 
 enum Trust {
-    Yes(Start),
+    Yes(Box<Start>),
     /// Why not, unless there was nothing to trust; and the sequence that had been durable by the mark.
     No {
         why: Option<String>,
@@ -236,6 +231,7 @@ fn trust(folder: &Folder, options: &Options, listing: &Listing) -> Result<Trust,
     let fits = match mark.kind {
         Kind::Clean => position == mark.position,
         Kind::Running => position >= mark.position,
+        Kind::Building => false,
     };
     if !fits {
         let why = format!(
@@ -244,207 +240,11 @@ fn trust(folder: &Folder, options: &Options, listing: &Listing) -> Result<Trust,
         );
         return no(&why, known);
     }
-    Ok(Trust::Yes(Start {
+    Ok(Trust::Yes(Box::new(Start {
         tree,
         position,
         mark,
-    }))
-}
-
-/// Sets sled's folder aside and builds it anew from the newest good snapshot. No mark is there meanwhile, so a crash
-/// begins it again.
-fn rebuild(
-    folder: &Folder,
-    options: &Options,
-    instance: [u8; 16],
-) -> Result<(Tree, u64, Catalog), StoreError> {
-    remove(&folder.mark())?;
-    sync_folder(folder.root())?;
-    let moved = |e: std::io::Error| unavailable("set aside", &folder.sled(), &e);
-    if folder.sled().exists() {
-        remove_tree(&folder.sled_aside())?;
-        fs::rename(folder.sled(), folder.sled_aside()).map_err(moved)?;
-    }
-    let mut position = 0;
-    let mut catalog = Catalog::default();
-    for path in snapshot::list(&folder.snapshots())? {
-        match load(folder, options, instance, &path) {
-            Ok(head) => {
-                (position, catalog) = (head.position, head.catalog);
-                break;
-            }
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(%error, "a snapshot is passed by");
-                remove_tree(&folder.sled_new())?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if folder.sled_new().exists() {
-        fs::rename(folder.sled_new(), folder.sled()).map_err(moved)?;
-    }
-    let tree = Tree::open(&folder.sled(), options, false).map_err(StoreError::Unavailable)?;
-    if tree.position() != Some(position) {
-        tree.apply(&Layer::new(), position)?;
-    }
-    sync_folder(folder.root())?;
-    Ok((tree, position, catalog))
-}
-
-/// Builds a sled folder from a snapshot, under the name `sled.new`.
-fn load(
-    folder: &Folder,
-    options: &Options,
-    instance: [u8; 16],
-    path: &Path,
-) -> Result<snapshot::Head, StoreError> {
-    let fresh = folder.sled_new();
-    remove_tree(&fresh)?;
-    let tree = Tree::open(&fresh, options, false).map_err(StoreError::Unavailable)?;
-    let of = fs::metadata(path).map_or(0, |found| found.len());
-    let mut layer = Layer::new();
-    let mut bytes = 0;
-    let mut done = 0;
-    let summary = snapshot::read(path, |key, revision, value| {
-        bytes += key.len() + value.len();
-        let value = Some(value.to_vec());
-        layer.insert(key.to_vec(), Entry { revision, value });
-        if bytes >= LAYER_BYTES {
-            tree.apply(&layer, 0)?;
-            layer.clear();
-            done += bytes as u64;
-            bytes = 0;
-            options.report("rebuilding from the snapshot", done, of.max(done));
-        }
-        Ok(())
-    })?;
-    if summary.head.instance != instance {
-        return Err(corrupt(path, 8, "this snapshot belongs to another store"));
-    }
-    tree.apply(&layer, summary.head.position)?;
-    tree.flush()?;
-    drop(tree);
-    sync_tree(&fresh).map_err(|e| unavailable("sync", &fresh, &e))?;
-    Ok(summary.head)
-}
-
-/// What reading the journal leaves behind.
-struct Parts {
-    pending: Pending,
-    streams: Streams,
-    replayed: u64,
-}
-
-struct Replay<'a> {
-    options: &'a Options,
-    tree: &'a Tree,
-    /// sled's position at the beginning.
-    position: u64,
-    from: u64,
-    streams: Streams,
-    layer: Layer,
-    bytes: usize,
-    replayed: u64,
-}
-
-impl<'a> Replay<'a> {
-    fn new(
-        folder: &Folder,
-        options: &'a Options,
-        tree: &'a Tree,
-        position: u64,
-        catalog: Catalog,
-    ) -> Replay<'a> {
-        Replay {
-            options,
-            tree,
-            position,
-            from: position.min(catalog.read_from()),
-            streams: Streams::new(folder.streams(), catalog),
-            layer: Layer::new(),
-            bytes: 0,
-            replayed: 0,
-        }
-    }
-
-    fn run(
-        mut self,
-        listing: &Listing,
-        instance: [u8; 16],
-        known: u64,
-    ) -> Result<(End, Parts), StoreError> {
-        let of = listing.files.iter().map(|found| found.length).sum();
-        let mut done = 0;
-        let from = self.from;
-        let end = journal_read::read(
-            listing,
-            instance,
-            from,
-            known,
-            &mut |head, payload, file, offset| {
-                let records = record::decode(payload).ok_or_else(|| {
-                    let what =
-                        "a frame of the journal says something that this version does not know";
-                    corrupt(file, offset, what)
-                })?;
-                self.replayed += 1;
-                done += payload.len() as u64;
-                self.options.report("reading the journal", done, of);
-                self.frame(head.sequence, records)
-            },
-        )?;
-        let pending = Pending::new(end.sequence.max(self.position));
-        if self.options.read_only {
-            // Never applied: they stand in front of sled as long as the store is open.
-            for (key, entry) in self.layer {
-                match entry.value {
-                    Some(value) => pending.add(entry.revision, vec![(key, value)], Vec::new()),
-                    None => pending.add(entry.revision, Vec::new(), vec![key]),
-                }
-            }
-        } else if end.sequence > self.position {
-            self.tree.apply(&self.layer, end.sequence)?;
-        }
-        self.streams.passed(end.sequence);
-        let parts = Parts {
-            pending,
-            streams: self.streams,
-            replayed: self.replayed,
-        };
-        Ok((end, parts))
-    }
-
-    fn frame(&mut self, sequence: u64, records: Vec<Record>) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        for record in records {
-            match record {
-                Record::Change(change) => {
-                    self.streams.add(sequence, std::mem::take(&mut rows));
-                    self.streams.apply(&change);
-                }
-                Record::Batch(told) => {
-                    rows.push((told.position, told.appends));
-                    if sequence <= self.position {
-                        continue;
-                    }
-                    let revision = told.revision;
-                    let deletes = told.deletes.into_iter().map(|key| (key, None));
-                    let puts = told.puts.into_iter().map(|(key, value)| (key, Some(value)));
-                    for (key, value) in deletes.chain(puts) {
-                        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len) + 64;
-                        self.layer.insert(key, Entry { revision, value });
-                    }
-                }
-            }
-        }
-        self.streams.add(sequence, rows);
-        if self.bytes >= LAYER_BYTES && !self.options.read_only {
-            self.tree.apply(&self.layer, sequence)?;
-            self.layer.clear();
-            self.bytes = 0;
-        }
-        Ok(())
-    }
+    })))
 }
 
 /// Cuts a tail off a journal file, durably, before anything is written behind it.

@@ -39,7 +39,8 @@ pub struct Options {
     pub journal_keep: i64,
     /// How long sled may take to open its folder.
     pub sled_open_deadline: Duration,
-    /// Only read: nothing is repaired, cut off or rebuilt, and no commit is taken.
+    /// Only read: nothing is repaired, cut off or rebuilt, and no commit is taken. (sled itself writes when it is
+    /// opened; so a `clean` mark is `running` meanwhile, and `clean` again after `close`.)
     pub read_only: bool,
     pub probe: Option<Probe>,
     pub progress: Option<Progress>,

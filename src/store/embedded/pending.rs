@@ -14,6 +14,11 @@ pub(super) struct Entry {
     pub(super) value: Option<Vec<u8>>,
 }
 
+/// What an entry costs in memory, roughly.
+pub(super) fn entry_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
+    key.len() + value.map_or(0, <[u8]>::len) + 64
+}
+
 pub(super) type Layer = BTreeMap<Key, Entry>;
 
 #[derive(Default)]
@@ -28,7 +33,7 @@ pub(super) struct Progress {
     pub(super) published: u64,
     /// All frames up to here are in sled.
     pub(super) applied: u64,
-    /// The bytes in both layers, roughly.
+    /// The bytes that are still to be applied, roughly.
     pub(super) bytes: usize,
     applying_bytes: usize,
     /// No more is coming, or nobody applies any more.
@@ -66,12 +71,12 @@ impl Pending {
         {
             let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
             for key in deletes {
-                bytes += key.len() + 64;
+                bytes += entry_bytes(&key, None);
                 let value = None;
                 layers.current.insert(key, Entry { revision, value });
             }
             for (key, value) in puts {
-                bytes += key.len() + value.len() + 64;
+                bytes += entry_bytes(&key, Some(&value));
                 let value = Some(value);
                 layers.current.insert(key, Entry { revision, value });
             }
@@ -122,6 +127,15 @@ impl Pending {
         // for opening applies the frames behind `sequence` once more.
         layers.applying = Arc::new(std::mem::take(&mut layers.current));
         Some((Arc::clone(&layers.applying), sequence))
+    }
+
+    /// Some bytes of the layer that is being applied are in sled: committers need not wait for the whole of it.
+    pub(super) fn relieve(&self, bytes: usize) {
+        let mut progress = self.lock();
+        let bytes = bytes.min(progress.applying_bytes);
+        progress.bytes = progress.bytes.saturating_sub(bytes);
+        progress.applying_bytes -= bytes;
+        self.changed.notify_all();
     }
 
     pub(super) fn applied(&self, sequence: u64) {

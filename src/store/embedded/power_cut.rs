@@ -7,7 +7,8 @@ use super::frame::PAGE;
 use super::journal::{Journal, JournalFiles};
 use super::journal_read::{End, list, read};
 use crate::store::port::StoreError;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +72,9 @@ fn a_tail_cut_at_any_byte_leaves_what_was_acknowledged() {
     let (path, offset) = write(root.path(), 3);
     let whole = fs::read(&path).unwrap();
     assert_eq!(check(root.path(), 2).unwrap().sequence, 3);
-    for length in offset as usize..whole.len() {
-        fs::write(&path, &whole[..length]).unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    for length in (offset as usize..whole.len()).rev() {
+        file.set_len(length as u64).unwrap();
         let end = check(root.path(), 2).unwrap();
         assert_eq!(
             (end.sequence, end.revision, end.position, end.wall),
@@ -101,18 +103,19 @@ fn a_tail_without_any_four_of_its_pages_leaves_what_was_acknowledged() {
     let whole = fs::read(&path).unwrap();
     let pages = (whole.len() - offset as usize) / PAGE;
     assert_eq!(pages, 10);
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
     let mut subsets = 0;
     for subset in 1u32..1 << pages {
         if subset.count_ones() > 4 {
             continue;
         }
         subsets += 1;
-        let mut bytes = whole.clone();
+        file.write_all_at(&whole[offset as usize..], offset)
+            .unwrap();
         for page in (0..pages).filter(|page| subset & (1 << page) != 0) {
-            let at = offset as usize + page * PAGE;
-            bytes[at..at + PAGE].fill(0);
+            let at = offset + (page * PAGE) as u64;
+            file.write_all_at(&[0; PAGE], at).unwrap();
         }
-        fs::write(&path, &bytes).unwrap();
         let end = check(root.path(), 8).unwrap();
         assert_eq!(
             (end.sequence, end.cut.unwrap().1),
@@ -137,9 +140,8 @@ fn a_flipped_bit_below_what_is_synced_is_corruption_with_file_and_offset() {
         })
         .unwrap();
         for at in (0..whole.len()).step_by(509) {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 4;
-            fs::write(&file.path, &bytes).unwrap();
+            let writer = OpenOptions::new().write(true).open(&file.path).unwrap();
+            writer.write_all_at(&[whole[at] ^ 4], at as u64).unwrap();
             let begins = offsets.iter().rev().find(|offset| **offset <= at as u64);
             let last = file.header.number > 1 && begins == offsets.last();
             match check(root.path(), 0) {
@@ -159,8 +161,8 @@ fn a_flipped_bit_below_what_is_synced_is_corruption_with_file_and_offset() {
                 }
                 Err(other) => panic!("{other}"),
             }
+            writer.write_all_at(&whole[at..=at], at as u64).unwrap();
         }
-        fs::write(&file.path, &whole).unwrap();
     }
     assert!(seen > 100, "{seen}");
 }

@@ -4,40 +4,25 @@
 //! footer's metadata, and the footer one in the catalog, so that no flipped bit is taken for data.
 //! Which segments there are is for `streams`.
 
-use super::catalog::{Named, stream_name};
-use super::folder::{corrupt, sync_folder, unavailable};
-use crate::store::port::{Row, StoreError, Stream, StreamFilter};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use super::catalog::Named;
+use super::folder::{corrupt, unavailable};
+use crate::store::port::{Row, StoreError, StreamFilter};
 use parquet::column::reader::ColumnReader;
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, RowGroupMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::ColumnPath;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-const SCHEMA: &str = "message row {
-    REQUIRED INT64 customer (INTEGER(64,false));
-    REQUIRED INT64 position (INTEGER(64,false));
-    REQUIRED INT64 time (TIMESTAMP(MILLIS,true));
-    REQUIRED BYTE_ARRAY payload;
-}";
 /// The metadata key under which the groups' checksums stand.
-const CHECKSUMS: &str = "reveille.groups";
-/// A row group ends at so many rows or bytes, whichever comes first.
-const GROUP_ROWS: usize = 4096;
-const GROUP_BYTES: usize = 1 << 20;
-
+pub(super) const CHECKSUMS: &str = "reveille.groups";
 /// What is kept in memory of a row group. Numbers are (least, greatest).
 #[derive(Clone, Debug)]
 struct Group {
@@ -65,7 +50,7 @@ impl Drop for Segment {
     }
 }
 
-fn group_checksum(rows: &[&Row]) -> u64 {
+pub(super) fn group_checksum(rows: &[&Row]) -> u64 {
     let mut hasher = Xxh3::new();
     for row in rows {
         hasher.update(&row.customer.to_le_bytes());
@@ -75,111 +60,6 @@ fn group_checksum(rows: &[&Row]) -> u64 {
         hasher.update(&row.payload);
     }
     hasher.digest()
-}
-
-fn properties() -> Result<WriterProperties, ParquetError> {
-    let mut builder = WriterProperties::builder()
-        .set_created_by("reveille".to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(None)
-        .set_column_statistics_enabled(ColumnPath::from("payload"), EnabledStatistics::None);
-    for column in ["customer", "position", "time"] {
-        let path = ColumnPath::from(column);
-        builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
-    Ok(builder.build())
-}
-
-fn write_rows(file: &File, sorted: &[&Row]) -> Result<(), ParquetError> {
-    let schema = Arc::new(parse_message_type(SCHEMA)?);
-    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties()?))?;
-    let mut checksums = String::new();
-    let mut rest = sorted;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let mut fits = |row: &&Row| {
-            bytes += row.payload.len() + 24;
-            bytes <= GROUP_BYTES
-        };
-        let most = rest
-            .iter()
-            .take(GROUP_ROWS)
-            .take_while(|row| fits(row))
-            .count()
-            .max(1);
-        let (rows, behind) = rest.split_at(most);
-        rest = behind;
-        checksums.push_str(&format!("{:016x}", group_checksum(rows)));
-        let mut group = writer.next_row_group()?;
-        let numbers: [Vec<i64>; 3] = [
-            rows.iter().map(|row| row.customer.cast_signed()).collect(),
-            rows.iter().map(|row| row.position.cast_signed()).collect(),
-            rows.iter().map(|row| row.time).collect(),
-        ];
-        for column in numbers {
-            let Some(mut out) = group.next_column()? else {
-                return Err(ParquetError::General("a column is missing".to_owned()));
-            };
-            out.typed::<Int64Type>().write_batch(&column, None, None)?;
-            out.close()?;
-        }
-        let Some(mut out) = group.next_column()? else {
-            return Err(ParquetError::General("a column is missing".to_owned()));
-        };
-        let payloads: Vec<ByteArray> = rows
-            .iter()
-            .map(|row| ByteArray::from(row.payload.clone()))
-            .collect();
-        out.typed::<ByteArrayType>()
-            .write_batch(&payloads, None, None)?;
-        out.close()?;
-        group.close()?;
-    }
-    writer.append_key_value_metadata(KeyValue::new(CHECKSUMS.to_owned(), checksums));
-    writer.close()?;
-    Ok(())
-}
-
-/// Writes rows (in the order of positions, not none) as a segment, durably. Nothing refers to it yet.
-pub(super) fn write(
-    folder: &Path,
-    stream: Stream,
-    rows: &[Row],
-    to: u64,
-) -> Result<Named, StoreError> {
-    let first = rows.first().map_or(to, |row| row.position);
-    let name = format!("{}-{first:012}-{to:012}.parquet", stream_name(stream));
-    let path = folder.join(&name);
-    let mut sorted: Vec<&Row> = rows.iter().collect();
-    sorted.sort_by_key(|row| (row.customer, row.position));
-    let failed = |e: std::io::Error| unavailable("write", &path, &e);
-    let file = File::create(&path).map_err(failed)?;
-    write_rows(&file, &sorted).map_err(|e| match e {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(io) => failed(*io),
-            Err(other) => {
-                StoreError::Unavailable(format!("cannot write {}: {other}", path.display()))
-            }
-        },
-        other => StoreError::Unavailable(format!("cannot write {}: {other}", path.display())),
-    })?;
-    file.sync_all().map_err(failed)?;
-    sync_folder(folder)?;
-    let (length, checksum) = file_checksum(&path)?;
-    Ok(Named {
-        name,
-        first,
-        to,
-        rows: rows.len() as u64,
-        bytes: rows.iter().map(|row| row.payload.len() as u64 + 24).sum(),
-        length,
-        checksum,
-        footer: footer_checksum(&path, length)?,
-        newest: rows.iter().map(|row| row.time).max().unwrap_or(i64::MIN),
-    })
 }
 
 /// The length of a file and the checksum of all of it.
@@ -201,7 +81,7 @@ pub(super) fn file_checksum(path: &Path) -> Result<(u64, u64), StoreError> {
 }
 
 /// The checksum of a Parquet file's footer: its metadata, their length and the closing magic.
-fn footer_checksum(path: &Path, length: u64) -> Result<u64, StoreError> {
+pub(super) fn footer_checksum(path: &Path, length: u64) -> Result<u64, StoreError> {
     let failed = |e: std::io::Error| unavailable("read", path, &e);
     let file = File::open(path).map_err(failed)?;
     let end = length
@@ -414,7 +294,8 @@ fn decode_group(
 
 #[cfg(test)]
 mod tests {
-    use super::{Segment, write};
+    use super::Segment;
+    use crate::store::embedded::segment_write::write;
     use crate::store::port::{Row, StoreError, Stream, StreamFilter};
     use std::fs;
 

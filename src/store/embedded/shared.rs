@@ -2,18 +2,21 @@
 //! has reached, and the failure after which nothing more is committed.
 
 use super::catalog::Change;
-use super::folder::{Folder, remove, sync_folder};
+use super::folder::Folder;
 use super::journal::{JournalFile, JournalFiles};
+use super::mark::Mark;
 use super::options::Options;
 use super::pending::{Entry, Pending};
 use super::segment::Segment;
 use super::snapshot::Kept;
 use super::streams::Streams;
 use super::tree::Tree;
-use crate::store::port::{Batch, Committed, Direction, Key, KeyRange, StoreError, Versioned};
+use crate::store::port::{
+    Batch, Committed, Direction, Key, KeyRange, StoreError, Stream, Versioned,
+};
 use std::cmp::Ordering as Order;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -45,6 +48,8 @@ pub(super) struct Survey {
 pub(super) enum Task {
     Seal(Option<blocking::Sender<Result<(), StoreError>>>),
     Snapshot(Option<blocking::Sender<Result<(), StoreError>>>),
+    /// Forget the segments of a stream whose rows are all older than a time.
+    Forget(Stream, i64, blocking::Sender<Result<u64, StoreError>>),
     Survey(blocking::Sender<Result<Survey, StoreError>>),
     TakeReserve,
     Close(blocking::Sender<Result<(), StoreError>>),
@@ -123,7 +128,7 @@ impl Shared {
         };
         if let Some(commands) = commands {
             // In a thread of its own: a full queue must be waited for, and this may be a tokio worker.
-            let tell = thread::spawn(move || commands.blocking_send(Command::Stop));
+            let tell = thread::spawn(move || drop(commands.blocking_send(Command::Stop)));
             // Neither a thread that panicked nor a writer that is gone already has anything to stop.
             let _ = tell.join();
         }
@@ -189,9 +194,10 @@ impl Shared {
         }
         tracing::error!(%error, "sled's folder is damaged; restart the daemon, and it is built anew from the journal");
         self.fail(error);
-        let path = self.folder.mark();
-        if let Err(error) = remove(&path).and_then(|()| sync_folder(self.folder.root())) {
-            tracing::error!(%error, "the mark could not be withdrawn; remove the file by hand before the daemon starts");
+        let durable = self.durable.load(Ordering::Acquire);
+        let mark = Mark::building(&self.folder, durable);
+        if let Err(error) = mark.and_then(|mark| mark.write(&self.folder)) {
+            tracing::error!(%error, "the mark could not be withdrawn; remove the file `mark` by hand before the daemon starts");
         }
     }
 

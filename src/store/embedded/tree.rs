@@ -3,7 +3,7 @@
 //! that the applied position has a key of its own in the same tree and goes into the same batches.
 
 use super::options::{Options, Probe};
-use super::pending::{Entry, Layer};
+use super::pending::{Entry, Layer, entry_bytes};
 use crate::store::envelope;
 use crate::store::port::{Key, StoreError, Versioned};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -157,20 +157,28 @@ impl Tree {
         })
     }
 
-    /// Applies a layer; the position goes with the last batch.
-    pub(super) fn apply(&self, layer: &Layer, position: u64) -> Result<(), StoreError> {
+    /// Applies a layer; the position goes with the last batch. `done` is told the bytes that each batch came to.
+    pub(super) fn apply(
+        &self,
+        layer: &Layer,
+        position: u64,
+        mut done: impl FnMut(usize),
+    ) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         let mut count = 0;
+        let mut bytes = 0;
         for (key, Entry { revision, value }) in layer {
             match value {
                 Some(value) => batch.insert(inner_key(key), envelope::seal(key, *revision, value)),
                 None => batch.remove(inner_key(key)),
             }
             count += 1;
+            bytes += entry_bytes(key, value.as_deref());
             if count == BATCH {
                 let full = std::mem::take(&mut batch);
                 self.db.apply_batch(full).map_err(|e| self.failed(&e))?;
                 count = 0;
+                done(std::mem::take(&mut bytes));
             }
         }
         batch.insert(POSITION, &position.to_be_bytes());

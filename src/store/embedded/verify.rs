@@ -107,7 +107,11 @@ pub fn verify(path: &Path) -> Result<Vec<Finding>, StoreError> {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         if !names.contains_key(name) {
-            let what = "nothing names this file; a crash left it, and the next start removes it";
+            let what = if found.0.iter().any(|finding| finding.damage) {
+                "nothing that can be read names this file; keep it until the damage is understood"
+            } else {
+                "nothing names this file; a crash left it, and the next start removes it"
+            };
             found.add(&path, 0, what, false);
         }
     }
@@ -205,8 +209,9 @@ fn verify_journal(
         expected = Some(next);
     }
     let ended = expected.map_or(0, |next| next - 1);
-    if known != u64::MAX && ended < known {
-        let (path, length) = list.last().cloned().unwrap_or_default();
+    let (path, length) = list.last().cloned().unwrap_or_default();
+    let told = found.0.iter().any(|finding| finding.file == path);
+    if known != u64::MAX && ended < known && !told {
         let length = length.or_else(|| fs::metadata(&path).map(|found| found.len()).ok());
         let what =
             format!("the journal ends with frame {ended}, but frame {known} had been durable");

@@ -242,7 +242,11 @@ fn nudge(shared: &Shared) {
 /// Applies durable layers to sled until told to stop or sled fails.
 pub(super) fn apply(shared: &Arc<Shared>) {
     while let Some((layer, sequence)) = shared.pending.next_layer() {
-        let work = || shared.with_tree(|tree| tree.apply(&layer, sequence));
+        let work = || {
+            shared.with_tree(|tree| {
+                tree.apply(&layer, sequence, |bytes| shared.pending.relieve(bytes))
+            })
+        };
         let applied = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let text = "sled panicked while it was written; restart the daemon";
             Err(StoreError::Unavailable(text.to_owned()))

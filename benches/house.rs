@@ -1,0 +1,522 @@
+//! Whole-house figures, measured in one run on one machine: events made durable, the cost of a tick, evaluation of a new
+//! campaign, mails accepted by a local SMTP server, opening time and memory.
+//!
+//! `cargo bench --bench house [-- PART ...]` with parts `events`, `tick`, `walk`, `mails`, `open`; all by default.
+//! `REVEILLE_BENCH_CUSTOMERS` (default 1000000) sets the size of the base.
+
+#[path = "../tests/smtp_server/mod.rs"]
+mod smtp_server;
+
+use reveille::clock::{Clock, stopwatch};
+use reveille::config::Config;
+use reveille::domain::address::EmailAddress;
+use reveille::domain::cause::{Cause, Liveness, ProfileChange};
+use reveille::domain::event::Event;
+use reveille::domain::id::{CustomerId, CustomerNo, EventName};
+use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::value::{Properties, Value};
+use reveille::engine::batch::Work;
+use reveille::engine::{Core, Parts};
+use reveille::store::embedded::{EmbeddedStore, Options};
+use reveille::store::{
+    Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
+    Versioned,
+};
+use reveille::transport::Transport;
+use reveille::transport::config::{CarrierConfig, Tls, TransportConfig};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const CONFIG: &str = r#"
+[sender]
+from = "Corner Shop <hello@shop.example>"
+[transport.main]
+kind = "folder"
+path = "mail"
+[safety]
+at_once = "100000000 or 100%"
+"#;
+
+const DORMANT: &str = r#"
+name  = "Dormant"
+state = "live"
+class = "informational"
+[schedule]
+cron = "0 10 * * *"
+timezone = "UTC"
+[audience]
+all = [{ event = "Order Completed", last = ">= 90d" }, { not = { tag = "vip" } }]
+[entry]
+again = "after_leaving"
+existing = "skip"
+[[step]]
+id = "hello"
+template = "plain"
+subject = "Hello"
+"#;
+
+const RECEIPT: &str = r#"
+name  = "Receipt"
+state = "live"
+class = "transactional"
+[trigger]
+event = "Receipt Wanted"
+[[step]]
+id = "receipt"
+template = "plain"
+subject = "Thank you, {{customer.id}}"
+"#;
+
+/// Another campaign for the walk: a new audience over the same events and one more.
+const NEW: &str = r#"
+name  = "New"
+state = "live"
+class = "informational"
+[schedule]
+cron = "0 11 * * *"
+timezone = "UTC"
+[audience]
+all = [{ event = "Order Completed", last = ">= 60d" }, { known_for = ">= 30d" }]
+[entry]
+existing = "skip"
+[[step]]
+id = "hello"
+template = "plain"
+subject = "Hello"
+"#;
+
+const NOW: Timestamp = Timestamp(1_772_000_000_000);
+
+/// Counts what a tick asks of the store.
+struct Counting {
+    inner: Arc<dyn Store>,
+    calls: AtomicU64,
+    keys: AtomicU64,
+}
+
+type Answer<'a, T> = futures_util::future::BoxFuture<'a, Result<T, StoreError>>;
+
+impl Store for Counting {
+    fn epoch(&self) -> u64 {
+        self.inner.epoch()
+    }
+    fn get_many(&self, keys: Vec<Key>) -> Answer<'_, Vec<Option<Versioned>>> {
+        self.calls.fetch_add(1, Relaxed);
+        self.keys.fetch_add(keys.len() as u64, Relaxed);
+        self.inner.get_many(keys)
+    }
+    fn scan(
+        &self,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Answer<'_, Vec<(Key, Versioned)>> {
+        self.calls.fetch_add(1, Relaxed);
+        self.inner.scan(range, direction, limit)
+    }
+    fn read_stream(&self, stream: Stream, filter: StreamFilter) -> Answer<'_, Vec<Row>> {
+        self.calls.fetch_add(1, Relaxed);
+        self.inner.read_stream(stream, filter)
+    }
+    fn commit(&self, batch: Batch) -> Answer<'_, Committed> {
+        self.calls.fetch_add(1, Relaxed);
+        self.keys
+            .fetch_add((batch.puts.len() + batch.deletes.len()) as u64, Relaxed);
+        self.inner.commit(batch)
+    }
+}
+
+struct House {
+    core: Arc<Core>,
+    clock: Clock,
+    counting: Arc<Counting>,
+    store: EmbeddedHandle,
+}
+
+/// The embedded store is closed by name, so it is kept beside the trait object.
+type EmbeddedHandle = Arc<EmbeddedStore>;
+
+fn campaigns(dir: &Path, files: &[(&str, &str)]) {
+    std::fs::create_dir_all(dir.join("campaigns")).expect("a folder");
+    std::fs::create_dir_all(dir.join("templates")).expect("a folder");
+    std::fs::write(dir.join("config.toml"), CONFIG).expect("a file");
+    std::fs::write(
+        dir.join("templates/plain.html.hbs"),
+        "<h1>Thank you, {{customer.id}}</h1><p>We are glad that you came by; this is what you asked for.</p>",
+    )
+    .expect("a file");
+    for (name, text) in files {
+        std::fs::write(dir.join("campaigns").join(name), text).expect("a file");
+    }
+}
+
+fn options() -> Options {
+    Options {
+        wall: reveille::clock::wall,
+        ..Options::default()
+    }
+}
+
+async fn open(dir: &Path, transport: TransportConfig) -> House {
+    let (store, opening) =
+        EmbeddedStore::open(&dir.join("data"), options()).expect("the store opens");
+    println!("    opening: {opening}");
+    let store = Arc::new(store);
+    let counting = Arc::new(Counting {
+        inner: Arc::clone(&store) as Arc<dyn Store>,
+        calls: AtomicU64::new(0),
+        keys: AtomicU64::new(0),
+    });
+    let clock = Clock::virtual_at(NOW);
+    let config = Config::load(&dir.join("config.toml")).expect("a good config");
+    let transports = BTreeMap::from([(
+        "main".to_owned(),
+        Transport::new(transport).expect("a transport"),
+    )]);
+    let parts = Parts {
+        store: Arc::clone(&counting) as Arc<dyn Store>,
+        clock: clock.clone(),
+        config,
+        transports,
+        recorder: None,
+    };
+    let core = Core::open(parts).await.expect("the engine opens");
+    core.settle().await.expect("settles");
+    House {
+        core,
+        clock,
+        counting,
+        store,
+    }
+}
+
+fn event(name: &str, at: Timestamp, identity: u64) -> Event {
+    let mut properties = Properties::new();
+    properties.insert("order_id".into(), Value::Text(format!("o{identity}")));
+    properties.insert("total".into(), Value::Float(29.33));
+    properties.insert("currency".into(), Value::Text("EUR".into()));
+    Event {
+        name: EventName::parse(name).expect("a name"),
+        time: at,
+        properties,
+        identity,
+        ahead: false,
+    }
+}
+
+/// Offers works in order, many in flight, and waits for all.
+async fn offer_all(core: &Arc<Core>, works: Vec<Work>) {
+    let mut tasks = Vec::new();
+    let mut by_shard: BTreeMap<u64, Vec<Work>> = BTreeMap::new();
+    for work in works {
+        by_shard.entry(work.customer.0 % 64).or_default().push(work);
+    }
+    for works in by_shard.into_values() {
+        let core = Arc::clone(core);
+        tasks.push(tokio::spawn(async move {
+            let mut answers = Vec::with_capacity(works.len());
+            for work in works {
+                let customer = work.customer;
+                answers.push(core.shard(customer).offer(work).await);
+            }
+            for answer in answers {
+                answer.await.expect("answered").expect("durable");
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+fn id(n: u64) -> CustomerId {
+    CustomerId::parse(&format!("customer-{n:08}")).expect("a good id")
+}
+
+async fn numbers(core: &Core, from: u64, to: u64) -> Vec<CustomerNo> {
+    let ids: Vec<CustomerId> = (from..to).map(id).collect();
+    core.directory.resolve(&ids).await.expect("numbers")
+}
+
+fn profile(n: u64) -> Cause {
+    let mut change = ProfileChange {
+        email: EmailAddress::parse(&format!("c{n}@customers.example")).ok(),
+        ..ProfileChange::default()
+    };
+    change
+        .attributes
+        .insert("first_name".into(), Value::Text("Mina".into()));
+    Cause::Profile(Box::new(change), Liveness::History)
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|l| l.starts_with("VmRSS:"))
+        .unwrap_or("");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+        / 1024
+}
+
+async fn fill(house: &House, customers: u64) {
+    let start = stopwatch();
+    for from in (0..customers).step_by(20_000) {
+        let to = (from + 20_000).min(customers);
+        let works = numbers(&house.core, from, to)
+            .await
+            .into_iter()
+            .zip(from..)
+            .flat_map(|(no, n)| {
+                let age = Span::hours((n % 2_400) as i64);
+                let order = Cause::Event(event("Order Completed", NOW - age, n), Liveness::History);
+                [profile(n), order].map(|cause| Work {
+                    customer: no,
+                    id: Some(id(n)),
+                    cause,
+                    mail: None,
+                })
+            })
+            .collect();
+        offer_all(&house.core, works).await;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "    filled: {customers} customers, a profile and an order each, in {seconds:.1} s ({:.0} causes/s); resident {} MB",
+        2.0 * customers as f64 / seconds,
+        resident()
+    );
+}
+
+async fn events(customers: u64) {
+    println!("events made durable, over {customers} customers, shipped-like campaigns loaded");
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(
+        dir.path(),
+        &[("dormant.toml", DORMANT), ("receipt.toml", RECEIPT)],
+    );
+    let house = open(
+        dir.path(),
+        TransportConfig::folder("main", dir.path().join("mail")),
+    )
+    .await;
+    fill(&house, customers).await;
+    let total = 400_000u64;
+    let numbers = numbers(&house.core, 0, customers).await;
+    let start = stopwatch();
+    for from in (0..total).step_by(20_000) {
+        let works = (from..from + 20_000)
+            .map(|n| {
+                // Spread over the base as a hash would, not in order.
+                let who = (n.wrapping_mul(2_654_435_761) % customers) as usize;
+                let age = Span::minutes((n % 10_000) as i64);
+                let cause = Cause::Event(
+                    event("Order Completed", NOW - age, (1 << 40) + n),
+                    Liveness::History,
+                );
+                Work {
+                    customer: numbers[who],
+                    id: None,
+                    cause,
+                    mail: None,
+                }
+            })
+            .collect();
+        offer_all(&house.core, works).await;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "  {total} events in {seconds:.2} s: {:.0} events/s; resident {} MB",
+        total as f64 / seconds,
+        resident()
+    );
+    house.store.close().expect("closes");
+}
+
+async fn tick(customers: u64, changed: u64) -> (u64, u64) {
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(dir.path(), &[("dormant.toml", DORMANT)]);
+    let house = open(
+        dir.path(),
+        TransportConfig::folder("main", dir.path().join("mail")),
+    )
+    .await;
+    fill(&house, customers).await;
+    house.core.settle().await.expect("settles");
+    // `changed` customers become dormant in the next hour: their alarms ring.
+    let works = numbers(&house.core, customers, customers + changed)
+        .await
+        .into_iter()
+        .zip(customers..)
+        .flat_map(|(no, n)| {
+            let at = NOW - Span::days(90) + Span::minutes((n % 60) as i64 + 1);
+            [
+                profile(n),
+                Cause::Event(event("Order Completed", at, n), Liveness::History),
+            ]
+            .map(|cause| Work {
+                customer: no,
+                id: Some(id(n)),
+                cause,
+                mail: None,
+            })
+        })
+        .collect();
+    offer_all(&house.core, works).await;
+    house.clock.advance(Span::hours(1) + Span::minutes(1));
+    let (calls, keys) = (
+        house.counting.calls.load(Relaxed),
+        house.counting.keys.load(Relaxed),
+    );
+    let start = stopwatch();
+    let ticked = house.core.tick().await.expect("ticks");
+    let seconds = start.elapsed().as_secs_f64();
+    let calls = house.counting.calls.load(Relaxed) - calls;
+    let keys = house.counting.keys.load(Relaxed) - keys;
+    println!(
+        "  {customers} customers, {changed} changed: {} rang, {calls} calls on {keys} keys, {seconds:.3} s",
+        ticked.rung
+    );
+    let quiet = house.counting.calls.load(Relaxed);
+    let start = stopwatch();
+    house.core.tick().await.expect("ticks");
+    println!(
+        "  a tick in which nothing happened: {} calls, {:.4} s",
+        house.counting.calls.load(Relaxed) - quiet,
+        start.elapsed().as_secs_f64()
+    );
+    house.store.close().expect("closes");
+    (calls, keys)
+}
+
+async fn walk(customers: u64) {
+    println!("a new campaign over {customers} customers");
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(dir.path(), &[("dormant.toml", DORMANT)]);
+    let house = open(
+        dir.path(),
+        TransportConfig::folder("main", dir.path().join("mail")),
+    )
+    .await;
+    fill(&house, customers).await;
+    campaigns(dir.path(), &[("new.toml", NEW)]);
+    let config = Config::load(&dir.path().join("config.toml")).expect("a good config");
+    let start = stopwatch();
+    house.core.reload(config).await.expect("reloads");
+    while !house.core.has_walked().await {
+        house.core.tick().await.expect("ticks");
+        tokio::task::yield_now().await;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "  walked in {seconds:.2} s: {:.0} customers/s read, brought up to date and written",
+        customers as f64 / seconds
+    );
+    house.store.close().expect("closes");
+}
+
+async fn mails(count: u64) {
+    println!(
+        "{count} mails rendered, ledgered and accepted by an SMTP server in a process of its own"
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(dir.path(), &[("receipt.toml", RECEIPT)]);
+    let server = smtp_server::process::ServerProcess::start(false);
+    let mut config = TransportConfig::smtp("main", "127.0.0.1", server.port);
+    config.connections = 16;
+    if let CarrierConfig::Smtp(smtp) = &mut config.carrier {
+        smtp.tls = Tls::None;
+    }
+    let house = open(dir.path(), config).await;
+    let works = numbers(&house.core, 0, count)
+        .await
+        .into_iter()
+        .zip(0..)
+        .flat_map(|(no, n)| {
+            [
+                profile(n),
+                Cause::Event(event("Receipt Wanted", NOW, n), Liveness::Live),
+            ]
+            .map(|cause| Work {
+                customer: no,
+                id: Some(id(n)),
+                cause,
+                mail: None,
+            })
+        })
+        .collect();
+    offer_all(&house.core, works).await;
+    let start = stopwatch();
+    house.core.settle().await.expect("settles");
+    let seconds = start.elapsed().as_secs_f64();
+    let accepted: u64 = house
+        .core
+        .outbox
+        .transports()
+        .map(|t| t.status().accepted)
+        .sum();
+    println!(
+        "  {accepted} accepted in {seconds:.2} s: {:.0} mails/s",
+        accepted as f64 / seconds
+    );
+    house.store.close().expect("closes");
+}
+
+async fn reopen(customers: u64) {
+    println!("opening with {customers} customers");
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(dir.path(), &[("dormant.toml", DORMANT)]);
+    let folder = || TransportConfig::folder("main", dir.path().join("mail"));
+    let house = open(dir.path(), folder()).await;
+    fill(&house, customers).await;
+    house.store.close().expect("closes");
+    drop(house);
+    let start = stopwatch();
+    let (store, opening) =
+        EmbeddedStore::open(&dir.path().join("data"), options()).expect("the store opens");
+    println!(
+        "  store opened ({opening}) in {:.2} s; resident {} MB",
+        start.elapsed().as_secs_f64(),
+        resident()
+    );
+    drop(store);
+}
+
+fn main() {
+    smtp_server::process::serve_if_asked();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let wants = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
+    let customers = std::env::var("REVEILLE_BENCH_CUSTOMERS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1_000_000);
+    runtime.block_on(async {
+        if wants("events") {
+            events(customers.min(100_000)).await;
+        }
+        if wants("mails") {
+            mails(30_000).await;
+        }
+        if wants("tick") {
+            println!("the cost of a tick follows what changed");
+            let small = tick(customers / 10, customers / 100).await;
+            let large = tick(customers, customers / 100).await;
+            println!("  equal: {}", small == large);
+        }
+        if wants("walk") {
+            walk(customers).await;
+        }
+        if wants("open") {
+            reopen(customers).await;
+        }
+    });
+}

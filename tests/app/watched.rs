@@ -1,0 +1,155 @@
+//! A memory store that is watched and disturbed: it counts what is asked of it, and fails commits when a test says so.
+
+use futures_util::future::{BoxFuture, FutureExt};
+use reveille::store::memory::MemoryStore;
+use reveille::store::{
+    Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
+    Versioned,
+};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+/// Says whether a commit is to fail, before it is made.
+type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
+
+pub struct Watched {
+    pub inner: MemoryStore,
+    fault: Mutex<Option<Fault>>,
+    pub reads: AtomicU64,
+    pub keys_read: AtomicU64,
+    pub scans: AtomicU64,
+    pub rows_scanned: AtomicU64,
+    pub streams: AtomicU64,
+    pub commits: AtomicU64,
+    pub keys_written: AtomicU64,
+}
+
+/// What was asked of a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub reads: u64,
+    pub keys_read: u64,
+    pub scans: u64,
+    pub rows_scanned: u64,
+    pub streams: u64,
+    pub commits: u64,
+    pub keys_written: u64,
+}
+
+impl Watched {
+    pub fn new() -> Arc<Watched> {
+        Watched::over(MemoryStore::new())
+    }
+
+    pub fn over(inner: MemoryStore) -> Arc<Watched> {
+        Arc::new(Watched {
+            inner,
+            fault: Mutex::new(None),
+            reads: AtomicU64::new(0),
+            keys_read: AtomicU64::new(0),
+            scans: AtomicU64::new(0),
+            rows_scanned: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            keys_written: AtomicU64::new(0),
+        })
+    }
+
+    /// The same data as another opening has it; what still runs over this one is fenced off.
+    pub fn again(&self) -> Arc<Watched> {
+        Watched::over(self.inner.reopen())
+    }
+
+    pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
+        *self.fault.lock().unwrap() = Some(Box::new(fault));
+    }
+
+    /// Every commit fails from now on.
+    pub fn fail_all(&self, error: StoreError) {
+        self.fail(move |_| Some(error.clone()));
+    }
+
+    pub fn mend(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            reads: self.reads.load(Relaxed),
+            keys_read: self.keys_read.load(Relaxed),
+            scans: self.scans.load(Relaxed),
+            rows_scanned: self.rows_scanned.load(Relaxed),
+            streams: self.streams.load(Relaxed),
+            commits: self.commits.load(Relaxed),
+            keys_written: self.keys_written.load(Relaxed),
+        }
+    }
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Counts;
+    fn sub(self, earlier: Counts) -> Counts {
+        Counts {
+            reads: self.reads - earlier.reads,
+            keys_read: self.keys_read - earlier.keys_read,
+            scans: self.scans - earlier.scans,
+            rows_scanned: self.rows_scanned - earlier.rows_scanned,
+            streams: self.streams - earlier.streams,
+            commits: self.commits - earlier.commits,
+            keys_written: self.keys_written - earlier.keys_written,
+        }
+    }
+}
+
+impl Store for Watched {
+    fn epoch(&self) -> u64 {
+        self.inner.epoch()
+    }
+
+    fn get_many(
+        &self,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>> {
+        self.reads.fetch_add(1, Relaxed);
+        self.keys_read.fetch_add(keys.len() as u64, Relaxed);
+        self.inner.get_many(keys)
+    }
+
+    fn scan(
+        &self,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>> {
+        self.scans.fetch_add(1, Relaxed);
+        async move {
+            let found = self.inner.scan(range, direction, limit).await?;
+            self.rows_scanned.fetch_add(found.len() as u64, Relaxed);
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn read_stream(
+        &self,
+        stream: Stream,
+        filter: StreamFilter,
+    ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
+        self.streams.fetch_add(1, Relaxed);
+        self.inner.read_stream(stream, filter)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        async move {
+            let error = (self.fault.lock().unwrap().as_mut()).and_then(|fault| fault(&batch));
+            if let Some(error) = error {
+                return Err(error);
+            }
+            self.commits.fetch_add(1, Relaxed);
+            let written = batch.puts.len() + batch.deletes.len() + batch.appends.len();
+            self.keys_written.fetch_add(written as u64, Relaxed);
+            self.inner.commit(batch).await
+        }
+        .boxed()
+    }
+}

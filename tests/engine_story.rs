@@ -1,0 +1,148 @@
+//! The shipped campaigns at work, end to end on the virtual clock: store, shards, outbox, messages, mail folder.
+
+mod app;
+
+use app::{App, shipped};
+use reveille::domain::cause::Liveness;
+use reveille::domain::preference::ConsentState;
+use reveille::domain::time::Span;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_welcome_goes_ten_minutes_after_signing_up() {
+    let app = App::start(
+        "2026-03-02T03:00:00Z",
+        &[("welcome.toml", &shipped("welcome.toml"))],
+    )
+    .await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    app.event("mina", "Signed Up", json!({})).await;
+    app.advance(Span::minutes(9)).await;
+    assert_eq!(app.mails().len(), 0);
+    app.advance(Span::minutes(1)).await;
+    let mails = app.mails();
+    assert_eq!(mails.len(), 1, "{:?}", app.story("mina").await);
+    assert!(mails[0].1.contains("mina@customers.example"));
+    assert_eq!(
+        app.story("mina").await,
+        [
+            "welcome entered/trigger",
+            "welcome waiting/step_due",
+            "welcome attempting/policy",
+            "welcome accepted/accepted"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_is_reminded_of_once_and_not_after_an_order() {
+    let app = App::start(
+        "2026-03-02T03:00:00Z",
+        &[("cart_reminder.toml", &shipped("cart_reminder.toml"))],
+    )
+    .await;
+    for id in ["mina", "joon"] {
+        app.sign_up(id, "Asia/Seoul").await;
+        let product = json!({"cart_id": "c1", "product_id": "p1", "name": "Blue cup", "price": 12000, "currency": "KRW", "quantity": 1});
+        app.event(id, "Product Added", product).await;
+    }
+    app.advance(Span::hours(2)).await;
+    app.event(
+        "joon",
+        "Order Completed",
+        json!({"order_id": "o1", "total": 12000}),
+    )
+    .await;
+    app.advance(Span::hours(23)).await;
+    let mails = app.mails();
+    assert_eq!(
+        mails.len(),
+        1,
+        "{:?} {:?}",
+        app.story("mina").await,
+        app.story("joon").await
+    );
+    assert!(mails[0].1.contains("mina@customers.example"));
+    assert!(
+        mails[0].1.contains("Blue cup"),
+        "the mail shows the cart: {}",
+        mails[0].1
+    );
+    assert_eq!(
+        app.story("joon").await,
+        ["cart_reminder entered/trigger", "cart_reminder left/exit"]
+    );
+    app.advance(Span::hours(30)).await;
+    assert_eq!(app.mails().len(), 1, "once a cart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dormant_are_written_to_at_ten_on_their_own_clock() {
+    let app = App::start(
+        "2026-03-02T00:00:00Z",
+        &[("wake_dormant.toml", &shipped("wake_dormant.toml"))],
+    )
+    .await;
+    for (id, zone) in [("mina", "Asia/Seoul"), ("ana", "America/New_York")] {
+        app.sign_up(id, zone).await;
+        let long_ago = app.now() - Span::days(89) - Span::hours(23);
+        app.event_at(
+            id,
+            "Order Completed",
+            json!({"total": 10}),
+            long_ago,
+            Liveness::History,
+        )
+        .await;
+    }
+    app.settle().await;
+    // The ninety days are over at 01:00 UTC, which is 10:00 in Seoul: the alarm rings first, then the schedule fires.
+    app.advance(Span::minutes(59)).await;
+    assert_eq!(app.mails().len(), 0, "{:?}", app.story("mina").await);
+    app.advance(Span::minutes(1)).await;
+    assert_eq!(app.mails().len(), 1, "{:?}", app.story("mina").await);
+    assert!(app.mails()[0].1.contains("mina@"));
+    // New York: 15:00 UTC.
+    app.advance(Span::hours(13) + Span::minutes(59)).await;
+    assert_eq!(app.mails().len(), 1, "{:?}", app.story("ana").await);
+    app.advance(Span::minutes(1)).await;
+    assert_eq!(app.mails().len(), 2, "{:?}", app.story("ana").await);
+    app.advance(Span::hours(48)).await;
+    assert_eq!(
+        app.mails().len(),
+        2,
+        "once, until they have left and come back"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_messages_that_wait() {
+    let app = App::start(
+        "2026-03-02T12:00:00Z",
+        &[("cart_reminder.toml", &shipped("cart_reminder.toml"))],
+    )
+    .await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    app.event(
+        "mina",
+        "Product Added",
+        json!({"cart_id": "c1", "product_id": "p1", "name": "Cup"}),
+    )
+    .await;
+    // 24 hours later it is 21:00 in Seoul: outside the shop's hours, so the message waits until 08:00.
+    app.advance(Span::hours(24) + Span::minutes(5)).await;
+    assert!(
+        app.story("mina")
+            .await
+            .contains(&"cart_reminder waiting/window".to_owned()),
+        "{:?}",
+        app.story("mina").await
+    );
+    app.consent("mina", ConsentState::Refused).await;
+    app.advance(Span::hours(14)).await;
+    assert_eq!(app.mails().len(), 0);
+    assert_eq!(
+        app.story("mina").await.last().unwrap(),
+        "cart_reminder dropped/topic_refused"
+    );
+}

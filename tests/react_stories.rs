@@ -1,0 +1,13 @@
+//! Stories of one customer (or two) each: what the domain does, told as a marketer would.
+
+#[path = "react_stories/consent.rs"]
+mod consent;
+#[path = "react_stories/edits.rs"]
+mod edits;
+#[path = "react_stories/sending.rs"]
+mod sending;
+#[path = "react_stories/starts.rs"]
+mod starts;
+#[path = "react_stories/triggers.rs"]
+mod triggers;
+mod world;
