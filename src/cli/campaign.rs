@@ -100,7 +100,10 @@ fn list(answer: &Value, screen: Screen) -> String {
             text(campaign, "id").to_owned(),
             text(campaign, "class").to_owned(),
             campaign["due"].as_u64().map(grouped).unwrap_or_default(),
-            short(text(&campaign["next"], "at")).chars().take(16).collect(),
+            short(text(&campaign["next"], "at"))
+                .chars()
+                .take(16)
+                .collect(),
             stands(campaign),
         ]);
     }

@@ -143,7 +143,9 @@ fn files(config: &Config, found: &mut Found) {
     for campaign in loaded.good() {
         for (text, file) in texts(campaign) {
             if let Err(problem) = templates.inline(text) {
-                found.problems.push(in_its_file(&loaded, &file, text, &problem));
+                found
+                    .problems
+                    .push(in_its_file(&loaded, &file, text, &problem));
             }
         }
     }
@@ -154,13 +156,22 @@ fn files(config: &Config, found: &mut Found) {
 }
 
 /// Subjects and preheaders of a campaign, with its id.
-fn texts(campaign: &crate::domain::campaign::Campaign) -> Vec<(&str, crate::domain::id::CampaignId)> {
+fn texts(
+    campaign: &crate::domain::campaign::Campaign,
+) -> Vec<(&str, crate::domain::id::CampaignId)> {
     let mut all = Vec::new();
     for step in &campaign.steps {
         let variants = step.variants.iter();
         let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        for localized in [&step.subject, &step.preheader].into_iter().chain(of_variants) {
-            all.extend(localized.values().map(|t| (t.as_str(), campaign.id.clone())));
+        for localized in [&step.subject, &step.preheader]
+            .into_iter()
+            .chain(of_variants)
+        {
+            all.extend(
+                localized
+                    .values()
+                    .map(|t| (t.as_str(), campaign.id.clone())),
+            );
         }
     }
     all
@@ -173,9 +184,13 @@ fn in_its_file(
     problem: &TemplateProblem,
 ) -> Problem {
     match loaded.sources.campaigns.get(id) {
-        Some(source) => {
-            Problem::at_text(&source.file, &source.text, text, &problem.what, &problem.help)
-        }
+        Some(source) => Problem::at_text(
+            &source.file,
+            &source.text,
+            text,
+            &problem.what,
+            &problem.help,
+        ),
         None => Problem::of_file(id.to_string(), &*problem.what, &problem.help),
     }
 }

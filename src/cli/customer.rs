@@ -196,11 +196,18 @@ fn show(view: &Value, screen: Screen) -> String {
     }
     let suppression = &view["mailbox"]["suppression"];
     if suppression.is_object() {
-        let said = format!("{} ({})", words(&suppression["cause"]), words(&suppression["note"]));
+        let said = format!(
+            "{} ({})",
+            words(&suppression["cause"]),
+            words(&suppression["note"])
+        );
         line("suppressed", said);
     }
     for place in view["mailbox"]["places"].as_array().unwrap_or(&empty) {
-        line("sent", format!("{} {}", time(&place["at"]), words(&place["campaign"])));
+        line(
+            "sent",
+            format!("{} {}", time(&place["at"]), words(&place["campaign"])),
+        );
     }
     for track in view["events"].as_array().unwrap_or(&empty) {
         line(
@@ -221,7 +228,11 @@ fn show(view: &Value, screen: Screen) -> String {
         let until = if at.is_empty() { at } else { format!(", {at}") };
         line(
             "campaign",
-            format!("{}: {}{until}", words(&entry["campaign"]), words(&entry["state"])),
+            format!(
+                "{}: {}{until}",
+                words(&entry["campaign"]),
+                words(&entry["state"])
+            ),
         );
     }
     for message in view["messages"].as_array().unwrap_or(&empty) {

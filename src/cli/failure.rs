@@ -14,7 +14,10 @@ use std::io;
 #[derive(Debug)]
 pub enum Failure {
     /// It did not work, for this reason.
-    Failed { what: String, hint: String },
+    Failed {
+        what: String,
+        hint: String,
+    },
     /// What was typed makes no sense together.
     Usage(String),
     /// No configuration was found.
@@ -25,9 +28,15 @@ pub enum Failure {
     BadFiles,
     /// Something that the configuration asks for cannot be had.
     BadSetting(String),
-    NotFound { what: String, hint: String },
+    NotFound {
+        what: String,
+        hint: String,
+    },
     /// In use, unavailable, full or damaged.
-    Store { what: String, hint: String },
+    Store {
+        what: String,
+        hint: String,
+    },
     /// Damage has been printed already.
     Damaged,
     /// Whoever read our output has gone: no failure of ours.

@@ -120,7 +120,12 @@ impl Source {
 
 fn options(arguments: &Arguments) -> Result<Options, Failure> {
     let usage = Failure::Usage;
-    let zone = arguments.zone.as_deref().map(zone).transpose().map_err(usage)?;
+    let zone = arguments
+        .zone
+        .as_deref()
+        .map(zone)
+        .transpose()
+        .map_err(usage)?;
     let dates = Dates::new(arguments.dates.as_deref(), zone).map_err(usage)?;
     let reading = Reading {
         dates,
@@ -130,7 +135,9 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     options.kind = Kind::of_path(&arguments.file);
     for pair in &arguments.map {
         let Some((column, field)) = pair.rsplit_once('=') else {
-            return Err(Failure::Usage(format!("--map {pair:?} is not column=field")));
+            return Err(Failure::Usage(format!(
+                "--map {pair:?} is not column=field"
+            )));
         };
         options.map.push((column.to_owned(), field.to_owned()));
     }
@@ -172,7 +179,12 @@ async fn import(
     screen: Screen,
 ) -> Result<(Taken, Acknowledged), Failure> {
     let (pieces, body) = mpsc::channel(8);
-    let rejects = Rejects::new(&source.path, arguments.rejected.clone(), screen, bar.clone());
+    let rejects = Rejects::new(
+        &source.path,
+        arguments.rejected.clone(),
+        screen,
+        bar.clone(),
+    );
     let counting = bar.clone();
     let reading = std::thread::Builder::new()
         .name("import-rows".to_owned())
@@ -241,7 +253,10 @@ fn read(
     let mut rows = match Rows::open(source.reader, options) {
         Ok(rows) => rows,
         Err(error) => {
-            done.failure = Some(Failure::failed(format!("{}: {error}", source.path.display())));
+            done.failure = Some(Failure::failed(format!(
+                "{}: {error}",
+                source.path.display()
+            )));
             return done;
         }
     };
@@ -441,7 +456,11 @@ fn summary(
         lines.push(String::new());
         lines.push(screen.yellow(&format!(
             "{name} would now let in {} at its next occurrence, {} more than before",
-            counted(held["customers"].as_u64().unwrap_or(0), "customer", "customers"),
+            counted(
+                held["customers"].as_u64().unwrap_or(0),
+                "customer",
+                "customers"
+            ),
             grouped(held["more"].as_u64().unwrap_or(0)),
         )));
         lines.push(format!(

@@ -115,7 +115,10 @@ fn shown(row: &Value, screen: Screen) -> String {
         "" => reason,
         detail => format!("{reason}: {detail}"),
     };
-    format!("{head}\n{}", screen.faint(&format!("                     {}", clipped(&detail, 100))))
+    format!(
+        "{head}\n{}",
+        screen.faint(&format!("                     {}", clipped(&detail, 100)))
+    )
 }
 
 /// A reason's sentence; the code where this version does not know it.

@@ -38,10 +38,14 @@ pub struct Scope {
 }
 
 fn class(text: &str) -> Result<Class, String> {
-    [Class::Advertising, Class::Informational, Class::Transactional]
-        .into_iter()
-        .find(|c| c.as_str() == text)
-        .ok_or_else(|| "write advertising, informational or transactional".to_owned())
+    [
+        Class::Advertising,
+        Class::Informational,
+        Class::Transactional,
+    ]
+    .into_iter()
+    .find(|c| c.as_str() == text)
+    .ok_or_else(|| "write advertising, informational or transactional".to_owned())
 }
 
 impl Scope {

@@ -32,10 +32,16 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
         screen.json(&done)?;
     } else {
         for problem in &problems {
-            screen.say(&format!("{}\n", plain(problem["rendered"].as_str().unwrap_or_default())))?;
+            screen.say(&format!(
+                "{}\n",
+                plain(problem["rendered"].as_str().unwrap_or_default())
+            ))?;
         }
         for problem in &templates {
-            screen.say(&format!("error: {}\n", plain(problem.as_str().unwrap_or_default())))?;
+            screen.say(&format!(
+                "error: {}\n",
+                plain(problem.as_str().unwrap_or_default())
+            ))?;
         }
         let said = match (taken, bad) {
             (false, _) => "nothing was changed: config.toml is bad",
@@ -50,7 +56,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             .filter_map(|l| l.as_str().map(str::to_owned))
             .collect();
         if !later.is_empty() {
-            screen.say(&format!("taken up at the next start only: {}", later.join(", ")))?;
+            screen.say(&format!(
+                "taken up at the next start only: {}",
+                later.join(", ")
+            ))?;
         }
     }
     if bad { Err(Failure::BadFiles) } else { Ok(()) }

@@ -45,9 +45,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
                 counted(n, "customer", "customers")
             ),
         };
-        Ok(context
-            .screen
-            .say(&format!("resumed: {}; {came_back}", arguments.scope.words()))?)
+        Ok(context.screen.say(&format!(
+            "resumed: {}; {came_back}",
+            arguments.scope.words()
+        ))?)
     })
     .await
 }

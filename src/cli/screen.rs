@@ -130,7 +130,13 @@ fn style_of(template: &str) -> ProgressStyle {
 /// Terminal control characters have no business in what customers called themselves.
 pub fn plain(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -149,5 +155,9 @@ pub fn grouped(number: u64) -> String {
 
 /// "1 customer", "2 customers".
 pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+    format!(
+        "{} {}",
+        grouped(number),
+        if number == 1 { one } else { many }
+    )
 }

@@ -21,7 +21,9 @@ pub enum Arguments {
         json: bool,
     },
     /// Send nothing to an address any more, of whatever class
-    #[command(after_help = "Example:\n  reveille suppression add mina@shop.example --note \"asked by telephone\"")]
+    #[command(
+        after_help = "Example:\n  reveille suppression add mina@shop.example --note \"asked by telephone\""
+    )]
     Add {
         address: String,
         /// Why, for those who read it later
@@ -148,7 +150,10 @@ async fn import(file: &PathBuf, note: &str, context: &Context) -> Result<(), Fai
             bar.inc(chunk.len() as u64);
         }
         bar.finish_and_clear();
-        screen.say(&format!("{} suppressed", counted(done, "address is", "addresses are")))?;
+        screen.say(&format!(
+            "{} suppressed",
+            counted(done, "address is", "addresses are")
+        ))?;
         match bad {
             0 => Ok(()),
             n => Err(Failure::Failed {

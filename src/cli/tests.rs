@@ -27,7 +27,10 @@ fn every_verb_shows_an_example() {
 
 #[test]
 fn queries_are_encoded() {
-    let path = query("/log", &[("a", Some("x&y=z/ 값")), ("b", None), ("c", Some("1"))]);
+    let path = query(
+        "/log",
+        &[("a", Some("x&y=z/ 값")), ("b", None), ("c", Some("1"))],
+    );
     assert_eq!(path, "/log?a=x%26y%3Dz%2F%20%EA%B0%92&c=1");
     assert!(path.parse::<axum::http::Uri>().is_ok());
 }

@@ -68,7 +68,11 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             ),
         })?;
     }
-    if damage > 0 { Err(Failure::Damaged) } else { Ok(()) }
+    if damage > 0 {
+        Err(Failure::Damaged)
+    } else {
+        Ok(())
+    }
 }
 
 fn told(f: &Finding) -> Value {

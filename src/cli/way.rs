@@ -53,10 +53,7 @@ impl Way {
         match connect(&config.admin.socket).await? {
             Some(daemon) => Ok(Way(Kind::Daemon(daemon))),
             None => Err(Failure::NotFound {
-                what: format!(
-                    "no daemon answers at {}",
-                    config.admin.socket.display()
-                ),
+                what: format!("no daemon answers at {}", config.admin.socket.display()),
                 hint: "`reveille run` starts one".into(),
             }),
         }
@@ -79,10 +76,6 @@ impl Way {
             reload: None,
         });
         Ok(Way(Kind::Here { router, house }))
-    }
-
-    pub fn is_daemon(&self) -> bool {
-        matches!(self.0, Kind::Daemon(_))
     }
 
     /// Sends a request; an answer that is no success is a failure with the daemon's own words.

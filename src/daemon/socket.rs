@@ -30,7 +30,9 @@ pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     if path.as_os_str().len() > LONGEST {
         return Err(failed(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("a socket's path has at most {LONGEST} bytes; set [admin] socket to a shorter one"),
+            format!(
+                "a socket's path has at most {LONGEST} bytes; set [admin] socket to a shorter one"
+            ),
         )));
     }
     match fs::symlink_metadata(path) {

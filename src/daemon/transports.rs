@@ -6,11 +6,11 @@ use crate::config::Config;
 use crate::config::settings::Engine;
 use crate::config::transport::{SmtpSettings, TlsMode, TransportSettings};
 use crate::domain::time::Span;
+use crate::transport::Transport;
 use crate::transport::config::{
     AddressPattern, BackOff, CarrierConfig, Deadlines, FolderConfig, Login, Password, Rate,
     SmtpConfig, Tls, TransportConfig,
 };
-use crate::transport::Transport;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -160,7 +160,9 @@ fn host_name() -> String {
     let good = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };

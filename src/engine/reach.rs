@@ -69,7 +69,10 @@ impl Core {
         &self,
         ids: impl Iterator<Item = &MailboxId>,
     ) -> Result<Vec<Mailbox>, BatchError> {
-        let found = self.store.get_many(ids.map(keys::mailbox).collect()).await?;
+        let found = self
+            .store
+            .get_many(ids.map(keys::mailbox).collect())
+            .await?;
         let decoded = found.into_iter().map(|value| match value {
             Some(value) => decode::<Mailbox>(&value.value),
             None => Ok(Mailbox::default()),

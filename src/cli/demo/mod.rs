@@ -19,10 +19,10 @@ use crate::engine::Core;
 use crate::engine::sample::Sample;
 use day::Day;
 use play::Shop;
-use story::Story;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use story::Story;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -61,9 +61,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let until = Timestamp(clock::wall().div_euclid(day) * day);
     let start = until - Span::days(i64::from(arguments.days));
     screen.say(&format!(
-        "{} In a real shop you would write the campaigns; here they are in\n{}\n",
+        "{}\nNothing leaves this machine. Its campaigns, templates, store and mails are in\n{}\n",
         screen.bold("A corner shop, made up."),
-        folder.join("campaigns").display()
+        folder.display()
     ))?;
 
     let sample = Sample {
@@ -126,8 +126,9 @@ async fn show(
     screen.say(&format!(
         "\n{}",
         screen.bold(&format!(
-            "Now {} pass, as the engine would live through them.",
-            counted(days.unsigned_abs(), "day", "days")
+            "Now {}, as the engine lives through {}.",
+            counted(days.unsigned_abs(), "day", "days"),
+            if days == 1 { "it" } else { "them" }
         ))
     ))?;
     for n in 0..days {
@@ -140,7 +141,10 @@ async fn show(
     }
     let stories = story::tell(core, start, until).await?;
     if !stories.is_empty() {
-        screen.say(&format!("\n{}", screen.bold("Three customers")))?;
+        screen.say(&format!(
+            "\n{}",
+            screen.bold("What some customers met with")
+        ))?;
         for story in &stories {
             screen.say(&story.render(&screen))?;
         }

@@ -107,7 +107,10 @@ pub async fn day(
         now = now + step;
         clock.advance_to(now);
         let mut live = Vec::new();
-        while let Some(row) = shop.to_come.pop_if(|r| r.raw_time.is_none_or(|at| at <= now)) {
+        while let Some(row) = shop
+            .to_come
+            .pop_if(|r| r.raw_time.is_none_or(|at| at <= now))
+        {
             live.push(row);
         }
         if !live.is_empty() {

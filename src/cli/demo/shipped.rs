@@ -45,6 +45,7 @@ pub fn configuration() -> String {
             "# address = \"1 Market Street, Seoul\" ",
             "address = \"1 Market Street, Seoul\"   ",
         )
+        .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
         .replace("timezone = \"UTC\"       ", "timezone = \"Asia/Seoul\"")
 }
 
@@ -73,7 +74,8 @@ mod tests {
         let config = Config::parse(Path::new("config.toml"), &configuration()).unwrap();
         assert_eq!(config.warnings, []);
         assert_eq!(config.defaults.timezone, chrono_tz::Asia::Seoul);
-        assert!(config.sender.address.is_some() && config.is_rehearsal());
+        assert!(config.sender.address.is_some() && config.sender.unsubscribe_mailto.is_some());
+        assert!(config.is_rehearsal());
     }
 
     #[test]
@@ -97,6 +99,11 @@ mod tests {
         assert_eq!(there, embedded);
         let folder = tempfile::tempdir().unwrap();
         write(folder.path()).unwrap();
-        assert!(folder.path().join("templates/partials/layout.html.hbs").is_file());
+        assert!(
+            folder
+                .path()
+                .join("templates/partials/layout.html.hbs")
+                .is_file()
+        );
     }
 }

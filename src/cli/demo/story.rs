@@ -3,6 +3,7 @@
 use super::super::failure::Failure;
 use super::super::log::why;
 use super::super::screen::{Screen, plain};
+use super::super::table::wrapped;
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::engine::Core;
@@ -24,20 +25,22 @@ pub struct Story {
 /// What makes a story worth telling; the first that fits each is told.
 const KINDS: [fn(&[LogView]) -> bool; 3] = [
     // Made to wait for the customer's hours, and sent then.
-    |rows| waited(rows, "window") && ended(rows, "accepted"),
-    // Made to wait since enough had been sent.
-    |rows| waited(rows, "cap") || waited(rows, "gap"),
-    // Not sent at all.
-    |rows| rows.iter().any(|r| r.status == "dropped"),
+    |rows| {
+        let waited = |r: &LogView| r.status == "waiting" && r.reason == "window";
+        rows.iter().any(waited) && rows.last().is_some_and(|r| r.status == "accepted")
+    },
+    // Enough had been sent already, or the customer wants peace for a while.
+    |rows| {
+        let limits = ["cap", "gap", "pause"];
+        rows.iter().any(|r| limits.contains(&r.reason))
+    },
+    // Not sent at all, for a reason of the customer's own.
+    |rows| {
+        let own = ["exit", "topic_refused", "no_consent"];
+        let dropped = |r: &LogView| matches!(r.status, "dropped" | "left");
+        rows.iter().any(|r| dropped(r) && own.contains(&r.reason))
+    },
 ];
-
-fn waited(rows: &[LogView], reason: &str) -> bool {
-    rows.iter().any(|r| r.status == "waiting" && r.reason == reason)
-}
-
-fn ended(rows: &[LogView], status: &str) -> bool {
-    rows.last().is_some_and(|r| r.status == status)
-}
 
 pub async fn tell(core: &Core, from: Timestamp, to: Timestamp) -> Result<Vec<Story>, Failure> {
     let filter = LogFilter {
@@ -105,7 +108,11 @@ impl Story {
     pub fn render(&self, screen: &Screen) -> String {
         let mut own = vec![self.zone.to_string()];
         own.extend(self.window.iter().map(|w| format!("only {w}")));
-        own.extend(self.caps.iter().map(|c| format!("at most {}", c.join(", "))));
+        own.extend(
+            self.caps
+                .iter()
+                .map(|c| format!("at most {}", c.join(", "))),
+        );
         let mut out = format!(
             "\n{} {} ({}), {}:",
             screen.bold(&self.customer),
@@ -114,23 +121,44 @@ impl Story {
             self.campaign
         );
         for row in &self.rows {
-            if row.status == "attempting" {
+            // The next row says what came of it.
+            if row.status == "attempting" || row.reason == "step_due" {
                 continue;
             }
             let local = row.time.to_utc().with_timezone(&self.zone);
             let why = match row.detail.as_str() {
                 "" => why(row.reason),
-                detail => format!("{}: {detail}", why(row.reason)),
+                detail => format!("{}: {}", why(row.reason), self.local(detail)),
             };
-            let line = format!(
-                "  {}  {:<9} {}",
+            let why = wrapped(&plain(&why), 50, &" ".repeat(29));
+            let status = format!("{:<9}", row.status);
+            let status = match row.status {
+                "accepted" => screen.green(&status),
+                "dropped" => screen.yellow(&status),
+                _ => status,
+            };
+            out.push_str(&format!(
+                "\n  {}  {status} {}",
                 local.format("%a %e %b %H:%M"),
-                row.status,
-                screen.faint(&plain(&why))
-            );
-            out.push('\n');
-            out.push_str(&line);
+                screen.faint(why.trim_start())
+            ));
         }
         out
+    }
+
+    /// Instants in a detail as the customer's clock shows them.
+    fn local(&self, detail: &str) -> String {
+        let words = detail.split(' ').map(|word| {
+            let bare = word.trim_end_matches([':', ',', ';', '.']);
+            match Timestamp::parse_rfc3339(bare) {
+                Some(at) => {
+                    let local = at.to_utc().with_timezone(&self.zone);
+                    let rest = &word[bare.len()..];
+                    format!("{}{rest}", local.format("%a %e %b %H:%M"))
+                }
+                None => word.to_owned(),
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
     }
 }

@@ -5,8 +5,8 @@ use crate::domain::address::EmailAddress;
 use crate::domain::id::{CampaignId, CustomerId};
 use crate::domain::ledger::Status;
 use crate::domain::time::Timestamp;
-use crate::engine::intake::{Reading, What, json};
 use crate::engine::Core;
+use crate::engine::intake::{Reading, What, json};
 use crate::engine::query::{LogFilter, LogView};
 use crate::engine::shard::Refused;
 use axum::Json;
@@ -179,7 +179,9 @@ pub async fn log(
         let core = admin.core;
         tokio::spawn(async move {
             if let Err(error) = send_pages(&core, &filter, &out).await {
-                let _ = out.send(Err(std::io::Error::other(error.to_string()))).await;
+                let _ = out
+                    .send(Err(std::io::Error::other(error.to_string())))
+                    .await;
             }
         });
     }

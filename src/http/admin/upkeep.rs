@@ -29,7 +29,9 @@ pub async fn status(State(admin): State<Admin>) -> Json<Value> {
 /// What would leave if sending went on.
 pub async fn waiting(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
     let campaigns = admin.core.waiting().await?;
-    Ok(Json(json!({ "held": admin.core.held(), "campaigns": campaigns })))
+    Ok(Json(
+        json!({ "held": admin.core.held(), "campaigns": campaigns }),
+    ))
 }
 
 pub async fn reload(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
