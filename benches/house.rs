@@ -464,7 +464,42 @@ async fn mails(count: u64) {
         "  {accepted} accepted in {seconds:.2} s: {:.0} mails/s",
         accepted as f64 / seconds
     );
+    smtp_source(server.port, count);
     house.store.close().expect("closes");
+}
+
+/// What is possible: Debian's `smtp-source` (package postfix) sends as many mails of 4 KB to the same server.
+fn smtp_source(port: u16, count: u64) {
+    let program = ["/usr/sbin/smtp-source", "smtp-source"];
+    let found = program.iter().find(|p| Path::new(p).exists());
+    let Some(program) = found else {
+        println!("  the limit was not measured: install Debian's postfix for smtp-source");
+        return;
+    };
+    let start = stopwatch();
+    let status = std::process::Command::new(program)
+        .args([
+            "-s",
+            "16",
+            "-l",
+            "4096",
+            "-m",
+            &count.to_string(),
+            "-f",
+            "hello@shop.example",
+        ])
+        .args(["-t", "c1@customers.example", &format!("127.0.0.1:{port}")])
+        .status();
+    let seconds = start.elapsed().as_secs_f64();
+    match status {
+        Ok(status) if status.success() => {
+            println!(
+                "  the limit, smtp-source with 16 sessions: {:.0} mails/s",
+                count as f64 / seconds
+            );
+        }
+        other => println!("  smtp-source failed: {other:?}"),
+    }
 }
 
 async fn reopen(customers: u64) {

@@ -50,6 +50,7 @@ fn rules(conditions: &[Condition]) -> Rules {
             ceiling: Ceiling::default(),
             in_doubt: InDoubt::Resend,
             settle: Span::minutes(1),
+            give_up: Span::days(4),
             retry: Vec::new(),
             only_to: None,
         },

@@ -6,8 +6,8 @@ use reveille::config::Config;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{ConsentChange, Liveness, ProfileChange};
 use reveille::domain::explain::PolicyAnswer;
-use reveille::domain::id::{CampaignId, CustomerId, TagName};
-use reveille::domain::ledger::Status;
+use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, TagName};
+use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::control::Scope;
@@ -18,11 +18,12 @@ use reveille::engine::query::{LogFilter, LogView, Phase};
 use reveille::engine::sample::{Sample, generate};
 use reveille::engine::shard::Refused;
 use reveille::engine::{Core, Parts};
+use reveille::store::codec::encode;
 use reveille::store::embedded::{EmbeddedStore, Options as StoreOptions};
 use reveille::store::memory::MemoryStore;
 use reveille::store::{
-    Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
-    Versioned,
+    Append, Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream,
+    StreamFilter, Versioned,
 };
 use reveille::transport::Transport;
 use reveille::transport::config::TransportConfig;
@@ -348,9 +349,15 @@ async fn a_cart_mail_goes_when_explain_says() {
     assert_eq!(planned.reason, "window");
     let goes = at("2026-09-02T23:00:00Z");
     assert_eq!(planned.goes, Some(goes));
-    let text = told.render();
-    assert!(text.contains("Thu 3 Sep 2026, 08:00"), "{text}");
-    assert!(!text.contains("2026-09"), "no UTC instants:\n{text}");
+    assert!(told.render().contains("Thu 3 Sep 2026, 08:00"));
+    let all = shop.core.explain(&mina, None).await.unwrap().unwrap();
+    insta::assert_snapshot!("a_cart_mail_explained", all.render());
+    let json = serde_json::to_value(&all).unwrap();
+    assert_eq!(json["zone"], "Asia/Seoul");
+    assert_eq!(
+        json["campaigns"][0]["messages"][0]["goes"],
+        "2026-09-02T23:00:00Z"
+    );
     shop.run(goes, Span::minutes(30)).await;
     let accepted = LogFilter {
         status: Some(Status::Accepted),
@@ -839,4 +846,101 @@ async fn going_live_on_the_embedded_store() {
     let store = Arc::new(store);
     goes_live(rehearsed(Arc::clone(&store) as Arc<dyn Store>).await).await;
     store.close().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_leaves_after_the_suppression_was_acknowledged() {
+    for round in 0..10 {
+        let mut shop = Shop::new("").await;
+        let mut rows = String::new();
+        for n in 0..40 {
+            let who = format!("c{n}");
+            rows.push_str(&format!(
+                r#"{{"type":"identify","userId":"{who}","traits":{{"email":"shared@customers.example"}}}}"#
+            ));
+            rows.push('\n');
+            rows.push_str(&event(&who, "Signed Up", shop.clock.now(), "{}"));
+            rows.push('\n');
+        }
+        shop.take(&rows, Liveness::Live).await;
+        shop.clock.advance(Span::minutes(10));
+        let shared = EmailAddress::parse("shared@customers.example").unwrap();
+        let begun = LogFilter {
+            status: Some(Status::Attempting),
+            ..LogFilter::default()
+        };
+        let suppressed = async {
+            for _ in 0..round * 20 {
+                tokio::task::yield_now().await;
+            }
+            shop.core.suppress(&shared, "a test").await.unwrap();
+            shop.core.log(&begun).await.unwrap().len()
+        };
+        let (ticked, before) = tokio::join!(shop.core.tick(), suppressed);
+        ticked.unwrap();
+        shop.core.settle().await.unwrap();
+        assert_eq!(shop.log(begun).await.len(), before);
+        let dropped = LogFilter {
+            status: Some(Status::Dropped),
+            ..LogFilter::default()
+        };
+        assert_eq!(shop.log(dropped).await.len() + before, 40);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_log_is_read_in_pages() {
+    let mut shop = Shop::new("").await;
+    shop.take(&format!("{MINA}\n"), Liveness::History).await;
+    let row = |n: i64| LogRow {
+        time: start() - Span::days(40) + Span::minutes(n),
+        // Every third is of somebody whose record is gone.
+        customer: CustomerNo(if n % 3 == 0 { 99 } else { 1 }),
+        campaign: campaign("welcome"),
+        step: None,
+        message: None,
+        entry: EntryKey::default(),
+        variant: None,
+        status: Status::Entered,
+        reason: Reason::Trigger,
+        detail: n.to_string(),
+        attempt: 0,
+    };
+    let rows: Vec<LogRow> = (0..25_000).map(row).collect();
+    let batch = Batch {
+        appends: (rows.iter())
+            .map(|row| Append {
+                stream: Stream::Log,
+                customer: row.customer.0,
+                time: row.time.millis(),
+                payload: encode(row),
+            })
+            .collect(),
+        ..Batch::default()
+    };
+    shop.store.commit(batch).await.unwrap();
+    let all = LogFilter::default();
+    let mut pages = shop.core.log_pages(&all).await.unwrap();
+    let (mut count, mut read) = (0, 0);
+    while let Some(page) = pages.next().await.unwrap() {
+        count += 1;
+        for row in page {
+            assert_eq!(row.detail, read.to_string());
+            let customer = if read % 3 == 0 { "#99" } else { "mina" };
+            assert_eq!(row.customer, customer);
+            read += 1;
+        }
+    }
+    assert_eq!(read, 25_000);
+    assert!(count > 1);
+    assert_eq!(shop.log(all.clone()).await.len(), 25_000);
+    // The last ones lie weeks back, and are found all the same.
+    let last = LogFilter {
+        limit: Some(30),
+        customer: Some(customer("mina")),
+        ..all
+    };
+    let last = shop.log(last).await;
+    assert_eq!(last.len(), 30);
+    assert_eq!(last[29].detail, "24998");
 }

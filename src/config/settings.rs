@@ -209,6 +209,7 @@ impl Config {
                 gap: self.ceiling.gap,
             },
             settle: self.engine.settle,
+            give_up: self.engine.give_up,
             retry: self.engine.retry.clone(),
             in_doubt: self.safety.in_doubt,
             only_to: self

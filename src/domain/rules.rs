@@ -48,6 +48,8 @@ pub struct Shop {
     pub in_doubt: InDoubt,
     /// The wait before a message in doubt is sent again.
     pub settle: Span,
+    /// From the first attempt; after it nothing is tried again (RFC 5321 §4.5.4.1).
+    pub give_up: Span,
     /// Waits before the second, third, ... attempt; the last one repeats (RFC 5321 §4.5.4.1).
     pub retry: Vec<Span>,
     /// For rehearsal: every other recipient is dropped with that reason.

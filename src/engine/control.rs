@@ -53,10 +53,26 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns how many customers' messages came back.
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
+    /// how many customers' messages came back.
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
+        // What gathered while it was paused must surprise nobody at its next occurrence.
+        let catalogue = self.catalogue();
+        let resumed = self.guarded().into_iter().filter(|(id, _)| {
+            let controls = &catalogue.rules.controls;
+            match scope {
+                Scope::Campaign(one) => one == id && controls.paused.contains(id),
+                Scope::Class(class) => {
+                    catalogue.rules.campaigns[id].class == *class
+                        && controls.paused_classes.contains(class)
+                }
+                Scope::All => controls.paused_all,
+            }
+        });
+        let resumed = resumed.collect();
+        self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
             // An import that was cut off is taken as ended; who would enter by it is counted all the same.
@@ -158,6 +174,8 @@ impl Core {
             }
         }
         self.adopt(catalogue).await;
+        // A campaign whose file is back goes on where it stood.
+        self.unpark().await?;
         Ok(self.catalogue())
     }
 

@@ -152,42 +152,17 @@ impl Core {
             .get_many(vec![keys::house(BASELINE)])
             .await
             .map_err(BatchError::from)?;
-        let Some(value) = found.into_iter().next().flatten() else {
+        let value = found.into_iter().next().flatten();
+        if value.is_none() && self.importing().is_none() {
             return Ok(Vec::new());
-        };
-        let baseline: Baseline = decode(&value.value).map_err(BatchError::from)?;
-        let allowed = self.allowed_at_once().await?;
-        let catalogue = self.catalogue();
-        let mut held = Vec::new();
-        for (id, hash) in self.guarded() {
-            let customers = self.count_due(&id, hash).await?;
-            let before = baseline.0.get(&id).copied().unwrap_or(0);
-            let more = customers.saturating_sub(before);
-            if more <= allowed {
-                continue;
-            }
-            let campaign = &catalogue.rules.campaigns[&id];
-            held.push(Held {
-                name: campaign.name.clone(),
-                customers,
-                more,
-                allowed,
-                examples: self.examples(&id).await?,
-                campaign: id,
-            });
         }
-        self.turn(|controls| {
-            controls.importing = None;
-            for one in &held {
-                if let Some(activation) = controls.activations.get_mut(&one.campaign) {
-                    activation.existing = one.customers;
-                    activation.live = None;
-                    activation.awaiting_approval = true;
-                    tracing::warn!(campaign = %one.campaign, customers = one.customers, more = one.more, allowed, "after the import more customers than [safety] at_once allows would enter; `reveille campaign approve` lets it");
-                }
-            }
-        })
-        .await?;
+        let baseline: Baseline = value
+            .map(|v| decode(&v.value))
+            .transpose()
+            .map_err(BatchError::from)?
+            .unwrap_or_default();
+        let held = self.hold_surprises(&baseline.0, self.guarded()).await?;
+        self.turn(|controls| controls.importing = None).await?;
         let forget = Batch {
             deletes: vec![keys::house(BASELINE)],
             ..Batch::default()
@@ -196,8 +171,50 @@ impl Core {
         Ok(held)
     }
 
+    /// Puts back to wait for approval those of `campaigns` whose next occurrence would let in more than `[safety] at_once`
+    /// customers more than `before` (invariant 11). Returns them.
+    pub(super) async fn hold_surprises(
+        self: &Arc<Self>,
+        before: &BTreeMap<CampaignId, u64>,
+        campaigns: Vec<(CampaignId, u64)>,
+    ) -> Result<Vec<Held>, Refused> {
+        let allowed = self.allowed_at_once().await?;
+        let catalogue = self.catalogue();
+        let mut held = Vec::new();
+        for (id, hash) in campaigns {
+            let customers = self.count_due(&id, hash).await?;
+            let more = customers.saturating_sub(before.get(&id).copied().unwrap_or(0));
+            if more <= allowed {
+                continue;
+            }
+            held.push(Held {
+                name: catalogue.rules.campaigns[&id].name.clone(),
+                customers,
+                more,
+                allowed,
+                examples: self.examples(&id).await?,
+                campaign: id,
+            });
+        }
+        if held.is_empty() {
+            return Ok(held);
+        }
+        self.turn(|controls| {
+            for one in &held {
+                if let Some(activation) = controls.activations.get_mut(&one.campaign) {
+                    activation.existing = one.customers;
+                    activation.live = None;
+                    activation.awaiting_approval = true;
+                    tracing::warn!(campaign = %one.campaign, customers = one.customers, more = one.more, allowed, "more customers than [safety] at_once allows would enter at the next occurrence; `reveille campaign approve` lets it");
+                }
+            }
+        })
+        .await?;
+        Ok(held)
+    }
+
     /// Scheduled campaigns that don't wait for approval already, with the hash that their due index stands under.
-    fn guarded(&self) -> Vec<(CampaignId, u64)> {
+    pub(super) fn guarded(&self) -> Vec<(CampaignId, u64)> {
         let catalogue = self.catalogue();
         let controls = &catalogue.rules.controls;
         (catalogue.rules.campaigns.iter())

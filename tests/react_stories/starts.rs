@@ -1,11 +1,12 @@
 //! Schedules, edges of audiences, `again`, `existing`, states, approval.
 
-use crate::world::files::{dormant, tagged};
+use crate::world::files::{dormant, ever, none, since_entry, tagged};
 use crate::world::soundness::check_log;
-use crate::world::{Draft, World, at, audience, none, scheduled, triggered};
+use crate::world::{Draft, World, at, audience, scheduled, triggered};
 use chrono_tz::Tz;
 use reveille::domain::campaign::{Again, CampaignState, Existing};
 use reveille::domain::cause::Cause;
+use reveille::domain::condition::Condition;
 use reveille::domain::id::CustomerNo;
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
@@ -77,16 +78,13 @@ fn after_downtime_a_schedule_fires_once_at_the_real_now() {
 #[test]
 fn what_came_and_went_during_downtime_is_not_sent() {
     // Dormant for 10 to 12 days: the alarm would have rung on day 10.
-    let dormant = reveille::domain::condition::Condition::All(vec![
+    let between = Condition::All(vec![
         dormant("Order Completed", Span::days(10)),
         none("Order Completed", Some(Span::days(5))),
-        reveille::domain::condition::Condition::Not(Box::new(super::starts::dormant(
-            "Order Completed",
-            Span::days(12),
-        ))),
+        Condition::Not(Box::new(dormant("Order Completed", Span::days(12)))),
     ]);
     for (back_after, entered) in [(Span::days(11), 1), (Span::days(13), 0)] {
-        let mut world = World::new(START, vec![audience("wake", dormant.clone())]);
+        let mut world = World::new(START, vec![audience("wake", between.clone())]);
         let mina = world.customer("mina");
         world.event(mina, "Order Completed", &[]);
         world.run_for(Span::days(1));
@@ -140,7 +138,7 @@ fn a_customer_enters_at_the_instant_at_which_time_alone_makes_the_audience_hold(
 
 #[test]
 fn history_sets_the_remembered_answer_only() {
-    let draft = audience("buyers", crate::world::ever("Order Completed"));
+    let draft = audience("buyers", ever("Order Completed"));
     let mut world = World::new(START, vec![draft.again(Again::Always)]);
     let mina = world.customer("mina");
     world.history(mina, "Order Completed", at("2025-01-01T00:00:00Z"));
@@ -309,7 +307,7 @@ fn an_edit_while_some_still_wait_for_their_pace_does_not_forget_them() {
         world.run_for(Span::days(2));
         let before = world.count("new", Status::Entered);
         assert!(before < 40);
-        let other = reveille::domain::condition::Condition::All(vec![tagged("vip")]);
+        let other = Condition::All(vec![tagged("vip")]);
         world.adopt(vec![start("new").of(other).existing(Existing::Enter)]);
         world.run_for(Span::days(2));
         assert_eq!(world.count("new", Status::Entered), 40);
@@ -377,6 +375,20 @@ fn an_occurrence_met_once_enters_nobody_twice() {
     world.apply(mina, cause);
     world.run_for(Span::hours(2));
     assert_eq!(world.sent("daily").len(), 1);
+}
+
+#[test]
+fn who_leaves_by_an_exit_is_due_again_from_that_very_cause() {
+    let exit = since_entry("Order Completed", None);
+    let draft = daily()
+        .again(Again::Always)
+        .step("s", Span::days(9), Span::days(1))
+        .exit(exit);
+    let (mut world, mina) = vip(draft);
+    world.run_until(at("2026-03-02T10:00:00Z"));
+    assert!(world.record(mina).index().due.is_empty());
+    world.event(mina, "Order Completed", &[]);
+    assert_eq!(world.record(mina).index().due.len(), 1);
 }
 
 #[test]

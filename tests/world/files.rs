@@ -287,6 +287,7 @@ pub fn shop() -> Shop {
         ceiling: Ceiling::default(),
         in_doubt: InDoubt::Resend,
         settle: Span::minutes(1),
+        give_up: Span::days(4),
         retry: vec![Span::minutes(10), Span::hours(1)],
         only_to: None,
     }

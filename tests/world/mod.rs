@@ -10,9 +10,10 @@
 
 pub mod chance;
 pub mod files;
+pub mod random;
 pub mod soundness;
 
-pub use files::{Draft, audience, ever, none, scheduled, shop, tagged, triggered};
+pub use files::{Draft, audience, scheduled, shop, triggered};
 
 use reveille::domain::address::{EmailAddress, MailboxId};
 use reveille::domain::campaign::{Schedule, ScheduleZone, Start, Topic, When};
@@ -96,6 +97,7 @@ pub struct Attempt {
     pub class: Class,
     pub to: EmailAddress,
     pub preferences: Preferences,
+    pub rules: Arc<Rules>,
     pub outcome: Option<Outcome>,
 }
 
@@ -132,6 +134,8 @@ pub struct World {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub customers: BTreeMap<CustomerNo, Customer>,
+    /// The records at first sight, for replays.
+    pub first_sight: Vec<Record>,
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
     pub attempts: Vec<Attempt>,
@@ -173,6 +177,7 @@ impl World {
             now,
             rules: Arc::new(rules),
             customers: BTreeMap::new(),
+            first_sight: Vec::new(),
             boxes: Boxes::new(),
             log: Vec::new(),
             attempts: Vec::new(),
@@ -306,6 +311,7 @@ impl World {
         let id = CustomerId::parse(name).unwrap();
         let record = Record::new(no, id, self.now);
         let history = Vec::new();
+        self.first_sight.push(record.clone());
         self.customers.insert(no, Customer { record, history });
         no
     }
@@ -404,6 +410,17 @@ impl World {
     /// An event that happens now.
     pub fn event(&mut self, no: CustomerNo, name: &str, properties: &[(&str, &str)]) {
         self.late_event(no, name, self.now, properties);
+    }
+
+    /// Several events arrive before anything else is done.
+    pub fn events_at_once(&mut self, no: CustomerNo, mut events: Vec<Event>) {
+        if self.backwards {
+            events.reverse();
+        }
+        for event in events {
+            self.apply(no, Cause::Event(event, Liveness::Live));
+        }
+        self.settle_down();
     }
 
     /// An event that happened at `time` and arrives now.
@@ -620,6 +637,7 @@ impl World {
             class: m.class,
             to: m.to.clone().expect("an attempt has an address"),
             preferences: record.preferences.clone(),
+            rules: Arc::clone(&self.rules),
             outcome: None,
         };
         let (outcome, takes) = (self.script)(&begun);

@@ -24,7 +24,7 @@ pub fn check(world: &World, no: CustomerNo) {
 }
 
 /// A message is never stuck: the outbox, the parked index, the attempts under way or the alarm has it.
-fn each_message_stands_in_one_place(record: &Record) {
+pub fn each_message_stands_in_one_place(record: &Record) {
     let index = record.index();
     for message in record.messages.values() {
         let no = message.no;

@@ -53,7 +53,14 @@ pub(super) fn outlook(
     let standing = record.campaigns.get(id);
     // Of a campaign with entry keys, a new key is meant.
     let keyed = matches!(&campaign.start, Start::Triggered(t) if t.per.is_some());
-    let may_enter = may_enter(standing.filter(|_| !keyed), standing, campaign, now);
+    let mut may_enter = may_enter(standing.filter(|_| !keyed), standing, campaign, now);
+    if let Start::Triggered(trigger) = &campaign.start
+        && let Some(per) = &trigger.per
+        && may_enter.may
+        && standing.is_some_and(|s| !s.entries.is_empty())
+    {
+        may_enter.why = format!("for another \"{per}\"");
+    }
     let audience = |at: Timestamp| match &campaign.audience {
         None => (true, None),
         Some(audience) => {
@@ -85,7 +92,8 @@ pub(super) fn outlook(
                 true => Outlook {
                     enters: None,
                     words: format!("would enter as soon as {event} happens"),
-                    supposed: true,
+                    // While one is under way, the next would only say the same again.
+                    supposed: standing.is_none_or(|s| s.entries.iter().all(|e| !e.state.is_open())),
                     may_enter,
                 },
                 false if !may_enter.may => no(&format!("would not enter yet: {}", may_enter.why)),

@@ -8,13 +8,6 @@ use super::{CampaignExplained, ConditionExplained, Enrollment, Explanation};
 use crate::domain::time::Timestamp;
 use crate::domain::wall;
 use chrono_tz::Tz;
-use regex::Regex;
-use std::sync::LazyLock;
-
-/// An instant as [`Timestamp`] prints it.
-static INSTANT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").expect("the pattern is fixed and good")
-});
 
 /// How far answers of a column are set in.
 const COLUMN: usize = 13;
@@ -64,13 +57,26 @@ impl Page {
         local.format("%a %-d %b %Y, %H:%M").to_string()
     }
 
-    /// A text with its instants on the customer's clock.
+    /// A text with its instants, as [`Timestamp`] prints them, on the customer's clock.
     fn say(&self, text: &str) -> String {
-        let said = |found: &regex::Captures<'_>| match Timestamp::parse_rfc3339(&found[0]) {
-            Some(at) => self.at(at),
-            None => found[0].to_owned(),
-        };
-        INSTANT.replace_all(text, said).into_owned()
+        let of_instant = |c: char| c.is_ascii_digit() || "-:.TZ".contains(c);
+        let mut said = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            said.push_str(before);
+            let end = from.find(|c| !of_instant(c)).unwrap_or(from.len());
+            let (word, after) = from.split_at(end);
+            let (word, tail) = word.split_at(word.rfind('Z').map_or(word.len(), |z| z + 1));
+            match Timestamp::parse_rfc3339(word) {
+                Some(at) => said.push_str(&self.at(at)),
+                None => said.push_str(word),
+            }
+            said.push_str(tail);
+            rest = after;
+        }
+        said.push_str(rest);
+        said
     }
 
     fn campaign(&self, campaign: &CampaignExplained, lines: &mut Vec<String>) {
@@ -94,7 +100,7 @@ impl Page {
                     false => "does not hold",
                 };
                 lines.push(labelled("audience", holds));
-                self.condition(audience, 2, lines);
+                self.condition(audience, COLUMN + 2, lines);
             }
         }
         for enrollment in &campaign.enrollments {
@@ -115,11 +121,11 @@ impl Page {
         };
         lines.push(labelled("next", &self.say(&next)));
         for message in &campaign.messages {
-            self.message(message, lines);
+            self.message(message, campaign.enters.is_some(), lines);
         }
     }
 
-    fn condition(&self, condition: &ConditionExplained, depth: usize, lines: &mut Vec<String>) {
+    fn condition(&self, condition: &ConditionExplained, indent: usize, lines: &mut Vec<String>) {
         let mark = match condition.holds {
             true => "yes",
             false => "no ",
@@ -141,11 +147,11 @@ impl Page {
         };
         lines.push(format!(
             "{}{mark}  {}{present}{changes}",
-            "  ".repeat(depth),
+            " ".repeat(indent),
             self.say(text),
         ));
         for part in &condition.parts {
-            self.condition(part, depth + 1, lines);
+            self.condition(part, indent + 2, lines);
         }
     }
 
@@ -175,32 +181,41 @@ impl Page {
         };
         lines.push(labelled("entry", &text));
         if !enrollment.exits.is_empty() {
-            lines.push(labelled("", "leaves if"));
+            lines.push(labelled("leaves if", ""));
         }
         for exit in &enrollment.exits {
-            self.condition(exit, COLUMN / 2 + 1, lines);
+            self.condition(exit, COLUMN + 2, lines);
         }
     }
 
-    fn message(&self, message: &MessageExplained, lines: &mut Vec<String>) {
+    /// `foreseen`: the next entry is, and no mere supposition.
+    fn message(&self, message: &MessageExplained, foreseen: bool, lines: &mut Vec<String>) {
         let mut name = format!("\"{}\"", message.step);
         if let Some(variant) = &message.variant {
             name.push_str(&format!(" ({variant})"));
         }
         if message.state == "supposed" {
-            name.push_str(match message.answer {
-                PolicyAnswer::Goes | PolicyAnswer::Waits => " then",
-                _ => ", if it came to that,",
-            });
+            name = match foreseen {
+                true => format!("then {name}"),
+                false => format!("if that happened now, {name}"),
+            };
         }
         let because = match message.detail.as_str() {
             "" => message.why.to_owned(),
             detail => format!("{} ({})", message.why, self.say(detail)),
         };
         let text = match (message.answer, message.goes) {
-            (PolicyAnswer::Goes, Some(at)) => format!("{name} goes on {}", self.at(at)),
+            (PolicyAnswer::Goes, Some(at)) if message.state != "supposed" => {
+                format!("{name} goes on {}", self.at(at))
+            }
+            (PolicyAnswer::Waits, Some(at)) if message.state != "supposed" => format!(
+                "{name} is due from {} on, and waits until {}: {because}",
+                self.at(message.due),
+                self.at(at)
+            ),
+            (PolicyAnswer::Goes, Some(at)) => format!("{name} would go on {}", self.at(at)),
             (PolicyAnswer::Waits, Some(at)) => format!(
-                "{name} falls due on {}, and waits until {}: {because}",
+                "{name} would fall due on {}, and wait until {}: {because}",
                 self.at(message.due),
                 self.at(at)
             ),
@@ -226,5 +241,36 @@ impl Page {
 }
 
 fn labelled(label: &str, text: &str) -> String {
-    format!("  {label:<COLUMN$}{text}")
+    let line = format!("  {label:<COLUMN$}{text}");
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Page;
+
+    #[test]
+    fn instants_in_a_text_are_said_by_the_customers_clock() {
+        let page = Page {
+            zone: chrono_tz::Tz::Asia__Seoul,
+        };
+        for (text, said) in [
+            (
+                "latest 2026-05-01T09:00:00Z, 83d ago",
+                "latest Fri 1 May 2026, 18:00, 83d ago",
+            ),
+            (
+                "until 2026-05-01T09:00:00.500Z: hours 08:00-21:00",
+                "until Fri 1 May 2026, 18:00: hours 08:00-21:00",
+            ),
+            (
+                "order 7Z, 2026-13-99T00:00:00Z é",
+                "order 7Z, 2026-13-99T00:00:00Z é",
+            ),
+            ("3 of 4 taken", "3 of 4 taken"),
+            ("", ""),
+        ] {
+            assert_eq!(page.say(text), said);
+        }
+    }
 }

@@ -21,21 +21,30 @@ impl Life<'_> {
         self.wake = Timestamp::NEVER;
         let rules = self.rules;
         for (id, campaign) in &rules.campaigns {
+            if !self.admits(campaign.state) {
+                self.stand_nowhere(id);
+                self.advance_entries(id, campaign);
+                continue;
+            }
             match &campaign.start {
-                _ if !self.admits(campaign.state) => self.stand_nowhere(id),
                 Start::Scheduled(schedule) => {
                     let verdict = self.judge_audience(id, campaign);
+                    // Who leaves now may be due again.
+                    self.advance_entries(id, campaign);
                     self.stand_in_due_index(id, campaign, schedule, verdict);
                 }
-                Start::Audience => self.enter_at_edge(id, campaign, liveness),
-                Start::Triggered(_) if campaign.entry.again == Again::AfterLeaving => {
-                    if self.record.campaigns.contains_key(id) {
+                Start::Audience => {
+                    self.enter_at_edge(id, campaign, liveness);
+                    self.advance_entries(id, campaign);
+                }
+                Start::Triggered(_) => {
+                    let known = self.record.campaigns.contains_key(id);
+                    if known && campaign.entry.again == Again::AfterLeaving {
                         self.judge_audience(id, campaign);
                     }
+                    self.advance_entries(id, campaign);
                 }
-                Start::Triggered(_) => {}
             }
-            self.advance_entries(id, campaign);
         }
         for id in &rules.controls.cancelled {
             if !rules.campaigns.contains_key(id) {

@@ -123,7 +123,7 @@ impl Life<'_> {
         self.unblock();
     }
 
-    /// A cause that may have cured the want of an address or a consent.
+    /// A cause that may have cured what a message was dropped for: the want of an address, of a consent, of a name.
     pub(super) fn unblock(&mut self) {
         for standing in self.record.campaigns.values_mut() {
             standing.blocked = false;
@@ -147,7 +147,9 @@ fn tell_mailbox(mailbox: &mut Mailbox, topic: &Option<TopicId>, consent: &Consen
             }
             // Consent to a topic by name, later than the refusal of the whole, is the more precise word
             // ([`consent_for`](crate::domain::preference::consent_for)); the mailbox must know of it to let it through.
-            if topic.is_some() && mailbox.refusals.get(&None).is_some_and(lifted) {
+            let bound = mailbox.refusals.get(topic);
+            let free = bound.is_none_or(|b| b.at < consent.at);
+            if topic.is_some() && free && mailbox.refusals.get(&None).is_some_and(lifted) {
                 mailbox.refusals.insert(topic.clone(), consent.clone());
             }
             let by_unsubscribe = mailbox

@@ -71,8 +71,14 @@ impl Life<'_> {
                 };
                 self.becomes(&message, MessageState::Uncertain, at, reason, why);
             }
-            Outcome::RelayFault { what, .. } => self.give_back(&message, Reason::RelayFault, what),
-            Outcome::NotStarted { why } => self.give_back(&message, Reason::NotStarted, why),
+            // A relay that refuses this very message each time must not be asked without end.
+            Outcome::RelayFault { what, .. } => {
+                let at = self.next_try(attempt);
+                self.give_back(&message, at, Reason::RelayFault, what);
+            }
+            Outcome::NotStarted { why } => {
+                self.give_back(&message, self.now, Reason::NotStarted, why);
+            }
             Outcome::Undeliverable { why } => {
                 // Nothing of it left, whatever an earlier attempt did.
                 self.conclude(no, Status::Dropped, Reason::Undeliverable, why.clone());
@@ -110,7 +116,7 @@ impl Life<'_> {
     }
 
     /// The attempt never reached the recipient: state and place are as before; its number is never used again.
-    fn give_back(&mut self, message: &Message, reason: Reason, detail: &str) {
+    fn give_back(&mut self, message: &Message, at: Timestamp, reason: Reason, detail: &str) {
         let gone_over = self.entry_is_over(message);
         let Some(m) = self.record.messages.get_mut(&message.no) else {
             return;
@@ -119,7 +125,7 @@ impl Life<'_> {
             return;
         };
         m.state = before.state;
-        m.not_before = before.not_before.max(m.due);
+        m.not_before = before.not_before.max(m.due).max(at);
         let given_back = m.clone();
         self.set_place(&given_back, before.place);
         if !before.counted {
@@ -128,6 +134,9 @@ impl Life<'_> {
         self.log_message(&given_back, status_of(&given_back), reason, detail);
         // Room for what waits.
         self.ask_again();
+        if let Some(m) = self.record.messages.get_mut(&message.no) {
+            m.not_before = given_back.not_before;
+        }
         if gone_over && given_back.state != MessageState::Uncertain {
             self.conclude(message.no, Status::Dropped, Reason::Exit, "");
         }

@@ -144,6 +144,9 @@ impl Life<'_> {
         m.attempts = attempt;
         m.state = MessageState::Attempting(attempt);
         m.to = Some(to);
+        if attempt == 1 {
+            m.expires = m.expires.min(now + self.rules.shop.give_up);
+        }
         m.not_before = now;
         let begun = m.clone();
         let (reason, detail) = match message.state {

@@ -1,0 +1,300 @@
+//! Random worlds: shops, campaigns, preferences and causes for months or years, from a seed.
+
+use super::chance::Chance;
+use super::files::{self, since_entry, tagged};
+use super::{
+    Draft, World, accepted, at, audience, not_started, refused, relay_fault, scheduled, shop,
+    triggered, try_later, uncertain,
+};
+use chrono_tz::Tz;
+use reveille::domain::campaign::{Again, CampaignWindow, Existing, Repeat};
+use reveille::domain::cap::Cap;
+use reveille::domain::event::Event;
+use reveille::domain::id::CustomerNo;
+use reveille::domain::outcome::Outcome;
+use reveille::domain::preference::{Class, ConsentState};
+use reveille::domain::rules::Shop;
+use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::window::Window;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Zones whose clocks do odd things, and plain ones.
+pub const ZONES: &[Tz] = &[
+    Tz::UTC,
+    Tz::Asia__Seoul,
+    Tz::America__New_York,
+    Tz::Australia__Lord_Howe,
+    Tz::America__St_Johns,
+    Tz::Africa__Casablanca,
+    Tz::America__Santiago,
+    Tz::Pacific__Apia,
+    Tz::Asia__Kathmandu,
+    Tz::Europe__Dublin,
+    Tz::Antarctica__Troll,
+    Tz::Pacific__Chatham,
+];
+const WINDOWS: &[&str] = &[
+    "Mon-Sun 08:00-21:00",
+    "Mon-Fri 09:00-18:00",
+    "Mon-Sun 22:00-02:00",
+    "Sat,Sun 00:00-24:00",
+    "Mon-Sun 02:00-03:00",
+    "Fri 23:30-00:30, Mon-Thu 12:00-13:00",
+    "Mon-Sun 01:45-02:15; Wed 06:00-07:30",
+    "Mon-Sun 00:00-24:00",
+];
+const CAPS: &[&str] = &[
+    "1 per 20h",
+    "2 per 7d",
+    "3 per 7d",
+    "1 per day",
+    "2 per day",
+    "1 per week",
+    "2 per week",
+    "5 per 30d",
+    "1 per 37m",
+];
+const GAPS: &[i64] = &[20 * 60_000, 3 * 3_600_000, 26 * 3_600_000, 3 * 86_400_000];
+
+fn some<T>(chance: &mut Chance, once_in: u64, make: impl FnOnce(&mut Chance) -> T) -> Option<T> {
+    if chance.once_in(once_in) {
+        Some(make(chance))
+    } else {
+        None
+    }
+}
+
+fn a_window(chance: &mut Chance) -> Window {
+    files::window(chance.of(WINDOWS))
+}
+
+pub fn some_caps(chance: &mut Chance) -> Vec<Cap> {
+    let how_many = chance.below(3);
+    (0..how_many)
+        .map(|_| Cap::parse(chance.of(CAPS)).unwrap())
+        .collect()
+}
+
+fn a_gap(chance: &mut Chance) -> Span {
+    Span(chance.of(GAPS))
+}
+
+pub fn a_shop(chance: &mut Chance) -> Shop {
+    let mut shop = shop();
+    shop.timezone = chance.of(ZONES);
+    shop.window = some(chance, 2, a_window);
+    shop.caps = some_caps(chance);
+    shop.gap = some(chance, 3, a_gap);
+    shop.ceiling.window = some(chance, 6, |c| {
+        files::window(c.of(&["Mon-Sun 06:00-23:00", "Mon-Sun 00:00-12:00"]))
+    });
+    shop.ceiling.caps = some(chance, 3, some_caps).unwrap_or_default();
+    shop.ceiling.gap = some(chance, 5, a_gap);
+    shop
+}
+
+const EVENTS: &[&str] = &["Visited", "Product Added", "Order Completed"];
+
+fn a_campaign(chance: &mut Chance, n: u64) -> Draft {
+    let name = format!("c{n}");
+    let expires = Span::hours(chance.of(&[1, 5, 30, 72, 24 * 20]));
+    let mut draft = if chance.once_in(4) {
+        let cron = chance.of(&["0 10 * * *", "30 2 * * *", "0 0 * * MON", "15 */6 * * *"]);
+        scheduled(&name, cron, tagged("vip"))
+            .existing(Existing::Enter)
+            .again(Again::Always)
+    } else if chance.once_in(6) {
+        let dormant = files::dormant(chance.of(EVENTS), Span::hours(chance.between(1, 300)));
+        audience(&name, dormant).again(Again::Always)
+    } else {
+        let draft = triggered(&name, chance.of(EVENTS)).again(Again::Always);
+        match chance.below(3) {
+            0 => draft.per("cart_id"),
+            1 => draft.repeat(Repeat::Ignore),
+            _ => draft,
+        }
+    };
+    let after = Span::minutes(chance.of(&[0, 0, 45, 24 * 60]));
+    draft = draft.step("one", after, expires);
+    if chance.once_in(3) {
+        draft = draft.and_step("two", Span::hours(50), expires);
+    }
+    if chance.once_in(3) {
+        draft = draft.exit(since_entry("Order Completed", None));
+    }
+    let class = chance.of(&[
+        Class::Advertising,
+        Class::Advertising,
+        Class::Advertising,
+        Class::Informational,
+        Class::Transactional,
+    ]);
+    let priority = chance.between(-2, 3) as i32;
+    let caps = some(chance, 3, some_caps).unwrap_or_default();
+    let gap = some(chance, 6, a_gap);
+    let window = match chance.below(6) {
+        0 => CampaignWindow::Always,
+        1 => CampaignWindow::Only(a_window(chance)),
+        _ => CampaignWindow::None,
+    };
+    draft.class(class).priority(priority).with(|c| {
+        c.limits.caps = caps;
+        c.limits.gap = gap;
+        c.limits.window = window;
+    })
+}
+
+fn an_outcome(chance: &mut Chance, troubled: bool) -> (Outcome, Span) {
+    let takes = Span::millis(chance.between(1, 90_000));
+    let outcome = match chance.below(if troubled { 16 } else { 60 }) {
+        0 | 1 => try_later(),
+        2 => relay_fault(),
+        3 => not_started(),
+        4 => refused(false),
+        // No reply read to its end, or a crash: at opening what was attempting is uncertain.
+        5 => uncertain(),
+        6 => Outcome::Undeliverable { why: "no".into() },
+        _ => accepted(),
+    };
+    (outcome, takes)
+}
+
+pub fn change_preferences(chance: &mut Chance, world: &mut World, no: CustomerNo) {
+    let zone = chance.of(ZONES);
+    let window = some(chance, 2, a_window);
+    let caps = some(chance, 2, some_caps);
+    let gap = some(chance, 4, a_gap);
+    let pause = some(chance, 5, |c| {
+        world.now + Span::minutes(c.between(1, 20_000))
+    });
+    let which = chance.below(5);
+    world.prefer(no, |p| {
+        let own = &mut p.preferences;
+        match which {
+            0 => own.timezone = Some(Some(zone)),
+            1 => own.window = Some(window),
+            2 => own.caps = Some(caps),
+            3 => own.gap = Some(gap),
+            _ => own.pause_until = Some(pause),
+        }
+    });
+}
+
+/// What a random world is like.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub customers: u64,
+    pub days: i64,
+    /// Mailboxes are shared and addresses change.
+    pub shared: bool,
+    /// Campaign files and the shop's settings are edited now and then.
+    pub edited: bool,
+    pub after_each: Option<fn(&World, CustomerNo)>,
+    pub backwards: bool,
+}
+
+impl Shape {
+    pub fn of(customers: u64, days: i64) -> Shape {
+        Shape {
+            customers,
+            days,
+            shared: false,
+            edited: false,
+            after_each: None,
+            backwards: false,
+        }
+    }
+}
+
+fn some_campaigns(chance: &mut Chance) -> Vec<Draft> {
+    let how_many = 2 + chance.below(4);
+    (0..how_many).map(|n| a_campaign(chance, n)).collect()
+}
+
+/// Plays one random world to its end.
+pub fn play(seed: u64, shape: &Shape) -> World {
+    let mut chance = Chance(seed);
+    let shop = a_shop(&mut chance);
+    let drafts = some_campaigns(&mut chance);
+    // Anywhere in the year, so that changes of the clock come at different ages.
+    let start = at("2025-01-01T00:00:00Z") + Span::minutes(chance.between(0, 500_000));
+    let mut world = World::with_shop(start, shop, drafts);
+    world.backwards = shape.backwards;
+    world.after_each = shape.after_each;
+    let troubled = chance.once_in(2);
+    // What becomes of an attempt hangs on what it is, not on when it is asked.
+    world.script = Box::new(move |a| {
+        let name = format!(
+            "{seed} {} {:?} {} {} {:?}",
+            a.at, a.customer, a.campaign, a.attempt, a.entry
+        );
+        an_outcome(&mut Chance(xxh3_64(name.as_bytes())), troubled)
+    });
+    for n in 0..shape.customers {
+        let no = world.customer(&format!("c{n}"));
+        world.tag(no, "vip", chance.once_in(2));
+        for _ in 0..4 {
+            change_preferences(&mut chance, &mut world, no);
+        }
+        if shape.shared && n > 0 && chance.once_in(2) {
+            world.email(no, "c0@mail.example");
+        }
+    }
+    let end = start + Span::days(shape.days);
+    while world.now < end {
+        let pause = chance.between(1, 3 * 86_400_000 / shape.customers as i64);
+        world.run_until(world.now + Span::millis(pause));
+        if chance.once_in(4) {
+            // Just before a quarter of an hour is full, where windows open and shut.
+            let quarter = (world.now.0 / 900_000 + 1) * 900_000;
+            world.run_until(Timestamp(quarter - chance.between(-2, 6_000)));
+        }
+        something_happens(&mut chance, &mut world, shape);
+    }
+    world.run_for(Span::days(40));
+    world
+}
+
+fn something_happens(chance: &mut Chance, world: &mut World, shape: &Shape) {
+    let no = CustomerNo(1 + chance.below(shape.customers));
+    let cart = chance.below(3).to_string();
+    match chance.below(40) {
+        0 | 1 => change_preferences(chance, world, no),
+        2 => world.consent(no, None, ConsentState::Refused),
+        3 => world.consent(no, None, ConsentState::Given),
+        4 => {
+            let bears = chance.once_in(2);
+            world.tag(no, "vip", bears);
+        }
+        5 if shape.shared => {
+            let name = chance.below(4);
+            world.email(no, &format!("c{name}@mail.example"));
+        }
+        6 => {
+            let late = world.now - Span::minutes(chance.between(0, 2_000));
+            world.late_event(no, chance.of(EVENTS), late, &[("cart_id", &cart)]);
+        }
+        7 => world.down_until(world.now + Span::hours(chance.between(1, 60))),
+        8 => {
+            world.control(|c| c.paused_all = true);
+            world.run_for(Span::hours(chance.between(1, 90)));
+            world.control(|c| c.paused_all = false);
+            world.unpark();
+        }
+        9 if shape.edited && chance.once_in(3) => {
+            let shop = a_shop(chance);
+            world.reshape(|s| *s = shop);
+        }
+        10 if shape.edited && chance.once_in(3) => {
+            let drafts = some_campaigns(chance);
+            world.adopt(drafts);
+        }
+        _ => {
+            // Some come in bursts.
+            let events: Vec<Event> = (0..1 + chance.below(3))
+                .map(|_| world.make_event(chance.of(EVENTS), world.now, &[("cart_id", &cart)]))
+                .collect();
+            world.events_at_once(no, events);
+        }
+    }
+}
