@@ -8,6 +8,7 @@
 pub mod house;
 pub mod logging;
 mod reload;
+mod retention;
 pub mod signals;
 pub mod socket;
 pub mod systemd;
@@ -129,6 +130,7 @@ impl Daemon {
         let hangups = signals::on_hangup(reload);
         let pumped = Arc::new(Notify::new());
         let pumping = tokio::spawn(pump(Arc::clone(&core), Arc::clone(&pumped)));
+        let keeping = tokio::spawn(retention::keep(Arc::clone(&core), Arc::clone(&house.store)));
         let status = format!("{} campaigns", core.catalogue().rules.campaigns.len());
         tracing::info!(socket = %socket.display(), opening = %house.opening, held = core.held(), "ready");
         systemd::ready(&status);
@@ -138,6 +140,8 @@ impl Daemon {
         tracing::info!(in_hand = core.outbox.in_hand(), "stopping");
         systemd::stopping();
         hangups.abort();
+        keeping.abort();
+        let _ = keeping.await;
         pumping.abort();
         let _ = pumping.await;
         let within = transports::duration(config.engine.stop_within);

@@ -1,0 +1,47 @@
+//! Retention: once a day, what is older than `[retention]` says is dropped from the streams, whole segments at a time.
+//! The journal's own retention is the store's.
+
+use crate::config::Config;
+use crate::domain::time::Span;
+use crate::engine::Core;
+use crate::store::Stream;
+use crate::store::embedded::EmbeddedStore;
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Drops what is too old, now and every day, until it is aborted. A day's pass that is cut off is made by the next one.
+pub async fn keep(core: Arc<Core>, store: Arc<EmbeddedStore>) {
+    loop {
+        // While sending is held the clock may be wrong, and by a wrong clock everything may look old.
+        let trusted = core.held().is_none();
+        for (stream, kept) in streams(&core.config()).into_iter().filter(|_| trusted) {
+            let before = (core.clock.now() - kept).millis();
+            let store = Arc::clone(&store);
+            let pass = tokio::task::spawn_blocking(move || store.forget(stream, before)).await;
+            match pass {
+                Ok(Ok(0)) => {}
+                Ok(Ok(rows)) => {
+                    tracing::info!(?stream, rows, %kept, "rows past their retention were dropped")
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(?stream, %error, "retention could not be kept; trying again tomorrow")
+                }
+                Err(error) => {
+                    tracing::error!(?stream, %error, "retention could not be kept; trying again tomorrow")
+                }
+            }
+        }
+        tokio::time::sleep(DAY).await;
+    }
+}
+
+fn streams(config: &Config) -> [(Stream, Span); 3] {
+    let retention = &config.retention;
+    [
+        (Stream::Events, retention.events),
+        (Stream::Log, retention.log),
+        (Stream::Mails, retention.sent_copies),
+    ]
+}
