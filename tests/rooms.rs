@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 10] = [
 const LONG: usize = 450;
 
 /// The files that are longer, how long they may be, and why they are one. An exception that is no longer needed fails.
-const LONGER: [(&str, usize, &str); 6] = [
+const LONGER: [(&str, usize, &str); 4] = [
     (
         "src/domain/condition/evaluate_tests.rs",
         650,
@@ -47,16 +47,6 @@ const LONGER: [(&str, usize, &str); 6] = [
         "src/engine/clockwork.rs",
         550,
         "alarms, occurrences and walks share one cursor",
-    ),
-    (
-        "src/store/embedded/open.rs",
-        500,
-        "opening is one sequence, and its order is what it is about",
-    ),
-    (
-        "src/store/embedded/segment.rs",
-        520,
-        "writer and reader of one format, side by side",
     ),
 ];
 

@@ -106,6 +106,8 @@ fn the_unit_says_what_the_daemon_relies_on() {
     assert_eq!(values(&unit, "Type"), ["notify"]);
     assert_eq!(values(&unit, "StateDirectory"), ["reveille"]);
     assert_eq!(values(&unit, "RuntimeDirectory"), ["reveille"]);
+    // A bad campaign must not keep the daemon from starting (ARCHITECTURE, invariant 9).
+    assert!(values(&unit, "ExecStartPre").contains(&"--settings".into()));
     assert!(values(&unit, "ExecReload").contains(&"reload".into()));
     for target in ["network-online.target", "time-sync.target"] {
         assert!(values(&unit, "After").contains(&target.into()), "{target}");

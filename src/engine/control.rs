@@ -55,7 +55,8 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns how many customers' messages came back.
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
+    /// how many customers' messages came back.
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
@@ -76,6 +77,10 @@ impl Core {
         self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
+            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
+            if self.importing().is_some() {
+                self.import_end().await?;
+            }
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -83,7 +88,6 @@ impl Core {
             Scope::All => {
                 controls.paused_all = false;
                 controls.held = None;
-                controls.importing = None;
             }
         })
         .await?;

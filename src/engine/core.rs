@@ -113,7 +113,9 @@ impl Core {
                 recorder: recorder.clone(),
             })
             .await?;
-            tokio::spawn(shard.run());
+            if intent == Intent::Work {
+                tokio::spawn(shard.run());
+            }
             shards.push(handle);
         }
         let core = Arc::new(Core {

@@ -18,7 +18,7 @@ pub struct Explained {
     pub children: Vec<Explained>,
 }
 
-/// Answers as [`evaluate`] does, with the reasons.
+/// Answers as [`evaluate()`] does, with the reasons.
 pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Explained {
     let children: Vec<Explained> = match condition {
         Condition::All(parts) | Condition::Any(parts) => {

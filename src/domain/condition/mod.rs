@@ -1,6 +1,6 @@
 //! Conditions: tests of one customer, each answering with how long the answer stands.
 //!
-//! Here are the types; [`evaluate`] answers, [`explain`] says why in English, `range` reads comparisons. Reading TOML,
+//! Here are the types; [`evaluate()`] answers, [`explain()`] says why in English, `range` reads comparisons. Reading TOML,
 //! and refusing cycles of segments, is left to the `campaign` room. An event condition never looks at events: it asks
 //! the [track](super::track) that it was bound to when it was made, so evaluating hashes and searches no text.
 

@@ -1,8 +1,8 @@
 //! Why a customer gets what they get: for each campaign, what each condition finds, where the customer stands, whether
 //! they could enter, and what policy would answer, and when the message would go.
 //!
-//! Pure, as all of the domain: it asks the same functions that decide ([`evaluate`], [`judge`]), so that what it says
-//! before the fact is what then happens, if nothing else does. [`render`] puts it into words; programs take the data.
+//! Pure, as all of the domain: it asks the same functions that decide (`condition::evaluate`, `policy::judge`), so that what it says
+//! before the fact is what then happens, if nothing else does. [`render()`] puts it into words; programs take the data.
 
 mod outlook;
 mod policy;
