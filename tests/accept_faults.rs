@@ -453,3 +453,26 @@ async fn a_cause_that_cannot_be_reacted_to_harms_nobody_else() {
         app.story("c1").await
     );
 }
+
+/// A shard whose data cannot be read says so at each tick; the mail of all others goes.
+#[tokio::test]
+async fn a_shard_that_cannot_get_on_keeps_nobody_elses_mail() {
+    let welcome = shipped("welcome.toml");
+    let app = App::start(START, &[("welcome.toml", &welcome)]).await;
+    app.crowd(0..3).await;
+    for n in 0..3 {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    let no = app.customer("c0").await;
+    let batch = Batch {
+        puts: vec![(keys::record(no), b"not a record".to_vec())],
+        ..Batch::default()
+    };
+    app.core.store.commit(batch).await.unwrap();
+    app.clock.advance(Span::minutes(10));
+    for _ in 0..3 {
+        assert!(matches!(app.core.tick().await, Err(Refused::Data(_))));
+        app.core.outbox.wait_idle().await;
+    }
+    assert_eq!(app.mails().len(), 2);
+}

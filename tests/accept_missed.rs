@@ -222,13 +222,14 @@ async fn who_moves_to_another_zone_meets_each_local_time_once() {
     };
     for hour in 1..=48 {
         app.leap(Span::hours(1)).await;
-        match hour {
-            // After ten in Seoul (01:00 UTC), to New York, where ten of the same day is yet to come (15:00 UTC).
-            3 => drop(app.act("mina", moves("America/New_York")).await),
-            // And back, before ten of the next day in Seoul.
-            20 => drop(app.act("mina", moves("Asia/Seoul")).await),
-            _ => {}
-        }
+        // After ten in Seoul (01:00 UTC) to New York, where ten of the same day is yet to come (15:00 UTC); and back,
+        // before ten of the next day in Seoul.
+        let to = match hour {
+            3 => "America/New_York",
+            20 => "Asia/Seoul",
+            _ => continue,
+        };
+        app.act("mina", moves(to)).await;
     }
     let found = entries(&app).await;
     let times: Vec<Timestamp> = ["2026-03-02T01:00:00Z", "2026-03-03T01:00:00Z"]

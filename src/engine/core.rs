@@ -193,11 +193,12 @@ impl Core {
     /// Does all that is due by now: alarms, occurrences and release in every shard, then the outbox. Returns when the
     /// shards are done; messages may still be in hand.
     pub async fn tick(self: &Arc<Self>) -> Result<Ticked, Refused> {
-        let total = self.advance().await?;
+        // A shard that cannot get on keeps nobody else's mail from going.
+        let advanced = self.advance().await;
         if self.held().is_none() {
             Outbox::pump(self).await?;
         }
-        Ok(total)
+        advanced
     }
 
     /// A tick without the outbox: alarms, occurrences and release in every shard. For the daemon, whose outbox may have
@@ -210,11 +211,15 @@ impl Core {
             waiting.push(answered);
         }
         let mut total = Ticked::default();
+        let mut failed = Ok(());
         for answered in waiting {
-            total += answered.await.unwrap_or(Err(Refused::Stopping))?;
+            match answered.await.unwrap_or(Err(Refused::Stopping)) {
+                Ok(ticked) => total += ticked,
+                Err(error) => failed = failed.and(Err(error)),
+            }
         }
         self.heed_notices().await?;
-        Ok(total)
+        failed.map(|()| total)
     }
 
     /// Ticks until nothing more is due by now and nothing is in hand. For tests, forecasts and `--once`.
