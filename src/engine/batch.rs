@@ -86,12 +86,15 @@ pub struct Done {
     pub idle: u64,
 }
 
+/// What else is committed with a batch, given what the batch led to.
+pub type Extra<'a> = &'a (dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync);
+
 /// Reacts to `works` in turn and commits; `extra` (a cursor, a row of occurrences) is committed with them. It is given
 /// what the batch led to, so that it may depend on it.
 pub async fn process(
     around: &Surroundings<'_>,
     works: &[Work],
-    extra: &(dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync),
+    extra: Extra<'_>,
     record_causes: bool,
 ) -> Result<Done, BatchError> {
     loop {

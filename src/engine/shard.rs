@@ -4,14 +4,14 @@
 //! `Ready`, consent changes, what comes in, then the clockwork (alarms, occurrences, release, walk) in chunks, which has
 //! at least one turn in four. A turn is never interrupted; the wait between two turns always may be.
 
-use super::batch::{BatchError, Done, Recorded, Reply, Surroundings, Work, process};
+use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work, process};
 use super::clockwork::Clockwork;
 use crate::clock::Clock;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, ShardNo};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
-use crate::store::{Key, Store, StoreError};
+use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -293,7 +293,7 @@ impl Shard {
     pub(super) async fn process(
         &mut self,
         works: &[Work],
-        extra: &(dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync),
+        extra: Extra<'_>,
     ) -> Result<Done, Refused> {
         let now = self.clock.now();
         let rules = Arc::clone(&self.rules);
