@@ -87,6 +87,7 @@ pub struct Done {
 }
 
 /// What is put in the same commit, given what the batch led to.
+/// What else is committed with a batch, given what the batch led to.
 pub type Extra<'a> = &'a (dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync);
 
 /// Reacts to `works` in turn and commits; `extra` (a cursor, a row of occurrences) is committed with them. It is given

@@ -130,7 +130,7 @@ impl Story {
                 "" => why(row.reason),
                 detail => format!("{}: {}", why(row.reason), self.local(detail)),
             };
-            let why = wrapped(&plain(&why), 50, &" ".repeat(29));
+            let why = wrapped(&plain(&why), 50, &" ".repeat(30));
             let status = format!("{:<9}", row.status);
             let status = match row.status {
                 "accepted" => screen.green(&status),
