@@ -1,15 +1,18 @@
 //! The clockwork of a shard: alarms that have rung, occurrences of schedules, release, and the walk. All of it rereads
 //! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
 
+mod occurrences;
+mod walk;
+
+use occurrences::next_of;
+
 use super::batch::{BatchError, Work};
-use super::shard::{Notice, Refused, Shard, Ticked};
-use super::state::{Number, Occurrence, Standing, Walk, Walking};
-use crate::domain::campaign::{Campaign, Missed, Schedule, ScheduleZone, Start, When};
+use super::shard::{Refused, Shard, Ticked};
+use super::state::{Number, Occurrence, Standing, Walk};
+use crate::domain::campaign::Campaign;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
-use crate::domain::record::DueAt;
 use crate::domain::rules::Rules;
-use crate::domain::schedule::instant_of;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::{decode, encode};
 use crate::store::{Direction, Key, Store, keys};
@@ -237,49 +240,6 @@ fn add_existing(walk: &mut Walk, rules: &Rules, existing: &BTreeMap<CampaignId, 
     }
 }
 
-/// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused, nor
-/// while history is imported.
-fn next_of(
-    rules: &Rules,
-    id: &CampaignId,
-    zone: &str,
-    upto: Timestamp,
-) -> Option<(NaiveDateTime, Timestamp)> {
-    let (_, schedule, zone) = live_schedule(rules, id, zone)?;
-    match &schedule.when {
-        When::Cron(rule) => rule.next(upto, zone),
-        When::On(local) => Some((*local, instant_of(*local, zone))).filter(|(_, at)| *at > upto),
-    }
-}
-
-fn live_schedule<'a>(
-    rules: &'a Rules,
-    id: &CampaignId,
-    zone: &str,
-) -> Option<(&'a Campaign, &'a Schedule, Tz)> {
-    let campaign = rules.campaigns.get(id)?;
-    let controls = &rules.controls;
-    let live = controls
-        .activations
-        .get(id)
-        .is_some_and(|a| a.live.is_some());
-    let stopped = controls.paused_all
-        || controls.importing.is_some()
-        || controls.paused.contains(id)
-        || controls.cancelled.contains(id)
-        || controls.paused_classes.contains(&campaign.class);
-    let Start::Scheduled(schedule) = &campaign.start else {
-        return None;
-    };
-    let zone = match (schedule.zone, zone) {
-        (ScheduleZone::Fixed(zone), "") => zone,
-        (ScheduleZone::Customer, name) => name.parse().ok()?,
-        // A row of an earlier version of the file.
-        (ScheduleZone::Fixed(_), _) => return None,
-    };
-    (live && !stopped).then_some((campaign.as_ref(), schedule, zone))
-}
-
 impl Shard {
     /// One chunk of whatever the clockwork is at.
     pub(super) async fn clockwork_turn(&mut self) {
@@ -337,128 +297,7 @@ impl Shard {
         Ok(())
     }
 
-    /// One chunk of an occurrence that is due, or the end of the phase.
-    async fn occurrence_chunk(&mut self) -> Result<(), Refused> {
-        let now = self.clock.now();
-        let due = self.clockwork.occurrences.iter().find(|(_, row)| {
-            row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now)
-        });
-        let Some(((id, zone), row)) = due else {
-            self.clockwork.phase = Phase::Release;
-            return self.note_tick(now).await;
-        };
-        let (id, zone) = (id.clone(), zone.clone());
-        let mut stored = row.stored.clone();
-        let rules = Arc::clone(&self.rules);
-        let Some((campaign, schedule, tz)) = live_schedule(&rules, &id, &zone) else {
-            // Paused or gone in the middle of it: what is not done yet is missed.
-            stored.walking = None;
-            return self.store_occurrence(id, zone, stored).await;
-        };
-        let walking = match stored.walking {
-            Some(walking) => walking,
-            None => {
-                let Some((local, at)) = latest_of(schedule, stored.upto, now, tz) else {
-                    stored.upto = now;
-                    return self.store_occurrence(id, zone, stored).await;
-                };
-                let live = rules.controls.activations.get(&id).and_then(|a| a.live);
-                let late = now.since(live.map_or(at, |live| live.max(at)));
-                let made_up = match schedule.missed {
-                    Missed::RunOnce => late <= schedule.max_late,
-                    Missed::Skip => late <= PROMPT,
-                };
-                if !made_up {
-                    tracing::warn!(campaign = %id, occurrence = %local, zone, late = %late, "an occurrence was missed and is dropped");
-                    stored.upto = at;
-                    return self.store_occurrence(id, zone, stored).await;
-                }
-                Walking {
-                    local,
-                    at,
-                    cursor: None,
-                }
-            }
-        };
-        let place = DueAt {
-            hash: campaign.audience_hash,
-            zone: (schedule.zone == ScheduleZone::Customer).then_some(tz),
-        };
-        let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
-        if let Some(cursor) = walking.cursor {
-            range.from = keys::due(cursor, &id, place);
-            range.from.push(0);
-        }
-        let found = self
-            .store
-            .scan(range, Direction::Forward, CHUNK)
-            .await
-            .map_err(BatchError::from)?;
-        let customers: Vec<CustomerNo> = found
-            .iter()
-            .filter_map(|(key, _)| keys::read_due_customer(key))
-            .collect();
-        stored = match customers.last() {
-            Some(last) if customers.len() == CHUNK => Occurrence {
-                walking: Some(Walking {
-                    cursor: Some(*last),
-                    ..walking
-                }),
-                ..stored
-            },
-            _ => Occurrence {
-                upto: walking.at,
-                walking: None,
-            },
-        };
-        let works: Vec<Work> = customers
-            .into_iter()
-            .map(|no| {
-                let cause = Cause::Fires {
-                    campaign: id.clone(),
-                    occurrence: walking.local,
-                };
-                Shard::work(no, cause)
-            })
-            .collect();
-        self.clockwork.ticked.fired += works.len() as u64;
-        let put = (keys::occurrence(self.no, &id, &zone), encode(&stored));
-        self.process(&works, &|_| vec![put.clone()]).await?;
-        self.note_occurrence(id, zone, stored);
-        Ok(())
-    }
-
-    /// Every occurrence up to `now` is done. Written now and then only: an older mark is as true.
-    async fn note_tick(&mut self, now: Timestamp) -> Result<(), Refused> {
-        self.clockwork.upto = now;
-        if now.since(self.clockwork.kept) >= KEEP {
-            self.clockwork.kept = now;
-            let put = (keys::ticked(self.no), encode(&Number(now.millis() as u64)));
-            self.process(&[], &|_| vec![put.clone()]).await?;
-        }
-        Ok(())
-    }
-
-    async fn store_occurrence(
-        &mut self,
-        id: CampaignId,
-        zone: String,
-        stored: Occurrence,
-    ) -> Result<(), Refused> {
-        let put = (keys::occurrence(self.no, &id, &zone), encode(&stored));
-        self.process(&[], &|_| vec![put.clone()]).await?;
-        self.note_occurrence(id, zone, stored);
-        Ok(())
-    }
-
-    fn note_occurrence(&mut self, id: CampaignId, zone: String, stored: Occurrence) {
-        let next = next_of(&self.rules, &id, &zone, stored.upto);
-        self.clockwork
-            .occurrences
-            .insert((id, zone), Row { stored, next });
-    }
-
-    async fn release_chunk(&mut self) -> Result<(), Refused> {
+    pub(super) async fn release_chunk(&mut self) -> Result<(), Refused> {
         let chunk: Vec<CustomerNo> = self.clockwork.release.iter().take(CHUNK).copied().collect();
         if chunk.is_empty() {
             self.clockwork.phase = Phase::Idle;
@@ -476,52 +315,6 @@ impl Shard {
         self.clockwork.ticked.released += works.len() as u64;
         for no in chunk {
             self.clockwork.release.remove(&no);
-        }
-        Ok(())
-    }
-
-    /// One chunk of the walk: records in the order of their numbers are brought up to date with the rules.
-    async fn walk_chunk(&mut self) -> Result<(), Refused> {
-        let range = keys::records_after(self.no, self.clockwork.walk.cursor);
-        let found = self
-            .store
-            .scan(range, Direction::Forward, CHUNK)
-            .await
-            .map_err(BatchError::from)?;
-        let customers: Vec<CustomerNo> = found
-            .iter()
-            .filter_map(|(key, _)| keys::read_record(key))
-            .collect();
-        let works: Vec<Work> = customers
-            .iter()
-            .map(|no| Shard::work(*no, Cause::Walk))
-            .collect();
-        let mut walk = self.clockwork.walk.clone();
-        walk.version = self.rules.version;
-        walk.walked += works.len() as u64;
-        walk.cursor = customers.last().copied().or(walk.cursor);
-        walk.done = customers.len() < CHUNK;
-        let key = keys::walk(self.no);
-        let rules = Arc::clone(&self.rules);
-        let with = |existing: &BTreeMap<CampaignId, u64>| {
-            let mut walk = walk.clone();
-            add_existing(&mut walk, &rules, existing);
-            walk
-        };
-        let done = self
-            .process(&works, &|done| {
-                vec![(key.clone(), encode(&with(&done.existing)))]
-            })
-            .await?;
-        self.clockwork.walk = with(&done.existing);
-        self.clockwork.ticked.walked += works.len() as u64;
-        if self.clockwork.walk.done {
-            self.clockwork.walk_wanted = false;
-            self.notice(Notice::Walked {
-                shard: self.no,
-                version: self.clockwork.walk.version,
-                existing: self.clockwork.walk.existing.clone(),
-            });
         }
         Ok(())
     }
@@ -546,20 +339,5 @@ impl Shard {
             self.process(chunk, &|_| Vec::new()).await?;
         }
         Ok(works.len() as u64)
-    }
-}
-
-/// The latest occurrence in (after, upto]; missed ones before it are folded into it.
-fn latest_of(
-    schedule: &Schedule,
-    after: Timestamp,
-    upto: Timestamp,
-    zone: Tz,
-) -> Option<(NaiveDateTime, Timestamp)> {
-    match &schedule.when {
-        When::Cron(rule) => rule.latest(after, upto, zone),
-        When::On(local) => {
-            Some((*local, instant_of(*local, zone))).filter(|(_, at)| *at > after && *at <= upto)
-        }
     }
 }

@@ -1,0 +1,163 @@
+//! What a batch will need, read in few rounds for all its causes.
+
+use crate::domain::address::MailboxId;
+use crate::domain::cause::Cause;
+use crate::domain::id::CustomerNo;
+use crate::domain::react::mailboxes_for;
+use crate::engine::state::{CustomerState, EventRow};
+use crate::store::codec::decode;
+use crate::store::{Stream, StreamFilter, keys};
+use std::collections::HashSet;
+
+use super::overlay::{Box_, Customer, Overlay, Page};
+use super::{BatchError, Surroundings, Work};
+
+impl Overlay {
+    /// Reads what the causes will need, in two rounds for the whole batch.
+    pub(super) async fn load(
+        &mut self,
+        around: &Surroundings<'_>,
+        works: &[Work],
+    ) -> Result<(), BatchError> {
+        let mut numbers: Vec<CustomerNo> = works.iter().map(|w| w.customer).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let found = around
+            .store
+            .get_many(numbers.iter().map(|no| keys::record(*no)).collect())
+            .await?;
+        for (no, value) in numbers.iter().zip(found) {
+            let state: Option<CustomerState> = value.map(|v| decode(&v.value)).transpose()?;
+            let customer = Customer {
+                before: state.as_ref().map(|s| s.record.clone()),
+                state,
+                ..Customer::default()
+            };
+            self.customers.insert(*no, customer);
+        }
+        let mut boxes = HashSet::new();
+        let mut pages = HashSet::new();
+        for work in works {
+            let Some(state) = self
+                .customers
+                .get(&work.customer)
+                .and_then(|c| c.state.as_ref())
+            else {
+                continue;
+            };
+            boxes.extend(mailboxes_for(&state.record, &work.cause));
+            if let Cause::Event(event, _) = &work.cause
+                && let Some(page) = state.seen.page_of(event.identity)
+            {
+                pages.insert((work.customer, page));
+            }
+        }
+        self.load_boxes(around, boxes).await?;
+        self.load_pages(around, pages).await?;
+        self.load_histories(around).await
+    }
+
+    /// Records built for another plan of tracks will be rebuilt: their histories are read in one go.
+    pub(super) async fn load_histories(
+        &mut self,
+        around: &Surroundings<'_>,
+    ) -> Result<(), BatchError> {
+        let plan = around.rules.plan.fingerprint();
+        let outdated = |state: &CustomerState| {
+            let record = &state.record;
+            record.rules != 0 && record.rules != around.rules.version && record.plan != plan
+        };
+        let mut wanted: Vec<u64> = (self.customers.iter())
+            .filter(|(_, c)| c.state.as_ref().is_some_and(outdated))
+            .map(|(no, _)| no.0)
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        wanted.sort_unstable();
+        for no in &wanted {
+            if let Some(customer) = self.customers.get_mut(&CustomerNo(*no)) {
+                customer.history = Some(Vec::new());
+            }
+        }
+        let filter = StreamFilter {
+            customers: Some(wanted),
+            ..StreamFilter::default()
+        };
+        for row in around.store.read_stream(Stream::Events, filter).await? {
+            let event = decode::<EventRow>(&row.payload)?.event;
+            if let Some(customer) = self.customers.get_mut(&CustomerNo(row.customer))
+                && let Some(history) = customer.history.as_mut()
+            {
+                history.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn load_boxes(
+        &mut self,
+        around: &Surroundings<'_>,
+        wanted: HashSet<MailboxId>,
+    ) -> Result<(), BatchError> {
+        let wanted: Vec<MailboxId> = wanted
+            .into_iter()
+            .filter(|id| !self.mailboxes.contains_key(id))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = around
+            .store
+            .get_many(wanted.iter().map(keys::mailbox).collect())
+            .await?;
+        for (id, value) in wanted.into_iter().zip(found) {
+            let revision = value.as_ref().map(|v| v.revision);
+            let mailbox = value
+                .map(|v| decode(&v.value))
+                .transpose()?
+                .unwrap_or_default();
+            self.mailboxes.insert(
+                id,
+                Box_ {
+                    revision,
+                    mailbox,
+                    changed: false,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) async fn load_pages(
+        &mut self,
+        around: &Surroundings<'_>,
+        wanted: HashSet<(CustomerNo, u32)>,
+    ) -> Result<(), BatchError> {
+        let wanted: Vec<_> = wanted
+            .into_iter()
+            .filter(|p| !self.pages.contains_key(p))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = around
+            .store
+            .get_many(wanted.iter().map(|(no, p)| keys::seen(*no, *p)).collect())
+            .await?;
+        for (at, value) in wanted.into_iter().zip(found) {
+            let page = value
+                .map(|v| decode(&v.value))
+                .transpose()?
+                .unwrap_or_default();
+            self.pages.insert(
+                at,
+                Page {
+                    page,
+                    changed: false,
+                },
+            );
+        }
+        Ok(())
+    }
+}

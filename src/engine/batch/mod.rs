@@ -1,0 +1,136 @@
+//! One batch of a shard: react to each cause in turn over a private overlay, commit once, then acknowledge.
+//!
+//! Nobody else sees the overlay. If the commit conflicts (another shard wrote a mailbox that this batch rests on),
+//! overlay and reactions are thrown away and the causes redone on what stands now. A cause at which `react` panics is
+//! stored, acknowledged and listed; that customer's alarm is parked, and nobody else is harmed.
+
+mod commit;
+mod loading;
+mod overlay;
+mod seen;
+
+use super::state::EventRow;
+use crate::domain::cause::Cause;
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
+use crate::domain::react::Answer;
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::store::codec::{CodecError, decode};
+use crate::store::{Key, Store, StoreError, Stream, StreamFilter};
+use overlay::Overlay;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// What a shard is asked to do to one customer.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub customer: CustomerNo,
+    /// The shop's id, where the cause may be the first that is heard of this customer.
+    pub id: Option<CustomerId>,
+    pub cause: Cause,
+    /// The finished message, stored with the commit that begins its first attempt.
+    pub mail: Option<Arc<[u8]>>,
+}
+
+/// What came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    pub answer: Option<Answer>,
+    /// False for an event that was known already, and changed nothing.
+    pub fresh: bool,
+    /// The instant at which it was judged.
+    pub now: Timestamp,
+}
+
+/// A cause with all that surrounded it, for replays.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub customer: CustomerNo,
+    pub id: Option<CustomerId>,
+    pub cause: Cause,
+    pub now: Timestamp,
+    pub rules: Arc<Rules>,
+    pub unfinished: bool,
+}
+
+/// Why a batch could not be done.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BatchError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// What a batch rests on.
+pub struct Surroundings<'a> {
+    pub store: &'a dyn Store,
+    pub shard: ShardNo,
+    pub rules: &'a Arc<Rules>,
+    pub now: Timestamp,
+    pub unfinished: bool,
+}
+
+/// What a committed batch leads to.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub replies: Vec<Reply>,
+    /// Customers with a message that waits to be released.
+    pub wants_release: HashSet<CustomerNo>,
+    /// Customers whose audience already held, by campaign, met by this walk.
+    pub existing: BTreeMap<CampaignId, u64>,
+    /// Zones in which a campaign's due index has its first customers of this batch.
+    pub due_added: HashSet<(CampaignId, Option<chrono_tz::Tz>)>,
+    /// Messages that stand newly, or earlier, in the outbox: the earliest instant.
+    pub outbox: Option<Timestamp>,
+    pub recorded: Vec<Recorded>,
+    /// Alarms that rang and changed nothing but the alarm.
+    pub idle: u64,
+}
+
+/// What is put in the same commit, given what the batch led to.
+/// What else is committed with a batch, given what the batch led to.
+pub type Extra<'a> = &'a (dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync);
+
+/// Reacts to `works` in turn and commits; `extra` (a cursor, a row of occurrences) is committed with them. It is given
+/// what the batch led to, so that it may depend on it.
+pub async fn process(
+    around: &Surroundings<'_>,
+    works: &[Work],
+    extra: Extra<'_>,
+    record_causes: bool,
+) -> Result<Done, BatchError> {
+    loop {
+        let mut overlay = Overlay::default();
+        overlay.load(around, works).await?;
+        let mut done = Done::default();
+        for work in works {
+            overlay.take(around, work, &mut done, record_causes).await?;
+        }
+        let mut batch = overlay.into_batch(around, &mut done);
+        batch.puts.extend(extra(&done));
+        if batch.puts.is_empty() && batch.deletes.is_empty() && batch.appends.is_empty() {
+            return Ok(done);
+        }
+        match around.store.commit(batch).await {
+            Ok(_) => return Ok(done),
+            // Another shard wrote a mailbox meanwhile: redone on what stands now. Somebody else got through, so all
+            // shards together always get on.
+            Err(StoreError::Conflict { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+}
+
+/// A customer's events, in the order in which they were taken in.
+pub async fn read_history(store: &dyn Store, no: CustomerNo) -> Result<Vec<Event>, BatchError> {
+    let filter = StreamFilter {
+        customers: Some(vec![no.0]),
+        ..StreamFilter::default()
+    };
+    let rows = store.read_stream(Stream::Events, filter).await?;
+    rows.iter()
+        .map(|row| Ok(decode::<EventRow>(&row.payload)?.event))
+        .collect()
+}

@@ -1,0 +1,299 @@
+//! The private overlay of a batch: what its causes have read and changed so far. Nobody else sees it before the commit.
+
+use crate::domain::address::MailboxId;
+use crate::domain::cause::Cause;
+use crate::domain::event::Event;
+use crate::domain::id::CustomerNo;
+use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::time::Span;
+use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
+use crate::store::codec::encode;
+use crate::store::{Append, Key, Stream, keys};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{BatchError, Done, Recorded, Reply, Surroundings, Work, read_history};
+
+#[derive(Default)]
+pub(super) struct Overlay {
+    pub(super) customers: HashMap<CustomerNo, Customer>,
+    pub(super) mailboxes: HashMap<MailboxId, Box_>,
+    pub(super) pages: HashMap<(CustomerNo, u32), Page>,
+    pub(super) appends: Vec<Append>,
+    pub(super) puts: Vec<(Key, Vec<u8>)>,
+    pub(super) deletes: Vec<Key>,
+}
+
+#[derive(Default)]
+pub(super) struct Customer {
+    pub(super) before: Option<Record>,
+    pub(super) state: Option<CustomerState>,
+    pub(super) changed: bool,
+    /// Events of this batch, for a rebuild from history.
+    pub(super) events: Vec<Event>,
+    /// The customer's history before this batch, where it was read for all at once.
+    pub(super) history: Option<Vec<Event>>,
+}
+
+pub(super) struct Box_ {
+    pub(super) revision: Option<u64>,
+    pub(super) mailbox: Mailbox,
+    pub(super) changed: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Page {
+    pub(super) page: SeenPage,
+    pub(super) changed: bool,
+}
+
+impl Overlay {
+    /// Takes one cause: the reaction becomes part of the overlay.
+    pub(super) async fn take(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+        done: &mut Done,
+        record_causes: bool,
+    ) -> Result<(), BatchError> {
+        let no = work.customer;
+        let mut reply = Reply {
+            answer: None,
+            fresh: true,
+            now: around.now,
+        };
+        let known = self.customers.entry(no).or_default();
+        if known.state.is_none() {
+            let Some(id) = &work.id else {
+                reply.answer = Some(Answer::Gone);
+                reply.fresh = false;
+                done.replies.push(reply);
+                return Ok(());
+            };
+            known.state = Some(CustomerState {
+                record: Record::new(no, id.clone(), around.now),
+                seen: Seen::default(),
+            });
+            known.changed = true;
+        }
+        if let Cause::Event(event, _) = &work.cause
+            && self.is_known(around, no, event.identity).await?
+        {
+            reply.fresh = false;
+            done.replies.push(reply);
+            return Ok(());
+        }
+        let reaction = self.reaction(around, work).await?;
+        match reaction {
+            Ok(reaction) => {
+                if record_causes {
+                    done.recorded.push(Recorded {
+                        customer: no,
+                        id: work.id.clone(),
+                        cause: work.cause.clone(),
+                        now: around.now,
+                        rules: Arc::clone(around.rules),
+                        unfinished: around.unfinished,
+                    });
+                }
+                reply.answer = reaction.answer.clone();
+                self.absorb(around, work, reaction, done).await?;
+            }
+            Err(panic) => self.poison(around, work, panic).await?,
+        }
+        done.replies.push(reply);
+        Ok(())
+    }
+
+    /// Calls `react`, with the history if it asks for that. The inner error is a panic's text.
+    pub(super) async fn reaction(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+    ) -> Result<Result<Reaction, String>, BatchError> {
+        let no = work.customer;
+        let mut history: Option<Vec<Event>> = None;
+        loop {
+            let Some(state) = self.customers.get(&no).and_then(|c| c.state.as_ref()) else {
+                return Ok(Err("the record is missing".into()));
+            };
+            let wanted = mailboxes_for(&state.record, &work.cause);
+            if wanted.iter().any(|id| !self.mailboxes.contains_key(id)) {
+                self.load_boxes(around, wanted.into_iter().collect())
+                    .await?;
+                continue;
+            }
+            let boxes: Boxes = (wanted.into_iter())
+                .filter_map(|id| self.mailboxes.get(&id).map(|b| (id, b.mailbox.clone())))
+                .collect();
+            let context = Context {
+                now: around.now,
+                rules: around.rules,
+                history: history.as_deref(),
+                unfinished: around.unfinished,
+            };
+            let reacted = catch_unwind(AssertUnwindSafe(|| {
+                react(&state.record, &boxes, &work.cause, &context)
+            }));
+            match reacted {
+                Ok(Ok(reaction)) => return Ok(Ok(reaction)),
+                Ok(Err(_)) if history.is_some() => {
+                    return Ok(Err("it asked for the history twice".into()));
+                }
+                Ok(Err(_)) => {
+                    let customer = self.customers.get_mut(&no);
+                    let known = customer.and_then(|c| c.history.take());
+                    let mut events = match known {
+                        Some(events) => events,
+                        None => read_history(around.store, no).await?,
+                    };
+                    if let Some(customer) = self.customers.get(&no) {
+                        events.extend(customer.events.iter().cloned());
+                    }
+                    history = Some(events);
+                }
+                Err(panic) => return Ok(Err(panic_text(&panic))),
+            }
+        }
+    }
+
+    pub(super) async fn absorb(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+        reaction: Reaction,
+        done: &mut Done,
+    ) -> Result<(), BatchError> {
+        let no = work.customer;
+        for (id, mailbox) in reaction.boxes {
+            match self.mailboxes.get_mut(&id) {
+                Some(known) if known.mailbox == mailbox => {}
+                Some(known) => {
+                    known.mailbox = mailbox;
+                    known.changed = true;
+                }
+                // react makes boxes only among those it was asked to be given.
+                None => {
+                    self.mailboxes.insert(
+                        id,
+                        Box_ {
+                            revision: None,
+                            mailbox,
+                            changed: true,
+                        },
+                    );
+                }
+            }
+        }
+        for row in &reaction.log {
+            self.appends.push(Append {
+                stream: Stream::Log,
+                customer: no.0,
+                time: row.time.millis(),
+                payload: encode(row),
+            });
+        }
+        if reaction.wants_release {
+            done.wants_release.insert(no);
+        }
+        for campaign in &reaction.existing {
+            *done.existing.entry(campaign.clone()).or_default() += 1;
+        }
+        if let (Some(Answer::Attempting), Some(mail), Cause::Ready { message, .. }) =
+            (&reaction.answer, &work.mail, &work.cause)
+        {
+            self.appends.push(Append {
+                stream: Stream::Mails,
+                customer: no.0,
+                time: around.now.millis(),
+                payload: encode(&MailRow {
+                    message: *message,
+                    bytes: mail.to_vec(),
+                }),
+            });
+        }
+        if let Some(customer) = self.customers.get_mut(&no)
+            && let Some(state) = customer.state.as_mut()
+        {
+            if matches!(work.cause, Cause::Alarm) {
+                let mut same = reaction.record.clone();
+                same.alarm = state.record.alarm;
+                done.idle += u64::from(same == state.record);
+            }
+            customer.changed |= state.record != reaction.record;
+            state.record = reaction.record;
+            if let Cause::Event(event, liveness) = &work.cause {
+                customer.changed = true;
+                customer.events.push(event.clone());
+                self.appends.push(Append {
+                    stream: Stream::Events,
+                    customer: no.0,
+                    time: event.time.millis(),
+                    payload: encode(&EventRow {
+                        event: event.clone(),
+                        liveness: *liveness,
+                    }),
+                });
+                state.seen.recent.push(event.identity);
+                if state.seen.recent.len() > Seen::RECENT {
+                    self.spill(around, no).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The bad cause is kept and listed; the customer's alarm is parked, and so is a message whose asking it was, so that
+    /// it isn't met again every second. A message comes back with the next resume.
+    pub(super) async fn poison(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+        panic: String,
+    ) -> Result<(), BatchError> {
+        tracing::error!(
+            customer = work.customer.0,
+            panic,
+            "a cause could not be reacted to; it is kept for the developers"
+        );
+        let row = Poison {
+            at: around.now,
+            cause: format!("{:?}", work.cause),
+            panic,
+        };
+        // Several at one instant are kept side by side.
+        let mut key = keys::poison(work.customer, around.now);
+        let mut at = around.now;
+        loop {
+            let stored = around.store.get_many(vec![key.clone()]).await?;
+            let free = stored.iter().all(Option::is_none);
+            if free && !self.puts.iter().any(|(known, _)| *known == key) {
+                break;
+            }
+            at = at + Span::millis(1);
+            key = keys::poison(work.customer, at);
+        }
+        self.puts.push((key, encode(&row)));
+        if let Some(customer) = self.customers.get_mut(&work.customer)
+            && let Some(state) = customer.state.as_mut()
+        {
+            state.record.alarm = None;
+            if let Cause::Ready { message, .. } = work.cause
+                && let Some(message) = state.record.messages.get_mut(&message)
+            {
+                message.parked = true;
+                message.released = false;
+            }
+            customer.changed = true;
+        }
+        Ok(())
+    }
+}
+
+fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
+    (panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".into())
+}
