@@ -350,7 +350,7 @@ fn seeds(how_many: u64) -> impl Iterator<Item = u64> {
 
 /// Invariants 1 and 2, over two simulated years a customer.
 fn two_years(shape: Shape) {
-    let (runs, worlds) = if soak() { (10, 34) } else { (1, 4) };
+    let (runs, worlds) = if soak() { (10, 34) } else { (1, 3) };
     for seed in seeds(runs) {
         let mut judged = 0;
         for n in 0..worlds {
@@ -401,7 +401,7 @@ fn liveness_holds_where_files_are_edited() {
 /// Liveness to the minute: one message, places taken before, and the oracle's first permitted instant.
 #[test]
 fn a_message_goes_at_the_first_permitted_instant() {
-    let cases = if soak() { 2_000 } else { 150 };
+    let cases = if soak() { 2_000 } else { 100 };
     for seed in seeds(cases) {
         let mut chance = Chance(seed);
         let shop = a_shop(&mut chance);

@@ -209,19 +209,24 @@ fn show(view: &Value, screen: Screen) -> String {
             format!("{} {}", time(&place["at"]), words(&place["campaign"])),
         );
     }
+    let mut tracks: Vec<String> = Vec::new();
     for track in view["events"].as_array().unwrap_or(&empty) {
-        line(
-            "events",
-            format!(
-                "{}: {}, latest {}",
-                words(&track["events"]),
-                track["remembered"],
-                match time(&track["latest"]) {
-                    none if none.is_empty() => "never".to_owned(),
-                    at => at,
-                }
-            ),
+        let latest = match time(&track["latest"]) {
+            none if none.is_empty() => "never".to_owned(),
+            at => at,
+        };
+        let said = format!(
+            "{}: {}, latest {latest}",
+            words(&track["events"]),
+            track["remembered"],
         );
+        // Conditions that differ in what they remember may speak of the same events.
+        if !tracks.contains(&said) {
+            tracks.push(said);
+        }
+    }
+    for track in tracks {
+        line("events", track);
     }
     for entry in view["enrollments"].as_array().unwrap_or(&empty) {
         let at = time(&entry["at"]);

@@ -117,7 +117,6 @@ enum Command {
 /// What every verb is given besides its own arguments.
 struct Context {
     config: Option<PathBuf>,
-    log: LogFormat,
     screen: Screen,
 }
 
@@ -151,18 +150,19 @@ fn run(cli: Cli, screen: Screen) -> Result<(), Failure> {
     if let Command::Probe(arguments) = cli.command {
         return probe::run(&arguments);
     }
-    let serving = matches!(cli.command, Command::Run(_));
-    logging::begin(
-        cli.log,
-        (!serving).then_some("warn,sled=error,tokio_cron_scheduler=off"),
-    );
+    let usual = match &cli.command {
+        Command::Run(_) => None,
+        // What would be a warning in a real shop is part of the show.
+        Command::Demo(_) => Some("error,tokio_cron_scheduler=off"),
+        _ => Some("warn,sled=error,tokio_cron_scheduler=off"),
+    };
+    logging::begin(cli.log, usual);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
     let context = Context {
         config: cli.config,
-        log: cli.log,
         screen,
     };
     let done = runtime.block_on(dispatch(cli.command, &context));

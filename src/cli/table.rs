@@ -23,10 +23,6 @@ impl Table {
         self.rows.push(cells.iter().map(|c| plain(c)).collect());
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     pub fn render(&self, screen: &Screen) -> String {
         let columns = self.head.len();
         let mut widths: Vec<usize> = self.head.iter().map(|h| width(h)).collect();
@@ -101,4 +97,22 @@ pub fn clipped(text: &str, most: usize) -> String {
     }
     out.push('…');
     out
+}
+
+/// The text in lines of so many columns, broken between words, each behind `indent`.
+pub fn wrapped(text: &str, most: usize, indent: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && width(&line) + 1 + width(word) > most {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    let lines: Vec<String> = lines.iter().map(|l| format!("{indent}{l}")).collect();
+    lines.join("\n")
 }

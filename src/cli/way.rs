@@ -78,10 +78,6 @@ impl Way {
         Ok(Way(Kind::Here { router, house }))
     }
 
-    pub fn is_daemon(&self) -> bool {
-        matches!(self.0, Kind::Daemon(_))
-    }
-
     /// Sends a request; an answer that is no success is a failure with the daemon's own words.
     pub async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, Failure> {
         let response = match &mut self.0 {

@@ -169,7 +169,7 @@ async fn turns(
     pumped: &Notify,
     shutdown: impl Future<Output = ()>,
 ) {
-    let mut watchdog = Watchdog::new();
+    let mut watchdog = Watchdog::asked_for();
     let mut bell = Bell::hang(transports::duration(config.engine.tick), wake).await;
     let rung = Arc::clone(&bell.rung);
     let mut heard = tokio::time::Instant::now();

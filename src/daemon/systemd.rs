@@ -42,7 +42,8 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    pub fn new() -> Watchdog {
+    /// As the manager asks for it.
+    pub fn asked_for() -> Watchdog {
         Watchdog {
             every: sd_notify::watchdog_enabled().map(|within| within / 2),
             last: None,

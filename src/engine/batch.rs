@@ -12,7 +12,7 @@ use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRe
 use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
 use crate::domain::record::{DueAt, Mailbox, Record};
 use crate::domain::rules::Rules;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::{CodecError, decode, encode};
 use crate::store::{Append, Batch, Check, Key, Store, StoreError, Stream, StreamFilter, keys};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -342,7 +342,7 @@ impl Overlay {
                 reply.answer = reaction.answer.clone();
                 self.absorb(around, work, reaction, done).await?;
             }
-            Err(panic) => self.poison(around, work, panic),
+            Err(panic) => self.poison(around, work, panic).await?,
         }
         done.replies.push(reply);
         Ok(())
@@ -541,8 +541,14 @@ impl Overlay {
         Ok(())
     }
 
-    /// The bad cause is kept and listed; the customer's alarm is parked, so that it isn't met again every second.
-    fn poison(&mut self, around: &Surroundings<'_>, work: &Work, panic: String) {
+    /// The bad cause is kept and listed; the customer's alarm is parked, and so is a message whose asking it was, so that
+    /// it isn't met again every second. A message comes back with the next resume.
+    async fn poison(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+        panic: String,
+    ) -> Result<(), BatchError> {
         tracing::error!(
             customer = work.customer.0,
             panic,
@@ -553,14 +559,32 @@ impl Overlay {
             cause: format!("{:?}", work.cause),
             panic,
         };
-        self.puts
-            .push((keys::poison(work.customer, around.now), encode(&row)));
+        // Several at one instant are kept side by side.
+        let mut key = keys::poison(work.customer, around.now);
+        let mut at = around.now;
+        loop {
+            let stored = around.store.get_many(vec![key.clone()]).await?;
+            let free = stored.iter().all(Option::is_none);
+            if free && !self.puts.iter().any(|(known, _)| *known == key) {
+                break;
+            }
+            at = at + Span::millis(1);
+            key = keys::poison(work.customer, at);
+        }
+        self.puts.push((key, encode(&row)));
         if let Some(customer) = self.customers.get_mut(&work.customer)
             && let Some(state) = customer.state.as_mut()
         {
             state.record.alarm = None;
+            if let Cause::Ready { message, .. } = work.cause
+                && let Some(message) = state.record.messages.get_mut(&message)
+            {
+                message.parked = true;
+                message.released = false;
+            }
             customer.changed = true;
         }
+        Ok(())
     }
 
     /// What is to be written: one function writes a record and all its index keys.

@@ -3,7 +3,7 @@
 
 use super::batch::{BatchError, Work};
 use super::shard::{Notice, Refused, Shard, Ticked};
-use super::state::{Number, Occurrence, Walk, Walking};
+use super::state::{Number, Occurrence, Standing, Walk, Walking};
 use crate::domain::campaign::{Campaign, Missed, Schedule, ScheduleZone, Start, When};
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
@@ -104,8 +104,18 @@ impl Clockwork {
     /// New rules: what is due next is worked out afresh; a new version is walked to.
     pub fn adopt(&mut self, rules: &Rules) {
         if self.walk.version != rules.version {
+            // Those who were judged for a campaign on the way to the version before are not judged again.
+            let mut existing = std::mem::take(&mut self.walk.existing);
+            existing.retain(|id, counted| {
+                let same = |c: &Arc<Campaign>| c.audience_hash == counted.hash;
+                let activation = rules.controls.activations.get(id);
+                rules.campaigns.get(id).is_some_and(same)
+                    && activation.is_some_and(|a| a.live.is_none())
+            });
             self.walk = Walk {
                 version: rules.version,
+                round: self.walk.round,
+                existing,
                 ..Walk::default()
             };
         }
@@ -115,13 +125,23 @@ impl Clockwork {
         }
     }
 
-    pub fn walk_again(&mut self) {
+    /// All customers are walked again, unless that was done.
+    pub fn walk_again(&mut self, round: u32) {
+        if self.walk.round >= round {
+            return;
+        }
         self.walk = Walk {
             version: self.walk.version,
-            round: self.walk.round + 1,
+            round,
+            existing: std::mem::take(&mut self.walk.existing),
             ..Walk::default()
         };
         self.walk_wanted = true;
+    }
+
+    /// Who stood in an audience when some cause, not the walk, brought the record up to date.
+    pub fn note_existing(&mut self, rules: &Rules, existing: &BTreeMap<CampaignId, u64>) {
+        add_existing(&mut self.walk, rules, existing);
     }
 
     pub fn begin_tick(&mut self, answer: Answered) {
@@ -200,6 +220,20 @@ impl Clockwork {
                     },
                 )
             })
+    }
+}
+
+fn add_existing(walk: &mut Walk, rules: &Rules, existing: &BTreeMap<CampaignId, u64>) {
+    for (id, customers) in existing {
+        let Some(campaign) = rules.campaigns.get(id) else {
+            continue;
+        };
+        let hash = campaign.audience_hash;
+        let counted = walk.existing.entry(id.clone()).or_default();
+        if counted.hash != hash {
+            *counted = Standing { hash, customers: 0 };
+        }
+        counted.customers += customers;
     }
 }
 
@@ -468,11 +502,10 @@ impl Shard {
         walk.cursor = customers.last().copied().or(walk.cursor);
         walk.done = customers.len() < CHUNK;
         let key = keys::walk(self.no);
+        let rules = Arc::clone(&self.rules);
         let with = |existing: &BTreeMap<CampaignId, u64>| {
             let mut walk = walk.clone();
-            for (id, n) in existing {
-                *walk.existing.entry(id.clone()).or_default() += n;
-            }
+            add_existing(&mut walk, &rules, existing);
             walk
         };
         let done = self

@@ -6,17 +6,19 @@ use super::catalogue::{Catalogue, forget_key};
 use super::core::{Core, activated, write_controls};
 use super::golive::Mode;
 use super::shard::{Notice, Order, Refused};
-use super::state::Walk;
+use super::state::{Number, Walk};
 use crate::config::Config;
 use crate::domain::campaign::{Existing, Start};
 use crate::domain::id::{CampaignId, ShardNo};
 use crate::domain::preference::Class;
 use crate::domain::rules::Controls;
-use crate::store::codec::decode;
+use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Direction, keys};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::oneshot;
+
+const ADMISSIONS: &str = "admissions";
 
 /// What a pause or resume speaks of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +55,8 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns how many customers' messages came back.
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
+    /// how many customers' messages came back.
     pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
@@ -74,6 +77,10 @@ impl Core {
         self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
+            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
+            if self.importing().is_some() {
+                self.import_end().await?;
+            }
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -81,7 +88,6 @@ impl Core {
             Scope::All => {
                 controls.paused_all = false;
                 controls.held = None;
-                controls.importing = None;
             }
         })
         .await?;
@@ -120,14 +126,16 @@ impl Core {
         }
         tracing::info!(campaign = %id, by, "approved");
         let now = self.clock.now();
-        self.turn(|controls| {
-            if let Some(activation) = controls.activations.get_mut(id) {
+        let admit = self.note_admission(std::slice::from_ref(id)).await?;
+        self.turn_with(admit.puts(), |controls| {
+            let waiting = controls.activations.get_mut(id);
+            if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
                 activation.awaiting_approval = false;
                 activation.live = Some(now);
             }
         })
         .await?;
-        self.admit_existing(std::slice::from_ref(id)).await;
+        self.walk_for(admit).await;
         Ok(())
     }
 
@@ -214,7 +222,7 @@ impl Core {
         Ok(())
     }
 
-    async fn unpark(&self) -> Result<u64, Refused> {
+    pub(super) async fn unpark(&self) -> Result<u64, Refused> {
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
@@ -230,7 +238,6 @@ impl Core {
 
     /// Takes note of what the shards told: walks that have ended.
     pub(super) async fn heed_notices(self: &Arc<Self>) -> Result<(), Refused> {
-        let mut ended = false;
         {
             let mut notices = self.notices.lock().await;
             let mut walked = self.walked.lock().await;
@@ -243,17 +250,18 @@ impl Core {
                     && version == walked.version
                 {
                     walked.shards.insert(shard, existing);
-                    ended = true;
                 }
             }
         }
-        if ended && self.has_walked().await {
+        // Asked at each tick, not once a walk has ended: the store may have failed when it did.
+        if self.has_walked().await {
             self.guard().await?;
         }
         Ok(())
     }
 
-    /// At opening: which shards had walked to the present version already.
+    /// At opening: which shards had walked to the present version already, and whether those who stood in an audience
+    /// at its start have all been let in.
     pub(super) async fn recall_walks(self: &Arc<Self>) -> Result<(), Refused> {
         let version = self.catalogue().rules.version;
         let rows = self
@@ -261,17 +269,23 @@ impl Core {
             .get_many(ShardNo::all().map(keys::walk).collect())
             .await
             .map_err(BatchError::from)?;
+        let round = self.admissions().await?;
+        let mut behind = false;
         {
             let mut walked = self.walked.lock().await;
             walked.version = version;
             for (shard, row) in ShardNo::all().zip(rows) {
                 if let Some(value) = row {
                     let walk: Walk = decode(&value.value).map_err(BatchError::from)?;
+                    behind |= walk.round < round;
                     if walk.version == version && walk.done {
                         walked.shards.insert(shard, walk.existing);
                     }
                 }
             }
+        }
+        if behind {
+            self.walk_again(round).await;
         }
         if self.has_walked().await {
             self.guard().await?;
@@ -312,7 +326,8 @@ impl Core {
                 }
                 Start::Audience => {
                     let walked = self.walked.lock().await;
-                    let existing = walked.shards.values().filter_map(|s| s.get(id)).sum();
+                    let counts = walked.shards.values().filter_map(|s| s.get(id));
+                    let existing = counts.map(|c| c.customers).sum();
                     match campaign.entry.existing {
                         Existing::Skip => (existing, 0),
                         pace => (existing, paced(pace, existing)),
@@ -320,12 +335,15 @@ impl Core {
                 }
                 Start::Triggered(_) => (0, 0),
             };
-            counts.insert(id.clone(), (all, at_once));
+            counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
         }
         let now = self.clock.now();
-        self.turn(|controls| {
-            for (id, (all, at_once)) in &counts {
-                let Some(activation) = controls.activations.get_mut(id) else {
+        let admit = self.note_admission(&waiting).await?;
+        self.turn_with(admit.puts(), |controls| {
+            for (id, (hash, all, at_once)) in &counts {
+                let counted = controls.activations.get_mut(id);
+                // An edit may have come in between; its own walk counts for it.
+                let Some(activation) = counted.filter(|a| a.audience_hash == *hash) else {
                     continue;
                 };
                 activation.existing = *all;
@@ -339,24 +357,49 @@ impl Core {
             }
         })
         .await?;
-        self.admit_existing(&waiting).await;
+        self.walk_for(admit).await;
         Ok(())
     }
 
-    /// Those who stood in the audience of a campaign without a schedule when it went live are let in by another walk.
-    async fn admit_existing(&self, campaigns: &[CampaignId]) {
+    /// Those who stood in the audience of a campaign without a schedule when it goes live are let in by another walk. It
+    /// is numbered, and the number is written in the commit that lets the campaign go live, so that a walk that was cut
+    /// off is made up for at the next opening.
+    async fn note_admission(&self, campaigns: &[CampaignId]) -> Result<Admission, Refused> {
         let catalogue = self.catalogue();
         let wanted = campaigns.iter().any(|id| {
-            let campaign = catalogue.rules.campaigns.get(id);
-            let activation = catalogue.rules.controls.activations.get(id);
-            campaign.is_some_and(|c| {
+            (catalogue.rules.campaigns.get(id)).is_some_and(|c| {
                 matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
-            }) && activation.is_some_and(|a| a.live.is_some() && a.existing > 0)
+            })
         });
-        if wanted {
-            for shard in &self.shards {
-                shard.order(Order::WalkAgain).await;
-            }
+        Ok(Admission(match wanted {
+            true => Some(self.admissions().await? + 1),
+            false => None,
+        }))
+    }
+
+    /// The number of the latest such walk.
+    async fn admissions(&self) -> Result<u32, Refused> {
+        let found = self
+            .store
+            .get_many(vec![keys::house(ADMISSIONS)])
+            .await
+            .map_err(BatchError::from)?;
+        let Some(value) = found.into_iter().next().flatten() else {
+            return Ok(0);
+        };
+        let Number(round) = decode(&value.value).map_err(BatchError::from)?;
+        Ok(round as u32)
+    }
+
+    async fn walk_for(&self, admission: Admission) {
+        if let Some(round) = admission.0 {
+            self.walk_again(round).await;
+        }
+    }
+
+    async fn walk_again(&self, round: u32) {
+        for shard in &self.shards {
+            shard.order(Order::WalkAgain(round)).await;
         }
     }
 
@@ -373,6 +416,19 @@ impl Core {
             total += found.len() as u64;
         }
         Ok(total)
+    }
+}
+
+/// The number of a walk that lets existing customers in, where one is needed.
+#[derive(Clone, Copy)]
+struct Admission(Option<u32>);
+
+impl Admission {
+    fn puts(self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let number = self.0.map(|round| Number(u64::from(round)));
+        (number.iter())
+            .map(|n| (keys::house(ADMISSIONS), encode(n)))
+            .collect()
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Core {
 #[derive(Default)]
 pub(super) struct Walked {
     pub version: u64,
-    pub shards: BTreeMap<ShardNo, BTreeMap<crate::domain::id::CampaignId, u64>>,
+    pub shards: BTreeMap<ShardNo, BTreeMap<crate::domain::id::CampaignId, super::state::Standing>>,
 }
 
 impl Core {
@@ -113,7 +113,9 @@ impl Core {
                 recorder: recorder.clone(),
             })
             .await?;
-            tokio::spawn(shard.run());
+            if intent == Intent::Work {
+                tokio::spawn(shard.run());
+            }
             shards.push(handle);
         }
         let core = Arc::new(Core {
@@ -137,6 +139,8 @@ impl Core {
             return Ok(core);
         }
         core.recall_walks().await?;
+        // A resume that was cut off after its word was written.
+        core.unpark().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {
             tracing::warn!(

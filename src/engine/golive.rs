@@ -264,6 +264,7 @@ async fn clear_records(
             // Built for other rules than those in force, and not for none: it is met by the walk as one that was known
             // before the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.
             record.rules = 1;
+            record.walked = Timestamp::EARLIEST;
             batch.puts.push((key.clone(), encode(&state)));
         }
         if !batch.puts.is_empty() {

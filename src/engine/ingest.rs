@@ -144,7 +144,8 @@ impl Core {
     }
 
     /// The import has ended: occurrences go on, save those of campaigns that would now let in more than `[safety]
-    /// at_once` customers more than before. These are returned, and wait for `campaign approve`.
+    /// at_once` customers more than before. These are returned, and wait for `campaign approve`. Without a beginning there
+    /// is no end: then nothing is done.
     pub async fn import_end(self: &Arc<Self>) -> Result<Vec<Held>, Refused> {
         let found = self
             .store
@@ -152,6 +153,9 @@ impl Core {
             .await
             .map_err(BatchError::from)?;
         let value = found.into_iter().next().flatten();
+        if value.is_none() && self.importing().is_none() {
+            return Ok(Vec::new());
+        }
         let baseline: Baseline = value
             .map(|v| decode(&v.value))
             .transpose()

@@ -152,11 +152,15 @@ impl Outbox {
         if !outbox.hand().insert(message) {
             return false;
         }
+        let held = Held {
+            core: Arc::clone(core),
+            message,
+        };
         let Ok(room) = Arc::clone(&outbox.room).acquire_owned().await else {
             return false;
         };
-        let core = Arc::clone(core);
         tokio::spawn(async move {
+            let core = &held.core;
             // A message given up by policy in favour of another of this customer: that one goes first.
             let mut next = Some(message.message);
             while let Some(no) = next {
@@ -169,13 +173,24 @@ impl Outbox {
                 }
             }
             drop(room);
-            let mut hand = core.outbox.hand();
-            hand.remove(&message);
-            if hand.is_empty() {
-                core.outbox.idle.notify_waiters();
-            }
         });
         true
+    }
+}
+
+/// A message in hand; it is out of it however its task ends, a panic included.
+struct Held {
+    core: Arc<Core>,
+    message: MessageRef,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut hand = self.core.outbox.hand();
+        hand.remove(&self.message);
+        if hand.is_empty() {
+            self.core.outbox.idle.notify_waiters();
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::batch::{BatchError, Done, Recorded, Reply, Surroundings, Work, process};
 use super::clockwork::Clockwork;
+use super::state::Standing;
 use crate::clock::Clock;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, ShardNo};
@@ -55,8 +56,8 @@ pub enum Order {
     Tick(oneshot::Sender<Result<Ticked, Refused>>),
     /// Paused messages that may go again are released.
     Unpark(oneshot::Sender<Result<u64, Refused>>),
-    /// Walk all customers again (somebody new may enter), then answer.
-    WalkAgain,
+    /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
+    WalkAgain(u32),
 }
 
 /// What a tick did.
@@ -89,7 +90,7 @@ pub enum Notice {
     Walked {
         shard: ShardNo,
         version: u64,
-        existing: BTreeMap<CampaignId, u64>,
+        existing: BTreeMap<CampaignId, Standing>,
     },
 }
 
@@ -311,6 +312,7 @@ impl Shard {
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
         self.clockwork.note_zones(&rules, &done.due_added);
+        self.clockwork.note_existing(&rules, &done.existing);
         self.clockwork
             .want_release(done.wants_release.iter().copied());
         if let Some(at) = done.outbox {
@@ -339,7 +341,7 @@ impl Shard {
             Order::Unpark(answer) => {
                 let _ = answer.send(self.unpark().await);
             }
-            Order::WalkAgain => self.clockwork.walk_again(),
+            Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }
     }
 }

@@ -133,14 +133,22 @@ impl Stored for Occurrence {
 /// How far the walk of a shard has come.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Walk {
-    /// The rules' version, and how often the walk was begun anew for it.
     pub version: u64,
+    /// The latest walk to let existing customers in that this one serves for.
     pub round: u32,
     pub cursor: Option<CustomerNo>,
     pub done: bool,
     pub walked: u64,
-    /// How many stood in each campaign's audience when they were met.
-    pub existing: BTreeMap<CampaignId, u64>,
+    /// How many stood in each campaign's audience when they were first judged by it.
+    pub existing: BTreeMap<CampaignId, Standing>,
+}
+
+/// How many stood in an audience as its campaign started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// The audience's hash: an edit counts anew.
+    pub hash: u64,
+    pub customers: u64,
 }
 
 impl Stored for Walk {

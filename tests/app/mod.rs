@@ -8,13 +8,13 @@ use reveille::clock::Clock;
 use reveille::config::Config;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::event::Event;
-use reveille::domain::id::{CustomerId, CustomerNo, EventName};
+use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, EventName};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Value, properties_from_json};
 use reveille::engine::batch::{Recorded, Reply, Work};
-use reveille::engine::catalogue::Catalogue;
+use reveille::engine::catalogue::{Catalogue, FileState};
 use reveille::engine::intake::{Counter, Inbound, What};
 use reveille::engine::shard::Refused;
 use reveille::engine::{Core, Parts};
@@ -182,10 +182,7 @@ impl App {
     pub async fn offer(&self, works: Vec<Work>) -> Vec<Result<Reply, Refused>> {
         let mut waiting = Vec::with_capacity(works.len());
         for work in works {
-            waiting.push(self.core.shard(work.customer).offer(work).await);
-            if waiting.len() % 1_000 == 0 {
-                tokio::task::yield_now().await;
-            }
+            waiting.push(self.core.shard(work.customer).offer_in_order(work).await);
         }
         let mut replies = Vec::with_capacity(waiting.len());
         for answered in waiting {
@@ -275,6 +272,57 @@ impl App {
             reply.unwrap();
         }
         numbers
+    }
+
+    /// An event of long ago, as an import brings it in.
+    pub fn past(&self, no: CustomerNo, name: &str, time: Timestamp) -> Work {
+        let n = self
+            .counter
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let event = Event {
+            name: EventName::parse(name).unwrap(),
+            time,
+            properties: Default::default(),
+            identity: xxh3_64(format!("{no:?}/{name}/{n}").as_bytes()),
+            ahead: false,
+        };
+        Work {
+            customer: no,
+            id: None,
+            cause: Cause::Event(event, Liveness::History),
+            mail: None,
+        }
+    }
+
+    /// A crowd of whom each ordered once, some days ago, as history.
+    pub async fn buyers(&self, range: std::ops::Range<usize>) -> Vec<CustomerNo> {
+        let numbers = self.crowd(range).await;
+        let at = self.now() - Span::days(10);
+        let orders = numbers
+            .iter()
+            .map(|no| self.past(*no, "Order Completed", at));
+        for reply in self.offer(orders.collect()).await {
+            reply.unwrap();
+        }
+        numbers
+    }
+
+    pub fn file_state(&self, campaign: &str) -> Option<FileState> {
+        let id = CampaignId::parse(campaign).unwrap();
+        self.core.catalogue().files.get(&id).copied()
+    }
+
+    pub fn awaits_approval(&self, campaign: &str) -> bool {
+        let id = CampaignId::parse(campaign).unwrap();
+        let catalogue = self.core.catalogue();
+        let activation = catalogue.rules.controls.activations.get(&id);
+        activation.is_some_and(|a| a.awaiting_approval)
+    }
+
+    pub async fn approve(&self, campaign: &str) {
+        let id = CampaignId::parse(campaign).unwrap();
+        self.core.approve(&id, "test").await.unwrap();
+        self.settle().await;
     }
 
     /// How many entered a campaign so far.

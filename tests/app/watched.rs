@@ -6,7 +6,7 @@ use reveille::store::{
     Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
     Versioned,
 };
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Says whether a commit is to fail, before it is made.
@@ -15,6 +15,9 @@ type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 pub struct Watched {
     pub inner: MemoryStore,
     fault: Mutex<Option<Fault>>,
+    /// Lets others in between what a batch has read and its commit.
+    pub dawdles: AtomicBool,
+    pub conflicts: AtomicU64,
     pub reads: AtomicU64,
     pub keys_read: AtomicU64,
     pub scans: AtomicU64,
@@ -45,6 +48,8 @@ impl Watched {
         Arc::new(Watched {
             inner,
             fault: Mutex::new(None),
+            dawdles: AtomicBool::new(false),
+            conflicts: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             keys_read: AtomicU64::new(0),
             scans: AtomicU64::new(0),
@@ -148,7 +153,14 @@ impl Store for Watched {
             self.commits.fetch_add(1, Relaxed);
             let written = batch.puts.len() + batch.deletes.len() + batch.appends.len();
             self.keys_written.fetch_add(written as u64, Relaxed);
-            self.inner.commit(batch).await
+            if self.dawdles.load(Relaxed) {
+                tokio::task::yield_now().await;
+            }
+            let committed = self.inner.commit(batch).await;
+            if matches!(committed, Err(StoreError::Conflict { .. })) {
+                self.conflicts.fetch_add(1, Relaxed);
+            }
+            committed
         }
         .boxed()
     }

@@ -1,15 +1,15 @@
 //! Whether and when a customer would enter a campaign, if nothing else happens.
 
-use super::super::campaign::{Again, Campaign, Existing, Schedule, ScheduleZone, Start, When};
-use super::super::chance::draw;
-use super::super::condition::{Facts, evaluate};
-use super::super::id::{CampaignId, EntryKey};
-use super::super::policy::zone_of;
-use super::super::record::{Record, Standing};
-use super::super::rules::Rules;
-use super::super::schedule::instant_of;
-use super::super::time::{Span, Timestamp};
 use super::rfc3339_or_null;
+use crate::domain::campaign::{Again, Campaign, Existing, Schedule, ScheduleZone, Start, When};
+use crate::domain::chance::draw;
+use crate::domain::condition::{Facts, evaluate};
+use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::policy::zone_of;
+use crate::domain::record::{Record, Standing};
+use crate::domain::rules::Rules;
+use crate::domain::schedule::instant_of;
+use crate::domain::time::{Span, Timestamp};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -53,7 +53,14 @@ pub(super) fn outlook(
     let standing = record.campaigns.get(id);
     // Of a campaign with entry keys, a new key is meant.
     let keyed = matches!(&campaign.start, Start::Triggered(t) if t.per.is_some());
-    let may_enter = may_enter(standing.filter(|_| !keyed), standing, campaign, now);
+    let mut may_enter = may_enter(standing.filter(|_| !keyed), standing, campaign, now);
+    if let Start::Triggered(trigger) = &campaign.start
+        && let Some(per) = &trigger.per
+        && may_enter.may
+        && standing.is_some_and(|s| !s.entries.is_empty())
+    {
+        may_enter.why = format!("for another \"{per}\"");
+    }
     let audience = |at: Timestamp| match &campaign.audience {
         None => (true, None),
         Some(audience) => {
@@ -69,7 +76,7 @@ pub(super) fn outlook(
         supposed: false,
     };
     if !may_enter.may && may_enter.until.is_none() {
-        return no(&format!("would not enter: {}", may_enter.why));
+        return no("would not enter");
     }
     if rules.controls.cancelled.contains(id) {
         return no("would not enter: the campaign was cancelled");
@@ -85,7 +92,8 @@ pub(super) fn outlook(
                 true => Outlook {
                     enters: None,
                     words: format!("would enter as soon as {event} happens"),
-                    supposed: true,
+                    // While one is under way, the next would only say the same again.
+                    supposed: standing.is_none_or(|s| s.entries.iter().all(|e| !e.state.is_open())),
                     may_enter,
                 },
                 false if !may_enter.may => no(&format!("would not enter yet: {}", may_enter.why)),

@@ -4,22 +4,22 @@
 //! limits beside it are listed as they stand at the instant from which the message may be asked for. Places are those
 //! taken at present: what other messages take before then is not foretold.
 
-use super::super::address::mask;
-use super::super::campaign::{Campaign, Step};
-use super::super::cap::gap_fit;
-use super::super::chance::draw;
-use super::super::id::{CampaignId, EntryKey, MessageNo};
-use super::super::ledger::Reason;
-use super::super::policy::{Decision, LEAD, Limits, judge, recipient};
-use super::super::preference::{
-    Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, standing_on,
-};
-use super::super::react::Boxes;
-use super::super::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
-use super::super::rules::Rules;
-use super::super::time::Timestamp;
 use super::outlook::Outlook;
 use super::{rfc3339, rfc3339_or_null, state_word};
+use crate::domain::address::mask;
+use crate::domain::campaign::{Campaign, Step};
+use crate::domain::cap::gap_fit;
+use crate::domain::chance::draw;
+use crate::domain::id::{CampaignId, EntryKey, MessageNo};
+use crate::domain::ledger::Reason;
+use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient};
+use crate::domain::preference::{
+    Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, standing_on,
+};
+use crate::domain::react::Boxes;
+use crate::domain::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
 use serde::Serialize;
 
 /// A message, as policy sees it.

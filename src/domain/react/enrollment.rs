@@ -400,6 +400,8 @@ impl Life<'_> {
                 | Reason::NotRequested
                 | Reason::Suppressed
                 | Reason::Rehearsal
+                | Reason::RenderError
+                | Reason::Undeliverable
         ) {
             standing.blocked = true;
         }

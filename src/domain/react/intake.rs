@@ -123,7 +123,7 @@ impl Life<'_> {
         self.unblock();
     }
 
-    /// A cause that may have cured the want of an address or a consent.
+    /// A cause that may have cured what a message was dropped for: the want of an address, of a consent, of a name.
     pub(super) fn unblock(&mut self) {
         for standing in self.record.campaigns.values_mut() {
             standing.blocked = false;

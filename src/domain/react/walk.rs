@@ -39,6 +39,8 @@ impl Life<'_> {
         // What policy answered by the old rules is asked again.
         self.unpark();
         self.ask_again();
+        // A template may have been mended.
+        self.unblock();
         Ok(())
     }
 

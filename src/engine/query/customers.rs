@@ -1,168 +1,27 @@
-//! One customer with everything that is known, and all customers, a row each.
+//! Looking customers up, listing them, changing one by hand, and why they get what they get.
 
+use super::customer::{
+    AttributeMap, CustomerRow, CustomerView, EnrollmentView, MailboxView, PlaceView,
+    PreferencesView, consents, enrollment, message, row, tracks,
+};
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
-use crate::domain::condition::EventCondition;
-use crate::domain::explain::{Explanation, explain, rfc3339, rfc3339_or_null, state_word};
+use crate::domain::event::Event;
+use crate::domain::explain::{Explanation, explain};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::ConsentState;
-use crate::domain::react::Boxes;
-use crate::domain::record::{Entry, EntryState, Mailbox, Message, Record};
+use crate::domain::react::{Boxes, Context, NeedsHistory, react};
+use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
-use crate::domain::track::Track;
-use crate::domain::value::{Properties, properties_to_json};
-use crate::domain::{chance, id::MessageRef};
-use crate::engine::batch::{BatchError, Work};
+use crate::engine::batch::{BatchError, Work, read_history};
 use crate::engine::core::Core;
 use crate::engine::shard::Refused;
 use crate::engine::state::CustomerState;
 use crate::store::codec::decode;
 use crate::store::{Direction, keys};
-use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Everything that is known of one customer.
-#[derive(Clone, Debug, Serialize)]
-pub struct CustomerView {
-    pub id: CustomerId,
-    pub email: Option<String>,
-    #[serde(serialize_with = "rfc3339")]
-    pub known_since: Timestamp,
-    pub attributes: AttributeMap,
-    pub tags: Vec<String>,
-    pub preferences: PreferencesView,
-    pub consents: Vec<ConsentView>,
-    /// What is remembered of events: as much as the campaigns in force ask.
-    pub events: Vec<TrackView>,
-    /// Newest last.
-    pub enrollments: Vec<EnrollmentView>,
-    /// Not yet settled.
-    pub messages: Vec<MessageView>,
-    /// Of the present address.
-    pub mailbox: Option<MailboxView>,
-    /// When this customer is next looked at without a cause; perhaps too early.
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub next_alarm: Option<Timestamp>,
-}
-
-/// Attributes, written as the plain JSON that they came as.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AttributeMap(pub Properties);
-
-impl Serialize for AttributeMap {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        properties_to_json(&self.0).serialize(serializer)
-    }
-}
-
-/// What is null is left to the shop's defaults, save `zone`, which is the one in force.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct PreferencesView {
-    pub timezone: Option<Tz>,
-    pub zone: Tz,
-    pub locale: Option<String>,
-    pub window: Option<String>,
-    pub caps: Option<Vec<String>>,
-    pub gap: Option<String>,
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub pause_until: Option<Timestamp>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct ConsentView {
-    /// None: advertising as a whole.
-    pub topic: Option<String>,
-    pub state: ConsentState,
-    #[serde(serialize_with = "rfc3339")]
-    pub at: Timestamp,
-    pub source: String,
-    pub wording: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct TrackView {
-    /// Which events, in words.
-    pub events: String,
-    /// How many are remembered; at least so many happened.
-    pub remembered: u64,
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub first: Option<Timestamp>,
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub latest: Option<Timestamp>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct EnrollmentView {
-    pub campaign: CampaignId,
-    /// The cart, the order; empty where nothing tells two apart.
-    pub key: String,
-    #[serde(serialize_with = "rfc3339")]
-    pub entered: Timestamp,
-    /// `waiting`, `sending`, `finished` or `left`.
-    pub state: &'static str,
-    pub step: Option<String>,
-    /// When the next step falls due, or when it ended.
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub at: Option<Timestamp>,
-    /// A message of it left.
-    pub counted: bool,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct MessageView {
-    pub message_id: String,
-    pub campaign: CampaignId,
-    pub step: String,
-    pub variant: Option<String>,
-    pub state: &'static str,
-    pub attempts: u32,
-    #[serde(serialize_with = "rfc3339")]
-    pub due: Timestamp,
-    #[serde(serialize_with = "rfc3339")]
-    pub not_before: Timestamp,
-    #[serde(serialize_with = "rfc3339")]
-    pub expires: Timestamp,
-    /// Held back by a pause.
-    pub parked: bool,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct MailboxView {
-    pub suppression: Option<SuppressionView>,
-    /// Refusals that bind every customer of the mailbox.
-    pub refusals: Vec<ConsentView>,
-    /// Messages that count for caps, oldest first.
-    pub places: Vec<PlaceView>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct PlaceView {
-    #[serde(serialize_with = "rfc3339")]
-    pub at: Timestamp,
-    pub campaign: CampaignId,
-    pub class: &'static str,
-}
-
-/// A customer in a list.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct CustomerRow {
-    pub id: CustomerId,
-    pub email: Option<String>,
-    pub timezone: Tz,
-    pub locale: Option<String>,
-    #[serde(serialize_with = "rfc3339")]
-    pub known_since: Timestamp,
-    pub tags: Vec<String>,
-    /// The word on advertising as a whole, if there is one.
-    pub advertising: Option<ConsentState>,
-    /// Enrollments that are open.
-    pub open: usize,
-    /// Messages not yet settled.
-    pub messages: usize,
-}
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Core {
     /// One customer; none if the id was never heard of.
@@ -296,6 +155,7 @@ impl Core {
         };
         let catalogue = self.catalogue();
         let now = self.clock.now();
+        let record = self.as_of(record, &boxes, &catalogue.rules, now).await?;
         Ok(Some(explain(
             &record,
             &boxes,
@@ -304,6 +164,37 @@ impl Core {
             now,
             campaign,
         )))
+    }
+
+    /// The record as the next cause would find it: up to date with the rules, its alarm rung if it is due. Nothing of it
+    /// is written.
+    async fn as_of(
+        &self,
+        record: Record,
+        boxes: &Boxes,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Record, Refused> {
+        let walk = |history: Option<&[Event]>| {
+            let context = Context {
+                now,
+                rules,
+                history,
+                unfinished: false,
+            };
+            // Who asks about a record at which `react` panics gets it as it stands.
+            catch_unwind(AssertUnwindSafe(|| {
+                react(&record, boxes, &Cause::Walk, &context)
+            }))
+        };
+        let reacted = match walk(None) {
+            Ok(Err(NeedsHistory)) => walk(Some(&read_history(&*self.store, record.no).await?)),
+            other => other,
+        };
+        Ok(match reacted {
+            Ok(Ok(reaction)) => reaction.record,
+            _ => record,
+        })
     }
 
     async fn number_of(&self, id: &CustomerId) -> Result<Option<CustomerNo>, Refused> {
@@ -336,94 +227,5 @@ impl Core {
             }
         }
         Ok(Some((record, boxes)))
-    }
-}
-
-fn consents(all: &crate::domain::preference::Consents) -> Vec<ConsentView> {
-    (all.iter())
-        .map(|(topic, consent)| ConsentView {
-            topic: topic.as_ref().map(|t| t.to_string()),
-            state: consent.state,
-            at: consent.at,
-            source: consent.source.clone(),
-            wording: consent.wording.clone(),
-        })
-        .collect()
-}
-
-fn enrollment(campaign: &CampaignId, entry: &Entry) -> EnrollmentView {
-    let (state, step, at) = match &entry.state {
-        EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
-        EntryState::Sending { step, .. } => ("sending", Some(step), None),
-        EntryState::Finished { at } => ("finished", None, Some(*at)),
-        EntryState::Left { at } => ("left", None, Some(*at)),
-    };
-    EnrollmentView {
-        campaign: campaign.clone(),
-        key: entry.key.0.clone(),
-        entered: entry.at,
-        state,
-        step: step.map(|s| s.to_string()),
-        at,
-        counted: entry.counted,
-    }
-}
-
-fn message(m: &Message, record: &Record, rules: &Rules, domain: &str) -> MessageView {
-    let reference = MessageRef {
-        customer: record.no,
-        message: m.no,
-    };
-    MessageView {
-        message_id: format!("{}@{domain}", chance::message_id(&rules.salt, reference)),
-        campaign: m.campaign.clone(),
-        step: m.step.to_string(),
-        variant: m.variant.clone(),
-        state: state_word(m.state),
-        attempts: m.attempts,
-        due: m.due,
-        not_before: m.not_before,
-        expires: m.expires,
-        parked: m.parked,
-    }
-}
-
-fn row(record: Record, rules: &Rules) -> CustomerRow {
-    let entries = record.campaigns.values().flat_map(|s| &s.entries);
-    CustomerRow {
-        email: record.email.as_ref().map(|e| e.as_str().to_owned()),
-        timezone: zone_of(&record, rules),
-        locale: record.preferences.locale.clone(),
-        known_since: record.known_since,
-        tags: record.tags.iter().map(|t| t.to_string()).collect(),
-        advertising: record.consents.get(&None).map(|c| c.state),
-        open: entries.filter(|e| e.state.is_open()).count(),
-        messages: record.messages.len(),
-        id: record.id,
-    }
-}
-
-/// What the record remembers of events, named by the conditions that ask for it.
-fn tracks(record: &Record, rules: &Rules) -> Vec<TrackView> {
-    let of_campaigns =
-        (rules.campaigns.values()).flat_map(|c| c.audience.iter().chain(&c.entry.exit));
-    let mut asked: BTreeMap<_, &EventCondition> = BTreeMap::new();
-    for condition in of_campaigns.chain(rules.segments.values()) {
-        condition.each_event(&mut |event, _| _ = asked.entry(event.track()).or_insert(event));
-    }
-    (asked.into_iter())
-        .filter_map(|(key, event)| Some((event, record.tracks.get(key)?)))
-        .map(|(event, track)| track_view(event, track))
-        .collect()
-}
-
-fn track_view(event: &EventCondition, track: &Track) -> TrackView {
-    let hours: u64 = track.hours().iter().map(|h| h.count).sum();
-    let rest = track.rest().map_or(0, |r| r.count);
-    TrackView {
-        events: event.select.describe(),
-        remembered: track.instants().len() as u64 + hours + rest,
-        first: track.first(),
-        latest: track.instants().last().map(|i| i.at),
     }
 }

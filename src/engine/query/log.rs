@@ -1,6 +1,6 @@
 //! The send log, as people and programs read it: the shop's own ids, our Message-IDs, filters, pages.
 
-use crate::domain::chance;
+use crate::domain::chance::{self, Salt};
 use crate::domain::explain::rfc3339;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef};
 use crate::domain::ledger::{LogRow, Status};
@@ -58,6 +58,7 @@ pub struct LogPages<'a> {
     filter: LogFilter,
     stream: Option<StreamFilter>,
     message: Option<(MessageNo, String)>,
+    salt: Salt,
     ids: HashMap<CustomerNo, CustomerId>,
 }
 
@@ -129,6 +130,7 @@ impl Core {
             filter: filter.clone(),
             stream: known.then_some(stream),
             message,
+            salt: self.catalogue().rules.salt,
             ids: HashMap::new(),
         })
     }
@@ -183,8 +185,7 @@ impl LogPages<'_> {
             customer: row.customer,
             message: row.message?,
         };
-        let salt = &self.core.catalogue().rules.salt;
-        Some(chance::message_id(salt, message))
+        Some(chance::message_id(&self.salt, message))
     }
 
     async fn views(&mut self, rows: Vec<Row>) -> Result<Vec<LogView>, Refused> {

@@ -3,12 +3,13 @@
 //! commands. Reading goes to the store itself, never through a shard, so that a question waits for nobody.
 
 mod campaigns;
+mod customer;
 mod customers;
 mod log;
 mod mailboxes;
 
 pub use campaigns::{CampaignView, Next, Phase, ProblemView};
-pub use customers::{
+pub use customer::{
     AttributeMap, ConsentView, CustomerRow, CustomerView, EnrollmentView, MailboxView, MessageView,
     PlaceView, PreferencesView, TrackView,
 };

@@ -71,6 +71,9 @@ pub async fn import(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
+/// The lines of a batch, and what becomes of each.
+type UnderWay = (Vec<u64>, JoinHandle<Vec<Result<Ingested, Refused>>>);
+
 struct Intake {
     core: Arc<Core>,
     wake: Arc<Notify>,
@@ -78,7 +81,7 @@ struct Intake {
     counter: Counter,
     out: Out,
     /// The batch that is being written while the next one is read.
-    under_way: Option<(Vec<u64>, JoinHandle<Vec<Result<Ingested, Refused>>>)>,
+    under_way: Option<UnderWay>,
 }
 
 /// Nothing more can be taken; the caller was told why, or is gone.

@@ -1,0 +1,109 @@
+//! The files that the demo begins with, embedded, so that an installed program needs nothing beside it.
+
+use crate::config::settings::DEFAULT_FILE;
+use std::io;
+use std::path::Path;
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        /// Paths, relative to the demo's folder, and what they hold.
+        pub const FILES: &[(&str, &str)] = &[$(($path, include_str!(concat!("../../../", $path)))),*];
+    };
+}
+
+files![
+    "campaigns/cart_reminder.toml",
+    "campaigns/segments.toml",
+    "campaigns/topics.toml",
+    "campaigns/wake_dormant.toml",
+    "campaigns/welcome.toml",
+    "templates/cart_reminder.html.hbs",
+    "templates/cart_reminder.ko.html.hbs",
+    "templates/cart_reminder.ko.txt.hbs",
+    "templates/cart_reminder.txt.hbs",
+    "templates/dormant.html.hbs",
+    "templates/dormant.ko.html.hbs",
+    "templates/dormant.ko.txt.hbs",
+    "templates/dormant.txt.hbs",
+    "templates/partials/button.html.hbs",
+    "templates/partials/footer.html.hbs",
+    "templates/partials/footer.ko.html.hbs",
+    "templates/partials/footer.ko.txt.hbs",
+    "templates/partials/footer.txt.hbs",
+    "templates/partials/layout.html.hbs",
+    "templates/partials/product.html.hbs",
+    "templates/welcome.html.hbs",
+    "templates/welcome.ko.html.hbs",
+    "templates/welcome.ko.txt.hbs",
+    "templates/welcome.txt.hbs",
+];
+
+/// The default configuration with what a shop would set first.
+pub fn configuration() -> String {
+    DEFAULT_FILE
+        .replace(
+            "# address = \"1 Market Street, Seoul\" ",
+            "address = \"1 Market Street, Seoul\"   ",
+        )
+        .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
+        .replace("timezone = \"UTC\"       ", "timezone = \"Asia/Seoul\"")
+}
+
+/// Writes everything into a folder that is there.
+pub fn write(folder: &Path) -> io::Result<()> {
+    std::fs::write(folder.join("config.toml"), configuration())?;
+    for (path, text) in FILES {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILES, configuration, write};
+    use crate::config::Config;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn the_configuration_is_good_and_says_what_it_should() {
+        let config = Config::parse(Path::new("config.toml"), &configuration()).unwrap();
+        assert_eq!(config.warnings, []);
+        assert_eq!(config.defaults.timezone, chrono_tz::Asia::Seoul);
+        assert!(config.sender.address.is_some() && config.sender.unsubscribe_mailto.is_some());
+        assert!(config.is_rehearsal());
+    }
+
+    #[test]
+    fn every_shipped_file_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut there = BTreeSet::new();
+        let mut folders = vec![root.join("campaigns"), root.join("templates")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => {
+                        let path = path.strip_prefix(root).unwrap();
+                        there.insert(path.to_str().unwrap().to_owned());
+                    }
+                }
+            }
+        }
+        let embedded: BTreeSet<String> = FILES.iter().map(|(p, _)| (*p).to_owned()).collect();
+        assert_eq!(there, embedded);
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path()).unwrap();
+        assert!(
+            folder
+                .path()
+                .join("templates/partials/layout.html.hbs")
+                .is_file()
+        );
+    }
+}

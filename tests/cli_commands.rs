@@ -1,0 +1,342 @@
+//! Every verb on the real program without a daemon: its happy path, its main errors, its exit code.
+
+mod cli_house;
+
+use cli_house::{House, ROWS};
+use serde_json::Value;
+use std::fs;
+use std::process::Stdio;
+
+const VERBS: &[&[&str]] = &[
+    &["run"],
+    &["demo"],
+    &["check"],
+    &["reload"],
+    &["import"],
+    &["customer", "show"],
+    &["customer", "list"],
+    &["customer", "set"],
+    &["log"],
+    &["explain"],
+    &["campaign", "list"],
+    &["campaign", "show"],
+    &["campaign", "approve"],
+    &["pause"],
+    &["resume"],
+    &["cancel"],
+    &["suppression", "list"],
+    &["suppression", "add"],
+    &["suppression", "remove"],
+    &["suppression", "import"],
+    &["verify"],
+    &["backup"],
+    &["restore"],
+];
+
+fn with_customers() -> House {
+    let house = House::new();
+    house.write("rows.jsonl", ROWS);
+    house.run(&["import", "rows.jsonl"]).good();
+    house
+}
+
+#[test]
+fn the_help_of_every_verb_holds_an_example() {
+    let house = House::new();
+    for verb in VERBS {
+        let help = house.run(&[verb, &["--help"][..]].concat()).good();
+        assert!(help.contains("Example"), "{verb:?}");
+    }
+    let help = house.run(&["--help"]).good();
+    assert!(help.contains("Exit codes") && help.contains("the store is in use"));
+    assert!(!help.contains("probe"));
+    assert_eq!(house.run(&["pause"]).code, 2);
+    assert_eq!(house.run(&["no-such-verb"]).code, 2);
+}
+
+#[test]
+fn check_tells_all_that_is_wrong() {
+    let house = House::new();
+    insta::assert_snapshot!(house.run(&["check"]).all());
+    house.write(
+        "campaigns/bad.toml",
+        "name = \"Bad\"\nstate = \"live\"\nclas = \"informational\"\n",
+    );
+    let bad = house.run(&["check"]);
+    assert_eq!(bad.code, 3);
+    insta::assert_snapshot!(bad.all());
+    let json = house.run(&["check", "--json"]);
+    assert_eq!(json.code, 3);
+    let told: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        told["problems"][0]["file"]
+            .as_str()
+            .map(|f| f.ends_with("bad.toml")),
+        Some(true)
+    );
+    // The service's start is not kept by a bad campaign.
+    assert_eq!(house.run(&["check", "--settings"]).code, 0);
+    house.write("config.toml", "[stroe]\npath = \"data\"\n");
+    assert_eq!(house.run(&["check", "--settings"]).code, 3);
+    let run = house.run(&["run"]);
+    assert_eq!(run.code, 3, "{}", run.all());
+    assert!(run.err.contains("stroe") && !house.path("data").exists());
+}
+
+#[test]
+fn no_configuration_and_no_store() {
+    let house = House::new();
+    assert_eq!(house.run(&["customer", "list"]).code, 4);
+    assert_eq!(house.run(&["verify"]).code, 4);
+    assert_eq!(house.run(&["reload"]).code, 4);
+    let nowhere = house.run(&["--config", "none.toml", "campaign", "list"]);
+    assert_eq!(nowhere.code, 3, "{}", nowhere.all());
+    assert!(!house.path("data").exists());
+}
+
+#[test]
+fn import_tells_good_from_bad_and_counts_nothing_twice() {
+    let house = House::new();
+    let bad =
+        r#"{"type":"track","userId":"c-1","event":"Order Completed","timestamp":"yesterday"}"#;
+    house.write("rows.jsonl", &format!("{ROWS}{bad}\n"));
+    let first = house.run(&["import", "rows.jsonl"]);
+    insta::assert_snapshot!(house.masked(&first.all()));
+    assert_eq!(
+        fs::read_to_string(house.path("rows.jsonl.rejected"))
+            .unwrap()
+            .trim_end(),
+        bad
+    );
+    let again = house.run(&["import", "rows.jsonl"]);
+    assert!(
+        again.out.contains("3 events (0 new, 3 known already)"),
+        "{}",
+        again.out
+    );
+    let shown = house.run(&["customer", "show", "c-2", "--json"]).json();
+    // Two equal rows of one file are two orders; the file again is none.
+    assert_eq!(shown["events"][0]["remembered"], 2, "{shown}");
+
+    house.write(
+        "orders.csv",
+        "Kunde,date,total\nc-3,01.03.2026,5\nc-4,nie,5\n",
+    );
+    let csv = house.run(&[
+        "import",
+        "orders.csv",
+        "--event",
+        "Order Completed",
+        "--map",
+        "Kunde=customer",
+        "--dates",
+        "%d.%m.%Y",
+        "--zone",
+        "Europe/Berlin",
+        "--rejected",
+        "left.csv",
+    ]);
+    assert_eq!(csv.code, 1);
+    assert_eq!(
+        fs::read_to_string(house.path("left.csv")).unwrap(),
+        "Kunde,date,total\nc-4,nie,5\n"
+    );
+    assert_eq!(house.run(&["customer", "show", "c-3"]).code, 0);
+    assert_eq!(house.run(&["import", "none.csv"]).code, 4);
+    assert_eq!(
+        house.run(&["import", "rows.jsonl", "--zone", "Mars"]).code,
+        2
+    );
+}
+
+#[test]
+fn import_takes_a_pipe_and_acknowledges() {
+    let house = House::new();
+    let done = house
+        .run_with(&["import", "--live", "--json", "-"], ROWS)
+        .good();
+    let lines: Vec<Value> = done
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let acknowledged: u64 = lines.iter().filter_map(|l| l["fresh"].as_u64()).sum();
+    assert_eq!(acknowledged, 5, "{done}");
+    assert_eq!(lines.last().unwrap()["summary"]["rows"], 5);
+}
+
+#[test]
+fn customers_are_shown_listed_and_changed() {
+    let house = with_customers();
+    insta::assert_snapshot!(house.masked(&house.run(&["customer", "show", "c-1"]).good()));
+    insta::assert_snapshot!(house.masked(&house.run(&["customer", "list"]).good()));
+    let missing = house.run(&["customer", "show", "c-9"]);
+    insta::assert_snapshot!(missing.all());
+    house
+        .run(&[
+            "customer",
+            "set",
+            "c-2",
+            "timezone=Europe/Paris",
+            "gap=3d",
+            "tier=gold",
+        ])
+        .good();
+    let shown = house.run(&["customer", "show", "c-2", "--json"]).json();
+    assert_eq!(shown["preferences"]["timezone"], "Europe/Paris");
+    assert_eq!(shown["attributes"]["tier"], "gold");
+    let wrong = house.run(&["customer", "set", "c-2", "timezone=Mars"]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("Mars"), "{}", wrong.err);
+    assert_eq!(house.run(&["customer", "set", "c-2", "timezone"]).code, 2);
+    assert_eq!(house.run(&["customer", "set", "c-9", "tier=gold"]).code, 4);
+}
+
+#[test]
+fn a_customer_is_explained() {
+    let house = with_customers();
+    let text = house.run(&["explain", "c-1", "wake_dormant"]).good();
+    assert!(
+        text.contains("c-1") && text.contains("Order Completed"),
+        "{text}"
+    );
+    let json = house.run(&["explain", "c-1", "--json"]).json();
+    assert!(json["campaigns"].as_array().is_some_and(|c| c.len() == 3));
+    assert_eq!(house.run(&["explain", "c-9"]).code, 4);
+    assert_eq!(house.run(&["explain", "c-1", "none"]).code, 4);
+}
+
+#[test]
+fn campaigns_are_listed_paused_resumed_and_cancelled() {
+    let house = with_customers();
+    let listed = house.run(&["campaign", "list"]).good();
+    assert!(listed.lines().all(|l| l.chars().count() <= 80), "{listed}");
+    let stands = |name: &str| {
+        let all = house.run(&["campaign", "list", "--json"]).json();
+        let all = all["campaigns"].as_array().unwrap().clone();
+        let one = all.into_iter().find(|c| c["id"] == name).unwrap();
+        one["phase"]["is"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(stands("welcome"), "live");
+    house.run(&["pause", "welcome"]).good();
+    assert_eq!(stands("welcome"), "paused");
+    house.run(&["resume", "welcome"]).good();
+    assert_eq!(stands("welcome"), "live");
+    house.run(&["pause", "--class", "advertising"]).good();
+    assert_eq!(stands("cart_reminder"), "paused");
+    house.run(&["resume", "--class", "advertising"]).good();
+    house.run(&["pause", "--all"]).good();
+    // Nobody to ask: nothing is resumed without --yes.
+    let unasked = house.run(&["resume", "--all"]);
+    assert_eq!(unasked.code, 1);
+    house.run(&["resume", "--all", "--yes"]).good();
+    assert_eq!(house.run(&["cancel", "welcome"]).code, 1);
+    assert_eq!(stands("welcome"), "live");
+    house.run(&["cancel", "welcome", "--yes"]).good();
+    assert_eq!(stands("welcome"), "cancelled");
+    assert_eq!(house.run(&["pause", "none"]).code, 4);
+    assert_eq!(house.run(&["campaign", "show", "none"]).code, 4);
+    assert_eq!(house.run(&["campaign", "approve", "cart_reminder"]).code, 1);
+    house.run(&["campaign", "show", "wake_dormant"]).good();
+}
+
+#[test]
+fn addresses_are_suppressed_and_let_go() {
+    let house = with_customers();
+    house
+        .run(&[
+            "suppression",
+            "add",
+            "two@customers.example",
+            "--note",
+            "asked by telephone",
+        ])
+        .good();
+    insta::assert_snapshot!(house.masked(&house.run(&["suppression", "list"]).good()));
+    assert_eq!(house.run(&["suppression", "add", "nobody"]).code, 1);
+    house
+        .run(&["suppression", "remove", "two@customers.example"])
+        .good();
+    assert_eq!(
+        house
+            .run(&["suppression", "remove", "two@customers.example"])
+            .code,
+        4
+    );
+    house.write(
+        "bounced.txt",
+        "email,why\na@customers.example,x\nnot one\nb@customers.example\n",
+    );
+    let import = house.run(&["suppression", "import", "bounced.txt"]);
+    assert_eq!(import.code, 1);
+    assert!(import.err.contains("line 3: "), "{}", import.err);
+    let listed = house.run(&["suppression", "list", "--json"]).good();
+    assert_eq!(listed.lines().count(), 2);
+}
+
+#[test]
+fn the_store_is_verified_backed_up_and_restored() {
+    let house = with_customers();
+    assert_eq!(house.run(&["verify"]).good(), "the store is whole\n");
+    house.run(&["backup", "copy"]).good();
+    assert_eq!(house.run(&["backup", "copy"]).code, 5, "not empty");
+    let refused = house.run(&["restore", "copy"]);
+    assert_eq!(refused.code, 5);
+    insta::assert_snapshot!(house.masked(&refused.err));
+    fs::rename(house.path("data"), house.path("old")).unwrap();
+    house.run(&["restore", "copy"]).good();
+    assert_eq!(house.run(&["restore", "nowhere"]).code, 4);
+    // The first command that writes builds sled anew and holds sending.
+    house.run(&["resume", "welcome"]).good();
+    let held = house.run(&["campaign", "list"]).good();
+    assert!(held.starts_with("sending is held: "), "{held}");
+    house.run(&["customer", "show", "c-1"]).good();
+    assert_eq!(house.run(&["resume", "--all"]).code, 1);
+    house.run(&["resume", "--all", "--yes"]).good();
+    let free = house.run(&["campaign", "list"]).good();
+    assert!(free.starts_with("campaign"), "{free}");
+
+    // A flipped byte of the journal is found, with file and offset.
+    let journal = fs::read_dir(house.path("data/journal")).unwrap();
+    let mut files: Vec<_> = journal.map(|e| e.unwrap().path()).collect();
+    files.sort_by_key(|f| std::cmp::Reverse(fs::metadata(f).unwrap().len()));
+    let mut bytes = fs::read(&files[0]).unwrap();
+    let middle = bytes.iter().rposition(|b| *b != 0).unwrap() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&files[0], bytes).unwrap();
+    let damaged = house.run(&["verify"]);
+    assert!([0, 5].contains(&damaged.code), "{}", damaged.all());
+    if damaged.code == 5 {
+        assert!(damaged.out.contains(" at byte "), "{}", damaged.out);
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let house = with_customers();
+    let mut command = house.command(&["customer", "list", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+}
+
+#[test]
+fn the_demo_plays_and_leaves_a_shop_behind() {
+    let house = House::new();
+    let shown = house
+        .run(&["demo", "--days", "2", "--customers", "150", "--dir", "shop"])
+        .good();
+    assert!(shown.contains("advertising can reach"), "{shown}");
+    assert!(shown.contains("mail/index.html"), "{shown}");
+    assert!(house.path("shop/mail/index.html").is_file(), "{shown}");
+    let shop = ["--config", "shop/config.toml"];
+    let list = house
+        .run(&[&shop[..], &["campaign", "list"]].concat())
+        .good();
+    assert!(list.contains("wake_dormant"));
+    house.run(&[&shop[..], &["log"]].concat()).good();
+    let again = house.run(&["demo", "--dir", "shop"]);
+    assert_eq!(again.code, 1, "{}", again.all());
+}
