@@ -341,3 +341,57 @@ fn the_first_campaign_of_the_readme_works() {
         "{log}"
     );
 }
+
+/// A test that has a long form is of use only if something runs it.
+#[test]
+fn the_soak_runs_every_test_that_has_a_long_form() {
+    let script = std::fs::read_to_string(root().join("scripts/soak")).unwrap();
+    let runs: Vec<&str> = script
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix('"')?
+                .strip_suffix('"')?
+                .rsplit('|')
+                .next()
+        })
+        .collect();
+    let mut left_out = Vec::new();
+    let mut folders = vec![root().join("tests"), root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let long = text.contains("\"REVEILLE_SOAK\"") || text.contains("\nmod oracle;");
+            if !long || name == "tests/documents.rs" {
+                continue;
+            }
+            let parts: Vec<&str> = name.trim_end_matches(".rs").split('/').collect();
+            let run = match parts.as_slice() {
+                ["tests", test] => runs.contains(&format!("--test {test}").as_str()),
+                // A folder with a main.rs is a test; others are shared by tests that were looked at already.
+                ["tests", test, ..] => {
+                    let own = root().join("tests").join(test).join("main.rs").exists();
+                    !own || runs.contains(&format!("--test {test}").as_str())
+                }
+                [_, module @ ..] => {
+                    let module = module.join("::");
+                    let mut asked = runs.iter().filter_map(|run| run.strip_prefix("--lib "));
+                    asked.any(|prefix| module.starts_with(prefix))
+                }
+                [] => true,
+            };
+            if !run {
+                left_out.push(name.to_owned());
+            }
+        }
+    }
+    left_out.sort();
+    assert!(left_out.is_empty(), "scripts/soak leaves out {left_out:#?}");
+    assert!(runs.len() > 10, "the runs of scripts/soak were not found");
+}
