@@ -86,6 +86,9 @@ fn child() {
         let config = Config::load(&Path::new(&dir).join("config.toml")).unwrap();
         let mut smtp = TransportConfig::smtp("main", "127.0.0.1", port.parse().unwrap());
         smtp.connections = 8;
+        // The server below is unkind on purpose: it must not be set aside for longer than a life lasts.
+        smtp.back_off.first = Duration::from_millis(20);
+        smtp.back_off.most = Duration::from_millis(100);
         if let reveille::transport::config::CarrierConfig::Smtp(smtp) = &mut smtp.carrier {
             smtp.tls = reveille::transport::config::Tls::None;
             smtp.deadlines = Deadlines::all(Duration::from_secs(5));

@@ -1,3 +1,5 @@
+//! The whole surface: every verb parses, has an example, and prints within a terminal.
+
 use super::Cli;
 use super::screen::{grouped, plain};
 use super::table::{clipped, width};

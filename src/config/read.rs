@@ -179,12 +179,16 @@ fn read_sender(table: &Table<'_>, real: bool) -> Option<Sender> {
     let mailto = optional(table.get("unsubscribe_mailto"), |i| {
         i.parsed(EmailAddress::parse)
     });
+    // In rehearsal nothing leaves: example values stand in, so that mails can be looked at from the first minute. By
+    // smtp both must be set (see `campaign::cross`).
+    let example = |text: &str| (!real).then(|| text.to_owned());
+    let leave = example("unsubscribe@shop.example").and_then(|a| EmailAddress::parse(&a).ok());
     Some(Sender {
         from: from?,
-        address: address?,
+        address: address?.or_else(|| example("1 Market Street, Seoul")),
         company: company?,
         phone: phone?,
-        unsubscribe_mailto: mailto?,
+        unsubscribe_mailto: mailto?.or(leave),
     })
 }
 

@@ -281,13 +281,19 @@ fn held_in_doubt_waits_for_an_operator() {
 
 #[test]
 fn an_attempt_given_back_leaves_state_and_place_as_they_were_and_its_number_used() {
-    for fault in [relay_fault(), not_started()] {
+    // What a relay gave back waits as a retry does; what never began is asked for again at once.
+    let cases = [
+        (relay_fault(), Span::minutes(10), Span::minutes(60)),
+        (not_started(), Span::ZERO, Span::ZERO),
+    ];
+    for (fault, first_wait, third_wait) in cases {
         let (mut world, mina, now) = begin(vec![hello()]);
         outcomes(&mut world, vec![fault.clone(), try_later(), fault]);
         visit(&mut world, mina);
         world.run_for(Span::seconds(10));
         assert_eq!(world.mailbox("mina@mail.example").places.len(), 1);
-        world.run_for(Span::seconds(21));
+        let second = now + Span::seconds(30) + first_wait;
+        world.run_until(second + Span::seconds(1));
         // The first was given back: waiting, no place; the second is under way.
         assert!(
             world
@@ -296,16 +302,16 @@ fn an_attempt_given_back_leaves_state_and_place_as_they_were_and_its_number_used
                 .any(|r| r.starts_with("waiting relay") || r.starts_with("waiting not_started"))
         );
         world.run_for(Span::minutes(10));
-        let second = now + Span::seconds(30);
         assert_eq!(world.attempts[1].at, second);
         assert!(
             world
                 .rows("hello")
                 .contains(&"retrying try_later".to_owned())
         );
-        world.run_until(second + Span::seconds(30) + Span::minutes(60) + Span::seconds(31));
+        let third = second + Span::seconds(30) + Span::minutes(60);
+        world.run_until(third + Span::seconds(31) + third_wait);
         let m = world.record(mina).messages.values().next().cloned();
-        // The third was given back: retrying, with the place of the second attempt, and asked again at once.
+        // The third was given back: retrying, with the place of the second attempt, and asked for again.
         assert!(m.is_some_and(|m| m.state == MessageState::Attempting(4)));
         world.run_for(Span::days(1));
         let numbers: Vec<_> = world.attempts.iter().map(|a| a.attempt).collect();

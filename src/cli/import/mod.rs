@@ -3,6 +3,8 @@
 //! Rows are read and understood here, and go to the engine as a stream; bad ones are told and written to a file. The
 //! reading runs on a thread of its own, so that a pipe that keeps silent keeps nobody waiting.
 
+mod rejects;
+
 use super::Context;
 use super::failure::Failure;
 use super::screen::{Screen, counted, grouped};
@@ -11,16 +13,17 @@ use crate::clock::Clock;
 use crate::config::text::zone;
 use crate::domain::id::{CustomerId, EventName};
 use crate::engine::intake::dates::Dates;
-use crate::engine::intake::{Kind, Options, Reading, RowError, Rows, What};
+use crate::engine::intake::{Kind, Options, Reading, Rows, What};
 use crate::http::admin::Sent;
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use indicatif::ProgressBar;
+use rejects::Rejects;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -303,83 +306,6 @@ fn read(
     }
     done
 }
-
-/// Bad rows: the first are shown, all go to a file that can be mended and imported.
-struct Rejects {
-    path: Option<PathBuf>,
-    header: Option<Vec<u8>>,
-    file: Option<BufWriter<File>>,
-    count: u64,
-    screen: Screen,
-    bar: ProgressBar,
-    error: Option<Failure>,
-}
-
-impl Rejects {
-    fn new(source: &Path, told: Option<PathBuf>, screen: Screen, bar: ProgressBar) -> Rejects {
-        let beside = (source.as_os_str() != "-").then(|| {
-            let mut name = source.as_os_str().to_owned();
-            name.push(".rejected");
-            PathBuf::from(name)
-        });
-        Rejects {
-            path: told.or(beside),
-            header: None,
-            file: None,
-            count: 0,
-            screen,
-            bar,
-            error: None,
-        }
-    }
-
-    fn take(&mut self, error: &RowError) {
-        self.count += 1;
-        if self.count <= SHOWN {
-            let text = super::screen::plain(&error.to_string());
-            self.bar.suspend(|| self.screen.complain(&text));
-        } else if self.count == SHOWN + 1 {
-            let more = match &self.path {
-                Some(path) => format!("more bad rows are in {}", path.display()),
-                None => "more bad rows are not shown; --rejected PATH keeps them".to_owned(),
-            };
-            self.bar.suspend(|| self.screen.complain(&more));
-        }
-        if let Err(error) = self.keep(&error.raw)
-            && self.error.is_none()
-        {
-            self.error = Some(Failure::failed(format!("bad rows can't be kept: {error}")));
-        }
-    }
-
-    fn keep(&mut self, raw: &[u8]) -> std::io::Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = BufWriter::new(File::create(path)?);
-                if let Some(header) = &self.header {
-                    file.write_all(header)?;
-                    file.write_all(b"\n")?;
-                }
-                self.file.insert(file)
-            }
-        };
-        file.write_all(raw)?;
-        file.write_all(b"\n")
-    }
-
-    fn finish(&mut self) -> Option<PathBuf> {
-        let mut file = self.file.take()?;
-        if let Err(error) = file.flush() {
-            self.error = Some(Failure::failed(format!("bad rows can't be kept: {error}")));
-        }
-        self.path.clone()
-    }
-}
-
 fn finish(
     read: &Taken,
     told: &Acknowledged,
