@@ -38,7 +38,7 @@ fn both_ways_in_give_the_same_answers() {
         .unwrap()
         .permissions()
         .mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode & 0o777, 0o660);
     let served = all();
     for (direct, served) in direct.iter().zip(&served) {
         assert_eq!(direct, served);

@@ -1,4 +1,4 @@
-//! The admin socket: a unix socket that only its owner may use. One that nobody answers at is replaced; one that somebody
+//! The admin socket: a unix socket that its owner and group may use (0660). One that nobody answers at is replaced; one that somebody
 //! answers at is another daemon's, and is left alone.
 
 use std::fs;
@@ -56,7 +56,7 @@ pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     let making = path.with_extension(format!("{}~", std::process::id()));
     let _ = fs::remove_file(&making);
     let listener = UnixListener::bind(&making).map_err(failed)?;
-    fs::set_permissions(&making, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    fs::set_permissions(&making, fs::Permissions::from_mode(0o660)).map_err(failed)?;
     fs::rename(&making, path).map_err(failed)?;
     Ok(listener)
 }
