@@ -2,7 +2,7 @@
 //! command that finds no daemon calls the same router in its own process, so there is one code path and two ways in.
 //!
 //! Answers are JSON; errors are `{"error": .., "hint": ..}` under an honest status. Who may ask is for the socket's mode to
-//! say (0600): there is no other check.
+//! say (0660): there is no other check.
 
 mod campaigns;
 mod customers;
