@@ -33,6 +33,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use wake::Bell;
 
+/// The outbox is looked at this often, whatever the turns take.
+const PUMP_AT_LEAST: Duration = Duration::from_secs(2);
+
 /// Why the daemon could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -214,7 +217,8 @@ async fn turns(
 /// Empties the outbox at each notification. May wait for a relay; given up when the daemon stops.
 async fn pump(core: Arc<Core>, pumped: Arc<Notify>) {
     loop {
-        pumped.notified().await;
+        // A turn that takes long (thousands of alarms after downtime) must not keep transactional mail waiting.
+        let _ = tokio::time::timeout(PUMP_AT_LEAST, pumped.notified()).await;
         if core.held().is_some() {
             continue;
         }

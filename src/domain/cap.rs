@@ -98,6 +98,9 @@ impl Cap {
             length => match Span::parse(length) {
                 Err(why) => return Err(wrong(&why)),
                 Ok(Span(..=0)) => return Err(wrong("a period must be longer than nothing")),
+                Ok(span) if span > LONGEST => {
+                    return Err(wrong("a period can be at most 366d"));
+                }
                 Ok(span) => Period::Rolling(span),
             },
         };

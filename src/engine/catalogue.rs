@@ -329,6 +329,9 @@ impl Making {
         };
         let mut bytes = campaign.audience_hash.to_le_bytes().to_vec();
         bytes.push(admits);
+        // So is an edit of who may enter, and how often: the walk counts them, and the guard asks.
+        let entry = &campaign.entry;
+        bytes.extend(format!("{:?}", (entry.again, entry.at_most, entry.existing)).bytes());
         // 0 is kept for "judged by none".
         campaign.audience_hash = xxh3_64(&bytes).max(1);
         let id = campaign.id.clone();

@@ -5,7 +5,7 @@
 //! What became of an attempt is a cause again. What was under way when the daemon stopped is told at the next start as
 //! in doubt.
 
-use super::batch::{BatchError, Reply, Work};
+use super::batch::{BatchError, Mail, Reply, Work};
 use super::composer::{self, CannotCompose};
 use super::core::Core;
 use super::shard::Refused;
@@ -14,9 +14,10 @@ use crate::domain::cause::Cause;
 use crate::domain::chance;
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef, ShardNo};
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::{LEAD, recipient};
+use crate::domain::policy::recipient;
 use crate::domain::react::Answer;
 use crate::domain::record::{Message, MessageState, Record};
+use crate::domain::time::Span;
 use crate::store::codec::decode;
 use crate::store::{Direction, Stream, StreamFilter, keys};
 use crate::transport::{Outgoing, Transport};
@@ -28,6 +29,10 @@ use tokio::sync::{Notify, Semaphore};
 const CHUNK: usize = 200;
 /// So many messages are composed or asked for at once, per transport.
 const IN_HAND: usize = 64;
+
+/// A judgement older than this when it is durable is given back: with the time that a transport may take to start, it
+/// makes up policy's lead of 5 s.
+const COMMITTED_WITHIN: Span = Span::millis(2_500);
 
 /// Messages in hand, so that none is asked for twice at once.
 pub struct Outbox {
@@ -216,7 +221,9 @@ impl Core {
             return Ok(None);
         };
         let to = recipient(message, record).cloned();
-        let bytes = match (&to, self.sent_before(customer, message).await?) {
+        let kept = self.sent_before(customer, message).await?;
+        let made_now = kept.is_none();
+        let bytes = match (&to, kept) {
             (_, Some(bytes)) => Some(bytes),
             (None, None) => None,
             (Some(to), None) => {
@@ -246,13 +253,18 @@ impl Core {
                 }
             }
         };
-        let first = message.attempts == 0;
         // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
         let permit = transport.permit().await;
         if self.held().is_some() {
             return Ok(None);
         }
-        let mail = bytes.as_ref().filter(|_| first).map(|b| compressed(b));
+        let mail = match (&bytes, &to) {
+            (Some(bytes), Some(to)) if made_now => Some(Mail {
+                to: to.clone(),
+                bytes: compressed(bytes),
+            }),
+            _ => None,
+        };
         let work = Work {
             customer,
             id: None,
@@ -265,12 +277,18 @@ impl Core {
         let reply: Reply = self.shard(customer).act(work).await?;
         match (reply.answer, bytes, to) {
             (Some(Answer::Attempting), Some(bytes), Some(to)) => {
-                let late = self.clock.now().since(reply.now) > LEAD;
+                let late = self.clock.now().since(reply.now) > COMMITTED_WITHIN;
+                // The customer's address changed while the message waited for its transport: it is made anew.
+                let moved = reply.to.as_ref() != Some(&to);
                 let reference = MessageRef {
                     customer,
                     message: no,
                 };
-                let outcome = if late {
+                let outcome = if moved {
+                    Outcome::NotStarted {
+                        why: "the address has changed since the message was made".into(),
+                    }
+                } else if late {
                     Outcome::NotStarted {
                         why: "judged too long ago to start".into(),
                     }

@@ -10,6 +10,7 @@ mod overlay;
 mod seen;
 
 use super::state::EventRow;
+use crate::domain::address::EmailAddress;
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
@@ -30,7 +31,14 @@ pub struct Work {
     pub id: Option<CustomerId>,
     pub cause: Cause,
     /// The finished message, stored with the commit that begins its first attempt.
-    pub mail: Option<Arc<[u8]>>,
+    pub mail: Option<Mail>,
+}
+
+/// A finished message, compressed, and whom it was made for.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub to: EmailAddress,
+    pub bytes: Arc<[u8]>,
 }
 
 /// What came of it.
@@ -41,6 +49,8 @@ pub struct Reply {
     pub fresh: bool,
     /// The instant at which it was judged.
     pub now: Timestamp,
+    /// Of an attempt that begins: the address that policy judged, which may be another than the message was made for.
+    pub to: Option<EmailAddress>,
 }
 
 /// A cause with all that surrounded it, for replays.

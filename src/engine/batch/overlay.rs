@@ -1,9 +1,9 @@
 //! The private overlay of a batch: what its causes have read and changed so far. Nobody else sees it before the commit.
 
-use crate::domain::address::MailboxId;
+use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
-use crate::domain::id::CustomerNo;
+use crate::domain::id::{CustomerNo, MessageNo};
 use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Span;
@@ -63,6 +63,7 @@ impl Overlay {
             answer: None,
             fresh: true,
             now: around.now,
+            to: None,
         };
         let known = self.customers.entry(no).or_default();
         if known.state.is_none() {
@@ -99,6 +100,9 @@ impl Overlay {
                     });
                 }
                 reply.answer = reaction.answer.clone();
+                if let Cause::Ready { message, .. } = &work.cause {
+                    reply.to = judged_address(&reaction.record, *message);
+                }
                 self.absorb(around, work, reaction, done).await?;
             }
             Err(panic) => self.poison(around, work, panic).await?,
@@ -203,6 +207,8 @@ impl Overlay {
         }
         if let (Some(Answer::Attempting), Some(mail), Cause::Ready { message, .. }) =
             (&reaction.answer, &work.mail, &work.cause)
+            // What was made for an address that is no longer the customer's is not what will leave.
+            && judged_address(&reaction.record, *message).as_ref() == Some(&mail.to)
         {
             self.appends.push(Append {
                 stream: Stream::Mails,
@@ -210,7 +216,7 @@ impl Overlay {
                 time: around.now.millis(),
                 payload: encode(&MailRow {
                     message: *message,
-                    bytes: mail.to_vec(),
+                    bytes: mail.bytes.to_vec(),
                 }),
             });
         }
@@ -290,6 +296,11 @@ impl Overlay {
         }
         Ok(())
     }
+}
+
+/// Whom the message goes to, by the reaction.
+fn judged_address(record: &Record, message: MessageNo) -> Option<EmailAddress> {
+    record.messages.get(&message)?.to.clone()
 }
 
 fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {

@@ -45,6 +45,8 @@ pub struct Clockwork {
     occurrences: BTreeMap<(CampaignId, String), Row>,
     walk: Walk,
     walk_wanted: bool,
+    /// Every alarm up to here has rung in this tick: only occurrences up to here are due in it.
+    rung_upto: Timestamp,
     /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
     upto: Timestamp,
     /// `upto` as last written.
@@ -281,6 +283,7 @@ impl Shard {
             .await
             .map_err(BatchError::from)?;
         let Some((last, _)) = rung.last() else {
+            self.clockwork.rung_upto = now;
             self.clockwork.phase = Phase::Occurrences;
             return Ok(());
         };

@@ -65,7 +65,7 @@ pub(super) fn live_schedule<'a>(
 impl Shard {
     /// One chunk of an occurrence that is due, or the end of the phase.
     pub(in crate::engine) async fn occurrence_chunk(&mut self) -> Result<(), Refused> {
-        let now = self.clock.now();
+        let now = self.clockwork.rung_upto;
         let due = self.clockwork.occurrences.iter().find(|(_, row)| {
             row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now)
         });
