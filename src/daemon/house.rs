@@ -149,6 +149,12 @@ impl House {
         if let Some(why) = why {
             self.core.hold(&why).await?;
         }
+        if let Some(since) = self.core.importing() {
+            tracing::warn!(
+                %since,
+                "an import of history was broken off: schedules wait until it is run again to its end, or `reveille resume --all`"
+            );
+        }
         Ok(())
     }
 

@@ -218,7 +218,7 @@ impl fmt::Display for Cap {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cap, Period, gap_fit};
+    use super::{Cap, LONGEST, Period, gap_fit};
     use crate::domain::time::{Span, Timestamp};
     use chrono_tz::Tz;
 
@@ -243,6 +243,11 @@ mod tests {
         }
         assert_eq!(cap(" 1  Per Day ").period, Period::Day);
         assert_eq!(cap("1 per 1d").period, Period::Rolling(Span::hours(24)));
+        assert_eq!(cap("1 per 366d").period, Period::Rolling(LONGEST));
+        assert!(
+            Cap::parse("1 per 367d").is_err(),
+            "its places would be forgotten before it is over"
+        );
     }
 
     #[test]
