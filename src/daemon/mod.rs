@@ -147,6 +147,7 @@ impl Daemon {
         let _ = keeping.await;
         pumping.abort();
         let _ = pumping.await;
+        core.outbox.stop();
         let within = transports::duration(config.engine.stop_within);
         if tokio::time::timeout(within, core.outbox.wait_idle())
             .await

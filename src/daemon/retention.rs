@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub async fn keep(core: Arc<Core>, store: Arc<EmbeddedStore>) {
     loop {
         // While sending is held the clock may be wrong, and by a wrong clock everything may look old.
-        let trusted = core.held().is_none();
+        let trusted = core.on_hold().is_none();
         for (stream, kept) in streams(&core.config()).into_iter().filter(|_| trusted) {
             let before = (core.clock.now() - kept).millis();
             let store = Arc::clone(&store);

@@ -14,7 +14,7 @@ use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
 use crate::store::codec::{decode, encode};
-use crate::store::{Batch, Check, Store, StoreError, keys};
+use crate::store::{Batch, Check, Room, Store, StoreError, keys};
 use crate::transport::Transport;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -180,8 +180,19 @@ impl Core {
             .await
     }
 
-    /// Why nothing may leave at present: an operator's hold, everything paused, or clocks that have parted.
+    /// Why nothing may leave at present: an operator's hold, everything paused, clocks that have parted, or a disk without
+    /// room.
     pub fn held(&self) -> Option<String> {
+        self.on_hold().or_else(|| match self.store.room() {
+            Room::Enough => None,
+            // Sending stops first: each message leaves rows behind, and its outcome must have room.
+            Room::Low => Some("the disk is nearly full; make room".into()),
+            Room::Full => Some("the disk is full; make room".into()),
+        })
+    }
+
+    /// The same without what the store has room for.
+    pub fn on_hold(&self) -> Option<String> {
         let catalogue = self.catalogue();
         let controls = &catalogue.rules.controls;
         if controls.paused_all {
@@ -353,6 +364,8 @@ pub(super) async fn write_controls(
     puts.extend(more);
     let batch = Batch {
         puts,
+        // A pause must be in force on a full disk too.
+        urgent: true,
         ..Batch::default()
     };
     store.commit(batch).await.map_err(BatchError::from)?;

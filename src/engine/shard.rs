@@ -273,8 +273,31 @@ impl Shard {
     }
 
     async fn turn(&mut self, batch: Vec<Item>) {
+        let Some((rest, full)) = self.attempt(batch).await else {
+            return;
+        };
+        // The disk is full. What must not wait is done without the others.
+        let (urgent, others): (Vec<Item>, Vec<Item>) =
+            (rest.into_iter()).partition(|(work, _)| work.is_urgent());
+        for answer in others.into_iter().filter_map(|(_, answer)| answer) {
+            let _ = answer.send(Err(full.clone()));
+        }
+        if !urgent.is_empty() {
+            self.attempt(urgent).await;
+        }
+    }
+
+    /// Does a batch and answers. Gives it back where the disk is full and some of it could be done all the same.
+    async fn attempt(&mut self, batch: Vec<Item>) -> Option<(Vec<Item>, Refused)> {
         let (works, answers): (Vec<Work>, Vec<Option<Answered>>) = batch.into_iter().unzip();
-        match self.process(&works, &|_| Vec::new()).await {
+        let urgent = works.iter().filter(|work| work.is_urgent()).count();
+        let done = self.process_as(&works, &|_| Vec::new(), urgent == works.len());
+        match done.await {
+            Err(full @ Refused::Store(StoreError::Full(_)))
+                if urgent > 0 && urgent < works.len() =>
+            {
+                return Some((works.into_iter().zip(answers).collect(), full));
+            }
             Ok(done) => {
                 for (answer, reply) in answers.into_iter().zip(done.replies) {
                     if let Some(answer) = answer {
@@ -288,6 +311,7 @@ impl Shard {
                 }
             }
         }
+        None
     }
 
     /// Reacts, commits, and takes note of what follows.
@@ -295,6 +319,15 @@ impl Shard {
         &mut self,
         works: &[Work],
         extra: Extra<'_>,
+    ) -> Result<Done, Refused> {
+        self.process_as(works, extra, false).await
+    }
+
+    async fn process_as(
+        &mut self,
+        works: &[Work],
+        extra: Extra<'_>,
+        urgent: bool,
     ) -> Result<Done, Refused> {
         let now = self.clock.now();
         let rules = Arc::clone(&self.rules);
@@ -304,6 +337,7 @@ impl Shard {
             rules: &rules,
             now,
             unfinished: self.clockwork.unfinished(now),
+            urgent,
         };
         let zones = |done: &Done| {
             let mut puts = extra(done);

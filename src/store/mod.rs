@@ -12,6 +12,6 @@ pub mod port;
 mod wire;
 
 pub use port::{
-    Append, Batch, Check, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream,
-    StreamFilter, Versioned,
+    Append, Batch, Check, Committed, Direction, Key, KeyRange, Room, Row, Store, StoreError,
+    Stream, StreamFilter, Versioned,
 };

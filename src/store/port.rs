@@ -112,6 +112,19 @@ pub struct Batch {
     pub puts: Vec<(Key, Vec<u8>)>,
     pub deletes: Vec<Key>,
     pub appends: Vec<Append>,
+    /// What must not wait for room on the disk: what became of a message, a consent, a suppression, a pause. It may use
+    /// what is kept in reserve; all else is refused as `Full` before.
+    pub urgent: bool,
+}
+
+/// How much the store can still take.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Room {
+    Enough,
+    /// It is running out: no more is to be begun that has consequences to be written, such as a message.
+    Low,
+    /// Only urgent batches are taken.
+    Full,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -160,4 +173,9 @@ pub trait Store: Send + Sync + 'static {
         filter: StreamFilter,
     ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>>;
+
+    /// How much can still be written. Asked before each message, so it answers from what is known.
+    fn room(&self) -> Room {
+        Room::Enough
+    }
 }

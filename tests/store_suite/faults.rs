@@ -2,13 +2,13 @@
 //! full, work goes on by itself.
 
 use crate::world::{commit_now, image, journal, open, options, put, run};
-use reveille::store::StoreError;
 use reveille::store::embedded::{Disk, EmbeddedStore, Options, RealDisk};
+use reveille::store::{Batch, Room, Store, StoreError};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The real disk, until told to fail.
 pub struct Faults {
@@ -16,6 +16,9 @@ pub struct Faults {
     /// Bytes that writes may still take.
     room: AtomicU64,
     free: AtomicU64,
+    /// Only files that are gone make room: what is written while the reserve stands fails.
+    quota: AtomicBool,
+    reserve: Mutex<Option<PathBuf>>,
 }
 
 impl Default for Faults {
@@ -24,6 +27,8 @@ impl Default for Faults {
             syncs_fail: AtomicBool::new(false),
             room: AtomicU64::new(u64::MAX),
             free: AtomicU64::new(u64::MAX),
+            quota: AtomicBool::new(false),
+            reserve: Mutex::default(),
         }
     }
 }
@@ -36,7 +41,11 @@ impl Faults {
 
 impl Disk for Faults {
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let room = self.room.load(Ordering::SeqCst);
+        let mut room = self.room.load(Ordering::SeqCst);
+        let reserve = self.reserve.lock().unwrap();
+        if self.quota.load(Ordering::SeqCst) && reserve.as_ref().is_some_and(|r| !r.exists()) {
+            room = u64::MAX;
+        }
         let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         // A full disk takes what still fits.
         RealDisk.write(file, &bytes[..fits], offset)?;
@@ -149,13 +158,61 @@ fn below_the_floor_commits_are_refused_and_the_reserve_makes_room() {
         panic!("taken below the floor")
     };
     assert!(text.contains("999") && text.contains("1000"), "{text}");
-    store.give_up_reserve().unwrap();
+    // What is urgent goes, with the reserve's room, and that room is for nothing else.
+    commit_now(&store, urgent(b"outcome", b"1")).unwrap();
     assert!(!folder.path().join("reserve").exists() && !store.stats().reserve);
     faults.free.store(5999, Ordering::SeqCst);
-    commit_now(&store, put(b"outcome", b"1")).unwrap();
+    assert!(matches!(
+        commit_now(&store, put(b"a", b"1")),
+        Err(StoreError::Full(_))
+    ));
+    commit_now(&store, urgent(b"outcome", b"2")).unwrap();
+    assert_eq!(store.room(), Room::Full);
+    faults.free.store(6000, Ordering::SeqCst);
+    commit_now(&store, put(b"a", b"1")).unwrap();
+    assert_eq!(store.room(), Room::Low);
     assert!(!store.stats().reserve);
     faults.free.store(u64::MAX, Ordering::SeqCst);
     commit_now(&store, put(b"a", b"2")).unwrap();
+    assert_eq!(store.room(), Room::Enough);
     store.seal().unwrap();
     assert!(store.stats().reserve && folder.path().join("reserve").exists());
+}
+
+/// The disk says that it has room, and has none (a quota): the reserve is given up all the same, and what is urgent
+/// goes, whatever gathered beside it.
+#[test]
+fn a_disk_that_is_fuller_than_it_says_still_takes_what_is_urgent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (faults, store) = faulty(folder.path(), |options| options.reserve_bytes = 40_000);
+    faults.quota.store(true, Ordering::SeqCst);
+    faults.room.store(0, Ordering::SeqCst);
+    *faults.reserve.lock().unwrap() = Some(folder.path().join("reserve"));
+    let big = put(b"big", &[7; 30_000]);
+    assert!(matches!(
+        commit_now(&store, big.clone()),
+        Err(StoreError::Full(_))
+    ));
+    let both = run(async {
+        futures_util::future::join(
+            store.commit(big),
+            store.commit(urgent(b"outcome", &[7; 20_000])),
+        )
+        .await
+    });
+    assert!(matches!(both.0, Err(StoreError::Full(_))), "{:?}", both.0);
+    both.1.unwrap();
+    assert!(!folder.path().join("reserve").exists());
+    let before = run(image(&store));
+    assert!(before.0.contains_key(&b"outcome"[..]) && !before.0.contains_key(&b"big"[..]));
+    drop(store);
+    let (store, _) = open(folder.path());
+    assert_eq!(run(image(&store)), before);
+}
+
+fn urgent(key: &[u8], value: &[u8]) -> Batch {
+    Batch {
+        urgent: true,
+        ..put(key, value)
+    }
 }

@@ -117,6 +117,7 @@ fn play(steps: &[Step]) {
                             )
                         })
                         .collect(),
+                    urgent: false,
                 };
                 let done = run(store.commit(batch.clone()));
                 if check.is_some_and(|(_, truth)| !truth) {

@@ -16,6 +16,7 @@ impl Overlay {
             puts: self.puts,
             deletes: self.deletes,
             appends: self.appends,
+            urgent: around.urgent,
             ..Batch::default()
         };
         for (no, customer) in self.customers {

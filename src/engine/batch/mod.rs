@@ -11,7 +11,7 @@ mod seen;
 
 use super::state::EventRow;
 use crate::domain::address::EmailAddress;
-use crate::domain::cause::Cause;
+use crate::domain::cause::{Cause, Liveness, Operator};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
 use crate::domain::react::Answer;
@@ -39,6 +39,21 @@ pub struct Work {
 pub struct Mail {
     pub to: EmailAddress,
     pub bytes: Arc<[u8]>,
+}
+
+impl Work {
+    /// What must be written even when the disk is full, from what is kept in reserve: what became of a message, and
+    /// whatever keeps one from leaving.
+    pub fn is_urgent(&self) -> bool {
+        use Cause::{Consent, Outcome, Suppress};
+        matches!(
+            self.cause,
+            Outcome { .. }
+                | Consent(_, Liveness::Live)
+                | Suppress { .. }
+                | Cause::Operator(Operator::Settle { .. })
+        )
+    }
 }
 
 /// What came of it.
@@ -80,6 +95,8 @@ pub struct Surroundings<'a> {
     pub rules: &'a Arc<Rules>,
     pub now: Timestamp,
     pub unfinished: bool,
+    /// Nothing in it may wait for room on the disk.
+    pub urgent: bool,
 }
 
 /// What a committed batch leads to.
@@ -99,7 +116,6 @@ pub struct Done {
     pub idle: u64,
 }
 
-/// What is put in the same commit, given what the batch led to.
 /// What else is committed with a batch, given what the batch led to.
 pub type Extra<'a> = &'a (dyn Fn(&Done) -> Vec<(Key, Vec<u8>)> + Sync);
 

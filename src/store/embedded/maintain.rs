@@ -14,10 +14,23 @@ use std::io::Write;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+/// How often the disk's room is looked at while nothing is to be done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until the store is closed or every sender is gone.
 pub(super) fn run(shared: &Shared, tasks: &blocking::Receiver<Task>) {
-    while let Ok(task) = tasks.recv() {
+    loop {
+        let task = match tasks.recv_timeout(LOOK_EVERY) {
+            Ok(task) => task,
+            // Room that comes back must be seen, though nobody may write for want of it.
+            Err(blocking::RecvTimeoutError::Timeout) => {
+                shared.measure_room();
+                continue;
+            }
+            Err(blocking::RecvTimeoutError::Disconnected) => return,
+        };
         match task {
             Task::Seal(reply) => {
                 shared.seal_asked.store(false, Ordering::Release);

@@ -40,7 +40,7 @@ pub use tree::probe;
 pub use verify::{Finding, verify};
 
 use super::port::{
-    Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
+    Batch, Committed, Direction, Key, KeyRange, Room, Row, Store, StoreError, Stream, StreamFilter,
     Versioned,
 };
 use folder::{Folder, remove, sync_folder};
@@ -50,7 +50,7 @@ use mark::Mark;
 use shared::{Command, Shared, Task, Threads, Waiting, closed, versioned};
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc as blocking};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
@@ -121,7 +121,7 @@ impl EmbeddedStore {
             marked: AtomicU64::new(0),
             seal_asked: AtomicBool::new(false),
             snapshot_asked: AtomicBool::new(false),
-            full: AtomicBool::new(false),
+            room: AtomicU8::new(Room::Enough as u8),
             reserve_held: AtomicBool::new(false),
             failure: Mutex::new(None),
             removing: Mutex::new(()),
@@ -166,6 +166,7 @@ impl EmbeddedStore {
             tracing::warn!(%error, "the reserve file could not be written");
         }
         store.start(journal)?;
+        shared.measure_room();
         Ok((store, opening))
     }
 
@@ -255,14 +256,6 @@ impl EmbeddedStore {
         sync_folder(self.shared.folder.root())
     }
 
-    /// Gives the reserve file's room up, for outcomes and unsubscribes when the disk is full. It is taken again by
-    /// itself when there is room.
-    pub fn give_up_reserve(&self) -> Result<(), StoreError> {
-        remove(&self.shared.folder.reserve())?;
-        self.shared.reserve_held.store(false, Ordering::Relaxed);
-        sync_folder(self.shared.folder.root())
-    }
-
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
         let progress = shared.pending.progress();
@@ -287,7 +280,7 @@ impl EmbeddedStore {
             applied: progress.applied,
             revision: shared.revision.load(Ordering::Relaxed),
             free_bytes: shared.options.disk.free(shared.folder.root()).unwrap_or(0),
-            full: shared.full.load(Ordering::Relaxed),
+            full: shared.room() == Room::Full,
             reserve: shared.reserve_held.load(Ordering::Relaxed),
         }
     }
@@ -392,6 +385,10 @@ impl Store for EmbeddedStore {
     ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
         self.read(move |shared| shared.streams.read(stream, &filter))
             .boxed()
+    }
+
+    fn room(&self) -> Room {
+        self.shared.room()
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {

@@ -2,7 +2,7 @@
 //! has reached, and the failure after which nothing more is committed.
 
 use super::catalog::Change;
-use super::folder::Folder;
+use super::folder::{Folder, remove, sync_folder};
 use super::journal::{JournalFile, JournalFiles};
 use super::mark::Mark;
 use super::options::Options;
@@ -12,11 +12,11 @@ use super::snapshot::Kept;
 use super::streams::Streams;
 use super::tree::Tree;
 use crate::store::port::{
-    Batch, Committed, Direction, Key, KeyRange, StoreError, Stream, Versioned,
+    Batch, Committed, Direction, Key, KeyRange, Room, StoreError, Stream, Versioned,
 };
 use std::cmp::Ordering as Order;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -76,7 +76,7 @@ pub(super) struct Shared {
     pub(super) marked: AtomicU64,
     pub(super) seal_asked: AtomicBool,
     pub(super) snapshot_asked: AtomicBool,
-    pub(super) full: AtomicBool,
+    pub(super) room: AtomicU8,
     pub(super) reserve_held: AtomicBool,
     pub(super) failure: Mutex<Option<StoreError>>,
     /// Held while files are copied: nothing is removed meanwhile.
@@ -98,6 +98,67 @@ pub(super) fn closed() -> StoreError {
 }
 
 impl Shared {
+    pub(super) fn room(&self) -> Room {
+        match self.room.load(Ordering::Relaxed) {
+            0 => Room::Enough,
+            1 => Room::Low,
+            _ => Room::Full,
+        }
+    }
+
+    /// Notes what the disk has room for, and says so when it changes.
+    pub(super) fn note_room(&self, room: Room) {
+        if self.room.swap(room as u8, Ordering::Relaxed) == room as u8 {
+            return;
+        }
+        let folder = self.folder.root().display();
+        match room {
+            Room::Enough => tracing::info!(%folder, "the disk has room again"),
+            Room::Low => tracing::warn!(%folder, "the disk is nearly full; make room"),
+            Room::Full => {
+                tracing::error!(%folder, "the disk is full: only what must not wait is written; make room");
+            }
+        }
+    }
+
+    /// Looks at the disk. A reserve that was given up counts as used: its room is for urgent batches, until there is so
+    /// much that it is taken again.
+    pub(super) fn measure_room(&self) -> (Room, u64) {
+        let options = &self.options;
+        // Where the room cannot be told, the write itself will tell.
+        let free = (options.disk.free(self.folder.root())).unwrap_or(u64::MAX);
+        let reserve = options.reserve_bytes;
+        let lacking = reserve > 0 && !self.reserve_held.load(Ordering::Relaxed);
+        let spare = free.saturating_sub(if lacking { reserve } else { 0 });
+        let room = if spare < options.floor_bytes {
+            Room::Full
+        } else if spare < options.floor_bytes.saturating_add(reserve) {
+            Room::Low
+        } else {
+            Room::Enough
+        };
+        if lacking && room == Room::Enough {
+            self.reserve_held.store(true, Ordering::Relaxed);
+            let _ = self.ask(Task::TakeReserve);
+        }
+        self.note_room(room);
+        (room, free)
+    }
+
+    /// Gives the reserve file's room up, for urgent batches.
+    pub(super) fn give_up_reserve(&self) {
+        if !self.reserve_held.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let given = remove(&self.folder.reserve()).and_then(|()| sync_folder(self.folder.root()));
+        match given {
+            Ok(()) => tracing::warn!(
+                "the disk is full: the reserve is given up for outcomes, consents and suppressions; make room"
+            ),
+            Err(error) => tracing::error!(%error, "the reserve file could not be removed"),
+        }
+    }
+
     pub(super) fn fail(&self, error: &StoreError) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert_with(|| error.clone());

@@ -6,7 +6,7 @@ use super::catalog::Change;
 use super::journal::{Journal, with_files};
 use super::record::{put_batch, put_change};
 use super::shared::{Command, Shared, Survey, Task, Waiting};
-use crate::store::port::{Batch, Committed, Key, StoreError};
+use crate::store::port::{Batch, Committed, Key, Room, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -63,32 +63,23 @@ pub(super) fn run(shared: &Shared, mut journal: Journal, mut commands: mpsc::Rec
     }
 }
 
-/// Why commits are refused before they are looked at, if so.
-fn refusal(shared: &Shared, journal: &Journal) -> Option<StoreError> {
+/// Why commits are refused before they are looked at: all of them, or those that are not urgent.
+enum Refusal {
+    All(StoreError),
+    NotUrgent(StoreError),
+}
+
+fn refusal(shared: &Shared) -> Option<Refusal> {
     if let Some(error) = shared.failure() {
-        return Some(error);
+        return Some(Refusal::All(error));
     }
-    let options = &shared.options;
-    // Where the room cannot be told, the write itself will tell.
-    let free = journal.disk.free(shared.folder.root()).unwrap_or(u64::MAX);
-    let full = free < options.floor_bytes;
-    shared.full.store(full, Ordering::Relaxed);
-    let lacking = options.reserve_bytes > 0 && !shared.reserve_held.load(Ordering::Relaxed);
-    if lacking
-        && free
-            > options
-                .floor_bytes
-                .saturating_add(2 * options.reserve_bytes)
-    {
-        shared.reserve_held.store(true, Ordering::Relaxed);
-        let _ = shared.ask(Task::TakeReserve);
-    }
-    full.then(|| {
-        StoreError::Full(format!(
+    let (room, free) = shared.measure_room();
+    (room == Room::Full).then(|| {
+        Refusal::NotUrgent(StoreError::Full(format!(
             "{free} bytes are left for {}, and {} are needed to go on safely; make room",
             shared.folder.root().display(),
-            options.floor_bytes
-        ))
+            shared.options.floor_bytes
+        )))
     })
 }
 
@@ -116,7 +107,42 @@ fn judge(
 
 fn write(shared: &Shared, journal: &mut Journal, group: Group) {
     shared.pending.wait_for_room(shared.options.pending_bytes);
-    let refusal = refusal(shared, journal);
+    let urgent = group.commits.iter().any(|waiting| waiting.batch.urgent);
+    let refusal = refusal(shared);
+    if urgent && matches!(refusal, Some(Refusal::NotUrgent(_))) {
+        shared.give_up_reserve();
+    }
+    let mut frame = gather(shared, journal, &group, refusal.as_ref());
+    let mut written = put(shared, journal, &frame);
+    if let Some(Err(error @ StoreError::Full(_))) = &written {
+        shared.note_room(Room::Full);
+        // The disk had less room than it said: what is urgent is tried once more, with the reserve's room.
+        if urgent {
+            shared.give_up_reserve();
+            let refusal = Refusal::NotUrgent(error.clone());
+            frame = gather(shared, journal, &group, Some(&refusal));
+            written = put(shared, journal, &frame);
+        }
+    }
+    publish(shared, group, frame.judged, written);
+    nudge(shared);
+}
+
+/// What of a group may be written, as one frame's payload.
+struct Gathered {
+    payload: Vec<u8>,
+    revision: u64,
+    position: u64,
+    /// Of each commit: its revision and the position of its first row.
+    judged: Vec<Result<(u64, u64), StoreError>>,
+}
+
+fn gather(
+    shared: &Shared,
+    journal: &Journal,
+    group: &Group,
+    refusal: Option<&Refusal>,
+) -> Gathered {
     let commits = &group.commits;
     let checked: HashSet<Key> = commits
         .iter()
@@ -130,9 +156,10 @@ fn write(shared: &Shared, journal: &mut Journal, group: Group) {
         batch, operations, ..
     } in commits
     {
-        let verdict = match &refusal {
-            Some(error) => Err(error.clone()),
-            None => judge(shared, batch, &ahead),
+        let verdict = match refusal {
+            Some(Refusal::All(error)) => Err(error.clone()),
+            Some(Refusal::NotUrgent(error)) if !batch.urgent => Err(error.clone()),
+            _ => judge(shared, batch, &ahead),
         };
         judged.push(verdict.map(|()| {
             revision += 1;
@@ -154,23 +181,35 @@ fn write(shared: &Shared, journal: &mut Journal, group: Group) {
     for (change, _) in &group.changes {
         put_change(&mut payload, change);
     }
-    let written = if payload.is_empty() {
-        None
-    } else {
-        let wall = (shared.options.wall)();
-        shared.wall.store(wall, Ordering::Relaxed);
-        let length = payload.len() as u64;
-        let written = journal.write(&payload, revision, position, wall);
-        match &written {
-            Ok(_) => drop(shared.since_snapshot.fetch_add(length, Ordering::Relaxed)),
-            Err(StoreError::Full(_)) => shared.full.store(true, Ordering::Relaxed),
-            Err(error) => shared.fail(error),
+    Gathered {
+        payload,
+        revision,
+        position,
+        judged,
+    }
+}
+
+/// Writes a frame durably, if there is anything in it.
+fn put(
+    shared: &Shared,
+    journal: &mut Journal,
+    frame: &Gathered,
+) -> Option<Result<u64, StoreError>> {
+    if frame.payload.is_empty() {
+        return None;
+    }
+    let wall = (shared.options.wall)();
+    shared.wall.store(wall, Ordering::Relaxed);
+    let written = journal.write(&frame.payload, frame.revision, frame.position, wall);
+    match &written {
+        Ok(_) => {
+            let length = frame.payload.len() as u64;
+            shared.since_snapshot.fetch_add(length, Ordering::Relaxed);
         }
-        Some(written)
-    };
-    drop(payload);
-    publish(shared, group, judged, written);
-    nudge(shared);
+        Err(StoreError::Full(_)) => {}
+        Err(error) => shared.fail(error),
+    }
+    Some(written)
 }
 
 /// Makes a durable frame visible, and only then answers. Refusals wait as well: whoever reads again after a conflict

@@ -1,0 +1,318 @@
+//! One message's next attempt: composed, its transport's turn waited for, asked, delivered, told.
+
+use super::super::batch::{BatchError, Mail, Reply, Work};
+use super::super::composer::{self, CannotCompose};
+use super::super::core::Core;
+use super::super::shard::Refused;
+use super::super::state::{CustomerState, MailRow};
+use crate::domain::address::EmailAddress;
+use crate::domain::cause::Cause;
+use crate::domain::chance;
+use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
+use crate::domain::outcome::Outcome;
+use crate::domain::policy::recipient;
+use crate::domain::react::Answer;
+use crate::domain::record::Message;
+use crate::domain::time::{Span, Timestamp};
+use crate::store::codec::decode;
+use crate::store::{Stream, StreamFilter, keys};
+use crate::transport::Outgoing;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A judgement older than this when it is durable is given back: with the time that a transport may take to start, it
+/// makes up policy's lead of 5 s.
+const COMMITTED_WITHIN: Span = Span::millis(2_500);
+
+/// A message that waited longer than this for its transport is made anew: what it says is of now, its date too.
+const FRESH: Span = Span::minutes(1);
+
+/// Why a message could not be brought to an end now; it stands in the outbox still.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stuck {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+/// A message as it was when it was composed.
+struct Composed {
+    state: CustomerState,
+    revision: u64,
+    at: Timestamp,
+    attempt: u32,
+    to: Option<EmailAddress>,
+    /// None where the campaign is no longer in force; `Ready` says why it can't go.
+    bytes: Option<Arc<[u8]>>,
+    /// The bytes are new, and are stored with the attempt.
+    made_now: bool,
+}
+
+/// What composing came to.
+enum Made {
+    Ready(Box<Composed>),
+    /// The message is gone.
+    Gone,
+    Undeliverable(String),
+}
+
+impl Core {
+    /// Brings one message to its next state. Returns the message that `react` wants asked first, if it said so.
+    pub(super) async fn bring(
+        self: &Arc<Self>,
+        customer: CustomerNo,
+        no: MessageNo,
+    ) -> Result<Option<MessageNo>, Stuck> {
+        let mut composed = match self.composed(customer, no).await? {
+            Made::Ready(composed) => composed,
+            Made::Gone => return Ok(None),
+            Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
+        };
+        let Some(lane) = composed.message(no).and_then(|m| self.lane_of(m)) else {
+            return Ok(None);
+        };
+        // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
+        let mut stopping = self.outbox.stopping.subscribe();
+        let permit = tokio::select! {
+            permit = self.outbox.lanes[lane].transport.permit() => permit,
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(None),
+        };
+        if self.held().is_some() {
+            return Ok(None);
+        }
+        let stands = self.revision_of(customer).await?;
+        if stands != Some(composed.revision) || self.clock.now().since(composed.at) > FRESH {
+            composed = match self.composed(customer, no).await? {
+                Made::Ready(composed) => composed,
+                Made::Gone => return Ok(None),
+                Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
+            };
+        }
+        let Composed {
+            attempt,
+            to,
+            bytes,
+            made_now,
+            ..
+        } = *composed;
+        let mail = match (&bytes, &to) {
+            (Some(bytes), Some(to)) if made_now => Some(Mail {
+                to: to.clone(),
+                bytes: compressed(bytes),
+            }),
+            _ => None,
+        };
+        let work = Work {
+            customer,
+            id: None,
+            cause: Cause::Ready {
+                message: no,
+                attempt,
+            },
+            mail,
+        };
+        let reply: Reply = self.shard(customer).act(work).await?;
+        match (reply.answer, bytes, to) {
+            (Some(Answer::Attempting), Some(bytes), Some(to)) => {
+                let late = self.clock.now().since(reply.now) > COMMITTED_WITHIN;
+                // The customer's address changed while the message waited for its transport: it is made anew.
+                let moved = reply.to.as_ref() != Some(&to);
+                let reference = MessageRef {
+                    customer,
+                    message: no,
+                };
+                let outcome = if moved {
+                    Outcome::NotStarted {
+                        why: "the address has changed since the message was made".into(),
+                    }
+                } else if late {
+                    Outcome::NotStarted {
+                        why: "judged too long ago to start".into(),
+                    }
+                } else {
+                    let outgoing = Outgoing {
+                        from: self.from.sender.from.address.clone(),
+                        to,
+                        message_id: format!(
+                            "{}@{}",
+                            chance::message_id(&self.catalogue().rules.salt, reference),
+                            self.from.sender.from.address.domain()
+                        ),
+                        bytes,
+                    };
+                    permit.deliver(outgoing).await
+                };
+                self.tell_outcome(customer, no, attempt, outcome).await;
+                Ok(None)
+            }
+            (Some(Answer::Attempting), ..) => {
+                let outcome = Outcome::NotStarted {
+                    why: "there is nothing to send".into(),
+                };
+                self.tell_outcome(customer, no, attempt, outcome).await;
+                Ok(None)
+            }
+            (Some(Answer::After(before)), ..) => Ok(Some(before)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn undeliverable(
+        &self,
+        customer: CustomerNo,
+        message: MessageNo,
+        why: String,
+    ) -> Result<Option<MessageNo>, Stuck> {
+        let cause = Cause::Outcome {
+            message,
+            attempt: 0,
+            outcome: Outcome::Undeliverable { why },
+        };
+        self.act(customer, cause).await?;
+        Ok(None)
+    }
+
+    /// A message as its customer stands now, or as it first left.
+    async fn composed(&self, customer: CustomerNo, no: MessageNo) -> Result<Made, BatchError> {
+        let found = self.store.get_many(vec![keys::record(customer)]).await?;
+        let Some(value) = found.into_iter().next().flatten() else {
+            return Ok(Made::Gone);
+        };
+        let state: CustomerState = decode(&value.value)?;
+        let Some(message) = state.record.messages.get(&no) else {
+            return Ok(Made::Gone);
+        };
+        let to = recipient(message, &state.record).cloned();
+        let kept = self.sent_before(customer, message).await?;
+        let at = self.clock.now();
+        let (bytes, made_now) = match (&to, kept) {
+            (_, Some(bytes)) => (Some(bytes), false),
+            (None, None) => (None, false),
+            (Some(to), None) => {
+                let catalogue = self.catalogue();
+                let store = &*self.store;
+                let made = composer::finish(
+                    store,
+                    &catalogue,
+                    &self.from,
+                    &state.record,
+                    message,
+                    to,
+                    at,
+                );
+                match made.await? {
+                    Ok(finished) => (Some(Arc::from(finished.bytes)), true),
+                    // `Ready` says why it can't go.
+                    Err(CannotCompose::NotInForce) => (None, true),
+                    Err(CannotCompose::Because(why)) => return Ok(Made::Undeliverable(why)),
+                }
+            }
+        };
+        Ok(Made::Ready(Box::new(Composed {
+            attempt: message.attempts + 1,
+            revision: value.revision,
+            at,
+            to,
+            bytes,
+            made_now,
+            state,
+        })))
+    }
+
+    async fn revision_of(&self, customer: CustomerNo) -> Result<Option<u64>, BatchError> {
+        let found = self.store.get_many(vec![keys::record(customer)]).await?;
+        Ok(found.into_iter().next().flatten().map(|v| v.revision))
+    }
+
+    /// Tells what became of an attempt until it is durable, or the daemon stops (then it is in doubt).
+    async fn tell_outcome(
+        &self,
+        customer: CustomerNo,
+        message: MessageNo,
+        attempt: u32,
+        outcome: Outcome,
+    ) {
+        let mut wait = Duration::from_millis(50);
+        let mut told = false;
+        loop {
+            let cause = Cause::Outcome {
+                message,
+                attempt,
+                outcome: outcome.clone(),
+            };
+            match self.act(customer, cause).await {
+                Ok(_) | Err(Refused::Stopping) => return,
+                Err(error) => {
+                    if !told && self.outbox.is_new_trouble() {
+                        tracing::error!(%error, "what became of a message could not be written; trying again");
+                    }
+                    told = true;
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+    }
+
+    /// The bytes of the message's first attempt, if there was one.
+    async fn sent_before(
+        &self,
+        customer: CustomerNo,
+        message: &Message,
+    ) -> Result<Option<Arc<[u8]>>, BatchError> {
+        if message.attempts == 0 {
+            return Ok(None);
+        }
+        let filter = StreamFilter {
+            customers: Some(vec![customer.0]),
+            ..StreamFilter::default()
+        };
+        for row in self
+            .store
+            .read_stream(Stream::Mails, filter)
+            .await?
+            .iter()
+            .rev()
+        {
+            let mail: MailRow = decode(&row.payload)?;
+            if mail.message == message.no {
+                let bytes = zstd::decode_all(mail.bytes.as_slice());
+                return Ok(bytes.ok().map(Arc::from));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One customer, as stored.
+    pub async fn customer(&self, no: CustomerNo) -> Result<Option<CustomerState>, BatchError> {
+        let found = self.store.get_many(vec![keys::record(no)]).await?;
+        let value = found.into_iter().next().flatten();
+        Ok(value.map(|v| decode(&v.value)).transpose()?)
+    }
+}
+
+impl Composed {
+    fn message(&self, no: MessageNo) -> Option<&Message> {
+        self.state.record.messages.get(&no)
+    }
+}
+
+thread_local! {
+    /// Making a compressor costs more than compressing a mail, so each thread keeps one.
+    static COMPRESSOR: std::cell::RefCell<Option<zstd::bulk::Compressor<'static>>> = const { std::cell::RefCell::new(None) };
+}
+
+fn compressed(bytes: &[u8]) -> Arc<[u8]> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let made = match kept.take() {
+            Some(compressor) => Ok(compressor),
+            None => zstd::bulk::Compressor::new(3),
+        };
+        // Compressing from memory into memory fails only if memory does.
+        let mut compressor = made.expect("a compressor in memory");
+        let packed = compressor.compress(bytes).expect("compressing in memory");
+        *kept = Some(compressor);
+        Arc::from(packed)
+    })
+}

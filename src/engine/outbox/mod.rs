@@ -1,0 +1,140 @@
+//! The outbox: asks for each message that stands in it, and hands those that may go to their transport.
+//!
+//! It writes nothing itself. It composes first, waits until the transport could start at once, then asks `Ready`; the
+//! finished bytes are stored with the commit that begins the first attempt, and every later attempt sends those bytes.
+//! What became of an attempt is a cause again. What was under way when the daemon stopped is told at the next start as
+//! in doubt.
+//!
+//! Each transport has a lane of its own, so that a relay that is slow or set aside keeps nobody else's mail.
+
+mod attempt;
+mod pump;
+
+use super::batch::BatchError;
+use super::core::Core;
+use super::shard::Refused;
+use crate::domain::cause::Cause;
+use crate::domain::id::{MessageRef, ShardNo};
+use crate::domain::outcome::Outcome;
+use crate::domain::record::MessageState;
+use crate::store::{Direction, keys};
+use crate::transport::Transport;
+use pump::Passed;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, watch};
+
+/// So many messages are composed or asked for at once, per transport.
+const IN_HAND: usize = 64;
+
+/// Messages in hand, so that none is asked for twice at once.
+pub struct Outbox {
+    lanes: Vec<Lane>,
+    in_hand: Mutex<HashSet<MessageRef>>,
+    idle: Notify,
+    stopping: watch::Sender<bool>,
+    passed: Mutex<Passed>,
+    /// What goes wrong is told once, until something goes well again.
+    stuck: AtomicBool,
+}
+
+/// A transport, and how many more messages may be in hand for it.
+struct Lane {
+    transport: Transport,
+    room: Arc<Semaphore>,
+}
+
+impl Outbox {
+    pub fn new(transports: BTreeMap<String, Transport>) -> Outbox {
+        let lane = |transport| Lane {
+            transport,
+            room: Arc::new(Semaphore::new(IN_HAND)),
+        };
+        Outbox {
+            lanes: transports.into_values().map(lane).collect(),
+            in_hand: Mutex::new(HashSet::new()),
+            idle: Notify::new(),
+            stopping: watch::Sender::new(false),
+            passed: Mutex::default(),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    pub fn transports(&self) -> impl Iterator<Item = &Transport> {
+        self.lanes.iter().map(|lane| &lane.transport)
+    }
+
+    fn hand(&self) -> MutexGuard<'_, HashSet<MessageRef>> {
+        // A set of numbers is whole whatever panicked beside it.
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages are in hand.
+    pub fn in_hand(&self) -> usize {
+        self.hand().len()
+    }
+
+    /// Waits until nothing is in hand.
+    pub async fn wait_idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.in_hand() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Takes nothing more in hand, and lets go of what waits for its transport; deliveries under way go on.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Messages that were under way when the store was last closed or lost: each is in doubt.
+    pub async fn settle_doubts(core: &Arc<Core>) -> Result<u64, Refused> {
+        let mut doubts = 0;
+        for shard in ShardNo::all() {
+            let found = core
+                .store
+                .scan(keys::attempting_all(shard), Direction::Forward, usize::MAX)
+                .await
+                .map_err(BatchError::from)?;
+            for message in found
+                .iter()
+                .filter_map(|(key, _)| keys::read_attempting(key))
+            {
+                let Some(state) = core.customer(message.customer).await? else {
+                    continue;
+                };
+                if let Some(m) = state.record.messages.get(&message.message)
+                    && let MessageState::Attempting(attempt) = m.state
+                {
+                    let why = "the daemon stopped while this attempt was under way".to_owned();
+                    let outcome = Outcome::Uncertain { why };
+                    let cause = Cause::Outcome {
+                        message: message.message,
+                        attempt,
+                        outcome,
+                    };
+                    core.act(message.customer, cause).await?;
+                    doubts += 1;
+                }
+            }
+        }
+        Ok(doubts)
+    }
+
+    /// Whether this trouble is the first since something went well.
+    fn is_new_trouble(&self) -> bool {
+        !self.stuck.swap(true, Ordering::Relaxed)
+    }
+
+    fn went_well(&self) {
+        self.stuck.store(false, Ordering::Relaxed);
+    }
+}
