@@ -105,6 +105,7 @@ impl Core {
         .await?;
         let forget = Batch {
             deletes: vec![forget_key(id)],
+            urgent: true,
             ..Batch::default()
         };
         self.store

@@ -116,6 +116,38 @@ impl App {
         app
     }
 
+    /// As [`App::start_on`], with these transports in place of a mail folder.
+    pub async fn start_with(
+        transports: Vec<TransportConfig>,
+        now: &str,
+        config: &str,
+        campaigns: &[(&str, &str)],
+    ) -> App {
+        let dir = scratch();
+        lay_out(dir.path(), config, campaigns);
+        let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
+        let made = transports.into_iter().map(|t| {
+            let name = t.name.clone();
+            (name, Transport::new(t).unwrap())
+        });
+        let parts = Parts {
+            store: Arc::new(MemoryStore::new()),
+            clock: clock.clone(),
+            config: load_config(dir.path()),
+            transports: made.collect(),
+            recorder: None,
+        };
+        let core = Core::open(parts).await.unwrap();
+        let app = App {
+            core,
+            clock,
+            dir,
+            counter: Default::default(),
+        };
+        app.settle().await;
+        app
+    }
+
     /// As [`App::start_on`], with every cause told to `recorder`.
     pub async fn start_recorded(
         now: &str,

@@ -52,16 +52,20 @@ impl Life<'_> {
                 self.put_off(&message, at, reason, detail);
                 Answer::Later(at)
             }
-            Decision::Go if first => match self.goes_before(&message) {
-                Some(other) => {
-                    // It is asked for next, so it must stand in the outbox.
-                    if let Some(m) = self.record.messages.get_mut(&other) {
-                        m.released = true;
+            // A transactional message takes no place, so it changes nothing for the others and waits for none of them:
+            // one that went before it may have to wait for its relay.
+            Decision::Go if first && message.class != Class::Transactional => {
+                match self.goes_before(&message) {
+                    Some(other) => {
+                        // It is asked for next, so it must stand in the outbox.
+                        if let Some(m) = self.record.messages.get_mut(&other) {
+                            m.released = true;
+                        }
+                        Answer::After(other)
                     }
-                    Answer::After(other)
+                    None => self.begin(&message),
                 }
-                None => self.begin(&message),
-            },
+            }
             Decision::Go => self.begin(&message),
         }
     }

@@ -121,6 +121,8 @@ impl Core {
                     expected,
                 }],
                 puts: vec![(key.clone(), encode(&mailbox))],
+                // In force on a full disk too.
+                urgent: true,
                 ..Batch::default()
             };
             match self.store.commit(batch).await {

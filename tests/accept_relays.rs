@@ -1,0 +1,110 @@
+//! Several relays at once: one that does not answer keeps nobody else's mail, and a stop does not wait for it.
+
+mod app;
+mod smtp_server;
+
+use app::{App, CONFIG};
+use reveille::domain::ledger::Status;
+use reveille::domain::time::Span;
+use reveille::engine::outbox::Outbox;
+use reveille::transport::config::{CarrierConfig, Tls, TransportConfig};
+use serde_json::json;
+use smtp_server::{At, Options, Rule, SmtpServer};
+use std::time::Duration;
+
+/// More than are ever in hand for one transport.
+const MANY: usize = 150;
+
+fn campaign(event: &str, transport: &str) -> String {
+    format!(
+        r#"
+name  = "After {event}"
+state = "live"
+owner = "crm@shop.example"
+class = "transactional"
+
+[trigger]
+event = "{event}"
+
+[[step]]
+id        = "mail"
+template  = "welcome"
+subject   = "Hello"
+transport = "{transport}"
+"#
+    )
+}
+
+fn relay(name: &str, server: &SmtpServer) -> TransportConfig {
+    let mut config = TransportConfig::smtp(name, "127.0.0.1", server.port());
+    if let CarrierConfig::Smtp(smtp) = &mut config.carrier {
+        smtp.tls = Tls::None;
+    }
+    config
+}
+
+async fn two_relays(dead: &SmtpServer, well: &SmtpServer) -> App {
+    // The engine is given the relays themselves; the file only has to name them.
+    let config = format!("{CONFIG}[transport.dead]\nkind = \"folder\"\npath = \"dead\"\n");
+    let files = [
+        ("viewed.toml", campaign("Product Viewed", "dead")),
+        ("signed.toml", campaign("Signed Up", "main")),
+    ];
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    let relays = vec![relay("dead", dead), relay("main", well)];
+    let app = App::start_with(relays, "2026-03-02T09:00:00Z", &config, &files).await;
+    app.crowd(0..MANY).await;
+    app
+}
+
+async fn silent() -> SmtpServer {
+    let server = SmtpServer::start(Options::default()).await;
+    server.rule(Rule::at(At::Greeting).stall());
+    server
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_never_answers_keeps_nobody_elses_mail_and_no_stop_waits_for_it() {
+    let dead = silent().await;
+    let well = SmtpServer::start(Options::default()).await;
+    let app = two_relays(&dead, &well).await;
+    for n in 0..MANY {
+        app.event(&format!("c{n}"), "Product Viewed", json!({}))
+            .await;
+    }
+    app.clock.advance(Span::seconds(1));
+    app.core.tick().await.unwrap();
+    // All that may be in hand for the one is; now the other's come.
+    for n in 0..MANY {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    app.clock.advance(Span::seconds(1));
+    app.core.advance().await.unwrap();
+    let others = async {
+        while well.taken() < MANY {
+            Outbox::pump(&app.core).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let passed = tokio::time::timeout(Duration::from_secs(10), others).await;
+    let status: Vec<_> = app.core.outbox.transports().map(|t| t.status()).collect();
+    let story = app.story("c0").await;
+    assert!(
+        passed.is_ok(),
+        "{} of {MANY} went: {story:?} {status:#?}",
+        well.taken()
+    );
+    assert_eq!(dead.taken(), 0);
+    assert!(app.core.outbox.in_hand() > 0);
+    // They wait for nothing but the relay, so a stop lets go of them, and they stay where they were.
+    app.core.outbox.stop();
+    let idle = tokio::time::timeout(Duration::from_secs(20), app.core.outbox.wait_idle());
+    idle.await.expect("a stop waits for no relay");
+    let log = app.log().await;
+    let viewed = log.iter().filter(|row| row.campaign.as_str() == "viewed");
+    assert!(viewed.clone().count() >= MANY);
+    assert!(viewed.clone().all(|row| row.status != Status::Attempting));
+}
