@@ -18,6 +18,7 @@ mod wake;
 use crate::config::Config;
 use crate::engine::Core;
 use crate::engine::outbox::Outbox;
+use crate::engine::shard::{Refused, Ticked};
 use crate::http::admin::{self, Admin, Reload};
 use crate::store::StoreError;
 use house::{House, How, OpenError};
@@ -184,7 +185,7 @@ async fn turns(
     let mut shutdown = std::pin::pin!(shutdown);
     let mut failing = false;
     loop {
-        match core.advance().await {
+        match advance(core, &mut watchdog).await {
             Ok(_) => {
                 if failing {
                     tracing::info!("the engine goes on");
@@ -215,16 +216,40 @@ async fn turns(
     bell.stop().await;
 }
 
+/// One turn of the engine. The watchdog beats as long as it gets on, however long it takes.
+async fn advance(core: &Arc<Core>, watchdog: &mut Watchdog) -> Result<Ticked, Refused> {
+    let mut turn = std::pin::pin!(core.advance());
+    let mut seen = core.progress();
+    loop {
+        tokio::select! {
+            done = &mut turn => return done,
+            () = tokio::time::sleep(watchdog.at_least_every(PUMP_AT_LEAST)) => {
+                let progress = core.progress();
+                if progress != seen {
+                    watchdog.advanced();
+                    seen = progress;
+                }
+            }
+        }
+    }
+}
+
 /// Empties the outbox at each notification. May wait for a relay; given up when the daemon stops.
 async fn pump(core: Arc<Core>, pumped: Arc<Notify>) {
+    let mut failing = false;
     loop {
         // A turn that takes long (thousands of alarms after downtime) must not keep transactional mail waiting.
         let _ = tokio::time::timeout(PUMP_AT_LEAST, pumped.notified()).await;
         if core.held().is_some() {
             continue;
         }
-        if let Err(error) = Outbox::pump(&core).await {
-            tracing::error!(%error, "the outbox could not be read; trying again");
+        match Outbox::pump(&core).await {
+            Ok(_) => failing = false,
+            Err(error) if !failing => {
+                tracing::error!(%error, "the outbox could not be read; trying again");
+                failing = true;
+            }
+            Err(_) => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, oneshot};
 
 /// At most so many causes make one batch.
@@ -157,6 +158,7 @@ pub struct ShardParts {
     pub clock: Clock,
     pub rules: Arc<Rules>,
     pub notices: mpsc::UnboundedSender<Notice>,
+    pub progress: Arc<AtomicU64>,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
@@ -168,6 +170,8 @@ pub struct Shard {
     pub(super) rules: Arc<Rules>,
     pub(super) clockwork: Clockwork,
     notices: mpsc::UnboundedSender<Notice>,
+    /// Counts the chunks of the clockwork, of all shards.
+    pub(super) progress: Arc<AtomicU64>,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -191,6 +195,7 @@ impl Shard {
             rules: parts.rules,
             clockwork,
             notices: parts.notices,
+            progress: parts.progress,
             recorder: parts.recorder,
             urgent,
             consent,
@@ -372,9 +377,7 @@ impl Shard {
                 let _ = answer.send(());
             }
             Order::Tick(answer) => self.clockwork.begin_tick(answer),
-            Order::Unpark(answer) => {
-                let _ = answer.send(self.unpark().await);
-            }
+            Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
             Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }
     }

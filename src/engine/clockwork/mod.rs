@@ -2,9 +2,11 @@
 //! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
 
 mod occurrences;
+mod unpark;
 mod walk;
 
 use occurrences::next_of;
+pub use unpark::Unparking;
 
 use super::batch::{BatchError, Work};
 use super::shard::{Refused, Shard, Ticked};
@@ -20,6 +22,7 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 /// So many customers make one chunk of the clockwork.
@@ -45,6 +48,7 @@ pub struct Clockwork {
     occurrences: BTreeMap<(CampaignId, String), Row>,
     walk: Walk,
     walk_wanted: bool,
+    pub(super) unparking: Unparking,
     /// Every alarm up to here has rung in this tick: only occurrences up to here are due in it.
     rung_upto: Timestamp,
     /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
@@ -161,7 +165,7 @@ impl Clockwork {
     }
 
     pub fn is_busy(&self) -> bool {
-        self.phase != Phase::Idle || self.walk_wanted
+        self.phase != Phase::Idle || self.unparking.is_asked() || self.walk_wanted
     }
 
     pub fn want_release(&mut self, customers: impl Iterator<Item = CustomerNo>) {
@@ -246,15 +250,18 @@ impl Shard {
     /// One chunk of whatever the clockwork is at.
     pub(super) async fn clockwork_turn(&mut self) {
         let result = match self.clockwork.phase {
+            Phase::Idle if self.clockwork.unparking.is_asked() => self.unpark_chunk().await,
             Phase::Idle => self.walk_chunk().await,
             Phase::Alarms => self.alarm_chunk().await,
             Phase::Occurrences => self.occurrence_chunk().await,
             Phase::Release => self.release_chunk().await,
         };
+        self.progress.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = result {
             tracing::error!(shard = self.no.0, %error, "the clockwork stopped; the next tick takes it up again");
             self.clockwork.phase = Phase::Idle;
             self.clockwork.walk_wanted = false;
+            self.clockwork.unparking.end(Some(&error));
             for answer in self.clockwork.ticks.drain(..) {
                 let _ = answer.send(Err(error.clone()));
             }
@@ -320,27 +327,5 @@ impl Shard {
             self.clockwork.release.remove(&no);
         }
         Ok(())
-    }
-
-    /// Messages held back by a pause come back to the outbox, if their campaign may go again.
-    pub(super) async fn unpark(&mut self) -> Result<u64, Refused> {
-        let found = self
-            .store
-            .scan(keys::parked_all(self.no), Direction::Forward, usize::MAX)
-            .await
-            .map_err(BatchError::from)?;
-        let customers: BTreeSet<CustomerNo> = found
-            .iter()
-            .filter_map(|(key, _)| keys::read_parked(key))
-            .map(|m| m.customer)
-            .collect();
-        let works: Vec<Work> = customers
-            .into_iter()
-            .map(|no| Shard::work(no, Cause::Release))
-            .collect();
-        for chunk in works.chunks(CHUNK) {
-            self.process(chunk, &|_| Vec::new()).await?;
-        }
-        Ok(works.len() as u64)
     }
 }
