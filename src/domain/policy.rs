@@ -360,7 +360,12 @@ pub fn precedence<'a>(m: &'a Message) -> impl Ord + use<'a> {
     )
 }
 
-/// Whether the message may stand in that order at all.
+/// Whether the message stands in that order when it is asked for.
+pub fn may_be_asked(m: &Message) -> bool {
+    !matches!(m.state, MessageState::Attempting(_)) && !m.parked
+}
+
+/// Whether it has not left and may.
 pub fn is_waiting(m: &Message) -> bool {
     m.state == MessageState::Waiting && !m.parked
 }

@@ -3,7 +3,7 @@
 use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::policy::{Decision, is_waiting, judge, precedence};
+use crate::domain::policy::{Decision, judge, may_be_asked, precedence};
 use crate::domain::preference::Class;
 use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState};
 use crate::domain::rules::InDoubt;
@@ -54,7 +54,7 @@ impl Life<'_> {
             }
             // A transactional message takes no place, so it changes nothing for the others and waits for none of them:
             // one that went before it may have to wait for its relay.
-            Decision::Go if first && message.class != Class::Transactional => {
+            Decision::Go if message.class != Class::Transactional => {
                 match self.goes_before(&message) {
                     Some(other) => {
                         // It is asked for next, so it must stand in the outbox.
@@ -82,10 +82,11 @@ impl Life<'_> {
         )
     }
 
-    /// The first of the customer's other waiting messages that stands before `message` and may go now.
+    /// The first of the customer's other messages that stands before `message` and may go now. Those that are tried again
+    /// stand in the same order: which of two places moves first decides whether the other may go.
     fn goes_before(&self, message: &Message) -> Option<MessageNo> {
         let mut before: Vec<&Message> = (self.record.messages.values())
-            .filter(|m| is_waiting(m) && m.no != message.no && m.not_before <= self.now)
+            .filter(|m| may_be_asked(m) && m.no != message.no && m.not_before <= self.now)
             .filter(|m| precedence(m) < precedence(message))
             .collect();
         before.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
