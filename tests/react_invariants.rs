@@ -89,6 +89,7 @@ fn consents(words: &[Word], customer: usize, share: &[usize]) -> bool {
 
 #[test]
 fn invariant_3_nothing_that_needs_consent_begins_without_it() {
+    let (mut all, mut worlds) = (0, 0);
     for seed in seeds(30, 1_000) {
         let mut chance = Chance(seed);
         let drafts = vec![
@@ -169,8 +170,14 @@ fn invariant_3_nothing_that_needs_consent_begins_without_it() {
                 );
             }
         }
-        assert!(ads > 5, "seed {seed}: only {ads} advertisements");
+        all += ads;
+        worlds += 1;
     }
+    // A world may be suppressed or refused throughout; most are not.
+    assert!(
+        all > 10 * worlds,
+        "only {all} advertisements in {worlds} worlds"
+    );
 }
 
 // ---- 5, 8: messages and their rows ---------------------------------------------------------------------------------
