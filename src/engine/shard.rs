@@ -29,6 +29,9 @@ pub enum Refused {
     Store(StoreError),
     #[error("{0}")]
     Data(String),
+    /// What is stored of this one customer cannot be read.
+    #[error("what is stored of this customer cannot be read: {0}")]
+    Unreadable(String),
     #[error("the daemon is stopping")]
     Stopping,
     /// The store is for rehearsing and the configuration is not, or the other way round; nothing was opened.
@@ -278,7 +281,8 @@ impl Shard {
             Ok(done) => {
                 for (answer, reply) in answers.into_iter().zip(done.replies) {
                     if let Some(answer) = answer {
-                        let _ = answer.send(Ok(reply));
+                        let reply = reply.map_err(|e| Refused::Unreadable(e.to_string()));
+                        let _ = answer.send(reply);
                     }
                 }
             }

@@ -193,7 +193,10 @@ impl Intake {
                 Ok(Ingested { fresh: false }) => known += 1,
                 Err(error) => {
                     failed.push(json!({ "line": line, "error": error.to_string() }));
-                    why.get_or_insert(error);
+                    // One customer who cannot be read keeps nobody else's rows out.
+                    if !matches!(error, Refused::Unreadable(_)) {
+                        why.get_or_insert(error);
+                    }
                 }
             }
         }

@@ -56,8 +56,10 @@ impl From<Refused> for Refusal {
     fn from(error: Refused) -> Self {
         match error {
             Refused::Store(error) => error.into(),
-            Refused::Data(text) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
-                .hint("`reveille verify` tells what of the store is damaged"),
+            Refused::Data(_) | Refused::Unreadable(_) => {
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+                    .hint("`reveille verify` tells what of the store is damaged")
+            }
             Refused::Mode(text) => Refusal::new(StatusCode::CONFLICT, text),
             Refused::Stopping => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping")
