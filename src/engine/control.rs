@@ -8,17 +8,18 @@ use super::golive::Mode;
 use super::shard::{Notice, Order, Refused};
 use super::state::{Number, Walk};
 use crate::config::Config;
-use crate::domain::campaign::{Existing, Start};
+use crate::domain::campaign::{Campaign, Existing, Start};
 use crate::domain::id::{CampaignId, ShardNo};
 use crate::domain::preference::Class;
-use crate::domain::rules::Controls;
+use crate::domain::rules::{Activation, Controls, Rules};
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Direction, keys};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{MutexGuard, oneshot};
 
-const ADMISSIONS: &str = "admissions";
+/// The row that counts walks asked for beside those to new rules.
+const WALKS: &str = "admissions";
 
 /// What a pause or resume speaks of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,16 +127,25 @@ impl Core {
         }
         tracing::info!(campaign = %id, by, "approved");
         let now = self.clock.now();
-        let admit = self.note_admission(std::slice::from_ref(id)).await?;
-        self.turn_with(admit.puts(), |controls| {
-            let waiting = controls.activations.get_mut(id);
-            if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
-                activation.awaiting_approval = false;
-                activation.live = Some(now);
-            }
-        })
+        // Others may have begun to hold while it waited: a pace is worked out from all of them.
+        self.drain_notices().await;
+        let existing = match catalogue.rules.campaigns.get(id) {
+            Some(campaign) => self.count_existing(id, campaign).await?,
+            None => 0,
+        };
+        let one = std::slice::from_ref(id);
+        self.turn_and_walk(
+            |rules| let_existing_in(rules, one),
+            |controls| {
+                let waiting = controls.activations.get_mut(id);
+                if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
+                    activation.awaiting_approval = false;
+                    activation.live = Some(now);
+                    activation.existing = activation.existing.max(existing);
+                }
+            },
+        )
         .await?;
-        self.walk_for(admit).await;
         Ok(())
     }
 
@@ -213,12 +223,45 @@ impl Core {
         more: Vec<(Vec<u8>, Vec<u8>)>,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
-        let _changing = self.changing.lock().await;
+        let changing = self.changing.lock().await;
+        self.change(&changing, more, change).await
+    }
+
+    async fn change(
+        &self,
+        _changing: &MutexGuard<'_, ()>,
+        more: Vec<(Vec<u8>, Vec<u8>)>,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
         let catalogue = self.catalogue();
         let mut controls = (*catalogue.rules.controls).clone();
         change(&mut controls);
         write_controls(&*self.store, &controls, more).await?;
         self.adopt(catalogue.with_controls(controls)).await;
+        Ok(())
+    }
+
+    /// Changes the controls and then, if `walks` says so of the rules in force, has every customer met by another walk.
+    /// The walk is numbered, and the number is written in the commit of the change, so that a walk that was cut off is
+    /// made up for at the next opening; two changes at the same time never share a number, or the later one's walk would
+    /// be taken for made.
+    async fn turn_and_walk(
+        self: &Arc<Self>,
+        walks: impl FnOnce(&Rules) -> bool,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
+        let changing = self.changing.lock().await;
+        let round = match walks(&self.catalogue().rules) {
+            true => Some(self.walks_asked_for().await? + 1),
+            false => None,
+        };
+        let number = round.map(|round| Number(u64::from(round)));
+        let more = number.iter().map(|n| (keys::house(WALKS), encode(n)));
+        self.change(&changing, more.collect(), change).await?;
+        drop(changing);
+        if let Some(round) = round {
+            self.walk_again(round).await;
+        }
         Ok(())
     }
 
@@ -238,26 +281,36 @@ impl Core {
 
     /// Takes note of what the shards told: walks that have ended.
     pub(super) async fn heed_notices(self: &Arc<Self>) -> Result<(), Refused> {
-        {
-            let mut notices = self.notices.lock().await;
-            let mut walked = self.walked.lock().await;
-            while let Ok(notice) = notices.try_recv() {
-                if let Notice::Walked {
-                    shard,
-                    version,
-                    existing,
-                } = notice
-                    && version == walked.version
-                {
-                    walked.shards.insert(shard, existing);
-                }
-            }
-        }
+        self.drain_notices().await;
         // Asked at each tick, not once a walk has ended: the store may have failed when it did.
         if self.has_walked().await {
             self.guard().await?;
         }
         Ok(())
+    }
+
+    async fn drain_notices(&self) {
+        let mut notices = self.notices.lock().await;
+        let mut walked = self.walked.lock().await;
+        while let Ok(notice) = notices.try_recv() {
+            match notice {
+                Notice::Walked {
+                    shard,
+                    version,
+                    existing,
+                } if version == walked.version => _ = walked.shards.insert(shard, existing),
+                Notice::Existing {
+                    shard,
+                    version,
+                    existing,
+                } if version == walked.version => {
+                    if let Some(counted) = walked.shards.get_mut(&shard) {
+                        *counted = existing;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// At opening: which shards had walked to the present version already, and whether those who stood in an audience
@@ -269,7 +322,7 @@ impl Core {
             .get_many(ShardNo::all().map(keys::walk).collect())
             .await
             .map_err(BatchError::from)?;
-        let round = self.admissions().await?;
+        let round = self.walks_asked_for().await?;
         let mut behind = false;
         {
             let mut walked = self.walked.lock().await;
@@ -319,31 +372,22 @@ impl Core {
         let mut counts = BTreeMap::new();
         for id in &waiting {
             let campaign = &catalogue.rules.campaigns[id];
-            let (all, at_once) = match &campaign.start {
-                Start::Scheduled(_) => {
-                    let due = self.count_due(id, campaign.audience_hash).await?;
-                    (due, paced(campaign.entry.existing, due))
-                }
-                Start::Audience => {
-                    let walked = self.walked.lock().await;
-                    let counts = walked.shards.values().filter_map(|s| s.get(id));
-                    let existing = counts.map(|c| c.customers).sum();
-                    match campaign.entry.existing {
-                        Existing::Skip => (existing, 0),
-                        pace => (existing, paced(pace, existing)),
-                    }
-                }
-                Start::Triggered(_) => (0, 0),
+            let all = self.count_existing(id, campaign).await?;
+            let at_once = match (&campaign.start, campaign.entry.existing) {
+                (Start::Triggered(_), _) | (Start::Audience, Existing::Skip) => 0,
+                (Start::Audience | Start::Scheduled(_), pace) => paced(pace, all),
             };
             counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
         }
         let now = self.clock.now();
-        let admit = self.note_admission(&waiting).await?;
-        self.turn_with(admit.puts(), |controls| {
+        let change = |controls: &mut Controls| {
             for (id, (hash, all, at_once)) in &counts {
                 let counted = controls.activations.get_mut(id);
                 // An edit may have come in between; its own walk counts for it.
-                let Some(activation) = counted.filter(|a| a.audience_hash == *hash) else {
+                let undecided = |a: &&mut Activation| {
+                    a.audience_hash == *hash && a.live.is_none() && !a.awaiting_approval
+                };
+                let Some(activation) = counted.filter(undecided) else {
                     continue;
                 };
                 activation.existing = *all;
@@ -355,33 +399,35 @@ impl Core {
                     tracing::info!(campaign = %id, existing = all, "live");
                 }
             }
-        })
-        .await?;
-        self.walk_for(admit).await;
-        Ok(())
+        };
+        self.turn_and_walk(|rules| let_existing_in(rules, &waiting), change)
+            .await
     }
 
-    /// Those who stood in the audience of a campaign without a schedule when it goes live are let in by another walk. It
-    /// is numbered, and the number is written in the commit that lets the campaign go live, so that a walk that was cut
-    /// off is made up for at the next opening.
-    async fn note_admission(&self, campaigns: &[CampaignId]) -> Result<Admission, Refused> {
-        let catalogue = self.catalogue();
-        let wanted = campaigns.iter().any(|id| {
-            (catalogue.rules.campaigns.get(id)).is_some_and(|c| {
-                matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
-            })
-        });
-        Ok(Admission(match wanted {
-            true => Some(self.admissions().await? + 1),
-            false => None,
-        }))
+    /// How many stand in a campaign's audience while it is not live: those in the due index; or those whom the walk, or
+    /// any cause beside it, found in it.
+    pub(super) async fn count_existing(
+        &self,
+        id: &CampaignId,
+        campaign: &Campaign,
+    ) -> Result<u64, Refused> {
+        match &campaign.start {
+            Start::Scheduled(_) => self.count_due(id, campaign.audience_hash).await,
+            Start::Audience => {
+                let walked = self.walked.lock().await;
+                let counts = walked.shards.values().filter_map(|s| s.get(id));
+                let of_this = counts.filter(|c| c.hash == campaign.audience_hash);
+                Ok(of_this.map(|c| c.customers).sum())
+            }
+            Start::Triggered(_) => Ok(0),
+        }
     }
 
     /// The number of the latest such walk.
-    async fn admissions(&self) -> Result<u32, Refused> {
+    async fn walks_asked_for(&self) -> Result<u32, Refused> {
         let found = self
             .store
-            .get_many(vec![keys::house(ADMISSIONS)])
+            .get_many(vec![keys::house(WALKS)])
             .await
             .map_err(BatchError::from)?;
         let Some(value) = found.into_iter().next().flatten() else {
@@ -389,12 +435,6 @@ impl Core {
         };
         let Number(round) = decode(&value.value).map_err(BatchError::from)?;
         Ok(round as u32)
-    }
-
-    async fn walk_for(&self, admission: Admission) {
-        if let Some(round) = admission.0 {
-            self.walk_again(round).await;
-        }
     }
 
     async fn walk_again(&self, round: u32) {
@@ -419,17 +459,13 @@ impl Core {
     }
 }
 
-/// The number of a walk that lets existing customers in, where one is needed.
-#[derive(Clone, Copy)]
-struct Admission(Option<u32>);
-
-impl Admission {
-    fn puts(self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let number = self.0.map(|round| Number(u64::from(round)));
-        (number.iter())
-            .map(|n| (keys::house(ADMISSIONS), encode(n)))
-            .collect()
-    }
+/// Whether those who stood in the audience of one of these campaigns, without a schedule, are let in when it goes live.
+fn let_existing_in(rules: &Rules, campaigns: &[CampaignId]) -> bool {
+    campaigns.iter().any(|id| {
+        (rules.campaigns.get(id)).is_some_and(|c| {
+            matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
+        })
+    })
 }
 
 /// How many of `all` would enter in the first period.

@@ -95,6 +95,12 @@ pub enum Notice {
         version: u64,
         existing: BTreeMap<CampaignId, Standing>,
     },
+    /// More were found to stand in an audience, by some cause beside the walk: what to count by if it has ended.
+    Existing {
+        shard: ShardNo,
+        version: u64,
+        existing: BTreeMap<CampaignId, Standing>,
+    },
 }
 
 /// The way to a shard; cheap to clone.
@@ -312,11 +318,16 @@ impl Shard {
         let zones = |done: &Done| {
             let mut puts = extra(done);
             puts.extend(self.clockwork.rows_for(&rules, self.no, &done.due_added));
+            let kept = (self.clockwork).existing_row(&rules, self.no, &done.existing, &puts);
+            puts.extend(kept);
             puts
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
         self.clockwork.note_zones(&rules, &done.due_added);
-        self.clockwork.note_existing(&rules, &done.existing);
+        let told = (self.clockwork).note_existing(&rules, self.no, &done.existing);
+        if let Some(notice) = told {
+            self.notice(notice);
+        }
         self.clockwork
             .want_release(done.wants_release.iter().copied());
         if let Some(at) = done.outbox {

@@ -91,7 +91,7 @@ pub struct Done {
     pub replies: Vec<Result<Reply, CodecError>>,
     /// Customers with a message that waits to be released.
     pub wants_release: HashSet<CustomerNo>,
-    /// Customers whose audience already held, by campaign, met by this walk.
+    /// By campaign that is not live yet, how many were found to stand in its audience.
     pub existing: BTreeMap<CampaignId, u64>,
     /// Zones in which a campaign's due index has its first customers of this batch.
     pub due_added: HashSet<(CampaignId, Option<chrono_tz::Tz>)>,

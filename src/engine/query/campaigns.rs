@@ -186,7 +186,10 @@ impl Core {
         let activation = controls.activations.get(id);
         if let Some(activation) = activation.filter(|a| a.awaiting_approval) {
             return Ok(Phase::AwaitingApproval {
-                customers: due.unwrap_or(activation.existing),
+                customers: match due {
+                    Some(due) => due,
+                    None => (self.count_existing(id, campaign).await?).max(activation.existing),
+                },
                 allowed: self.allowed_at_once().await?,
                 examples: self.examples(id).await?,
             });
