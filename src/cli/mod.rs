@@ -11,6 +11,7 @@ mod customer;
 mod demo;
 mod explain;
 mod failure;
+mod held;
 mod import;
 mod log;
 mod pause;

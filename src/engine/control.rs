@@ -7,6 +7,7 @@ use super::core::{Core, activated, write_controls};
 use super::golive::Mode;
 use super::shard::{Notice, Order, Refused};
 use super::state::{Number, Walk};
+use super::surprise::Held;
 use crate::config::Config;
 use crate::domain::campaign::{Campaign, Existing, Start};
 use crate::domain::id::{CampaignId, ShardNo};
@@ -14,6 +15,7 @@ use crate::domain::preference::Class;
 use crate::domain::rules::{Activation, Controls, Rules};
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Direction, keys};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{MutexGuard, oneshot};
@@ -27,6 +29,15 @@ pub enum Scope {
     Campaign(CampaignId),
     Class(Class),
     All,
+}
+
+/// What a resume led to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Resumed {
+    /// How many customers' messages came back.
+    pub released: u64,
+    /// Campaigns that were put back to wait for approval.
+    pub held: Vec<Held>,
 }
 
 /// Why an order was not obeyed.
@@ -56,9 +67,13 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
-    /// how many customers' messages came back.
-    pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for imports that were broken off. What
+    /// gathered meanwhile may make a campaign wait for approval.
+    pub async fn resume(
+        self: &Arc<Self>,
+        scope: &Scope,
+        by: &str,
+    ) -> Result<Resumed, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
         // What gathered while it was paused must surprise nobody at its next occurrence.
@@ -75,13 +90,11 @@ impl Core {
             }
         });
         let resumed = resumed.collect();
-        self.hold_surprises(&BTreeMap::new(), resumed).await?;
+        let mut held = self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
-            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
-            if self.importing().is_some() {
-                self.import_end().await?;
-            }
+            // Taken as ended; who would enter by them is counted all the same.
+            held.extend(self.give_up_imports().await?);
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -92,17 +105,22 @@ impl Core {
             }
         })
         .await?;
-        Ok(self.unpark().await?)
+        let released = self.unpark().await?;
+        Ok(Resumed { released, held })
     }
 
-    /// Ends a campaign for good: open entries leave, waiting messages are dropped.
+    /// Ends a campaign for good: open entries leave, waiting messages are dropped. No message of it begins once this has
+    /// returned; the entries' rows in the log follow as a walk meets their customers.
     pub async fn cancel(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
-        self.turn(|controls| {
-            controls.cancelled.insert(id.clone());
-            controls.paused.remove(id);
-        })
+        self.turn_and_walk(
+            |_| true,
+            |controls| {
+                controls.cancelled.insert(id.clone());
+                controls.paused.remove(id);
+            },
+        )
         .await?;
         let forget = Batch {
             deletes: vec![forget_key(id)],

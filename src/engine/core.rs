@@ -5,6 +5,7 @@ use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
 use super::golive::ModeError;
+use super::imports::Imports;
 use super::outbox::Outbox;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use crate::clock::Clock;
@@ -53,6 +54,7 @@ pub struct Core {
     catalogue: RwLock<Arc<Catalogue>>,
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
+    pub(super) imports: Imports,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     pub(super) walked: Mutex<Walked>,
 }
@@ -132,6 +134,7 @@ impl Core {
             shards,
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
+            imports: Imports::default(),
             notices: Mutex::new(notices),
             walked: Mutex::new(Walked::default()),
         });
