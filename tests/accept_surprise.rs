@@ -146,6 +146,52 @@ async fn a_draft_enters_nobody_and_a_start_enters_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_live_campaign_that_becomes_a_draft_enters_nobody_more_and_those_under_way_finish() {
+    let after = |text: &str| text.replace("subject  =", "after    = \"10h\"\nsubject  =");
+    let files = [
+        ("signed", after(TRIGGERED)),
+        ("edge", after(&buyers("live", "skip", ORDERED))),
+        ("nine", after(&at_nine("enter"))),
+    ];
+    let app = App::start(START, &[]).await;
+    for (name, text) in &files {
+        app.file(&format!("{name}.toml"), Some(text));
+    }
+    app.reload().await;
+    let act = async |id: &str| {
+        app.sign_up(id, "UTC").await;
+        app.event(id, "Signed Up", json!({})).await;
+        app.event(id, "Order Completed", json!({})).await;
+    };
+    act("mina").await;
+    // 09:00 UTC, and an hour more; nothing is due before 13:00.
+    app.leap(Span::hours(7)).await;
+    for (name, text) in &files {
+        assert_eq!(app.entered(name).await, 1, "{name}");
+        let draft = text.replace("\"live\"", "\"draft\"");
+        app.file(&format!("{name}.toml"), Some(&draft));
+    }
+    app.reload().await;
+    act("joon").await;
+    // Over a restart too.
+    let store = app.core.store.clone();
+    let app = app.reopen(store).await;
+    for _ in 0..4 {
+        app.leap(Span::hours(10)).await;
+    }
+    let finished = app.story("mina").await;
+    for (name, _) in &files {
+        assert_eq!(app.entered(name).await, 1, "{name}");
+        assert!(
+            finished.contains(&format!("{name} accepted/accepted")),
+            "{name}: {finished:?}"
+        );
+    }
+    assert_eq!(app.story("joon").await, Vec::<String>::new());
+    assert_eq!(app.mails().len(), 3);
+}
+
+#[tokio::test]
 async fn a_few_existing_ones_enter_when_the_walk_has_ended() {
     for text in [buyers("live", "enter", ORDERED), at_nine("enter")] {
         let app = App::start(START, &[]).await;
