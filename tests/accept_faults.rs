@@ -5,13 +5,13 @@ mod app;
 
 use app::watched::Watched;
 use app::{App, CONFIG, shipped};
-use reveille::domain::cause::{Cause, Liveness, Operator, ProfileChange};
+use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::{CustomerNo, MessageNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::record::Mailbox;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::batch::Work;
-use reveille::engine::control::Scope;
+use reveille::engine::control::{ControlError, Scope};
 use reveille::engine::shard::Refused;
 use reveille::engine::state::{CustomerState, Poison};
 use reveille::store::codec::{decode, encode};
@@ -113,11 +113,21 @@ async fn what_is_in_doubt_waits_for_an_operator_where_the_shop_wants_it() {
             app.story("mina").await.last().unwrap(),
             "welcome uncertain/in_doubt_held"
         );
-        let settle = Operator::Settle {
-            message: MessageNo(1),
-            resend,
-        };
-        app.act("mina", Cause::Operator(settle)).await;
+        let doubts = app.core.doubts().await.unwrap();
+        assert_eq!(doubts.len(), 1);
+        let doubt = &doubts[0];
+        assert!(doubt.held && doubt.again.is_none(), "{doubt:?}");
+        assert_eq!(doubt.customer.as_str(), "mina");
+        assert_eq!(doubt.since, Some(at(START) + Span::minutes(10)));
+        assert!(doubt.why.contains("stopped"), "{doubt:?}");
+        assert!(text.contains(&doubt.message_id), "{doubt:?}");
+        // As it stands in a header too.
+        let id = format!("<{}>", doubt.message_id);
+        app.core.settle_doubt(&id, resend, "test").await.unwrap();
+        if !resend {
+            let again = app.core.settle_doubt(&id, true, "test").await;
+            assert!(matches!(again, Err(ControlError::NotInDoubt { .. })));
+        }
         app.leap(Span::minutes(1)).await;
         let last = app.story("mina").await.pop().unwrap();
         let mails = app.mails();

@@ -24,6 +24,7 @@ const VERBS: &[&[&str]] = &[
     &["pause"],
     &["resume"],
     &["cancel"],
+    &["settle"],
     &["suppression", "list"],
     &["suppression", "add"],
     &["suppression", "remove"],
@@ -237,6 +238,35 @@ fn campaigns_are_listed_paused_resumed_and_cancelled() {
     assert_eq!(house.run(&["campaign", "show", "none"]).code, 4);
     assert_eq!(house.run(&["campaign", "approve", "cart_reminder"]).code, 1);
     house.run(&["campaign", "show", "wake_dormant"]).good();
+}
+
+/// What gathered during a pause would surprise: the resume says so, and what to do.
+#[test]
+fn a_resume_names_whom_it_held_back() {
+    let house = House::new();
+    let config = fs::read_to_string(house.path("config.toml")).unwrap();
+    house.write("config.toml", &config.replace("\"200 or 1%\"", "\"1\""));
+    house.run(&["pause", "wake_dormant"]).good();
+    // Live rows are not guarded as they come in.
+    house.run_with(&["import", "--live", "-"], ROWS).good();
+    let resumed = house.run(&["resume", "wake_dormant"]).good();
+    assert!(
+        resumed.starts_with("resumed: campaign wake_dormant"),
+        "{resumed}"
+    );
+    for told in [
+        "wake_dormant would now let in 2 customers",
+        "such as c-1, c-2",
+        "`reveille campaign approve wake_dormant`",
+    ] {
+        assert!(resumed.contains(told), "{told}: {resumed}");
+    }
+    house.run(&["campaign", "approve", "wake_dormant"]).good();
+    house.run(&["pause", "wake_dormant"]).good();
+    let json = house.run(&["resume", "wake_dormant", "--json"]).json();
+    assert_eq!(json["held"][0]["campaign"], "wake_dormant");
+    assert_eq!(json["held"][0]["customers"], 2);
+    assert_eq!(json["released"], 0);
 }
 
 #[test]

@@ -49,6 +49,10 @@ pub enum ControlError {
     NotAwaiting(String),
     #[error("campaign {0:?} was cancelled; give its file another name to start it anew")]
     Cancelled(String),
+    #[error("there is no message {0:?}; `reveille settle` lists those in doubt")]
+    NoMessage(String),
+    #[error("message {message:?} is not in doubt: it is {is}")]
+    NotInDoubt { message: String, is: String },
     #[error(transparent)]
     Refused(#[from] Refused),
 }

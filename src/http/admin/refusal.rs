@@ -91,10 +91,14 @@ impl From<ControlError> for Refusal {
     fn from(error: ControlError) -> Self {
         let text = error.to_string();
         match error {
-            ControlError::Unknown(_) => Refusal::not_found(text),
+            ControlError::Unknown(_) | ControlError::NoMessage(_) => Refusal::not_found(text),
             ControlError::NotAwaiting(_) | ControlError::Cancelled(_) => {
                 Refusal::new(StatusCode::CONFLICT, text)
             }
+            ControlError::NotInDoubt { message, .. } => Refusal::new(StatusCode::CONFLICT, text)
+                .hint(format!(
+                    "`reveille log --message-id {message}` shows what became of it"
+                )),
             ControlError::Refused(refused) => refused.into(),
         }
     }
