@@ -8,6 +8,7 @@ pub mod control;
 pub mod core;
 pub mod directory;
 pub mod golive;
+mod guard;
 pub mod imports;
 pub mod ingest;
 pub mod intake;
