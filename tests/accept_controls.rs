@@ -2,14 +2,19 @@
 
 mod app;
 
+use app::watched::Watched;
 use app::{App, CONFIG, shipped};
+use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::CampaignId;
-use reveille::domain::ledger::Status;
+use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::Class;
 use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::window::Window;
 use reveille::engine::control::{ControlError, Scope};
+use reveille::store::StoreError;
 use reveille::store::memory::MemoryStore;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const START: &str = "2026-03-02T03:00:00Z";
@@ -163,6 +168,22 @@ async fn a_pause_or_cancel_is_in_force_before_it_returns() {
             let log = app.log().await;
             let dropped = log.iter().filter(|r| r.status == Status::Dropped).count();
             assert_eq!(dropped, 300 - begun, "told once each");
+            let left = log.iter().filter(|r| r.status == Status::Left);
+            let left: Vec<_> = left.map(|r| (r.customer, r.reason)).collect();
+            assert!(
+                left.iter()
+                    .all(|(_, why)| *why == Reason::CampaignCancelled)
+            );
+            let whose: BTreeSet<_> = left.iter().map(|(no, _)| *no).collect();
+            assert_eq!(left.len(), whose.len(), "told once each");
+            // Who had their mail when it was cancelled had finished, unless it was in hand.
+            let dropped = log.iter().filter(|r| r.status == Status::Dropped);
+            assert!(dropped.clone().all(|r| whose.contains(&r.customer)));
+            assert!(
+                dropped
+                    .clone()
+                    .all(|r| r.reason == Reason::CampaignCancelled)
+            );
             let again = app.core.pause(&scope, "test").await;
             assert!(matches!(again, Err(ControlError::Cancelled(_))));
         } else {
@@ -170,6 +191,79 @@ async fn a_pause_or_cancel_is_in_force_before_it_returns() {
             app.settle().await;
             assert_eq!(app.mails().len(), 300);
         }
+    }
+}
+
+/// Wherever an entry stands: its step not due yet, its message in the outbox, held back by a pause, put off by a window.
+#[tokio::test]
+async fn whoever_is_under_way_when_a_campaign_is_cancelled_is_told_to_have_left() {
+    let news = triggered("Product Viewed", "informational", "3d");
+    for (file_gone, crash) in [(false, false), (false, true), (true, false)] {
+        let store = Watched::new();
+        let app = App::start_on(store.clone(), START, CONFIG, &[("news.toml", &news)]).await;
+        for id in ["sent", "parked", "outbox", "off", "waiting"] {
+            app.sign_up(id, "UTC").await;
+        }
+        // Evenings only: it is 03:00.
+        let mut hours = ProfileChange::default();
+        hours.preferences.window = Some(Some(Window::parse("Mon-Sun 20:00-21:00").unwrap()));
+        app.act("off", Cause::Profile(Box::new(hours), Liveness::Live))
+            .await;
+        app.event("sent", "Product Viewed", json!({})).await;
+        app.leap(Span::minutes(10)).await;
+        assert_eq!(app.mails().len(), 1);
+        app.core.pause(&scope("news"), "test").await.unwrap();
+        app.event("parked", "Product Viewed", json!({})).await;
+        app.leap(Span::minutes(10)).await;
+        app.core.resume(&scope("news"), "test").await.unwrap();
+        // Nothing leaves: a hold leaves the outbox as it is.
+        app.core.hold("a test").await.unwrap();
+        for id in ["outbox", "off"] {
+            app.event(id, "Product Viewed", json!({})).await;
+        }
+        app.leap(Span::minutes(10)).await;
+        app.event("waiting", "Product Viewed", json!({})).await;
+        if file_gone {
+            app.file("news.toml", None);
+            app.reload().await;
+        }
+        let id = CampaignId::parse("news").unwrap();
+        if crash {
+            // It dies after its word, before the walk has met anybody.
+            store.fail(|batch| {
+                let walks = !batch.epochs.is_empty();
+                walks.then(|| StoreError::Unavailable("away".into()))
+            });
+            let _ = app.core.cancel(&id, "test").await;
+        } else {
+            app.core.cancel(&id, "test").await.unwrap();
+        }
+        let app = app.reopen(store.again()).await;
+        for _ in 0..3 {
+            app.core.tick().await.unwrap();
+            app.settle().await;
+        }
+        assert_eq!(
+            app.story("sent").await.last().unwrap(),
+            "news accepted/accepted"
+        );
+        for id in ["parked", "outbox", "off", "waiting"] {
+            let story = app.story(id).await;
+            let left = "news left/campaign_cancelled".to_owned();
+            let rows = story.iter().filter(|row| **row == left);
+            assert_eq!(
+                rows.count(),
+                1,
+                "{id}, file gone {file_gone}, crash {crash}: {story:?}"
+            );
+            let fell_due = story.iter().any(|row| row.starts_with("news waiting"));
+            let dropped = "news dropped/campaign_cancelled".to_owned();
+            assert_eq!(story.contains(&dropped), fell_due, "{id}: {story:?}");
+            assert_eq!(fell_due, id != "waiting", "{id}: {story:?}");
+        }
+        app.core.resume(&Scope::All, "test").await.unwrap();
+        app.leap(Span::days(1)).await;
+        assert_eq!(app.mails().len(), 1);
     }
 }
 

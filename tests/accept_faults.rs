@@ -5,17 +5,17 @@ mod app;
 
 use app::watched::Watched;
 use app::{App, CONFIG, shipped};
-use reveille::domain::cause::{Cause, Liveness, Operator, ProfileChange};
+use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::{CustomerNo, MessageNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::record::Mailbox;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::batch::Work;
-use reveille::engine::control::Scope;
+use reveille::engine::control::{ControlError, Scope};
 use reveille::engine::shard::Refused;
 use reveille::engine::state::{CustomerState, Poison};
 use reveille::store::codec::{decode, encode};
-use reveille::store::{Batch, Direction, Store, StoreError, Stream, StreamFilter, keys};
+use reveille::store::{Append, Batch, Direction, Store, StoreError, Stream, StreamFilter, keys};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,11 +113,21 @@ async fn what_is_in_doubt_waits_for_an_operator_where_the_shop_wants_it() {
             app.story("mina").await.last().unwrap(),
             "welcome uncertain/in_doubt_held"
         );
-        let settle = Operator::Settle {
-            message: MessageNo(1),
-            resend,
-        };
-        app.act("mina", Cause::Operator(settle)).await;
+        let doubts = app.core.doubts().await.unwrap();
+        assert_eq!(doubts.len(), 1);
+        let doubt = &doubts[0];
+        assert!(doubt.held && doubt.again.is_none(), "{doubt:?}");
+        assert_eq!(doubt.customer.as_str(), "mina");
+        assert_eq!(doubt.since, Some(at(START) + Span::minutes(10)));
+        assert!(doubt.why.contains("stopped"), "{doubt:?}");
+        assert!(text.contains(&doubt.message_id), "{doubt:?}");
+        // As it stands in a header too.
+        let id = format!("<{}>", doubt.message_id);
+        app.core.settle_doubt(&id, resend, "test").await.unwrap();
+        if !resend {
+            let again = app.core.settle_doubt(&id, true, "test").await;
+            assert!(matches!(again, Err(ControlError::NotInDoubt { .. })));
+        }
         app.leap(Span::minutes(1)).await;
         let last = app.story("mina").await.pop().unwrap();
         let mails = app.mails();
@@ -454,25 +464,179 @@ async fn a_cause_that_cannot_be_reacted_to_harms_nobody_else() {
     );
 }
 
-/// A shard whose data cannot be read says so at each tick; the mail of all others goes.
+/// A shard whose data cannot be read or written says so at each tick; the mail of all others goes.
 #[tokio::test]
 async fn a_shard_that_cannot_get_on_keeps_nobody_elses_mail() {
+    let store = Watched::new();
     let welcome = shipped("welcome.toml");
-    let app = App::start(START, &[("welcome.toml", &welcome)]).await;
+    let app = App::start_on(store.clone(), START, CONFIG, &[("welcome.toml", &welcome)]).await;
     app.crowd(0..3).await;
     for n in 0..3 {
         app.event(&format!("c{n}"), "Signed Up", json!({})).await;
     }
-    let no = app.customer("c0").await;
-    let batch = Batch {
-        puts: vec![(keys::record(no), b"not a record".to_vec())],
-        ..Batch::default()
-    };
-    app.core.store.commit(batch).await.unwrap();
+    let shard = app.customer("c0").await.shard().0;
+    store.fail(move |batch| {
+        let concerned = batch.epochs.iter().any(|(of, _)| *of == shard);
+        concerned.then(|| StoreError::Unavailable("a bad sector".into()))
+    });
     app.clock.advance(Span::minutes(10));
     for _ in 0..3 {
-        assert!(matches!(app.core.tick().await, Err(Refused::Data(_))));
+        assert!(matches!(app.core.tick().await, Err(Refused::Store(_))));
         app.core.outbox.wait_idle().await;
     }
     assert_eq!(app.mails().len(), 2);
+}
+
+/// Spoils what stands in the store under this key; gives what stood there.
+async fn garble(app: &App, key: Vec<u8>) -> Option<Vec<u8>> {
+    let found = app.core.store.get_many(vec![key.clone()]).await.unwrap();
+    put_back(app, key, Some(b"not a record".to_vec())).await;
+    found[0].clone().map(|v| v.value)
+}
+
+async fn put_back(app: &App, key: Vec<u8>, value: Option<Vec<u8>>) {
+    let mut batch = Batch::default();
+    match value {
+        Some(value) => batch.puts.push((key, value)),
+        None => batch.deletes.push(key),
+    }
+    app.core.store.commit(batch).await.unwrap();
+}
+
+/// Invariant 10: the causes of a customer whose record cannot be read fail alone.
+#[tokio::test]
+async fn a_customer_who_cannot_be_read_harms_nobody_else_of_the_shard() {
+    let welcome = shipped("welcome.toml");
+    let app = App::start(START, &[("welcome.toml", &welcome)]).await;
+    // Number 65 stands in the shard of number 1.
+    let numbers = app.crowd(0..66).await;
+    let (bad, neighbour) = (numbers[0], numbers[64]);
+    assert_eq!(bad.shard(), neighbour.shard());
+    for n in [0, 1, 64] {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    let was = garble(&app, keys::record(bad)).await;
+    app.clock.advance(Span::minutes(10));
+    // The alarms of both ring in one batch.
+    for _ in 0..3 {
+        app.core.tick().await.unwrap();
+        app.core.outbox.wait_idle().await;
+    }
+    assert_eq!(app.mails().len(), 2, "{:?}", app.story("c64").await);
+    let listed = poisons(&app, bad).await;
+    assert_eq!(listed.len(), 1, "once, however often it rings: {listed:?}");
+    assert!(listed[0].cause.contains("Alarm"), "{listed:?}");
+    assert!(listed[0].panic.contains("customer record"), "{listed:?}");
+    // What comes in for this customer is refused with the reason, what comes in beside it is taken.
+    let mixed = vec![
+        app.past(neighbour, "Product Viewed", app.now()),
+        app.past(bad, "Product Viewed", app.now()),
+        Work {
+            // Not taken for somebody new either.
+            id: Some(reveille::domain::id::CustomerId::parse("c0").unwrap()),
+            ..app.past(bad, "Product Viewed", app.now())
+        },
+        app.past(neighbour, "Product Viewed", app.now()),
+    ];
+    let replies = app.offer(mixed).await;
+    let good: Vec<bool> = replies.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [true, false, false, true]);
+    let Err(Refused::Unreadable(why)) = &replies[1] else {
+        panic!("{:?}", replies[1]);
+    };
+    assert!(why.contains("customer record"), "{why}");
+    // The walk of a new campaign passes by, and the campaign goes live.
+    let other = welcome.replace("Signed Up", "Other");
+    app.file("other.toml", Some(&other));
+    app.core
+        .reload(app::load_config(app.dir.path()))
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        app.core.tick().await.unwrap();
+        while !app.core.has_walked().await {
+            tokio::task::yield_now().await;
+            app.core.tick().await.unwrap();
+        }
+    }
+    // Once the record is whole again, its alarm is where it was.
+    put_back(&app, keys::record(bad), was).await;
+    app.leap(Span::minutes(1)).await;
+    assert_eq!(app.mails().len(), 3, "{:?}", app.story("c0").await);
+}
+
+#[tokio::test]
+async fn a_mailbox_a_page_or_a_history_that_cannot_be_read_harms_its_customers_only() {
+    let welcome = shipped("welcome.toml");
+    let app = App::start(START, &[("welcome.toml", &welcome)]).await;
+    let numbers = app.crowd(0..66).await;
+    let (bad, neighbour) = (numbers[0], numbers[64]);
+    // So many that their identities lie on pages beside the record.
+    let many = (0..40).map(|_| app.past(bad, "Product Viewed", app.now()));
+    assert!(app.offer(many.collect()).await.iter().all(Result::is_ok));
+    let address = reveille::domain::address::EmailAddress::parse("c0@customers.example").unwrap();
+    let consent = |no| Work {
+        customer: no,
+        id: None,
+        cause: Cause::Profile(Box::default(), Liveness::Live),
+        mail: None,
+    };
+    let event = |no| app.past(no, "Product Viewed", app.now());
+    for (key, works) in [
+        (
+            keys::mailbox(&address.mailbox()),
+            [consent(bad), consent(neighbour)],
+        ),
+        (keys::seen(bad, 0), [event(bad), event(neighbour)]),
+    ] {
+        let was = garble(&app, key.clone()).await;
+        let replies = app.offer(works.to_vec()).await;
+        assert!(
+            matches!(replies[0], Err(Refused::Unreadable(_))),
+            "{replies:?}"
+        );
+        assert!(replies[1].is_ok(), "{replies:?}");
+        put_back(&app, key, was).await;
+        let replies = app.offer(works.to_vec()).await;
+        assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+    }
+    // A history is read when the plan of tracks changes.
+    let batch = Batch {
+        appends: vec![Append {
+            stream: Stream::Events,
+            customer: bad.0,
+            time: app.now().millis(),
+            payload: b"not an event".to_vec(),
+        }],
+        ..Batch::default()
+    };
+    app.core.store.commit(batch).await.unwrap();
+    let regulars = welcome.replace(
+        "[[step]]",
+        "[audience]\nevent = \"Other\"\ncount = \">= 3\"\n[[step]]",
+    );
+    assert_ne!(regulars, welcome);
+    app.file("regulars.toml", Some(&regulars));
+    app.reload().await;
+    let listed = poisons(&app, bad).await;
+    let of_history = listed.iter().filter(|p| p.panic.contains("history"));
+    assert_eq!(of_history.count(), 1, "{listed:?}");
+    app.event("c64", "Signed Up", json!({})).await;
+    app.leap(Span::minutes(10)).await;
+    assert_eq!(app.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_start_passes_by_a_message_in_doubt_that_cannot_be_read() {
+    let (app, store, _) = died_in_doubt(CONFIG).await;
+    // As if it had died once more, with the record damaged.
+    let no = app.customer("mina").await;
+    let message = reveille::domain::id::MessageRef {
+        customer: no,
+        message: MessageNo(1),
+    };
+    put_back(&app, keys::attempting(message), Some(Vec::new())).await;
+    garble(&app, keys::record(no)).await;
+    let app = app.reopen(store.again()).await;
+    assert!(app.core.tick().await.is_ok());
 }

@@ -11,8 +11,13 @@ use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use reveille::domain::value::Value;
 use reveille::engine::control::{ControlError, Scope};
-use reveille::store::{StoreError, keys};
+use reveille::engine::state::{Number, Walk};
+use reveille::store::codec::decode;
+use reveille::store::{Batch, StoreError, keys};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::Notify;
 
 const START: &str = "2026-03-02T03:00:00Z";
 
@@ -138,6 +143,52 @@ async fn a_draft_enters_nobody_and_a_start_enters_from_then_on() {
         1,
         "mina held already, and is skipped"
     );
+}
+
+#[tokio::test]
+async fn a_live_campaign_that_becomes_a_draft_enters_nobody_more_and_those_under_way_finish() {
+    let after = |text: &str| text.replace("subject  =", "after    = \"10h\"\nsubject  =");
+    let files = [
+        ("signed", after(TRIGGERED)),
+        ("edge", after(&buyers("live", "skip", ORDERED))),
+        ("nine", after(&at_nine("enter"))),
+    ];
+    let app = App::start(START, &[]).await;
+    for (name, text) in &files {
+        app.file(&format!("{name}.toml"), Some(text));
+    }
+    app.reload().await;
+    let act = async |id: &str| {
+        app.sign_up(id, "UTC").await;
+        app.event(id, "Signed Up", json!({})).await;
+        app.event(id, "Order Completed", json!({})).await;
+    };
+    act("mina").await;
+    // 09:00 UTC, and an hour more; nothing is due before 13:00.
+    app.leap(Span::hours(7)).await;
+    for (name, text) in &files {
+        assert_eq!(app.entered(name).await, 1, "{name}");
+        let draft = text.replace("\"live\"", "\"draft\"");
+        app.file(&format!("{name}.toml"), Some(&draft));
+    }
+    app.reload().await;
+    act("joon").await;
+    // Over a restart too.
+    let store = app.core.store.clone();
+    let app = app.reopen(store).await;
+    for _ in 0..4 {
+        app.leap(Span::hours(10)).await;
+    }
+    let finished = app.story("mina").await;
+    for (name, _) in &files {
+        assert_eq!(app.entered(name).await, 1, "{name}");
+        assert!(
+            finished.contains(&format!("{name} accepted/accepted")),
+            "{name}: {finished:?}"
+        );
+    }
+    assert_eq!(app.story("joon").await, Vec::<String>::new());
+    assert_eq!(app.mails().len(), 3);
 }
 
 #[tokio::test]
@@ -285,6 +336,21 @@ async fn a_pause_does_not_stop_the_count() {
     assert_eq!(app.entered("buyers").await, 0);
 }
 
+/// The walk cannot get on, in one shard or in any.
+fn no_walk(shard: Option<ShardNo>) -> impl FnMut(&Batch) -> Option<StoreError> + Send + 'static {
+    let rows: Vec<Vec<u8>> = match shard {
+        Some(shard) => vec![keys::walk(shard)],
+        None => ShardNo::all().map(keys::walk).collect(),
+    };
+    move |batch| {
+        let mut walks = (batch.puts.iter())
+            .filter(|(key, _)| rows.contains(key))
+            .map(|(_, value)| decode::<Walk>(value).unwrap());
+        let gets_on = walks.any(|walk| walk.walked > 0 || walk.done);
+        gets_on.then(|| StoreError::Unavailable("away".into()))
+    }
+}
+
 /// A cause that comes before the walk brings its customer up to date; an edit of another campaign begins the walk anew.
 #[tokio::test]
 async fn those_who_are_judged_before_the_walk_meets_them_are_counted() {
@@ -292,13 +358,7 @@ async fn those_who_are_judged_before_the_walk_meets_them_are_counted() {
         let store = Watched::new();
         let app = App::start_on(store.clone(), START, CONFIG, &[]).await;
         app.buyers(0..300).await;
-        // The walk cannot get on.
-        let is_walk =
-            |key: &Vec<u8>| key.len() == 2 && ShardNo::all().any(|s| *key == keys::walk(s));
-        store.fail(move |batch| {
-            let walks = batch.puts.iter().any(|(key, _)| is_walk(key));
-            walks.then(|| StoreError::Unavailable("away".into()))
-        });
+        store.fail(no_walk(None));
         app.file("buyers.toml", Some(&buyers("live", "enter", ORDERED)));
         let config = app::load_config(app.dir.path());
         app.core.reload(config).await.unwrap();
@@ -318,4 +378,128 @@ async fn those_who_are_judged_before_the_walk_meets_them_are_counted() {
         app.approve("buyers").await;
         assert_eq!(app.entered("buyers").await, 300);
     }
+}
+
+/// Who is judged, or begins to hold, before the campaign is live is counted in the commit that found it: a crash between
+/// that and the end of the walk forgets nobody.
+#[tokio::test]
+async fn a_crash_forgets_nobody_who_was_found_before_the_walk() {
+    // Those who held already, and were met by a cause; those who begin to hold while the walk stands still.
+    for (bought_before, event) in [(true, "Product Viewed"), (false, "Order Completed")] {
+        for crash in [false, true] {
+            let store = Watched::new();
+            let app = App::start_on(store.clone(), START, CONFIG, &[]).await;
+            match bought_before {
+                true => app.buyers(0..300).await,
+                false => app.crowd(0..300).await,
+            };
+            store.fail(no_walk(None));
+            app.file("buyers.toml", Some(&buyers("live", "enter", ORDERED)));
+            let config = app::load_config(app.dir.path());
+            app.core.reload(config).await.unwrap();
+            for n in 0..250 {
+                app.event(&format!("c{n}"), event, json!({})).await;
+            }
+            let app = match crash {
+                true => app.reopen(store.again()).await,
+                false => {
+                    store.mend();
+                    app
+                }
+            };
+            app.settle().await;
+            assert!(app.awaits_approval("buyers"), "{event}, crash {crash}");
+            assert_eq!(app.entered("buyers").await, 0);
+            app.approve("buyers").await;
+            let all = if bought_before { 300 } else { 250 };
+            assert_eq!(app.entered("buyers").await, all, "{event}, crash {crash}");
+        }
+    }
+}
+
+/// Most shards have walked, one has not: whoever begins to hold in the others meanwhile is counted too.
+#[tokio::test]
+async fn those_who_begin_to_hold_behind_the_walk_are_counted() {
+    for crash in [false, true] {
+        let store = Watched::new();
+        let app = App::start_on(store.clone(), START, CONFIG, &[]).await;
+        let numbers = app.crowd(0..300).await;
+        let slow = numbers[0].shard();
+        store.fail(no_walk(Some(slow)));
+        app.file("buyers.toml", Some(&buyers("live", "enter", ORDERED)));
+        let config = app::load_config(app.dir.path());
+        app.core.reload(config).await.unwrap();
+        // The tick comes back when the walk of all others has had its turns.
+        for _ in 0..20 {
+            let _ = app.core.tick().await;
+        }
+        for (n, _) in numbers
+            .iter()
+            .enumerate()
+            .filter(|(_, no)| no.shard() != slow)
+        {
+            app.event(&format!("c{n}"), "Order Completed", json!({}))
+                .await;
+        }
+        let app = match crash {
+            true => app.reopen(store.again()).await,
+            false => {
+                store.mend();
+                app
+            }
+        };
+        app.settle().await;
+        assert!(app.awaits_approval("buyers"), "crash {crash}");
+        assert_eq!(app.entered("buyers").await, 0);
+    }
+}
+
+/// An approval beside the end of another campaign's walk: each has a walk of its own to let its customers in.
+#[tokio::test]
+async fn an_approval_beside_a_start_lets_both_in() {
+    let store = Watched::new();
+    let app = App::start_on(store.clone(), START, CONFIG, &[]).await;
+    app.buyers(0..300).await;
+    app.file("many.toml", Some(&buyers("live", "enter", ORDERED)));
+    app.reload().await;
+    assert!(app.awaits_approval("many"));
+    let numbers = app.crowd(300..350).await;
+    let viewed = (numbers.iter()).map(|no| app.past(*no, "Product Viewed", app.now()));
+    assert!(app.offer(viewed.collect()).await.iter().all(Result::is_ok));
+    let viewers = buyers("live", "enter", "event = \"Product Viewed\"");
+    app.file("few.toml", Some(&viewers));
+    let config = app::load_config(app.dir.path());
+    app.core.reload(config).await.unwrap();
+    let number = || async {
+        let found = app
+            .core
+            .store
+            .get_many(vec![keys::house("admissions")])
+            .await;
+        let value = found.unwrap().remove(0);
+        value.map_or(0, |v| decode::<Number>(&v.value).unwrap().0)
+    };
+    let before = number().await;
+    // The approval comes between the instant at which the other campaign's start has its number, and its commit.
+    let numbered = Arc::new(Notify::new());
+    let tell = numbered.clone();
+    store.fail(move |batch| {
+        let is_number = |(key, _): &(Vec<u8>, Vec<u8>)| *key == keys::house("admissions");
+        if batch.puts.iter().any(is_number) {
+            tell.notify_one();
+        }
+        None
+    });
+    store.dawdles.store(true, Relaxed);
+    let many = reveille::domain::id::CampaignId::parse("many").unwrap();
+    tokio::join!(app.settle(), async {
+        numbered.notified().await;
+        app.core.approve(&many, "test").await.unwrap();
+    });
+    app.settle().await;
+    assert_eq!(number().await, before + 2, "a number each");
+    assert_eq!(
+        (app.entered("many").await, app.entered("few").await),
+        (300, 50)
+    );
 }

@@ -3,6 +3,9 @@
 mod cli_house;
 
 use cli_house::{House, ROWS};
+use reveille::domain::id::CustomerNo;
+use reveille::store::embedded::{EmbeddedStore, Options};
+use reveille::store::{Batch, Store, keys};
 use serde_json::Value;
 use std::fs;
 use std::process::Stdio;
@@ -24,6 +27,7 @@ const VERBS: &[&[&str]] = &[
     &["pause"],
     &["resume"],
     &["cancel"],
+    &["settle"],
     &["suppression", "list"],
     &["suppression", "add"],
     &["suppression", "remove"],
@@ -237,6 +241,82 @@ fn campaigns_are_listed_paused_resumed_and_cancelled() {
     assert_eq!(house.run(&["campaign", "show", "none"]).code, 4);
     assert_eq!(house.run(&["campaign", "approve", "cart_reminder"]).code, 1);
     house.run(&["campaign", "show", "wake_dormant"]).good();
+}
+
+/// One customer whose record is damaged keeps nobody else's rows out, and no list from being made.
+#[test]
+fn an_import_goes_on_beside_a_customer_who_cannot_be_read() {
+    let house = with_customers();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = Options {
+            wall: reveille::clock::wall,
+            ..Options::default()
+        };
+        let (store, _) = EmbeddedStore::open(&house.path("data"), options).unwrap();
+        let key = keys::record(CustomerNo(1));
+        assert!(store.get_many(vec![key.clone()]).await.unwrap()[0].is_some());
+        let batch = Batch {
+            puts: vec![(key, b"not a record".to_vec())],
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+        store.close().unwrap();
+    });
+    let more = ROWS.replace("\"m-", "\"n-").replace("2026-02", "2026-03");
+    house.write("more.jsonl", &more);
+    let import = house.run(&["import", "more.jsonl"]);
+    assert_eq!(import.code, 1, "{}", import.all());
+    assert!(
+        import
+            .err
+            .contains("line 1: what is stored of this customer cannot be read"),
+        "{}",
+        import.err
+    );
+    assert!(
+        import.err.contains("2 rows were not taken"),
+        "{}",
+        import.err
+    );
+    let shown = house.run(&["customer", "show", "c-2", "--json"]).json();
+    // The first of its tracks remembers no more than two.
+    assert_eq!(shown["events"][1]["remembered"], 4, "{shown}");
+    assert_eq!(house.run(&["customer", "show", "c-1"]).code, 5);
+    let listed = house.run(&["customer", "list"]).good();
+    assert!(listed.contains("c-2"), "{listed}");
+    // It has come to its end: schedules wait no longer.
+    let list = house.run(&["campaign", "list"]).good();
+    assert!(list.starts_with("campaign"), "{list}");
+}
+
+/// What gathered during a pause would surprise: the resume says so, and what to do.
+#[test]
+fn a_resume_names_whom_it_held_back() {
+    let house = House::new();
+    let config = fs::read_to_string(house.path("config.toml")).unwrap();
+    house.write("config.toml", &config.replace("\"200 or 1%\"", "\"1\""));
+    house.run(&["pause", "wake_dormant"]).good();
+    // Live rows are not guarded as they come in.
+    house.run_with(&["import", "--live", "-"], ROWS).good();
+    let resumed = house.run(&["resume", "wake_dormant"]).good();
+    assert!(
+        resumed.starts_with("resumed: campaign wake_dormant"),
+        "{resumed}"
+    );
+    for told in [
+        "wake_dormant would now let in 2 customers",
+        "such as c-1, c-2",
+        "`reveille campaign approve wake_dormant`",
+    ] {
+        assert!(resumed.contains(told), "{told}: {resumed}");
+    }
+    house.run(&["campaign", "approve", "wake_dormant"]).good();
+    house.run(&["pause", "wake_dormant"]).good();
+    let json = house.run(&["resume", "wake_dormant", "--json"]).json();
+    assert_eq!(json["held"][0]["campaign"], "wake_dormant");
+    assert_eq!(json["held"][0]["customers"], 2);
+    assert_eq!(json["released"], 0);
 }
 
 #[test]

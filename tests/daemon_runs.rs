@@ -145,6 +145,57 @@ fn a_pipe_that_stays_open_is_acknowledged_as_it_goes() {
 }
 
 #[test]
+fn an_import_that_is_broken_off_is_told_until_it_is_run_again() {
+    let house = House::new();
+    let running = house.start();
+    let mut command = house.command(&["import", "--json", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let mut acks = BufReader::new(child.stdout.take().unwrap()).lines();
+    writeln!(pipe, "{}", ROWS.lines().next().unwrap()).unwrap();
+    acks.next().unwrap().unwrap();
+    let list = || house.run(&["campaign", "list"]).good();
+    let first = |list: &str| list.lines().next().unwrap().to_owned();
+    assert!(
+        first(&list()).starts_with("schedules wait: the import of standard input has been running"),
+        "{}",
+        list()
+    );
+    // Another one meanwhile lifts nothing.
+    house.write("rows.jsonl", ROWS);
+    let beside = house.run(&["import", "rows.jsonl"]).good();
+    assert!(
+        beside.contains("schedules wait: the import of standard input"),
+        "{beside}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The daemon notices when it reads on.
+    let mut asked = (0..500).map(|_| house.run(&["campaign", "list", "--json"]).json());
+    let told = asked
+        .find(|told| told["imports"][0]["running"] == false)
+        .unwrap();
+    assert_eq!(told["imports"].as_array().map(Vec::len), Some(1), "{told}");
+    assert!(
+        first(&list()).contains("was broken off; import it again"),
+        "{}",
+        list()
+    );
+    assert!(
+        running
+            .log()
+            .contains("an import of history was broken off"),
+        "{}",
+        running.log()
+    );
+    let again = house.run_with(&["import", "-"], ROWS).good();
+    assert!(!again.contains("schedules wait"), "{again}");
+    assert!(list().starts_with("campaign"), "{}", list());
+    running.stop();
+}
+
+#[test]
 fn a_backup_is_taken_while_it_runs() {
     let house = House::new();
     house.write("rows.jsonl", ROWS);

@@ -12,6 +12,7 @@ use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::control::Scope;
 use reveille::engine::golive::{self, Mode, ModeError, WentLive};
+use reveille::engine::imports::Ended;
 use reveille::engine::ingest::Ingested;
 use reveille::engine::intake::{Counter, Inbound, Options, Reading, Rows};
 use reveille::engine::query::{LogFilter, LogView, Phase};
@@ -371,7 +372,7 @@ async fn a_cart_mail_goes_when_explain_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_would_wake_many_waits_for_approval() {
     let mut shop = Shop::new("[safety]\nat_once = \"20\"\n").await;
-    shop.core.import_begin().await.unwrap();
+    let _cut_off = shop.core.import_begin("sample").await.unwrap();
     assert!(matches!(
         shop.phase("wake_dormant").await,
         Phase::Importing { .. }
@@ -392,11 +393,13 @@ async fn an_import_that_would_wake_many_waits_for_approval() {
     );
     shop.core = core.await.unwrap();
     shop.core.settle().await.unwrap();
-    shop.core.import_begin().await.unwrap();
+    let import = shop.core.import_begin("sample").await.unwrap();
     shop.run(start() + Span::hours(50), Span::hours(1)).await;
     assert_eq!(shop.log(LogFilter::default()).await, []);
     // ... nor when it has ended.
-    let held = shop.core.import_end().await.unwrap();
+    let ended = shop.core.import_end(import).await.unwrap();
+    assert_eq!(ended.waits_for, []);
+    let held = ended.held;
     assert_eq!(held.len(), 1);
     assert_eq!(held[0].campaign, campaign("wake_dormant"));
     assert_eq!(held[0].allowed, 20);
@@ -435,15 +438,16 @@ async fn an_import_that_would_wake_many_waits_for_approval() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_changes_little_holds_nothing() {
     let mut shop = Shop::new("").await;
-    shop.core.import_begin().await.unwrap();
+    let import = shop.core.import_begin("sample").await.unwrap();
     shop.take_sample(50).await;
-    assert_eq!(shop.core.import_end().await.unwrap(), []);
+    let ended = shop.core.import_end(import).await.unwrap();
+    assert_eq!(ended, Ended::default());
     assert!(matches!(
         shop.phase("wake_dormant").await,
         Phase::Live { .. }
     ));
     // Resuming everything ends a wait that nobody else ends.
-    shop.core.import_begin().await.unwrap();
+    drop(shop.core.import_begin("sample").await.unwrap());
     assert!(shop.core.importing().is_some());
     shop.core.resume(&Scope::All, "a test").await.unwrap();
     assert_eq!(shop.core.importing(), None);
@@ -451,15 +455,22 @@ async fn an_import_that_changes_little_holds_nothing() {
         shop.phase("wake_dormant").await,
         Phase::Live { .. }
     ));
-    assert_eq!(shop.core.import_end().await.unwrap(), []);
+    assert_eq!(shop.core.imports().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resuming_after_an_import_was_cut_off_counts_who_would_enter() {
     let mut shop = Shop::new("[safety]\nat_once = \"20\"\n").await;
-    shop.core.import_begin().await.unwrap();
+    let import = shop.core.import_begin("sample").await.unwrap();
     shop.take_sample(200).await;
-    shop.core.resume(&Scope::All, "a test").await.unwrap();
+    // While it runs, it is waited for.
+    let resumed = shop.core.resume(&Scope::All, "a test").await.unwrap();
+    assert_eq!(resumed.held, []);
+    assert!(shop.core.importing().is_some());
+    drop(import);
+    let resumed = shop.core.resume(&Scope::All, "a test").await.unwrap();
+    assert_eq!(resumed.held[0].campaign, campaign("wake_dormant"));
+    assert!(resumed.held[0].customers > 20);
     assert_eq!(shop.core.importing(), None);
     assert!(matches!(
         shop.phase("wake_dormant").await,

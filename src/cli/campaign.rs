@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::held;
 use super::log::short;
 use super::screen::{Screen, counted, grouped, plain};
 use super::table::Table;
@@ -90,6 +91,9 @@ fn list(answer: &Value, screen: Screen) -> String {
     let mut out = String::new();
     if let Some(why) = answer["held"].as_str() {
         out = format!("{}\n\n", screen.yellow(&format!("sending is held: {why}")));
+    }
+    for line in held::imports(&answer["imports"], screen) {
+        out.push_str(&format!("{line}\n\n"));
     }
     if campaigns.is_empty() {
         return out + "there are no campaigns";

@@ -138,8 +138,8 @@ impl From<Refused> for Failure {
     fn from(error: Refused) -> Failure {
         match error {
             Refused::Store(error) => error.into(),
-            Refused::Data(what) => Failure::Store {
-                what,
+            Refused::Data(_) | Refused::Unreadable(_) => Failure::Store {
+                what: error.to_string(),
                 hint: "`reveille verify` tells what of the store is damaged".into(),
             },
             Refused::Mode(what) => Failure::failed(what),

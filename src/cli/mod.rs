@@ -11,6 +11,7 @@ mod customer;
 mod demo;
 mod explain;
 mod failure;
+mod held;
 mod import;
 mod log;
 mod pause;
@@ -20,6 +21,7 @@ mod restore;
 mod resume;
 mod run;
 mod screen;
+mod settle;
 mod suppression;
 mod table;
 #[cfg(test)]
@@ -101,6 +103,8 @@ enum Command {
     Resume(resume::Arguments),
     /// End a campaign for good
     Cancel(cancel::Arguments),
+    /// List messages in doubt, or say of one what became of it
+    Settle(settle::Arguments),
     /// List, add, remove or import addresses that must not be sent to
     #[command(subcommand)]
     Suppression(suppression::Arguments),
@@ -185,6 +189,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,
         Command::Cancel(arguments) => cancel::run(&arguments, context).await,
+        Command::Settle(arguments) => settle::run(&arguments, context).await,
         Command::Suppression(arguments) => suppression::run(arguments, context).await,
         Command::Verify(arguments) => verify::run(&arguments, context).await,
         Command::Backup(arguments) => backup::run(&arguments, context).await,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::held;
 use super::pause::Scope;
 use super::screen::{Screen, counted, grouped};
 use super::table::Table;
@@ -11,7 +12,9 @@ use serde_json::Value;
 #[derive(clap::Args)]
 #[command(after_help = "\
 After a restore, or when the clock was not what it should be, sending is held: `reveille resume --all`
-shows what would leave and asks before it lets it go (--yes says so beforehand).
+shows what would leave and asks before it lets it go (--yes says so beforehand). It also takes imports that
+were broken off as ended. A campaign that would let in more than [safety] at_once at its next occurrence,
+for what gathered meanwhile, is named and waits for `reveille campaign approve`.
 
 Examples:
   reveille resume welcome
@@ -45,10 +48,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
                 counted(n, "customer", "customers")
             ),
         };
-        Ok(context.screen.say(&format!(
-            "resumed: {}; {came_back}",
-            arguments.scope.words()
-        ))?)
+        let mut lines = vec![format!("resumed: {}; {came_back}", arguments.scope.words())];
+        lines.extend(held::held(&done["held"], context.screen));
+        Ok(context.screen.say(&lines.join("\n"))?)
     })
     .await
 }

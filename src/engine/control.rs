@@ -1,24 +1,23 @@
-//! What operators turn: pause, resume, cancel, approve, hold, reload; and the guard that lets a campaign go live when
-//! its walk has ended.
+//! What operators turn: pause, resume, cancel, approve, hold, reload; and how the controls are changed at all.
 
 use super::batch::BatchError;
 use super::catalogue::{Catalogue, forget_key};
 use super::core::{Core, activated, write_controls};
 use super::golive::Mode;
-use super::shard::{Notice, Order, Refused};
-use super::state::{Number, Walk};
+use super::guard;
+use super::shard::{Order, Refused};
+use super::state::Number;
+use super::surprise::Held;
 use crate::config::Config;
-use crate::domain::campaign::{Existing, Start};
-use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::id::CampaignId;
 use crate::domain::preference::Class;
-use crate::domain::rules::Controls;
-use crate::store::codec::{decode, encode};
-use crate::store::{Batch, Direction, keys};
+use crate::domain::rules::{Controls, Rules};
+use crate::store::codec::encode;
+use crate::store::{Batch, keys};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::oneshot;
-
-const ADMISSIONS: &str = "admissions";
+use tokio::sync::{MutexGuard, oneshot};
 
 /// What a pause or resume speaks of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +25,15 @@ pub enum Scope {
     Campaign(CampaignId),
     Class(Class),
     All,
+}
+
+/// What a resume led to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Resumed {
+    /// How many customers' messages came back.
+    pub released: u64,
+    /// Campaigns that were put back to wait for approval.
+    pub held: Vec<Held>,
 }
 
 /// Why an order was not obeyed.
@@ -37,6 +45,10 @@ pub enum ControlError {
     NotAwaiting(String),
     #[error("campaign {0:?} was cancelled; give its file another name to start it anew")]
     Cancelled(String),
+    #[error("there is no message {0:?}; `reveille settle` lists those in doubt")]
+    NoMessage(String),
+    #[error("message {message:?} is not in doubt: it is {is}")]
+    NotInDoubt { message: String, is: String },
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -55,9 +67,13 @@ impl Core {
         Ok(())
     }
 
-    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for an import that was cut off. Returns
-    /// how many customers' messages came back.
-    pub async fn resume(self: &Arc<Self>, scope: &Scope, by: &str) -> Result<u64, ControlError> {
+    /// Lifts a pause; where `scope` is all, everything's hold too, and the wait for imports that were broken off. What
+    /// gathered meanwhile may make a campaign wait for approval.
+    pub async fn resume(
+        self: &Arc<Self>,
+        scope: &Scope,
+        by: &str,
+    ) -> Result<Resumed, ControlError> {
         self.require(scope)?;
         tracing::info!(?scope, by, "resumed");
         // What gathered while it was paused must surprise nobody at its next occurrence.
@@ -74,13 +90,11 @@ impl Core {
             }
         });
         let resumed = resumed.collect();
-        self.hold_surprises(&BTreeMap::new(), resumed).await?;
+        let mut held = self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
-            // An import that was cut off is taken as ended; who would enter by it is counted all the same.
-            if self.importing().is_some() {
-                self.import_end().await?;
-            }
+            // Taken as ended; who would enter by them is counted all the same.
+            held.extend(self.give_up_imports().await?);
         }
         self.turn(|controls| match scope {
             Scope::Campaign(id) => _ = controls.paused.remove(id),
@@ -91,17 +105,22 @@ impl Core {
             }
         })
         .await?;
-        Ok(self.unpark().await?)
+        let released = self.unpark().await?;
+        Ok(Resumed { released, held })
     }
 
-    /// Ends a campaign for good: open entries leave, waiting messages are dropped.
+    /// Ends a campaign for good: open entries leave, waiting messages are dropped. No message of it begins once this has
+    /// returned; the entries' rows in the log follow as a walk meets their customers.
     pub async fn cancel(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
-        self.turn(|controls| {
-            controls.cancelled.insert(id.clone());
-            controls.paused.remove(id);
-        })
+        self.turn_and_walk(
+            |_| true,
+            |controls| {
+                controls.cancelled.insert(id.clone());
+                controls.paused.remove(id);
+            },
+        )
         .await?;
         let forget = Batch {
             deletes: vec![forget_key(id)],
@@ -127,16 +146,25 @@ impl Core {
         }
         tracing::info!(campaign = %id, by, "approved");
         let now = self.clock.now();
-        let admit = self.note_admission(std::slice::from_ref(id)).await?;
-        self.turn_with(admit.puts(), |controls| {
-            let waiting = controls.activations.get_mut(id);
-            if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
-                activation.awaiting_approval = false;
-                activation.live = Some(now);
-            }
-        })
+        // Others may have begun to hold while it waited: a pace is worked out from all of them.
+        self.drain_notices().await;
+        let existing = match catalogue.rules.campaigns.get(id) {
+            Some(campaign) => self.count_existing(id, campaign).await?,
+            None => 0,
+        };
+        let one = std::slice::from_ref(id);
+        self.turn_and_walk(
+            |rules| guard::let_existing_in(rules, one),
+            |controls| {
+                let waiting = controls.activations.get_mut(id);
+                if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
+                    activation.awaiting_approval = false;
+                    activation.live = Some(now);
+                    activation.existing = activation.existing.max(existing);
+                }
+            },
+        )
         .await?;
-        self.walk_for(admit).await;
         Ok(())
     }
 
@@ -214,12 +242,47 @@ impl Core {
         more: Vec<(Vec<u8>, Vec<u8>)>,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
-        let _changing = self.changing.lock().await;
+        let changing = self.changing.lock().await;
+        self.change(&changing, more, change).await
+    }
+
+    async fn change(
+        &self,
+        _changing: &MutexGuard<'_, ()>,
+        more: Vec<(Vec<u8>, Vec<u8>)>,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
         let catalogue = self.catalogue();
         let mut controls = (*catalogue.rules.controls).clone();
         change(&mut controls);
         write_controls(&*self.store, &controls, more).await?;
         self.adopt(catalogue.with_controls(controls)).await;
+        Ok(())
+    }
+
+    /// Changes the controls and then, if `walks` says so of the rules in force, has every customer met by another walk.
+    /// The walk is numbered, and the number is written in the commit of the change, so that a walk that was cut off is
+    /// made up for at the next opening; two changes at the same time never share a number, or the later one's walk would
+    /// be taken for made.
+    pub(super) async fn turn_and_walk(
+        self: &Arc<Self>,
+        walks: impl FnOnce(&Rules) -> bool,
+        change: impl FnOnce(&mut Controls),
+    ) -> Result<(), Refused> {
+        let changing = self.changing.lock().await;
+        let round = match walks(&self.catalogue().rules) {
+            true => Some(self.walks_asked_for().await? + 1),
+            false => None,
+        };
+        let number = round.map(|round| Number(u64::from(round)));
+        let more = number
+            .iter()
+            .map(|n| (keys::house(guard::WALKS), encode(n)));
+        self.change(&changing, more.collect(), change).await?;
+        drop(changing);
+        if let Some(round) = round {
+            self.walk_again(round).await;
+        }
         Ok(())
     }
 
@@ -235,208 +298,5 @@ impl Core {
             total += answered.await.unwrap_or(Err(Refused::Stopping))?;
         }
         Ok(total)
-    }
-
-    /// Takes note of what the shards told: walks that have ended.
-    pub(super) async fn heed_notices(self: &Arc<Self>) -> Result<(), Refused> {
-        {
-            let mut notices = self.notices.lock().await;
-            let mut walked = self.walked.lock().await;
-            while let Ok(notice) = notices.try_recv() {
-                if let Notice::Walked {
-                    shard,
-                    version,
-                    existing,
-                } = notice
-                    && version == walked.version
-                {
-                    walked.shards.insert(shard, existing);
-                }
-            }
-        }
-        // Asked at each tick, not once a walk has ended: the store may have failed when it did.
-        if self.has_walked().await {
-            self.guard().await?;
-        }
-        Ok(())
-    }
-
-    /// At opening: which shards had walked to the present version already, and whether those who stood in an audience
-    /// at its start have all been let in.
-    pub(super) async fn recall_walks(self: &Arc<Self>) -> Result<(), Refused> {
-        let version = self.catalogue().rules.version;
-        let rows = self
-            .store
-            .get_many(ShardNo::all().map(keys::walk).collect())
-            .await
-            .map_err(BatchError::from)?;
-        let round = self.admissions().await?;
-        let mut behind = false;
-        {
-            let mut walked = self.walked.lock().await;
-            walked.version = version;
-            for (shard, row) in ShardNo::all().zip(rows) {
-                if let Some(value) = row {
-                    let walk: Walk = decode(&value.value).map_err(BatchError::from)?;
-                    behind |= walk.round < round;
-                    if walk.version == version && walk.done {
-                        walked.shards.insert(shard, walk.existing);
-                    }
-                }
-            }
-        }
-        if behind {
-            self.walk_again(round).await;
-        }
-        if self.has_walked().await {
-            self.guard().await?;
-        }
-        Ok(())
-    }
-
-    /// Whether every shard has walked to the rules in force.
-    pub async fn has_walked(&self) -> bool {
-        let walked = self.walked.lock().await;
-        walked.shards.len() == self.shards.len()
-    }
-
-    /// The walk has ended: campaigns that are not live yet go live, or wait for approval if they would enter more at once
-    /// than `[safety] at_once`.
-    async fn guard(self: &Arc<Self>) -> Result<(), Refused> {
-        let catalogue = self.catalogue();
-        let waiting: Vec<CampaignId> = (catalogue.rules.controls.activations.iter())
-            .filter(|(id, a)| {
-                a.live.is_none()
-                    && !a.awaiting_approval
-                    && catalogue.rules.campaigns.contains_key(*id)
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let base = self.directory.count().await?;
-        let allowed = self.config().safety.at_once.of(base);
-        let mut counts = BTreeMap::new();
-        for id in &waiting {
-            let campaign = &catalogue.rules.campaigns[id];
-            let (all, at_once) = match &campaign.start {
-                Start::Scheduled(_) => {
-                    let due = self.count_due(id, campaign.audience_hash).await?;
-                    (due, paced(campaign.entry.existing, due))
-                }
-                Start::Audience => {
-                    let walked = self.walked.lock().await;
-                    let counts = walked.shards.values().filter_map(|s| s.get(id));
-                    let existing = counts.map(|c| c.customers).sum();
-                    match campaign.entry.existing {
-                        Existing::Skip => (existing, 0),
-                        pace => (existing, paced(pace, existing)),
-                    }
-                }
-                Start::Triggered(_) => (0, 0),
-            };
-            counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
-        }
-        let now = self.clock.now();
-        let admit = self.note_admission(&waiting).await?;
-        self.turn_with(admit.puts(), |controls| {
-            for (id, (hash, all, at_once)) in &counts {
-                let counted = controls.activations.get_mut(id);
-                // An edit may have come in between; its own walk counts for it.
-                let Some(activation) = counted.filter(|a| a.audience_hash == *hash) else {
-                    continue;
-                };
-                activation.existing = *all;
-                if *at_once > allowed {
-                    activation.awaiting_approval = true;
-                    tracing::warn!(campaign = %id, customers = at_once, allowed, "would enter more customers at once than [safety] at_once allows; `reveille campaign approve` lets it");
-                } else {
-                    activation.live = Some(now);
-                    tracing::info!(campaign = %id, existing = all, "live");
-                }
-            }
-        })
-        .await?;
-        self.walk_for(admit).await;
-        Ok(())
-    }
-
-    /// Those who stood in the audience of a campaign without a schedule when it goes live are let in by another walk. It
-    /// is numbered, and the number is written in the commit that lets the campaign go live, so that a walk that was cut
-    /// off is made up for at the next opening.
-    async fn note_admission(&self, campaigns: &[CampaignId]) -> Result<Admission, Refused> {
-        let catalogue = self.catalogue();
-        let wanted = campaigns.iter().any(|id| {
-            (catalogue.rules.campaigns.get(id)).is_some_and(|c| {
-                matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
-            })
-        });
-        Ok(Admission(match wanted {
-            true => Some(self.admissions().await? + 1),
-            false => None,
-        }))
-    }
-
-    /// The number of the latest such walk.
-    async fn admissions(&self) -> Result<u32, Refused> {
-        let found = self
-            .store
-            .get_many(vec![keys::house(ADMISSIONS)])
-            .await
-            .map_err(BatchError::from)?;
-        let Some(value) = found.into_iter().next().flatten() else {
-            return Ok(0);
-        };
-        let Number(round) = decode(&value.value).map_err(BatchError::from)?;
-        Ok(round as u32)
-    }
-
-    async fn walk_for(&self, admission: Admission) {
-        if let Some(round) = admission.0 {
-            self.walk_again(round).await;
-        }
-    }
-
-    async fn walk_again(&self, round: u32) {
-        for shard in &self.shards {
-            shard.order(Order::WalkAgain(round)).await;
-        }
-    }
-
-    /// How many customers stand in a scheduled campaign's due index.
-    pub async fn count_due(&self, id: &CampaignId, hash: u64) -> Result<u64, Refused> {
-        let mut total = 0;
-        for shard in ShardNo::all() {
-            let range = keys::prefix(keys::due_campaign(shard, id, hash));
-            let found = self
-                .store
-                .scan(range, Direction::Forward, usize::MAX)
-                .await
-                .map_err(BatchError::from)?;
-            total += found.len() as u64;
-        }
-        Ok(total)
-    }
-}
-
-/// The number of a walk that lets existing customers in, where one is needed.
-#[derive(Clone, Copy)]
-struct Admission(Option<u32>);
-
-impl Admission {
-    fn puts(self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let number = self.0.map(|round| Number(u64::from(round)));
-        (number.iter())
-            .map(|n| (keys::house(ADMISSIONS), encode(n)))
-            .collect()
-    }
-}
-
-/// How many of `all` would enter in the first period.
-fn paced(existing: Existing, all: u64) -> u64 {
-    match existing {
-        Existing::Pace { count, .. } => all.min(u64::from(count)),
-        Existing::Skip | Existing::Enter => all,
     }
 }

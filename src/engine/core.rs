@@ -5,6 +5,7 @@ use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
 use super::golive::ModeError;
+use super::imports::Imports;
 use super::outbox::Outbox;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use crate::clock::Clock;
@@ -54,6 +55,7 @@ pub struct Core {
     catalogue: RwLock<Arc<Catalogue>>,
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
+    pub(super) imports: Imports,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
     pub(super) walked: Mutex<Walked>,
@@ -136,6 +138,7 @@ impl Core {
             shards,
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
+            imports: Imports::default(),
             notices: Mutex::new(notices),
             progress,
             walked: Mutex::new(Walked::default()),

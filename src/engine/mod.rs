@@ -8,6 +8,8 @@ pub mod control;
 pub mod core;
 pub mod directory;
 pub mod golive;
+mod guard;
+pub mod imports;
 pub mod ingest;
 pub mod intake;
 pub mod outbox;
@@ -16,6 +18,7 @@ pub mod reach;
 pub mod sample;
 pub mod shard;
 pub mod state;
+pub mod surprise;
 pub mod waiting;
 
 pub use core::{Core, Parts};

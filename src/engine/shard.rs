@@ -30,6 +30,9 @@ pub enum Refused {
     Store(StoreError),
     #[error("{0}")]
     Data(String),
+    /// What is stored of this one customer cannot be read.
+    #[error("what is stored of this customer cannot be read: {0}")]
+    Unreadable(String),
     #[error("the daemon is stopping")]
     Stopping,
     /// The store is for rehearsing and the configuration is not, or the other way round; nothing was opened.
@@ -89,6 +92,12 @@ pub enum Notice {
     Outbox(Timestamp),
     /// The walk to this version of the rules has ended here.
     Walked {
+        shard: ShardNo,
+        version: u64,
+        existing: BTreeMap<CampaignId, Standing>,
+    },
+    /// More were found to stand in an audience, by some cause beside the walk: what to count by if it has ended.
+    Existing {
         shard: ShardNo,
         version: u64,
         existing: BTreeMap<CampaignId, Standing>,
@@ -306,7 +315,8 @@ impl Shard {
             Ok(done) => {
                 for (answer, reply) in answers.into_iter().zip(done.replies) {
                     if let Some(answer) = answer {
-                        let _ = answer.send(Ok(reply));
+                        let reply = reply.map_err(|e| Refused::Unreadable(e.to_string()));
+                        let _ = answer.send(reply);
                     }
                 }
             }
@@ -347,11 +357,16 @@ impl Shard {
         let zones = |done: &Done| {
             let mut puts = extra(done);
             puts.extend(self.clockwork.rows_for(&rules, self.no, &done.due_added));
+            let kept = (self.clockwork).existing_row(&rules, self.no, &done.existing, &puts);
+            puts.extend(kept);
             puts
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
         self.clockwork.note_zones(&rules, &done.due_added);
-        self.clockwork.note_existing(&rules, &done.existing);
+        let told = (self.clockwork).note_existing(&rules, self.no, &done.existing);
+        if let Some(notice) = told {
+            self.notice(notice);
+        }
         self.clockwork
             .want_release(done.wants_release.iter().copied());
         if let Some(at) = done.outbox {

@@ -51,7 +51,10 @@ impl Core {
                 let records = self.store.get_many(wanted).await;
                 for (message, value) in page.iter().zip(records.map_err(BatchError::from)?) {
                     let Some(value) = value else { continue };
-                    let state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
+                    // Of whom nothing can be read nothing will leave.
+                    let Ok(state) = decode::<CustomerState>(&value.value) else {
+                        continue;
+                    };
                     let Some(message) = state.record.messages.get(&message.message) else {
                         continue;
                     };

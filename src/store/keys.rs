@@ -259,6 +259,12 @@ pub fn poison(no: CustomerNo, at: Timestamp) -> Key {
     key
 }
 
+pub fn poison_of(no: CustomerNo) -> KeyRange {
+    let mut key = start(no.shard(), POISON);
+    key.extend(no.0.to_be_bytes());
+    prefix(key)
+}
+
 pub fn poison_all(shard: ShardNo) -> KeyRange {
     prefix(start(shard, POISON))
 }

@@ -78,7 +78,7 @@ pub async fn history(core: &Arc<Core>, shop: &mut Shop, screen: Screen) -> Resul
     let rows = std::mem::take(&mut shop.history);
     let total = rows.len() as u64;
     let bar = screen.progress(total, "a year of customers and orders");
-    core.import_begin().await?;
+    let import = core.import_begin("the sample shop").await?;
     let mut rows = rows.into_iter();
     loop {
         let chunk: Vec<Inbound> = rows.by_ref().take(CHUNK).collect();
@@ -88,7 +88,7 @@ pub async fn history(core: &Arc<Core>, shop: &mut Shop, screen: Screen) -> Resul
         bar.inc(chunk.len() as u64);
         shop.take(core, chunk, Liveness::History).await?;
     }
-    core.import_end().await?;
+    core.import_end(import).await?;
     bar.finish_and_clear();
     Ok(total)
 }

@@ -74,7 +74,12 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let options = options(&arguments)?;
     let screen = context.screen;
     let bar = screen.progress_bytes(source.size);
-    let path = query("/import", &[("live", arguments.live.then_some("true"))]);
+    let name = source.name();
+    let asked = [
+        ("live", arguments.live.then_some("true")),
+        ("source", (!arguments.live).then_some(&*name)),
+    ];
+    let path = query("/import", &asked);
     let done = through(context, Need::Change, async |way| {
         import(way, &path, source, options, &bar, &arguments, screen).await
     })
@@ -94,6 +99,18 @@ struct Source {
 }
 
 impl Source {
+    /// By which the same file is known when it is imported again, from whatever folder.
+    fn name(&self) -> String {
+        if self.path.as_os_str() == "-" {
+            return "standard input".to_owned();
+        }
+        let whole = std::fs::canonicalize(&self.path);
+        whole
+            .unwrap_or_else(|_| self.path.clone())
+            .display()
+            .to_string()
+    }
+
     fn open(arguments: &Arguments) -> Result<Source, Failure> {
         let path = arguments.file.clone();
         if path.as_os_str() == "-" {
@@ -374,30 +391,8 @@ fn summary(
     }
     let end = told.end.clone().unwrap_or(Value::Null);
     lines.extend(reach(&end["reach"], screen));
-    let empty = Vec::new();
-    for held in end["held"].as_array().unwrap_or(&empty) {
-        let name = held["campaign"].as_str().unwrap_or_default();
-        let examples = held["examples"].as_array().unwrap_or(&empty);
-        let examples: Vec<&str> = examples.iter().filter_map(Value::as_str).collect();
-        lines.push(String::new());
-        lines.push(screen.yellow(&format!(
-            "{name} would now let in {} at its next occurrence, {} more than before",
-            counted(
-                held["customers"].as_u64().unwrap_or(0),
-                "customer",
-                "customers"
-            ),
-            grouped(held["more"].as_u64().unwrap_or(0)),
-        )));
-        lines.push(format!(
-            "  ([safety] at_once allows {}), such as {}",
-            grouped(held["allowed"].as_u64().unwrap_or(0)),
-            examples.join(", ")
-        ));
-        lines.push(format!(
-            "  It waits: `reveille campaign approve {name}` lets it go on"
-        ));
-    }
+    lines.extend(super::held::held(&end["held"], screen));
+    lines.extend(super::held::imports(&end["waits_for"], screen));
     lines
 }
 

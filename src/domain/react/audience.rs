@@ -132,6 +132,7 @@ impl Life<'_> {
         } else if begins && liveness == Liveness::Live {
             // It begins to hold before the campaign is live (the walk or an approval is awaited): it is one of those
             // who hold at the start.
+            self.existing.push(id.clone());
             self.hold_at_start(id, campaign.entry.existing);
         }
         if let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) {

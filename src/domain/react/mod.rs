@@ -39,7 +39,7 @@ pub struct Reaction {
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
     pub wants_release: bool,
-    /// Campaigns whose audience already held when this walk met the customer.
+    /// Campaigns whose audience this customer is found to stand in while they are not live: by the walk, or since it.
     pub existing: Vec<CampaignId>,
 }
 

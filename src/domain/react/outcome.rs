@@ -111,7 +111,7 @@ impl Life<'_> {
         }
         // The customer left while it was under way: it is not tried again.
         if gone_over && state == MessageState::Retrying {
-            self.conclude(message.no, Status::Dropped, Reason::Exit, "");
+            self.conclude(message.no, Status::Dropped, self.why_over(message), "");
         }
     }
 
@@ -138,7 +138,7 @@ impl Life<'_> {
             m.not_before = given_back.not_before;
         }
         if gone_over && given_back.state != MessageState::Uncertain {
-            self.conclude(message.no, Status::Dropped, Reason::Exit, "");
+            self.conclude(message.no, Status::Dropped, self.why_over(message), "");
         }
     }
 
@@ -165,6 +165,14 @@ impl Life<'_> {
                 |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
             )
         })
+    }
+
+    /// Why a message whose entry is over does not go.
+    pub(super) fn why_over(&self, message: &Message) -> Reason {
+        match self.rules.controls.cancelled.contains(&message.campaign) {
+            true => Reason::CampaignCancelled,
+            false => Reason::Exit,
+        }
     }
 
     /// An operator settles a message that is held in doubt.

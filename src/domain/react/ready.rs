@@ -17,6 +17,13 @@ impl Life<'_> {
         let Some(message) = self.record.messages.get(&no).cloned() else {
             return Answer::Gone;
         };
+        if self.rules.controls.cancelled.contains(&message.campaign) {
+            // The entry leaves, and is told as such, before its last message ends.
+            self.leave_all(&message.campaign, Reason::CampaignCancelled);
+            if !self.record.messages.contains_key(&no) {
+                return Answer::Dropped;
+            }
+        }
         let under_way = matches!(message.state, MessageState::Attempting(_));
         let held = message.state == MessageState::Uncertain
             && self.rules.shop.in_doubt == InDoubt::Hold
@@ -32,7 +39,7 @@ impl Life<'_> {
             return Answer::Later(message.not_before);
         }
         if self.entry_is_over(&message) {
-            self.conclude(no, Status::Dropped, Reason::Exit, "");
+            self.conclude(no, Status::Dropped, self.why_over(&message), "");
             return Answer::Dropped;
         }
         match self.decide(&message) {

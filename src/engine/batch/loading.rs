@@ -27,7 +27,13 @@ impl Overlay {
             .get_many(numbers.iter().map(|no| keys::record(*no)).collect())
             .await?;
         for (no, value) in numbers.iter().zip(found) {
-            let state: Option<CustomerState> = value.map(|v| decode(&v.value)).transpose()?;
+            let state: Option<CustomerState> = match value.map(|v| decode(&v.value)).transpose() {
+                Ok(state) => state,
+                Err(error) => {
+                    self.unreadable.insert(*no, error);
+                    continue;
+                }
+            };
             let customer = Customer {
                 before: state.as_ref().map(|s| s.record.clone()),
                 state,
@@ -85,11 +91,16 @@ impl Overlay {
             ..StreamFilter::default()
         };
         for row in around.store.read_stream(Stream::Events, filter).await? {
-            let event = decode::<EventRow>(&row.payload)?.event;
-            if let Some(customer) = self.customers.get_mut(&CustomerNo(row.customer))
-                && let Some(history) = customer.history.as_mut()
-            {
-                history.push(event);
+            let no = CustomerNo(row.customer);
+            match decode::<EventRow>(&row.payload) {
+                Ok(row) => {
+                    if let Some(customer) = self.customers.get_mut(&no)
+                        && let Some(history) = customer.history.as_mut()
+                    {
+                        history.push(row.event);
+                    }
+                }
+                Err(error) => _ = self.unreadable.insert(no, error),
             }
         }
         Ok(())
@@ -102,7 +113,7 @@ impl Overlay {
     ) -> Result<(), BatchError> {
         let wanted: Vec<MailboxId> = wanted
             .into_iter()
-            .filter(|id| !self.mailboxes.contains_key(id))
+            .filter(|id| !self.mailboxes.contains_key(id) && !self.bad_boxes.contains_key(id))
             .collect();
         if wanted.is_empty() {
             return Ok(());
@@ -113,10 +124,13 @@ impl Overlay {
             .await?;
         for (id, value) in wanted.into_iter().zip(found) {
             let revision = value.as_ref().map(|v| v.revision);
-            let mailbox = value
-                .map(|v| decode(&v.value))
-                .transpose()?
-                .unwrap_or_default();
+            let mailbox = match value.map(|v| decode(&v.value)).transpose() {
+                Ok(mailbox) => mailbox.unwrap_or_default(),
+                Err(error) => {
+                    self.bad_boxes.insert(id, error);
+                    continue;
+                }
+            };
             self.mailboxes.insert(
                 id,
                 Box_ {
@@ -146,10 +160,13 @@ impl Overlay {
             .get_many(wanted.iter().map(|(no, p)| keys::seen(*no, *p)).collect())
             .await?;
         for (at, value) in wanted.into_iter().zip(found) {
-            let page = value
-                .map(|v| decode(&v.value))
-                .transpose()?
-                .unwrap_or_default();
+            let page = match value.map(|v| decode(&v.value)).transpose() {
+                Ok(page) => page.unwrap_or_default(),
+                Err(error) => {
+                    self.unreadable.insert(at.0, error);
+                    continue;
+                }
+            };
             self.pages.insert(
                 at,
                 Page {

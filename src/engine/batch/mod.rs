@@ -2,12 +2,14 @@
 //!
 //! Nobody else sees the overlay. If the commit conflicts (another shard wrote a mailbox that this batch rests on),
 //! overlay and reactions are thrown away and the causes redone on what stands now. A cause at which `react` panics is
-//! stored, acknowledged and listed; that customer's alarm is parked, and nobody else is harmed.
+//! stored, acknowledged and listed; that customer's alarm is parked, and nobody else is harmed. What is stored of a
+//! customer and cannot be read refuses that customer's causes, is listed once, and is left as it is.
 
 mod commit;
 mod loading;
 mod overlay;
 mod seen;
+mod unreadable;
 
 use super::state::EventRow;
 use crate::domain::address::EmailAddress;
@@ -102,10 +104,11 @@ pub struct Surroundings<'a> {
 /// What a committed batch leads to.
 #[derive(Debug, Default)]
 pub struct Done {
-    pub replies: Vec<Reply>,
+    /// One for each cause; an error where what is stored of its customer cannot be read. The others are done.
+    pub replies: Vec<Result<Reply, CodecError>>,
     /// Customers with a message that waits to be released.
     pub wants_release: HashSet<CustomerNo>,
-    /// Customers whose audience already held, by campaign, met by this walk.
+    /// By campaign that is not live yet, how many were found to stand in its audience.
     pub existing: BTreeMap<CampaignId, u64>,
     /// Zones in which a campaign's due index has its first customers of this batch.
     pub due_added: HashSet<(CampaignId, Option<chrono_tz::Tz>)>,

@@ -8,7 +8,7 @@ use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, reac
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Span;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
-use crate::store::codec::encode;
+use crate::store::codec::{CodecError, encode};
 use crate::store::{Append, Key, Stream, keys};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,9 @@ pub(super) struct Overlay {
     pub(super) customers: HashMap<CustomerNo, Customer>,
     pub(super) mailboxes: HashMap<MailboxId, Box_>,
     pub(super) pages: HashMap<(CustomerNo, u32), Page>,
+    /// Of these customers something that is stored cannot be read: their causes are refused.
+    pub(super) unreadable: HashMap<CustomerNo, CodecError>,
+    pub(super) bad_boxes: HashMap<MailboxId, CodecError>,
     pub(super) appends: Vec<Append>,
     pub(super) puts: Vec<(Key, Vec<u8>)>,
     pub(super) deletes: Vec<Key>,
@@ -59,6 +62,9 @@ impl Overlay {
         record_causes: bool,
     ) -> Result<(), BatchError> {
         let no = work.customer;
+        if let Some(error) = self.unreadable.get(&no).cloned() {
+            return self.refuse(around, work, error, done).await;
+        }
         let mut reply = Reply {
             answer: None,
             fresh: true,
@@ -70,7 +76,7 @@ impl Overlay {
             let Some(id) = &work.id else {
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;
-                done.replies.push(reply);
+                done.replies.push(Ok(reply));
                 return Ok(());
             };
             known.state = Some(CustomerState {
@@ -83,10 +89,17 @@ impl Overlay {
             && self.is_known(around, no, event.identity).await?
         {
             reply.fresh = false;
-            done.replies.push(reply);
+            done.replies.push(Ok(reply));
             return Ok(());
         }
-        let reaction = self.reaction(around, work).await?;
+        // Whether it is known may not be told.
+        if let Some(error) = self.unreadable.get(&no).cloned() {
+            return self.refuse(around, work, error, done).await;
+        }
+        let reaction = match self.reaction(around, work).await {
+            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            other => other?,
+        };
         match reaction {
             Ok(reaction) => {
                 if record_causes {
@@ -107,7 +120,7 @@ impl Overlay {
             }
             Err(panic) => self.poison(around, work, panic).await?,
         }
-        done.replies.push(reply);
+        done.replies.push(Ok(reply));
         Ok(())
     }
 
@@ -124,6 +137,9 @@ impl Overlay {
                 return Ok(Err("the record is missing".into()));
             };
             let wanted = mailboxes_for(&state.record, &work.cause);
+            if let Some(error) = wanted.iter().find_map(|id| self.bad_boxes.get(id)) {
+                return Err(error.clone().into());
+            }
             if wanted.iter().any(|id| !self.mailboxes.contains_key(id)) {
                 self.load_boxes(around, wanted.into_iter().collect())
                     .await?;
@@ -264,6 +280,31 @@ impl Overlay {
             panic,
             "a cause could not be reacted to; it is kept for the developers"
         );
+        self.list(around, work, panic).await?;
+        if let Some(customer) = self.customers.get_mut(&work.customer)
+            && let Some(state) = customer.state.as_mut()
+        {
+            state.record.alarm = None;
+            if let Cause::Ready { message, .. } = work.cause
+                && let Some(message) = state.record.messages.get_mut(&message)
+            {
+                message.parked = true;
+                message.released = false;
+            }
+            customer.changed = true;
+        }
+        Ok(())
+    }
+}
+
+impl Overlay {
+    /// Lists a cause that could not be reacted to.
+    pub(super) async fn list(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+        panic: String,
+    ) -> Result<(), BatchError> {
         let row = Poison {
             at: around.now,
             cause: format!("{:?}", work.cause),
@@ -282,18 +323,6 @@ impl Overlay {
             key = keys::poison(work.customer, at);
         }
         self.puts.push((key, encode(&row)));
-        if let Some(customer) = self.customers.get_mut(&work.customer)
-            && let Some(state) = customer.state.as_mut()
-        {
-            state.record.alarm = None;
-            if let Cause::Ready { message, .. } = work.cause
-                && let Some(message) = state.record.messages.get_mut(&message)
-            {
-                message.parked = true;
-                message.released = false;
-            }
-            customer.changed = true;
-        }
         Ok(())
     }
 }

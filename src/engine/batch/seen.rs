@@ -36,6 +36,15 @@ impl Overlay {
         around: &Surroundings<'_>,
         no: CustomerNo,
     ) -> Result<(), BatchError> {
+        let Some(state) = self.customers.get(&no).and_then(|c| c.state.as_ref()) else {
+            return Ok(());
+        };
+        let all: HashSet<_> = (0..state.seen.pages).map(|p| (no, p)).collect();
+        self.load_pages(around, all).await?;
+        if self.unreadable.contains_key(&no) {
+            // Nothing is forgotten: the record goes on holding them until the pages can be read.
+            return Ok(());
+        }
         let Some(state) = self.customers.get_mut(&no).and_then(|c| c.state.as_mut()) else {
             return Ok(());
         };
@@ -47,8 +56,6 @@ impl Overlay {
         }
         state.seen.pages = pages;
         state.seen.spilled = spilled;
-        let all: HashSet<_> = (0..old).map(|p| (no, p)).collect();
-        self.load_pages(around, all).await?;
         let mut identities = moved;
         if pages != old {
             for page in 0..old {

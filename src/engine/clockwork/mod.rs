@@ -9,7 +9,7 @@ use occurrences::next_of;
 pub use unpark::Unparking;
 
 use super::batch::{BatchError, Work};
-use super::shard::{Refused, Shard, Ticked};
+use super::shard::{Notice, Refused, Shard, Ticked};
 use super::state::{Number, Occurrence, Standing, Walk};
 use crate::domain::campaign::Campaign;
 use crate::domain::cause::Cause;
@@ -148,9 +148,38 @@ impl Clockwork {
         self.walk_wanted = true;
     }
 
-    /// Who stood in an audience when some cause, not the walk, brought the record up to date.
-    pub fn note_existing(&mut self, rules: &Rules, existing: &BTreeMap<CampaignId, u64>) {
+    /// The row that keeps who was found in an audience by some cause beside the walk: it is written in that cause's own
+    /// commit, or a crash would forget them, and `[safety] at_once` let in more than it counted. The walk's chunk writes
+    /// its own.
+    pub fn existing_row(
+        &self,
+        rules: &Rules,
+        shard: ShardNo,
+        existing: &BTreeMap<CampaignId, u64>,
+        written: &[(Key, Vec<u8>)],
+    ) -> Option<(Key, Vec<u8>)> {
+        let key = keys::walk(shard);
+        if existing.is_empty() || written.iter().any(|(k, _)| *k == key) {
+            return None;
+        }
+        let mut walk = self.walk.clone();
+        add_existing(&mut walk, rules, existing);
+        Some((key, encode(&walk)))
+    }
+
+    /// Takes note of them; gives what is to be told.
+    pub fn note_existing(
+        &mut self,
+        rules: &Rules,
+        shard: ShardNo,
+        existing: &BTreeMap<CampaignId, u64>,
+    ) -> Option<Notice> {
         add_existing(&mut self.walk, rules, existing);
+        (!existing.is_empty()).then(|| Notice::Existing {
+            shard,
+            version: self.walk.version,
+            existing: self.walk.existing.clone(),
+        })
     }
 
     pub fn begin_tick(&mut self, answer: Answered) {

@@ -243,6 +243,11 @@ impl Core {
             };
             match self.act(customer, cause).await {
                 Ok(_) | Err(Refused::Stopping) => return,
+                // Another try would end the same. The message is in doubt at the next start.
+                Err(error @ Refused::Unreadable(_)) => {
+                    tracing::error!(customer = customer.0, %error, "what became of a message could not be written");
+                    return;
+                }
                 Err(error) => {
                     if !told && self.outbox.is_new_trouble() {
                         tracing::error!(%error, "what became of a message could not be written; trying again");

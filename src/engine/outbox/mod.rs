@@ -108,8 +108,15 @@ impl Outbox {
                 .iter()
                 .filter_map(|(key, _)| keys::read_attempting(key))
             {
-                let Some(state) = core.customer(message.customer).await? else {
-                    continue;
+                let state = match core.customer(message.customer).await {
+                    Ok(Some(state)) => state,
+                    Ok(None) => continue,
+                    // One customer whose record cannot be read keeps nobody from starting.
+                    Err(BatchError::Codec(error)) => {
+                        tracing::error!(customer = message.customer.0, %error, "a message in doubt stays as it is");
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
                 };
                 if let Some(m) = state.record.messages.get(&message.message)
                     && let MessageState::Attempting(attempt) = m.state

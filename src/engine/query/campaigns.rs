@@ -186,7 +186,10 @@ impl Core {
         let activation = controls.activations.get(id);
         if let Some(activation) = activation.filter(|a| a.awaiting_approval) {
             return Ok(Phase::AwaitingApproval {
-                customers: due.unwrap_or(activation.existing),
+                customers: match due {
+                    Some(due) => due,
+                    None => (self.count_existing(id, campaign).await?).max(activation.existing),
+                },
                 allowed: self.allowed_at_once().await?,
                 examples: self.examples(id).await?,
             });
@@ -291,9 +294,11 @@ impl Core {
                 let found = (self.store.scan(range, Direction::Forward, PAGE).await)
                     .map_err(BatchError::from)?;
                 looked_at += found.len();
-                for (_, value) in &found {
-                    let state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
-                    after = Some(state.record.no);
+                for (key, value) in &found {
+                    after = keys::read_record(key).or(after);
+                    let Ok(state) = decode::<CustomerState>(&value.value) else {
+                        continue;
+                    };
                     if state.record.campaigns.get(id).is_some_and(|s| s.existing) {
                         examples.push(state.record.id);
                     }

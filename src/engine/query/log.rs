@@ -238,7 +238,7 @@ impl LogPages<'_> {
 }
 
 /// The numbers in the local part of one of our Message-IDs ([`chance::message_id`]); its proof is not looked at.
-fn read_message_id(local: &str) -> Option<MessageRef> {
+pub(super) fn read_message_id(local: &str) -> Option<MessageRef> {
     let mut parts = local.split('.');
     let customer = u64::from_str_radix(parts.next()?, 16).ok()?;
     let message = u32::from_str_radix(parts.next()?, 16).ok()?;

@@ -5,6 +5,7 @@
 mod campaigns;
 mod customer;
 mod customers;
+mod doubts;
 mod log;
 mod mailboxes;
 
@@ -13,5 +14,6 @@ pub use customer::{
     AttributeMap, ConsentView, CustomerRow, CustomerView, EnrollmentView, MailboxView, MessageView,
     PlaceView, PreferencesView, TrackView,
 };
+pub use doubts::DoubtView;
 pub use log::{LogFilter, LogPages, LogView};
 pub use mailboxes::SuppressionView;

@@ -45,6 +45,7 @@ pub async fn list(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
     let campaigns = admin.core.campaigns().await?;
     Ok(Json(json!({
         "held": admin.core.held(),
+        "imports": admin.core.imports().await?,
         "campaigns": campaigns,
     })))
 }
@@ -103,12 +104,12 @@ pub async fn resume(
     Json(scoped): Json<Scoped>,
 ) -> Result<Json<Value>, Refusal> {
     let scope = scoped.scope()?;
-    let released = admin.core.resume(&scope, &scoped.by).await?;
+    let resumed = admin.core.resume(&scope, &scoped.by).await?;
     if scope == Scope::All {
         // Whoever resumes everything has seen what would leave: a restored store counts as the original from now on.
         let store = admin.store.clone();
         blocking(move || store.release()).await?;
     }
     admin.wake.notify_one();
-    Ok(Json(json!({ "released": released })))
+    Ok(Json(json!(resumed)))
 }

@@ -9,6 +9,7 @@ use super::{Admin, Refusal};
 use crate::domain::cause::Liveness;
 use crate::domain::id::{CustomerId, EventName};
 use crate::engine::Core;
+use crate::engine::imports::{Ended, Import};
 use crate::engine::ingest::Ingested;
 use crate::engine::intake::{Counter, Inbound, What};
 use crate::engine::shard::Refused;
@@ -41,6 +42,9 @@ pub struct Sent {
 pub struct How {
     #[serde(default)]
     live: bool,
+    /// What is read: an import of the same source goes on with one that was broken off.
+    #[serde(default)]
+    source: String,
 }
 
 type Out = mpsc::Sender<Result<Bytes, std::io::Error>>;
@@ -54,14 +58,16 @@ pub async fn import(
         true => Liveness::Live,
         false => Liveness::History,
     };
-    if liveness == Liveness::History {
-        admin.core.import_begin().await?;
-    }
+    let history = match liveness {
+        Liveness::History => Some(admin.core.import_begin(&how.source).await?),
+        Liveness::Live => None,
+    };
     let (out, answers) = mpsc::channel(16);
     let intake = Intake {
         core: admin.core,
         wake: admin.wake,
         liveness,
+        history,
         counter: Counter::new(),
         out,
         under_way: None,
@@ -78,6 +84,8 @@ struct Intake {
     core: Arc<Core>,
     wake: Arc<Notify>,
     liveness: Liveness,
+    /// The wait of schedules; it stands if the import is broken off.
+    history: Option<Import>,
     counter: Counter,
     out: Out,
     /// The batch that is being written while the next one is read.
@@ -193,7 +201,10 @@ impl Intake {
                 Ok(Ingested { fresh: false }) => known += 1,
                 Err(error) => {
                     failed.push(json!({ "line": line, "error": error.to_string() }));
-                    why.get_or_insert(error);
+                    // One customer who cannot be read keeps nobody else's rows out.
+                    if !matches!(error, Refused::Unreadable(_)) {
+                        why.get_or_insert(error);
+                    }
                 }
             }
         }
@@ -212,17 +223,17 @@ impl Intake {
         }
     }
 
-    async fn end(&self) -> Result<Value, Refusal> {
-        let held = match self.liveness {
-            Liveness::History => self.core.import_end().await?,
-            Liveness::Live => Vec::new(),
+    async fn end(&mut self) -> Result<Value, Refusal> {
+        let ended = match self.history.take() {
+            Some(import) => self.core.import_end(import).await?,
+            None => Ended::default(),
         };
         self.wake.notify_one();
         let reach = match self.liveness {
             Liveness::History => Some(self.core.reach().await?),
             Liveness::Live => None,
         };
-        Ok(json!({ "held": held, "reach": reach }))
+        Ok(json!({ "held": ended.held, "waits_for": ended.waits_for, "reach": reach }))
     }
 
     async fn stop(&self, why: &str, hint: Option<String>) -> Result<(), Stopped> {

@@ -6,6 +6,7 @@
 
 mod campaigns;
 mod customers;
+mod doubts;
 mod import;
 mod refusal;
 mod upkeep;
@@ -61,6 +62,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/customer", get(customers::show).post(customers::set))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
+        .route("/doubts", get(doubts::list))
+        .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
         .route("/suppressions", post(customers::suppress))
         .route("/suppressions", delete(customers::unsuppress))

@@ -56,8 +56,10 @@ impl From<Refused> for Refusal {
     fn from(error: Refused) -> Self {
         match error {
             Refused::Store(error) => error.into(),
-            Refused::Data(text) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
-                .hint("`reveille verify` tells what of the store is damaged"),
+            Refused::Data(_) | Refused::Unreadable(_) => {
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+                    .hint("`reveille verify` tells what of the store is damaged")
+            }
             Refused::Mode(text) => Refusal::new(StatusCode::CONFLICT, text),
             Refused::Stopping => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping")
@@ -89,10 +91,14 @@ impl From<ControlError> for Refusal {
     fn from(error: ControlError) -> Self {
         let text = error.to_string();
         match error {
-            ControlError::Unknown(_) => Refusal::not_found(text),
+            ControlError::Unknown(_) | ControlError::NoMessage(_) => Refusal::not_found(text),
             ControlError::NotAwaiting(_) | ControlError::Cancelled(_) => {
                 Refusal::new(StatusCode::CONFLICT, text)
             }
+            ControlError::NotInDoubt { message, .. } => Refusal::new(StatusCode::CONFLICT, text)
+                .hint(format!(
+                    "`reveille log --message-id {message}` shows what became of it"
+                )),
             ControlError::Refused(refused) => refused.into(),
         }
     }

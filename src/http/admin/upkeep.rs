@@ -9,13 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-pub async fn status(State(admin): State<Admin>) -> Json<Value> {
+pub async fn status(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
     let stats = admin.store.stats();
-    Json(json!({
+    Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "now": admin.core.clock.now().to_string(),
         "held": admin.core.held(),
+        "imports": admin.core.imports().await?,
         "in_hand": admin.core.outbox.in_hand(),
         "store": {
             "journal_bytes": stats.journal_bytes,
@@ -23,7 +24,7 @@ pub async fn status(State(admin): State<Admin>) -> Json<Value> {
             "free_bytes": stats.free_bytes,
             "full": stats.full,
         },
-    }))
+    })))
 }
 
 /// What would leave if sending went on.
