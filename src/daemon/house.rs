@@ -109,6 +109,7 @@ impl House {
                 return Err(error.into());
             }
         }
+        how.clock.allow(config.engine.clock_gap);
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
             clock: how.clock,

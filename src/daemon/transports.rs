@@ -14,9 +14,6 @@ use crate::transport::config::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Policy ends windows 5 s early; half of that is for the commit, this is for the start.
-const START_WITHIN: Span = Span::millis(2_500);
-
 /// How mail folders are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Folders {
@@ -79,7 +76,7 @@ fn translate(
                     ..folder.clone()
                 };
             }
-            config.start_within = duration(engine.start_within.min(START_WITHIN));
+            config.start_within = duration(engine.start_within);
             return Ok(config);
         }
         TransportSettings::Smtp(smtp) => smtp,
@@ -96,7 +93,7 @@ fn translate(
             per: duration(pace.per),
         }),
         only_to: only_to?,
-        start_within: duration(engine.start_within.min(START_WITHIN)),
+        start_within: duration(engine.start_within),
         back_off: BackOff {
             in_a_row: engine.relay_faults,
             first: duration(engine.relay_aside),
