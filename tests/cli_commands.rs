@@ -11,6 +11,7 @@ const VERBS: &[&[&str]] = &[
     &["run"],
     &["demo"],
     &["check"],
+    &["go-live"],
     &["reload"],
     &["import"],
     &["customer", "show"],

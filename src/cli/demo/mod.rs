@@ -88,14 +88,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     the_end(&folder, &stories, began, screen)?;
     if arguments.stay {
         screen.say("\nThe daemon goes on with the shop on the real clock; ctrl-c stops it.")?;
-        let stop = tokio::spawn(signals::stop());
+        let (mut stop, hangups) = signals::listen();
         let daemon = Daemon::build(config, How::new(Purpose::Serve)).await?;
-        daemon
-            .run_until_stopped(async {
-                // The task ends only when a signal came.
-                let _ = stop.await;
-            })
-            .await?;
+        daemon.run_until_stopped(stop.asked(), hangups).await?;
     }
     Ok(())
 }
