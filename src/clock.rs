@@ -1,4 +1,5 @@
-//! The clock: the system's, or a virtual one for tests and forecasts. The only file that reads one.
+//! The clock: the system's, one that runs as the system's does and shows another time, or a virtual one for tests and
+//! forecasts. The only file that reads one.
 //!
 //! `now` never goes back: it is the larger of the wall clock and the last `now`. The clock guard compares the wall clock
 //! with the time since boot: when they part by more than `[engine] clock_gap` (five minutes), somebody has set the clock, and sending is held
@@ -21,6 +22,8 @@ struct Inner {
 
 enum Source {
     System,
+    /// The system's, so many milliseconds later.
+    Shifted(i64),
     /// Wall clock and time since boot, in milliseconds, moved by hand.
     Virtual(Mutex<(i64, i64)>),
 }
@@ -37,6 +40,11 @@ struct State {
 impl Clock {
     pub fn system() -> Clock {
         Clock::over(Source::System)
+    }
+
+    /// A clock that shows `at` now, and goes on as the system's does.
+    pub fn system_from(at: Timestamp) -> Clock {
+        Clock::over(Source::Shifted(at.millis() - wall()))
     }
 
     /// A clock that stands at `at` until it is moved.
@@ -146,8 +154,9 @@ impl Clock {
         }
     }
 
-    pub fn is_virtual(&self) -> bool {
-        matches!(self.0.source, Source::Virtual(_))
+    /// Whether it shows the time of the machine.
+    pub fn is_system(&self) -> bool {
+        matches!(self.0.source, Source::System)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -161,6 +170,7 @@ impl Source {
     fn read(&self) -> (i64, i64) {
         match self {
             Source::System => (wall(), boot()),
+            Source::Shifted(by) => (wall() + by, boot()),
             Source::Virtual(both) => *both.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

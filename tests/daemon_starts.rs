@@ -455,3 +455,59 @@ async fn sending_is_held_as_soon_as_the_clocks_part_by_clock_gap() {
         opened.close().await.unwrap();
     }
 }
+
+/// The demo begins at a fixed instant and chance falls the same way: whoever runs it reads the same story.
+#[test]
+fn the_demo_tells_the_same_story_wherever_and_whenever_it_is_run() {
+    let story = |zone: &str| {
+        let house = House::new();
+        let mut command =
+            house.command(&["demo", "--days", "2", "--customers", "400", "--dir", "shop"]);
+        let output = command.env("TZ", zone).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let text = text.replace(house.path("shop").to_str().unwrap(), "SHOP");
+        // How long it took is the machine's.
+        let took = regex::Regex::new(r"\(\d+(\.\d)? s\)").unwrap();
+        took.replace_all(&text, "(TIME)").into_owned()
+    };
+    let first = story("Asia/Tokyo");
+    assert!(
+        first.contains("Mon 16 Mar") && first.contains("Tue 17 Mar"),
+        "{first}"
+    );
+    assert_eq!(first, story("America/Los_Angeles"));
+}
+
+#[test]
+fn the_demo_stays_until_it_is_stopped() {
+    let house = House::new();
+    let running = house.spawn(
+        &[
+            "demo",
+            "--stay",
+            "--days",
+            "1",
+            "--customers",
+            "60",
+            "--dir",
+            "shop",
+        ],
+        &[],
+    );
+    running.told("READY=1");
+    let shop = ["--config", "shop/config.toml"];
+    let asked = |verb: &[&str]| house.run(&[&shop[..], verb].concat()).good();
+    assert!(asked(&["campaign", "list"]).contains("welcome"));
+    // Its clock goes on from where the story ended.
+    let explained = asked(&["explain", "customer-00001"]);
+    assert!(
+        explained.lines().next().unwrap().contains(" Mar 2026"),
+        "{explained}"
+    );
+    assert!(house.path("shop/data/admin.sock").exists());
+    let (status, log) = running.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!house.path("shop/data/admin.sock").exists());
+    assert!(asked(&["log", "-n", "1"]).contains("2026-03-"));
+}

@@ -4,6 +4,7 @@ use super::transports::{self, Folders};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::domain::time::Timestamp;
+use crate::engine::core::preset_salt;
 use crate::engine::golive::{self, Mode, WentLive};
 use crate::engine::shard::Refused;
 use crate::engine::{Core, Parts};
@@ -118,6 +119,11 @@ impl Ground {
         })
     }
 
+    /// A salt for a new store in place of a random one.
+    pub async fn preset_salt(&self, salt: [u8; 16]) -> Result<(), OpenError> {
+        Ok(preset_salt(&*self.store, salt).await?)
+    }
+
     /// From which mode to which the store would have to be taken for this configuration, if it would.
     pub async fn way(&self, config: &Config) -> Result<Option<(Mode, Mode)>, OpenError> {
         Ok(golive::way(&*self.store, config).await?)
@@ -189,7 +195,7 @@ impl House {
         let clock = &self.core.clock;
         let far = config.safety.resume_after;
         let why = self.opening.held.clone().or_else(|| {
-            let last = self.opening.last_wall.filter(|_| !clock.is_virtual());
+            let last = self.opening.last_wall.filter(|_| clock.is_system());
             last.and_then(|last| clock.compare_with_journal(Timestamp(last), far))
         });
         if let Some(why) = why {
