@@ -1,13 +1,14 @@
-//! The clock: the system's, or a virtual one for tests and forecasts. The only file that reads one.
+//! The clock: the system's, one that runs as the system's does and shows another time, or a virtual one for tests and
+//! forecasts. The only file that reads one.
 //!
 //! `now` never goes back: it is the larger of the wall clock and the last `now`. The clock guard compares the wall clock
-//! with the time since boot: when they part by more than five minutes, somebody has set the clock, and sending is held
+//! with the time since boot: when they part by more than `[engine] clock_gap` (five minutes), somebody has set the clock, and sending is held
 //! until they agree again or an operator takes the wall clock as it is ([`Clock::resume`]).
 
 use crate::domain::time::{Span, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far wall clock and time since boot may part.
+/// How far wall clock and time since boot may part, unless [`Clock::allow`] says otherwise.
 const TOLERANCE: Span = Span::minutes(5);
 
 /// A clock, cheap to clone; clones share one time.
@@ -21,12 +22,16 @@ struct Inner {
 
 enum Source {
     System,
+    /// The system's, so many milliseconds later.
+    Shifted(i64),
     /// Wall clock and time since boot, in milliseconds, moved by hand.
     Virtual(Mutex<(i64, i64)>),
 }
 
 struct State {
     last: i64,
+    /// How far wall clock and time since boot may part.
+    tolerance: Span,
     /// Where wall clock and time since boot last agreed.
     anchor: (i64, i64),
     parted: Option<String>,
@@ -35,6 +40,11 @@ struct State {
 impl Clock {
     pub fn system() -> Clock {
         Clock::over(Source::System)
+    }
+
+    /// A clock that shows `at` now, and goes on as the system's does.
+    pub fn system_from(at: Timestamp) -> Clock {
+        Clock::over(Source::Shifted(at.millis() - wall()))
     }
 
     /// A clock that stands at `at` until it is moved.
@@ -48,10 +58,16 @@ impl Clock {
             source,
             state: Mutex::new(State {
                 last: anchor.0,
+                tolerance: TOLERANCE,
                 anchor,
                 parted: None,
             }),
         }))
+    }
+
+    /// From now on wall clock and time since boot may part so far before sending is held.
+    pub fn allow(&self, gap: Span) {
+        self.lock().tolerance = gap;
     }
 
     /// The present instant.
@@ -68,7 +84,7 @@ impl Clock {
         let (wall, boot) = self.0.source.read();
         let mut state = self.lock();
         let expected = state.anchor.0 + (boot - state.anchor.1);
-        if (wall - expected).abs() <= TOLERANCE.0 {
+        if (wall - expected).abs() <= state.tolerance.0 {
             state.anchor = (wall, boot);
             state.parted = None;
             state.last = state.last.max(wall);
@@ -138,8 +154,9 @@ impl Clock {
         }
     }
 
-    pub fn is_virtual(&self) -> bool {
-        matches!(self.0.source, Source::Virtual(_))
+    /// Whether it shows the time of the machine.
+    pub fn is_system(&self) -> bool {
+        matches!(self.0.source, Source::System)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -153,6 +170,7 @@ impl Source {
     fn read(&self) -> (i64, i64) {
         match self {
             Source::System => (wall(), boot()),
+            Source::Shifted(by) => (wall() + by, boot()),
             Source::Virtual(both) => *both.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -182,6 +200,19 @@ mod tests {
     use crate::domain::time::{Span, Timestamp};
 
     const START: Timestamp = Timestamp(1_750_000_000_000);
+
+    #[test]
+    fn how_far_the_clocks_may_part_is_as_set() {
+        let clock = Clock::virtual_at(START);
+        clock.allow(Span::seconds(30));
+        clock.set_wall(START + Span::seconds(30));
+        assert_eq!(clock.parted(), None);
+        assert_eq!(clock.now(), START + Span::seconds(30));
+        clock.set_wall(START + Span::seconds(61));
+        assert!(clock.parted().is_some());
+        clock.allow(Span::minutes(5));
+        assert_eq!(clock.parted(), None);
+    }
 
     #[test]
     fn a_leap_forward_holds_sending_and_leapt_time_is_used_for_nothing() {

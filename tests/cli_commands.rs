@@ -14,6 +14,7 @@ const VERBS: &[&[&str]] = &[
     &["run"],
     &["demo"],
     &["check"],
+    &["go-live"],
     &["reload"],
     &["import"],
     &["customer", "show"],
@@ -85,6 +86,62 @@ fn check_tells_all_that_is_wrong() {
     let run = house.run(&["run"]);
     assert_eq!(run.code, 3, "{}", run.all());
     assert!(run.err.contains("stroe") && !house.path("data").exists());
+}
+
+/// A credential is there under systemd only: whoever edits campaigns must be able to check them all the same.
+#[test]
+fn a_password_out_of_reach_keeps_the_service_from_starting_and_not_the_check_of_campaigns() {
+    let house = House::new();
+    let relay = |password: &str| {
+        let config = fs::read_to_string(house.path("config.toml")).unwrap();
+        let own = "[transport.main]\nkind = \"folder\"\npath = \"mail\"\n";
+        let from = "# address = ";
+        assert!(config.contains(own) && config.contains(from));
+        config
+            .replace(own, &format!("[transport.main]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\ntls = \"none\"\nusername = \"shop\"\n{password}\n"))
+            .replace(from, "address = ")
+            .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
+    };
+    let shipped = fs::read_to_string(house.path("config.toml")).unwrap();
+    house.write("config.toml", &relay("credential = \"smtp-password\""));
+    let check = house.run(&["check"]);
+    assert_eq!(check.code, 0, "{}", check.all());
+    assert!(
+        check.out.contains(
+            "warning: transport \"main\": the credential \"smtp-password\" cannot be read"
+        ) && check.out.contains("1 warning"),
+        "{}",
+        check.out
+    );
+    let json = house.run(&["check", "--json"]).json();
+    assert_eq!((&json["errors"], &json["warnings"]), (&0.into(), &1.into()));
+    assert_eq!(json["problems"][0]["severity"], "warning");
+    let strict = house.run(&["check", "--settings"]);
+    assert_eq!(strict.code, 3, "{}", strict.all());
+    assert!(
+        strict.out.contains("error: transport \"main\""),
+        "{}",
+        strict.out
+    );
+    // With the credential, as systemd gives it.
+    house.write("smtp-password", "hunter two\n");
+    let mut under_systemd = house.command(&["check", "--settings"]);
+    under_systemd.env("CREDENTIALS_DIRECTORY", house.path(""));
+    let output = under_systemd.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // A file that is wrong for whoever reads it is an error for everybody.
+    for (text, what) in [("hunter\ntwo\n", "more than one line"), ("\n", "is empty")] {
+        house.write("config.toml", &shipped);
+        house.write("config.toml", &relay("password_file = \"smtp-password\""));
+        house.write("smtp-password", text);
+        let wrong = house.run(&["check"]);
+        assert_eq!(wrong.code, 3, "{}", wrong.all());
+        assert!(
+            wrong.out.contains(what) && !wrong.out.contains("hunter"),
+            "{}",
+            wrong.out
+        );
+    }
 }
 
 #[test]

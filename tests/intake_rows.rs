@@ -1,5 +1,7 @@
 //! Intake told by example: what rows become, and what people are told of those that can't be taken.
 
+mod left_out;
+
 use reveille::domain::cause::{ConsentChange, ProfileChange};
 use reveille::domain::id::EventName;
 use reveille::domain::preference::ConsentState;
@@ -712,9 +714,7 @@ fn a_file_that_fails_ends_with_a_fatal_error() {
 /// A real shop's purchases: all taken, equal rows kept apart, a second import known row by row.
 #[test]
 fn a_real_shop_is_taken_in() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/cdnow_sample.csv");
-    let Ok(file) = std::fs::read_to_string(path) else {
-        println!("left out: there is no ../shared/data/cdnow_sample.csv");
+    let Some(file) = left_out::data("cdnow_sample.csv", "a real shop's purchases taken in") else {
         return;
     };
     let import = || -> (Vec<u64>, BTreeMap<String, f64>) {

@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Exits with 3 if there is an error, with 0 if there are warnings only. Nothing is opened or changed,
-so it can run beside the daemon, and as ExecStartPre.
+so it can run beside the daemon. A password that you may not read is a warning; with --settings, as
+the service runs it before its start (ExecStartPre), it is an error.
 
 Examples:
   reveille check
   reveille check --config /etc/reveille/config.toml --settings
   reveille check --json | jq -r '.problems[].what'")]
 pub struct Arguments {
-    /// Check config.toml and what it refers to only, not campaigns and templates
+    /// Check config.toml, folders and passwords only, as the daemon's user; not campaigns and templates
     #[arg(long)]
     settings: bool,
     /// Print one JSON object
@@ -28,11 +29,15 @@ pub struct Arguments {
     json: bool,
 }
 
+const UNREAD: &str = "no error of the files, if the daemon can read it: `check --settings` run as the daemon's user says so";
+
 #[derive(Default)]
 struct Found {
     problems: Vec<Problem>,
     templates: Vec<TemplateProblem>,
     transports: Vec<String>,
+    /// Passwords that cannot be read from here.
+    unread: Vec<String>,
     campaigns: usize,
     template_count: usize,
 }
@@ -45,7 +50,7 @@ impl Found {
     }
 
     fn warnings(&self) -> usize {
-        self.problems.iter().filter(|p| !p.is_error()).count()
+        self.problems.iter().filter(|p| !p.is_error()).count() + self.unread.len()
     }
 
     fn to_json(&self) -> Value {
@@ -61,17 +66,20 @@ impl Found {
                 "help": p.help,
             })
         }));
-        problems.extend(self.transports.iter().map(|what| {
+        let of_no_place = |severity: &str, what: &str, help: Option<&str>| {
             json!({
-                "severity": "error",
+                "severity": severity,
                 "file": null,
                 "line": null,
                 "column": null,
                 "text": null,
                 "what": what,
-                "help": null,
+                "help": help,
             })
-        }));
+        };
+        problems.extend((self.transports.iter()).map(|what| of_no_place("error", what, None)));
+        let unread = self.unread.iter();
+        problems.extend(unread.map(|what| of_no_place("warning", what, Some(UNREAD))));
         json!({
             "errors": self.errors(),
             "warnings": self.warnings(),
@@ -89,8 +97,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         Err(problems) => found.problems = problems,
         Ok(config) => {
             found.problems = config.warnings.clone();
-            found.transports = transports::check(&config);
-            if !arguments.settings {
+            let checked = transports::check(&config);
+            found.transports = checked.wrong;
+            if arguments.settings {
+                // As the daemon itself, before it starts.
+                found.transports.extend(checked.out_of_reach);
+            } else {
+                found.unread = checked.out_of_reach;
                 files(&config, &mut found);
             }
         }
@@ -108,6 +121,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         }
         for what in &found.transports {
             screen.say(&format!("error: {what}\n"))?;
+        }
+        for what in &found.unread {
+            screen.say(&format!("warning: {what}\n  = help: {UNREAD}\n"))?;
         }
         screen.say(&summary(&found, arguments.settings, context))?;
     }

@@ -176,7 +176,10 @@ impl From<DaemonError> for Failure {
                 let hint = match error {
                     SocketError::InUse(_) => "stop it first (`systemctl stop reveille`)",
                     SocketError::NotASocket(_) => "move it away, or set [admin] socket",
-                    SocketError::Io { .. } => "set [admin] socket in config.toml",
+                    SocketError::Io { .. } => {
+                        "its folder must be there and yours to write in (/run/reveille is there while the \
+                         service runs only); or set [admin] socket in config.toml"
+                    }
                 };
                 Failure::Store {
                     what,

@@ -11,6 +11,7 @@ mod customer;
 mod demo;
 mod explain;
 mod failure;
+mod go_live;
 mod held;
 mod import;
 mod log;
@@ -83,6 +84,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Check configuration, campaigns and templates
     Check(check::Arguments),
+    /// Take a store that has rehearsed to sending for real
+    GoLive(go_live::Arguments),
     /// Have the running daemon read configuration and campaigns again
     Reload(reload::Arguments),
     /// Take customers and events in from a file or a pipe
@@ -180,6 +183,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Check(arguments) => check::run(&arguments, context),
+        Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::Customer(arguments) => customer::run(arguments, context).await,

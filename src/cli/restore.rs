@@ -3,6 +3,8 @@
 use super::Context;
 use super::failure::Failure;
 use super::screen::grouped;
+use crate::daemon::DaemonError;
+use crate::daemon::socket;
 use crate::store::StoreError;
 use crate::store::embedded::restore;
 use serde_json::json;
@@ -33,6 +35,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             hint: "name the folder that `reveille backup` wrote".into(),
         });
     }
+    // Where it lies in the store's folder, one that a killed daemon has left is nothing worth keeping.
+    socket::remove_stale(&config.admin.socket)
+        .await
+        .map_err(DaemonError::from)?;
     let into = dest.clone();
     let done = tokio::task::spawn_blocking(move || restore(&backup, &into)).await;
     let done = done

@@ -9,6 +9,8 @@ pub struct Screen {
     pub colour_on_stderr: bool,
     /// Somebody sits there: standard input and error are a terminal.
     pub can_ask: bool,
+    /// How many columns a line of text for people may take: the terminal's, and no more than can be read with ease.
+    pub columns: usize,
     progress: bool,
 }
 
@@ -21,6 +23,7 @@ impl Screen {
             colour: io::stdout().is_terminal() && !plain,
             colour_on_stderr: terminal && !plain,
             can_ask: io::stdin().is_terminal() && terminal,
+            columns: columns(),
             progress: terminal,
         }
     }
@@ -120,6 +123,16 @@ impl Screen {
         let read = io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
+}
+
+/// More is tiring to read; less breaks every line.
+const COLUMNS: std::ops::RangeInclusive<usize> = 60..=100;
+
+fn columns() -> usize {
+    let told = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    let told = told.map(|size| usize::from(size.ws_col)).filter(|n| *n > 0);
+    told.unwrap_or(usize::MAX)
+        .clamp(*COLUMNS.start(), *COLUMNS.end())
 }
 
 /// A style that does not parse is a mistake of ours that must not end an import: then the bar is the usual one.

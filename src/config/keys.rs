@@ -79,8 +79,6 @@ pub static ENGINE: Keys = Keys {
         "relay_faults",
         "clock_gap",
         "stop_within",
-        "queue",
-        "batch",
     ],
     later: &[],
 };

@@ -353,6 +353,18 @@ fn read_safety(table: &Table<'_>) -> Option<Safety> {
     })
 }
 
+fn start_within(text: &str) -> Result<Span, String> {
+    let span = positive(text)?;
+    if span <= Engine::START_WITHIN_MOST {
+        Ok(span)
+    } else {
+        Err(
+            "it is too long; at most 2.5s (\"2500ms\"): policy ends windows 5 s early, half of it is for the commit"
+                .into(),
+        )
+    }
+}
+
 fn read_engine(table: &Table<'_>) -> Option<Engine> {
     let usual = Engine::default();
     let steps = |key: &str, usual: &[Span]| match table.get(key) {
@@ -369,22 +381,22 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
             Some(steps)
         }
     };
-    let number = |key: &str, usual: usize| match table.get(key) {
-        None => Some(usual),
-        Some(item) => usize::try_from(item.whole(1, 1_000_000)?).ok(),
-    };
     let tick = span_or(table, "tick", usual.tick);
     let retry = steps("retry", &usual.retry);
     let give_up = span_or(table, "give_up", usual.give_up);
-    let start_within = span_or(table, "start_within", usual.start_within);
+    let start_within = table
+        .get("start_within")
+        .map_or(Some(usual.start_within), |i| i.parsed(start_within));
     let settle = span_or(table, "settle", usual.settle);
     let relay_aside = span_or(table, "relay_aside", usual.relay_aside);
     let relay_aside_most = span_or(table, "relay_aside_most", usual.relay_aside_most);
-    let relay_faults = number("relay_faults", usual.relay_faults as usize);
+    let relay_faults = table
+        .get("relay_faults")
+        .map_or(Some(usual.relay_faults), |i| {
+            u32::try_from(i.whole(1, 1_000_000)?).ok()
+        });
     let clock_gap = span_or(table, "clock_gap", usual.clock_gap);
     let stop_within = span_or(table, "stop_within", usual.stop_within);
-    let queue = number("queue", usual.queue);
-    let batch = number("batch", usual.batch);
     Some(Engine {
         tick: tick?,
         retry: retry?,
@@ -393,10 +405,8 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
         settle: settle?,
         relay_aside: relay_aside?,
         relay_aside_most: relay_aside_most?,
-        relay_faults: u32::try_from(relay_faults?).ok()?,
+        relay_faults: relay_faults?,
         clock_gap: clock_gap?,
         stop_within: stop_within?,
-        queue: queue?,
-        batch: batch?,
     })
 }

@@ -125,7 +125,7 @@ pub struct Engine {
     pub retry: Vec<Span>,
     /// From the first attempt; after it nothing is tried again.
     pub give_up: Span,
-    /// A message judged fit leaves within this, or is given back.
+    /// A message judged fit leaves within this, or is given back; at most [`Engine::START_WITHIN_MOST`].
     pub start_within: Span,
     /// Before a message in doubt is sent again.
     pub settle: Span,
@@ -139,10 +139,11 @@ pub struct Engine {
     pub clock_gap: Span,
     /// What is in hand is finished within this after SIGTERM.
     pub stop_within: Span,
-    /// Causes that may wait in a shard before callers must.
-    pub queue: usize,
-    /// Causes that a shard takes in one batch.
-    pub batch: usize,
+}
+
+impl Engine {
+    /// Policy ends windows 5 s early; half of that is for the commit, the other half for the start.
+    pub const START_WITHIN_MOST: Span = Span::millis(2_500);
 }
 
 impl Default for Engine {
@@ -157,15 +158,13 @@ impl Default for Engine {
                 Span::hours(4),
             ],
             give_up: Span::days(4),
-            start_within: Span::seconds(5),
+            start_within: Engine::START_WITHIN_MOST,
             settle: Span::minutes(1),
             relay_aside: Span::seconds(30),
             relay_aside_most: Span::minutes(15),
             relay_faults: 5,
             clock_gap: Span::minutes(5),
             stop_within: Span::seconds(30),
-            queue: 10_000,
-            batch: 1_000,
         }
     }
 }

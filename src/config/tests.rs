@@ -113,6 +113,26 @@ fn windows_may_be_always_and_timings_milliseconds() {
 }
 
 #[test]
+fn what_policy_cannot_keep_and_what_has_no_effect_is_refused() {
+    let config = parse("[engine]\nstart_within = \"2500ms\"\nclock_gap = \"1m\"\n").unwrap();
+    assert_eq!(config.engine.start_within, Engine::START_WITHIN_MOST);
+    assert_eq!(config.engine.clock_gap, Span::minutes(1));
+    let text = "[engine]\ntick = \"1s\"\nstart_within = \"2501ms\"\n";
+    let problems = Config::parse(Path::new("config.toml"), text).unwrap_err();
+    assert_eq!(
+        problems[0].to_line(),
+        "config.toml:3:16: `start_within`: it is too long (at most 2.5s (\"2500ms\"): policy ends windows 5 s early, half of it is for the commit)"
+    );
+    for key in ["queue", "batch"] {
+        let errors = parse(&format!("[engine]\n{key} = 1000\n")).unwrap_err();
+        assert!(
+            errors[0].contains(&format!("unknown key `{key}`")),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
 fn smtp_needs_a_sender_and_one_rule_for_recipients() {
     let relay = |name: &str, only: &str| {
         format!("[transport.{name}]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\ntls = \"none\"\n{only}")

@@ -4,10 +4,13 @@ use super::transports::{self, Folders};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::domain::time::Timestamp;
+use crate::engine::core::preset_salt;
+use crate::engine::golive::{self, Mode, WentLive};
 use crate::engine::shard::Refused;
-use crate::engine::{Core, Parts, golive};
+use crate::engine::{Core, Parts};
 use crate::store::StoreError;
 use crate::store::embedded::{EmbeddedStore, Opening, Options, Probe, Progress};
+use crate::transport::Transport;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,8 +74,16 @@ pub struct House {
     pub opening: Opening,
 }
 
-impl House {
-    pub async fn open(config: &Config, how: How) -> Result<House, OpenError> {
+/// The store, opened and held, and what the engine is to stand on; nothing in it was changed yet. Close it, or build.
+pub struct Ground {
+    how: How,
+    transports: BTreeMap<String, Transport>,
+    store: Arc<EmbeddedStore>,
+    opening: Opening,
+}
+
+impl Ground {
+    pub async fn open(config: &Config, how: How) -> Result<Ground, OpenError> {
         let transports = match how.purpose {
             Purpose::Serve => {
                 transports::make(config, how.folders).map_err(OpenError::Transports)?
@@ -100,15 +111,46 @@ impl House {
         let (store, opening) = opened
             .await
             .map_err(|e| StoreError::Unavailable(format!("opening it failed: {e}")))??;
-        let store = Arc::new(store);
-        if how.go_live {
-            let told = |customers| tracing::info!(customers, "taking the store to another mode");
-            let went = golive::go_live(&*store, config, how.clock.now(), &told).await;
-            if let Err(error) = went {
-                close(store).await?;
-                return Err(error.into());
-            }
+        Ok(Ground {
+            how,
+            transports,
+            store: Arc::new(store),
+            opening,
+        })
+    }
+
+    /// A salt for a new store in place of a random one.
+    pub async fn preset_salt(&self, salt: [u8; 16]) -> Result<(), OpenError> {
+        Ok(preset_salt(&*self.store, salt).await?)
+    }
+
+    /// From which mode to which the store would have to be taken for this configuration, if it would.
+    pub async fn way(&self, config: &Config) -> Result<Option<(Mode, Mode)>, OpenError> {
+        Ok(golive::way(&*self.store, config).await?)
+    }
+
+    /// Takes the store to the configuration's mode; `None` where it is in it already.
+    pub async fn go_live(&self, config: &Config) -> Result<Option<WentLive>, OpenError> {
+        let told = |customers| tracing::info!(customers, "taking the store to another mode");
+        let now = self.how.clock.now();
+        Ok(golive::go_live(&*self.store, config, now, &told).await?)
+    }
+
+    /// The engine on it.
+    pub async fn build(self, config: &Config) -> Result<House, OpenError> {
+        if self.how.go_live
+            && let Err(error) = self.go_live(config).await
+        {
+            self.close().await?;
+            return Err(error);
         }
+        let Ground {
+            how,
+            transports,
+            store,
+            opening,
+        } = self;
+        how.clock.allow(config.engine.clock_gap);
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
             clock: how.clock,
@@ -138,12 +180,22 @@ impl House {
         Ok(house)
     }
 
+    pub async fn close(self) -> Result<(), StoreError> {
+        close(self.store).await
+    }
+}
+
+impl House {
+    pub async fn open(config: &Config, how: How) -> Result<House, OpenError> {
+        Ground::open(config, how).await?.build(config).await
+    }
+
     /// After a restore, and where the clock is not what it was, sending is held until an operator has looked.
     async fn hold_if_in_doubt(&self, config: &Config) -> Result<(), OpenError> {
         let clock = &self.core.clock;
         let far = config.safety.resume_after;
         let why = self.opening.held.clone().or_else(|| {
-            let last = self.opening.last_wall.filter(|_| !clock.is_virtual());
+            let last = self.opening.last_wall.filter(|_| clock.is_system());
             last.and_then(|last| clock.compare_with_journal(Timestamp(last), far))
         });
         if let Some(why) = why {

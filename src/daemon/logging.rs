@@ -31,7 +31,7 @@ pub fn begin(format: LogFormat, usual: Option<&str>) {
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    let journald = std::env::var_os("JOURNAL_STREAM").is_some();
+    let journald = is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref());
     // An error means that somebody else has begun already.
     let _ = match format {
         LogFormat::Json => base.json().flatten_event(true).try_init(),
@@ -48,6 +48,14 @@ pub fn begin(format: LogFormat, usual: Option<&str>) {
                 .try_init()
         }
     };
+}
+
+/// Whether standard error leads to the journal: `$JOURNAL_STREAM` names the device and inode of what does, and is
+/// inherited by programs whose output goes elsewhere (systemd.exec(5)).
+fn is_journal(told: Option<&str>) -> bool {
+    let here = rustix::fs::fstat(std::io::stderr()).ok();
+    here.zip(told)
+        .is_some_and(|(stat, told)| told == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// Lines that begin with their priority as journald reads it (sd-daemon(3)).

@@ -21,15 +21,15 @@ use crate::engine::outbox::Outbox;
 use crate::engine::shard::{Refused, Ticked};
 use crate::http::admin::{self, Admin, Reload};
 use crate::store::StoreError;
-use house::{House, How, OpenError};
+use house::{Ground, House, How, OpenError};
 use reload::Reloader;
-use socket::SocketError;
+use signals::Hangups;
+use socket::{Bound, SocketError};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use systemd::Watchdog;
-use tokio::net::UnixListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use wake::Bell;
@@ -51,40 +51,49 @@ pub enum DaemonError {
 /// The daemon, opened and not yet running.
 pub struct Daemon {
     house: House,
-    listener: UnixListener,
-    socket: PathBuf,
+    bound: Bound,
     config: Config,
     wake: Arc<Notify>,
     reloader: Arc<Reloader>,
 }
 
 impl Daemon {
-    /// Opens store, engine and socket. The configuration was checked before.
+    /// Opens store, socket and engine, in this order: nothing in the store is changed (`--go-live`) before everything
+    /// else could be opened. The configuration was checked before.
     pub async fn build(config: Config, how: How) -> Result<Daemon, DaemonError> {
-        let socket = config.admin.socket.clone();
-        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-            return Err(SocketError::InUse(socket).into());
+        let socket = &config.admin.socket;
+        if socket::answers(socket).await {
+            return Err(SocketError::InUse(socket.clone()).into());
         }
-        let house = House::open(&config, how).await?;
-        match socket::bind(&socket).await {
-            Ok(listener) => Ok(Daemon {
-                reloader: Arc::new(Reloader::new(Arc::clone(&house.core))),
-                house,
-                listener,
-                socket,
-                config,
-                wake: Arc::new(Notify::new()),
-            }),
+        let ground = Ground::open(&config, how).await?;
+        let bound = match socket::bind(socket).await {
+            Ok(bound) => bound,
             Err(error) => {
-                house.close().await.map_err(DaemonError::Close)?;
-                Err(error.into())
+                ground.close().await.map_err(DaemonError::Close)?;
+                return Err(error.into());
             }
-        }
+        };
+        let house = ground.build(&config).await?;
+        Ok(Daemon {
+            reloader: Arc::new(Reloader::new(Arc::clone(&house.core))),
+            house,
+            bound,
+            config,
+            wake: Arc::new(Notify::new()),
+        })
     }
 
     /// Where commands reach it.
     pub fn socket(&self) -> &Path {
-        &self.socket
+        self.bound.file.path()
+    }
+
+    /// Closes it without having run: nothing is sent.
+    pub async fn close(self) -> Result<(), DaemonError> {
+        drop((self.bound, self.reloader));
+        self.house.close().await.map_err(DaemonError::Close)?;
+        tracing::info!("stopped; the store is closed");
+        Ok(())
     }
 
     pub fn house(&self) -> &House {
@@ -95,15 +104,16 @@ impl Daemon {
     pub async fn run_until_stopped(
         self,
         shutdown: impl Future<Output = ()>,
+        hangups: Hangups,
     ) -> Result<(), DaemonError> {
         let Daemon {
             house,
-            listener,
-            socket,
+            bound,
             config,
             wake,
             reloader,
         } = self;
+        let Bound { listener, file } = bound;
         let core = Arc::clone(&house.core);
         let reload: Reload = {
             let (reloader, wake) = (Arc::clone(&reloader), Arc::clone(&wake));
@@ -131,13 +141,13 @@ impl Daemon {
                 tracing::error!(%error, "the admin socket failed");
             }
         });
-        let hangups = signals::on_hangup(reload);
         let pumped = Arc::new(Notify::new());
         let pumping = tokio::spawn(pump(Arc::clone(&core), Arc::clone(&pumped)));
         let keeping = tokio::spawn(retention::keep(Arc::clone(&core), Arc::clone(&house.store)));
         let status = format!("{} campaigns", core.catalogue().rules.campaigns.len());
-        tracing::info!(socket = %socket.display(), opening = %house.opening, held = core.held(), "ready");
+        tracing::info!(socket = %file.path().display(), opening = %house.opening, held = core.held(), "ready");
         systemd::ready(&status);
+        let hangups = hangups.reload(reload);
 
         turns(&core, &config, wake, &pumped, shutdown).await;
 
@@ -162,7 +172,7 @@ impl Daemon {
         let _ = stop_serving.send(());
         end(serving, Duration::from_secs(1)).await;
         // Gone before the store is closed: from now on commands open it themselves.
-        let _ = std::fs::remove_file(&socket);
+        drop(file);
         drop((core, reloader));
         house.close().await.map_err(DaemonError::Close)?;
         tracing::info!("stopped; the store is closed");

@@ -50,6 +50,7 @@ impl Reloader {
             }
         };
         let later = self.taken_up_later(&config);
+        self.core.clock.allow(config.engine.clock_gap);
         let catalogue = self.core.reload(config).await?;
         for problem in &catalogue.problems {
             let problem_text = problem.to_line();
@@ -78,16 +79,18 @@ impl Reloader {
 
     fn taken_up_later(&self, new: &Config) -> Vec<String> {
         let old = &self.started_with;
-        let engine_stands = old.engine.tick == new.engine.tick
-            && old.engine.stop_within == new.engine.stop_within
-            && old.engine.start_within == new.engine.start_within;
+        let at_start_only = |c: &Config| {
+            let e = &c.engine;
+            let of_relays = (e.relay_aside, e.relay_aside_most, e.relay_faults);
+            (e.tick, e.stop_within, e.start_within, of_relays)
+        };
         [
             ("[store]", old.store == new.store),
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
             ("[admin]", old.admin == new.admin),
             ("[law]", old.law == new.law),
-            ("[engine]", engine_stands),
+            ("[engine]", at_start_only(old) == at_start_only(new)),
         ]
         .into_iter()
         .filter(|(_, same)| !same)

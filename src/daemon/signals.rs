@@ -1,10 +1,26 @@
-//! Signals: SIGTERM and SIGINT stop, SIGHUP reloads.
+//! Signals: SIGTERM and SIGINT stop, SIGHUP reloads. Listened to before anything is opened, so that none ends the
+//! process half way: one that comes earlier than it can be obeyed is kept.
 
 use super::systemd;
 use crate::http::admin::Reload;
 use std::future::pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
+
+/// From now on no signal ends the process by itself.
+pub fn listen() -> (Stop, Hangups) {
+    let stop = Stop {
+        term: open(SignalKind::terminate()),
+        int: open(SignalKind::interrupt()),
+    };
+    (stop, Hangups(open(SignalKind::hangup())))
+}
+
+fn open(kind: SignalKind) -> Option<Signal> {
+    signal(kind)
+        .inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to"))
+        .ok()
+}
 
 async fn next(signal: &mut Option<Signal>) {
     if let Some(signal) = signal
@@ -15,33 +31,38 @@ async fn next(signal: &mut Option<Signal>) {
     pending().await
 }
 
-fn listen(kind: SignalKind) -> Option<Signal> {
-    signal(kind)
-        .inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to"))
-        .ok()
+/// SIGTERM and SIGINT.
+pub struct Stop {
+    term: Option<Signal>,
+    int: Option<Signal>,
 }
 
-/// Done when the process is asked to stop.
-pub async fn stop() {
-    let mut term = listen(SignalKind::terminate());
-    let mut int = listen(SignalKind::interrupt());
-    tokio::select! {
-        () = next(&mut term) => tracing::info!("SIGTERM"),
-        () = next(&mut int) => tracing::info!("SIGINT"),
+impl Stop {
+    /// Done when the process is asked to stop, or was since `listen`.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            () = next(&mut self.term) => tracing::info!("SIGTERM"),
+            () = next(&mut self.int) => tracing::info!("SIGINT"),
+        }
     }
 }
 
-/// Reloads at each SIGHUP; what was wrong goes to the log.
-pub fn on_hangup(reload: Reload) -> JoinHandle<()> {
-    let mut hangup = listen(SignalKind::hangup());
-    tokio::spawn(async move {
-        loop {
-            next(&mut hangup).await;
-            systemd::reloading();
-            if let Err(refusal) = reload().await {
-                tracing::error!(error = refusal.error, "the reload failed");
+/// SIGHUP.
+pub struct Hangups(Option<Signal>);
+
+impl Hangups {
+    /// Reloads at each, and at once if one came since `listen`; what was wrong goes to the log.
+    pub fn reload(mut self, reload: Reload) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            loop {
+                next(&mut self.0).await;
+                tracing::info!("SIGHUP");
+                systemd::reloading();
+                if let Err(refusal) = reload().await {
+                    tracing::error!(error = refusal.error, "the reload failed");
+                }
+                systemd::ready("reloaded");
             }
-            systemd::ready("reloaded");
-        }
-    })
+        })
+    }
 }

@@ -21,8 +21,49 @@ pub enum SocketError {
 /// The longest path that a unix socket can have on Linux (unix(7)).
 const LONGEST: usize = 107;
 
-/// The socket at `path`, for its owner only; its folder is made if it is absent.
-pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+/// A socket that is listened at; nobody is answered yet.
+pub struct Bound {
+    pub listener: UnixListener,
+    pub file: SocketFile,
+}
+
+/// Its file, removed when this is dropped.
+pub struct SocketFile(PathBuf);
+
+impl SocketFile {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Whether a daemon listens there.
+pub async fn answers(path: &Path) -> bool {
+    UnixStream::connect(path).await.is_ok()
+}
+
+/// Removes the socket that a daemon which was killed has left; nothing else.
+pub async fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|f| f.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    if answers(path).await {
+        return Err(SocketError::InUse(path.to_owned()));
+    }
+    fs::remove_file(path).map_err(|error| SocketError::Io {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// The socket at `path`, for its owner and group only; its folder is made if it is absent.
+pub async fn bind(path: &Path) -> Result<Bound, SocketError> {
     let failed = |error: io::Error| SocketError::Io {
         path: path.to_owned(),
         error,
@@ -40,7 +81,7 @@ pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
             return Err(SocketError::NotASocket(path.to_owned()));
         }
         Ok(_) => {
-            if UnixStream::connect(path).await.is_ok() {
+            if answers(path).await {
                 return Err(SocketError::InUse(path.to_owned()));
             }
             fs::remove_file(path).map_err(failed)?;
@@ -58,5 +99,8 @@ pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     let listener = UnixListener::bind(&making).map_err(failed)?;
     fs::set_permissions(&making, fs::Permissions::from_mode(0o660)).map_err(failed)?;
     fs::rename(&making, path).map_err(failed)?;
-    Ok(listener)
+    Ok(Bound {
+        listener,
+        file: SocketFile(path.to_owned()),
+    })
 }

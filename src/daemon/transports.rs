@@ -1,8 +1,9 @@
 //! From `[transport.NAME]` of the configuration to transports at work.
 //!
-//! `config` and `transport` don't know one another; this is where the one's settings become the other's.
+//! This is where the settings of `config` become those of `transport`, which knows nothing of config.toml.
 
 use crate::config::Config;
+use crate::config::secret::Unreadable;
 use crate::config::settings::Engine;
 use crate::config::transport::{SmtpSettings, TlsMode, TransportSettings};
 use crate::domain::time::Span;
@@ -13,9 +14,6 @@ use crate::transport::config::{
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Policy ends windows 5 s early; half of that is for the commit, this is for the start.
-const START_WITHIN: Span = Span::millis(2_500);
 
 /// How mail folders are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,23 +43,38 @@ pub fn make(config: &Config, folders: Folders) -> Result<BTreeMap<String, Transp
     }
 }
 
-/// What `check` can say of the transports without opening anything: credentials that cannot be found, host names that
-/// are none.
-pub fn check(config: &Config) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// What [`check`] found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    pub wrong: Vec<String>,
+    /// Passwords that whoever asks cannot read; the daemon, as another user or under systemd, perhaps can.
+    pub out_of_reach: Vec<String>,
+}
+
+/// What `check` can say of the transports without opening anything: passwords that cannot be had, host names that are
+/// none.
+pub fn check(config: &Config) -> Checked {
+    let mut checked = Checked::default();
     for (name, settings) in &config.transports {
-        match translate(name, settings, &config.engine, Folders::Durable) {
-            Ok(config) => wrong.extend(config.check()),
-            Err(why) => wrong.push(why),
-        }
-        if let TransportSettings::Smtp(smtp) = settings
+        let mut settings = settings.clone();
+        if let TransportSettings::Smtp(smtp) = &mut settings
             && let Some(login) = &smtp.login
             && let Err(why) = login.password.read()
         {
-            wrong.push(format!("transport \"{name}\": {why}"));
+            let told = format!("transport \"{name}\": {why}");
+            match why {
+                Unreadable::NotHere(_) => checked.out_of_reach.push(told),
+                Unreadable::Wrong(_) => checked.wrong.push(told),
+            }
+            // Said once; everything else of this transport is looked at all the same.
+            smtp.login = None;
+        }
+        match translate(name, &settings, &config.engine, Folders::Durable) {
+            Ok(config) => checked.wrong.extend(config.check()),
+            Err(why) => checked.wrong.push(why),
         }
     }
-    wrong
+    checked
 }
 
 fn translate(
@@ -79,7 +92,7 @@ fn translate(
                     ..folder.clone()
                 };
             }
-            config.start_within = duration(engine.start_within.min(START_WITHIN));
+            config.start_within = duration(engine.start_within);
             return Ok(config);
         }
         TransportSettings::Smtp(smtp) => smtp,
@@ -96,7 +109,7 @@ fn translate(
             per: duration(pace.per),
         }),
         only_to: only_to?,
-        start_within: duration(engine.start_within.min(START_WITHIN)),
+        start_within: duration(engine.start_within),
         back_off: BackOff {
             in_a_row: engine.relay_faults,
             first: duration(engine.relay_aside),

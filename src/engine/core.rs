@@ -318,6 +318,24 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
 }
 
 /// The store's salt, made with the store.
+/// Gives a store that has none yet this salt in place of a random one, so that chance falls the same way each time. For
+/// shows: a shop's own must not be guessed.
+pub async fn preset_salt(store: &dyn Store, salt: [u8; 16]) -> Result<(), Refused> {
+    let key = keys::house(SALT);
+    let batch = Batch {
+        checks: vec![Check {
+            key: key.clone(),
+            expected: None,
+        }],
+        puts: vec![(key, salt.to_vec())],
+        ..Batch::default()
+    };
+    match store.commit(batch).await {
+        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(BatchError::from(error).into()),
+    }
+}
+
 async fn read_or_make_salt(store: &dyn Store) -> Result<[u8; 16], Refused> {
     let key = keys::house(SALT);
     loop {
@@ -332,18 +350,7 @@ async fn read_or_make_salt(store: &dyn Store) -> Result<[u8; 16], Refused> {
         }
         let mut salt = [0u8; 16];
         rustix_random(&mut salt)?;
-        let batch = Batch {
-            checks: vec![Check {
-                key: key.clone(),
-                expected: None,
-            }],
-            puts: vec![(key.clone(), salt.to_vec())],
-            ..Batch::default()
-        };
-        match store.commit(batch).await {
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(BatchError::from(error).into()),
-        }
+        preset_salt(store, salt).await?;
     }
 }
 

@@ -74,15 +74,15 @@ impl Stored for ModeRow {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ModeError {
     #[error(
-        "this store has been used to rehearse (all transports were folders), and the configuration now sends for real; start once with --go-live: it ends all enrollments and clears what the rehearsal sent, and keeps customers, events, consents and suppressions"
+        "this store has been used to rehearse (all transports were folders), and the configuration now sends for real; `reveille go-live` takes it there: it ends all enrollments and clears what the rehearsal sent, and keeps customers, events, consents and suppressions"
     )]
     Rehearsed,
     #[error(
-        "this store has been sending for real, and the configuration now has folders only; put the smtp transport back, use another [store] path to rehearse, or start once with --go-live: it ends all enrollments and forgets what has been sent, so caps count from nothing"
+        "this store has been sending for real, and the configuration now has folders only; put the smtp transport back, use another [store] path to rehearse, or take it there with `reveille go-live`: it ends all enrollments and forgets what has been sent, so caps count from nothing"
     )]
     WasReal,
     #[error(
-        "taking this store to another mode was cut off half way; start once more with --go-live to bring it to its end"
+        "taking this store to another mode was cut off half way; `reveille go-live` brings it to its end"
     )]
     CutOff,
     #[error(transparent)]
@@ -142,6 +142,16 @@ pub async fn require(
             }
         }
     }
+}
+
+/// From which mode to which `go_live` would take the store, where it would do anything. A store without a mode takes the
+/// configuration's by itself.
+pub async fn way(store: &dyn Store, config: &Config) -> Result<Option<(Mode, Mode)>, Refused> {
+    let wanted = Mode::of(config);
+    let row = read(store).await?.map(|(row, _)| row);
+    Ok(row
+        .filter(|row| row.mode != wanted || row.going.is_some())
+        .map(|row| (row.mode, wanted)))
 }
 
 /// Takes the store to the configuration's mode, before the engine is opened on it. Does nothing, and says so by `None`,

@@ -4,6 +4,7 @@ use super::config::{Deadlines, Login, Password};
 use super::session::Offers;
 use super::verdict::{Phase, of_break, of_reply};
 use super::wire::Wire;
+use crate::config::secret::read_secret;
 use crate::domain::outcome::{Outcome, RelayPart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
@@ -32,16 +33,17 @@ pub(crate) async fn log_in(
     };
     let password = match &login.password {
         Password::Text(text) => text.clone(),
-        Password::File(path) => tokio::fs::read_to_string(path)
-            .await
-            .map_err(|e| {
-                fault(format!(
-                    "the password file {} cannot be read: {e}",
-                    path.display()
-                ))
-            })?
-            .trim_end_matches(['\r', '\n'])
-            .to_owned(),
+        Password::File(path) => {
+            let path = path.clone();
+            let read = tokio::task::spawn_blocking(move || read_secret(&path)).await;
+            match read {
+                Ok(Ok(secret)) => secret.expose().to_owned(),
+                Ok(Err(why)) => return Err(fault(why.to_string())),
+                Err(error) => {
+                    return Err(fault(format!("the password could not be read: {error}")));
+                }
+            }
+        }
     };
     // What lettre's mechanisms complain of never holds the password.
     let odd = |e: lettre::transport::smtp::Error| fault(format!("during the log-in: {e}"));

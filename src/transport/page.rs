@@ -8,11 +8,14 @@ use std::fmt::Write;
 /// No scripts, no network; `style-src` is for our own style and the mail's, `img-src data:` for pictures in the mail.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'";
 
+/// On a narrow screen a row is a block, its subject first: five columns would be one letter wide.
 const STYLE: &str = ":root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{margin:0 auto;max-width:72rem;\
 padding:1rem}table{border-collapse:collapse;width:100%}th,td{text-align:start;padding:.35rem .6rem;border-bottom:1px solid \
-#8884;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}td.when{white-space:nowrap;font-variant-numeric:\
-tabular-nums}iframe{width:100%;height:75vh;border:1px solid #8886;background:#fff}pre{white-space:pre-wrap;\
-overflow-wrap:anywhere}dt{font-weight:600;float:left;clear:left;width:5rem}dd{margin-inline-start:5.5rem}";
+#8884;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}th,.when,.file{white-space:nowrap}.when{font-variant-numeric:\
+tabular-nums}.from{overflow-wrap:break-word}iframe{width:100%;height:75vh;border:1px solid #8886;background:#fff}pre{white-space:pre-wrap;\
+overflow-wrap:anywhere}dt{font-weight:600;float:left;clear:left;width:5rem}dd{margin-inline-start:5.5rem}@media(max-width:45rem){thead{display:none}\
+table,tbody,td{display:block}tr{display:flex;flex-direction:column;padding:.6rem 0;border-bottom:1px solid #8884}\
+td{border:0;padding:0}.subject{order:-1}}";
 
 /// The name of the `number`-th full page, counted from 1, the oldest.
 pub(crate) fn older_name(number: usize) -> String {
@@ -89,7 +92,7 @@ fn head(title: &str) -> String {
 fn table(out: &mut String, rows: &[Row]) {
     out.push_str(
         "<table><thead><tr><th scope=\"col\">Date</th><th scope=\"col\">To</th><th scope=\"col\">Subject</th>\
-         <th scope=\"col\">From</th><th scope=\"col\">File</th></tr></thead><tbody>",
+         <th scope=\"col\">From</th><th scope=\"col\" class=\"file\">File</th></tr></thead><tbody>",
     );
     for row in rows.iter().rev() {
         let file = escaped(&row.file);
@@ -100,8 +103,8 @@ fn table(out: &mut String, rows: &[Row]) {
         };
         let _ = write!(
             out,
-            "<tr><td class=\"when\">{}</td><td dir=\"auto\">{}</td><td dir=\"auto\"><a href=\"{file}.html\">{}</a></td>\
-             <td dir=\"auto\">{}</td><td><a href=\"{file}.eml\">.eml</a></td></tr>",
+            "<tr><td class=\"when\">{}</td><td dir=\"auto\">{}</td><td class=\"subject\" dir=\"auto\"><a href=\"{file}.html\">{}</a></td>\
+             <td class=\"from\" dir=\"auto\">{}</td><td class=\"file\"><a href=\"{file}.eml\">.eml</a></td></tr>",
             escaped(&row.date),
             escaped(&row.to),
             escaped(subject),

@@ -126,24 +126,29 @@ impl House {
 
     /// Starts the daemon and waits until it tells the service manager that it is ready.
     pub fn start(&self) -> Running {
+        let running = self.spawn(&["run"], &[]);
+        running.told("READY=1");
+        running
+    }
+
+    /// Starts a command that becomes a daemon; doesn't wait. Its standard error is kept in a file of this name.
+    pub fn spawn(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
         let notify = self.path("notify");
         let _ = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = self.command(&["run"]);
+        let mut command = self.command(arguments);
         command
+            .envs(environment.iter().copied())
             .env("NOTIFY_SOCKET", &notify)
             .env("WATCHDOG_USEC", "4000000")
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.path("stderr")).unwrap());
-        let child = command.spawn().unwrap();
-        let running = Running {
-            child,
+        Running {
+            child: command.spawn().unwrap(),
             socket,
             stderr: self.path("stderr"),
-        };
-        running.told("READY=1");
-        running
+        }
     }
 }
 
@@ -193,8 +198,13 @@ impl Running {
     }
 
     /// SIGTERM, and its end.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Its end, whatever brings it about.
+    pub fn end(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.log())
     }

@@ -115,6 +115,7 @@ impl Caller<'_> {
             .to_owned();
         if self.state.options.keep_bytes {
             self.state.commands.lock().unwrap().push(line.clone());
+            self.state.said.notify_waiters();
         }
         Ok(line)
     }

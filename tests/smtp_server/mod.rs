@@ -208,6 +208,7 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     messages: Mutex<Vec<Received>>,
     commands: Mutex<Vec<String>>,
+    said: Notify,
     taken: Notify,
     closed: Notify,
     on_taken: Mutex<Option<OnTaken>>,
@@ -243,6 +244,7 @@ impl SmtpServer {
             rules: Mutex::default(),
             messages: Mutex::default(),
             commands: Mutex::default(),
+            said: Notify::new(),
             taken: Notify::new(),
             closed: Notify::new(),
             on_taken: Mutex::default(),
@@ -337,6 +339,19 @@ impl SmtpServer {
     /// All commands so far, of all connections, without passwords' secrecy: for looking at what was said.
     pub fn commands(&self) -> Vec<String> {
         self.state.commands.lock().unwrap().clone()
+    }
+
+    /// Waits until this command was said by anybody.
+    pub async fn wait_for_command(&self, command: &str) {
+        loop {
+            let said = self.state.said.notified();
+            tokio::pin!(said);
+            said.as_mut().enable();
+            if self.commands().iter().any(|c| c.trim_end() == command) {
+                return;
+            }
+            said.await;
+        }
     }
 
     /// Connections open now.

@@ -11,7 +11,7 @@ use super::import::reach;
 use super::screen::{Screen, counted, grouped};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::daemon::house::{House, How, Purpose};
+use crate::daemon::house::{Ground, House, How, Purpose};
 use crate::daemon::transports::Folders;
 use crate::daemon::{Daemon, signals};
 use crate::domain::time::{Span, Timestamp};
@@ -24,9 +24,16 @@ use std::sync::Arc;
 use std::time::Instant;
 use story::Story;
 
+/// When the story begins: Mon 16 Mar 2026 00:00 UTC. The same on every day, so that everybody sees the same.
+const START: Timestamp = Timestamp(1_773_619_200_000);
+
+/// What chance goes by in the demo's store, likewise.
+const SALT: [u8; 16] = *b"the sample shop.";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
-Nothing leaves this machine: mails are written to a folder. The shop and its customers are made up.
+Nothing leaves this machine: mails are written to a folder. The shop and its customers are made up,
+and the story is the same on every day and machine.
 
 Examples:
   reveille demo
@@ -55,11 +62,8 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
         .map_err(|e| Failure::failed(format!("{} can't be written: {e}", folder.display())))?;
     let config = Config::load(&folder.join("config.toml")).map_err(Failure::Configuration)?;
 
-    // Whole days, the last of which ended at most 24 hours ago: so that what the demo leaves behind can be looked at on
-    // the real clock.
-    let day = Span::days(1).0;
-    let until = Timestamp(clock::wall().div_euclid(day) * day);
-    let start = until - Span::days(i64::from(arguments.days));
+    let start = START;
+    let until = start + Span::days(i64::from(arguments.days));
     screen.say(&format!(
         "{}\nNothing leaves this machine. Its campaigns, templates, store and mails are in\n{}\n",
         screen.bold("A corner shop, made up."),
@@ -77,7 +81,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
         folders: Folders::Quick,
         ..How::new(Purpose::Serve)
     };
-    let house = House::open(&config, how).await?;
+    let ground = Ground::open(&config, how).await?;
+    ground.preset_salt(SALT).await?;
+    let house = ground.build(&config).await?;
     let shown = show(&house, shop, &clock, start, until, screen).await;
     let mailed = house.core.outbox.transports().cloned().collect::<Vec<_>>();
     for transport in mailed {
@@ -87,15 +93,17 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let stories = shown?;
     the_end(&folder, &stories, began, screen)?;
     if arguments.stay {
-        screen.say("\nThe daemon goes on with the shop on the real clock; ctrl-c stops it.")?;
-        let stop = tokio::spawn(signals::stop());
-        let daemon = Daemon::build(config, How::new(Purpose::Serve)).await?;
-        daemon
-            .run_until_stopped(async {
-                // The task ends only when a signal came.
-                let _ = stop.await;
-            })
-            .await?;
+        let (mut stop, hangups) = signals::listen();
+        screen.say(&format!(
+            "\nThe daemon goes on with the shop from {} on, an hour in an hour; ctrl-c stops it.",
+            until.to_utc().format("%a %e %b %Y %H:%M")
+        ))?;
+        let how = How {
+            clock: Clock::system_from(until),
+            ..How::new(Purpose::Serve)
+        };
+        let daemon = Daemon::build(config, how).await?;
+        daemon.run_until_stopped(stop.asked(), hangups).await?;
     }
     Ok(())
 }
