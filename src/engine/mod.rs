@@ -11,6 +11,7 @@ pub mod golive;
 pub mod ingest;
 pub mod intake;
 pub mod outbox;
+mod pages;
 pub mod query;
 pub mod reach;
 pub mod sample;

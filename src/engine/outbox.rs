@@ -137,8 +137,7 @@ impl Outbox {
                 let Some((last, _)) = found.last() else {
                     break;
                 };
-                range.from = last.clone();
-                range.from.push(0);
+                range = range.after(last.clone());
                 for (key, _) in &found {
                     if let Some((_, message)) = keys::read_outbox(key) {
                         taken += usize::from(Outbox::take_in_hand(core, message).await);
