@@ -1,4 +1,6 @@
-//! A memory store that is watched and disturbed: it counts what is asked of it, and fails commits when a test says so.
+//! A store that is watched and disturbed: it counts what is asked of it, and fails commits when a test says so.
+//! Benchmarks count with it too.
+#![allow(dead_code)]
 
 use futures_util::future::{BoxFuture, FutureExt};
 use reveille::store::memory::MemoryStore;
@@ -12,8 +14,8 @@ use std::sync::{Arc, Mutex};
 /// Says whether a commit is to fail, before it is made.
 type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 
-pub struct Watched {
-    pub inner: MemoryStore,
+pub struct Watched<S = MemoryStore> {
+    pub inner: S,
     fault: Mutex<Option<Fault>>,
     /// Lets others in between what a batch has read and its commit.
     pub dawdles: AtomicBool,
@@ -44,7 +46,14 @@ impl Watched {
         Watched::over(MemoryStore::new())
     }
 
-    pub fn over(inner: MemoryStore) -> Arc<Watched> {
+    /// The same data as another opening has it; what still runs over this one is fenced off.
+    pub fn again(&self) -> Arc<Watched> {
+        Watched::over(self.inner.reopen())
+    }
+}
+
+impl<S: Store> Watched<S> {
+    pub fn over(inner: S) -> Arc<Watched<S>> {
         Arc::new(Watched {
             inner,
             fault: Mutex::new(None),
@@ -58,11 +67,6 @@ impl Watched {
             commits: AtomicU64::new(0),
             keys_written: AtomicU64::new(0),
         })
-    }
-
-    /// The same data as another opening has it; what still runs over this one is fenced off.
-    pub fn again(&self) -> Arc<Watched> {
-        Watched::over(self.inner.reopen())
     }
 
     pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
@@ -91,6 +95,16 @@ impl Watched {
     }
 }
 
+impl Counts {
+    pub fn calls(&self) -> u64 {
+        self.reads + self.scans + self.streams + self.commits
+    }
+
+    pub fn keys(&self) -> u64 {
+        self.keys_read + self.keys_written
+    }
+}
+
 impl std::ops::Sub for Counts {
     type Output = Counts;
     fn sub(self, earlier: Counts) -> Counts {
@@ -106,7 +120,7 @@ impl std::ops::Sub for Counts {
     }
 }
 
-impl Store for Watched {
+impl<S: Store> Store for Watched<S> {
     fn epoch(&self) -> u64 {
         self.inner.epoch()
     }
