@@ -14,9 +14,13 @@ use std::sync::{Arc, Mutex};
 /// Says whether a commit is to fail, before it is made.
 type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 
+/// Is told of each range that was read, and how many rows were found.
+type Look = Box<dyn FnMut(&KeyRange, usize) + Send>;
+
 pub struct Watched<S = MemoryStore> {
     pub inner: S,
     fault: Mutex<Option<Fault>>,
+    look: Mutex<Option<Look>>,
     /// Lets others in between what a batch has read and its commit.
     pub dawdles: AtomicBool,
     pub conflicts: AtomicU64,
@@ -57,6 +61,7 @@ impl<S: Store> Watched<S> {
         Arc::new(Watched {
             inner,
             fault: Mutex::new(None),
+            look: Mutex::new(None),
             dawdles: AtomicBool::new(false),
             conflicts: AtomicU64::new(0),
             reads: AtomicU64::new(0),
@@ -71,6 +76,11 @@ impl<S: Store> Watched<S> {
 
     pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
         *self.fault.lock().unwrap() = Some(Box::new(fault));
+    }
+
+    /// Calls this after every scan.
+    pub fn look(&self, look: impl FnMut(&KeyRange, usize) + Send + 'static) {
+        *self.look.lock().unwrap() = Some(Box::new(look));
     }
 
     /// Every commit fails from now on.
@@ -142,7 +152,10 @@ impl<S: Store> Store for Watched<S> {
     ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>> {
         self.scans.fetch_add(1, Relaxed);
         async move {
-            let found = self.inner.scan(range, direction, limit).await?;
+            let found = self.inner.scan(range.clone(), direction, limit).await?;
+            if let Some(look) = self.look.lock().unwrap().as_mut() {
+                look(&range, found.len());
+            }
             self.rows_scanned.fetch_add(found.len() as u64, Relaxed);
             Ok(found)
         }
