@@ -112,8 +112,14 @@ async fn an_alarm_rings_before_an_occurrence_that_falls_due_during_the_tick() {
     let app = App::start_on(store.clone(), START, CONFIG, &[("daily.toml", &file)]).await;
     app.sign_up("mina", "UTC").await;
     let ordered = at("2026-03-02T07:59:45Z");
-    app.event_at("mina", "Order Completed", json!({}), ordered, Liveness::Live)
-        .await;
+    app.event_at(
+        "mina",
+        "Order Completed",
+        json!({}),
+        ordered,
+        Liveness::Live,
+    )
+    .await;
     app.settle().await;
     // Her alarm stands at 08:59:45. The tick begins before it; when it has looked for alarms it is past nine already.
     let begins = at("2026-03-02T08:59:30Z");

@@ -116,6 +116,33 @@ impl App {
         app
     }
 
+    /// Starts on the memory store, sending by `transport`.
+    pub async fn start_sending(
+        transport: Transport,
+        now: &str,
+        config: &str,
+        campaigns: &[(&str, &str)],
+    ) -> App {
+        let dir = scratch();
+        lay_out(dir.path(), config, campaigns);
+        let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
+        let parts = Parts {
+            store: Arc::new(MemoryStore::new()),
+            clock: clock.clone(),
+            config: load_config(dir.path()),
+            transports: BTreeMap::from([("main".to_owned(), transport)]),
+            recorder: None,
+        };
+        let app = App {
+            core: Core::open(parts).await.unwrap(),
+            clock,
+            dir,
+            counter: Default::default(),
+        };
+        app.settle().await;
+        app
+    }
+
     /// As [`App::start_on`], with every cause told to `recorder`.
     pub async fn start_recorded(
         now: &str,
