@@ -103,9 +103,8 @@ impl Life<'_> {
         };
         let known = self.record.consents.get(&change.topic);
         // Told out of order, the newest word stands; a refusal told at the same instant wins.
-        let newer = known.is_none_or(|k| {
-            at > k.at || (at == k.at && change.state == ConsentState::Refused)
-        });
+        let newer = known
+            .is_none_or(|k| at > k.at || (at == k.at && change.state == ConsentState::Refused));
         if newer {
             self.record
                 .consents
