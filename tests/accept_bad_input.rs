@@ -175,3 +175,120 @@ async fn bad_rows_are_told_by_line_and_the_mail_of_the_others_goes() {
     to.sort();
     assert_eq!(to, ["ahead@customers.example", "mina@customers.example"]);
 }
+
+/// All that is wrong with the files in one run, each with its place; the daemon starts with the others.
+#[test]
+fn check_tells_of_every_bad_file_and_the_good_ones_run() {
+    let house = House::new();
+    let campaign = |template: &str, more: &str| {
+        format!(
+            "name = \"A test\"\nstate = \"live\"\nclass = \"informational\"\n{more}\n\
+             [[step]]\nid = \"mail\"\ntemplate = \"{template}\"\nsubject = \"Hello\"\n"
+        )
+    };
+    let signs_up = "[trigger]\nevent = \"Signed Up\"";
+    let fires = |cron: &str, zone: &str, audience: &str| {
+        format!(
+            "[schedule]\ncron = \"{cron}\"\ntimezone = \"{zone}\"\n[audience]\n{audience}\n\
+             [entry]\nexisting = \"skip\""
+        )
+    };
+    let vip = "tag = \"vip\"";
+    let never = "all = [{ tag = \"vip\" }, { not = { tag = \"vip\" } }]";
+    let always = "any = [{ tag = \"vip\" }, { not = { tag = \"vip\" } }]";
+    house.write(
+        "templates/torn.html.hbs",
+        "<p>Hello\n{{#if customer.first_name}}</p>",
+    );
+    for (name, text) in [
+        ("missing", campaign("nowhere", signs_up)),
+        ("torn", campaign("torn", signs_up)),
+        (
+            "unknown",
+            campaign("welcome", &format!("colour = \"red\"\n{signs_up}")),
+        ),
+        (
+            "typed",
+            campaign("welcome", &format!("priority = \"high\"\n{signs_up}")),
+        ),
+        (
+            "feb30",
+            campaign("welcome", &fires("0 0 30 2 *", "UTC", vip)),
+        ),
+        (
+            "mars",
+            campaign("welcome", &fires("0 10 * * *", "Mars/Olympus", vip)),
+        ),
+        (
+            "nobody",
+            campaign("welcome", &fires("0 10 * * *", "UTC", never)),
+        ),
+        (
+            "everybody",
+            campaign("welcome", &fires("0 10 * * *", "UTC", always)),
+        ),
+        (
+            "circular",
+            campaign("welcome", &fires("0 10 * * *", "UTC", "segment = \"a\"")),
+        ),
+    ] {
+        house.write(&format!("campaigns/{name}.toml"), &text);
+    }
+    let segments = fs::read_to_string(house.path("campaigns/segments.toml")).unwrap();
+    let circle = format!("{segments}\n[a]\nsegment = \"b\"\n[b]\nnot = {{ segment = \"a\" }}\n");
+    house.write("campaigns/segments.toml", &circle);
+    let checked = house.run(&["check", "--json"]);
+    assert_eq!(checked.code, 3, "{}", checked.all());
+    let told: Value = serde_json::from_str(&checked.out).unwrap();
+    let all = told["problems"].as_array().unwrap();
+    for (file, line, severity, what) in [
+        ("missing.toml", 8, "error", "no template `nowhere`"),
+        ("torn.html.hbs", 2, "error", ""),
+        ("unknown.toml", 4, "error", "unknown key `colour`"),
+        (
+            "typed.toml",
+            4,
+            "error",
+            "`priority` must be a whole number",
+        ),
+        ("feb30.toml", 5, "error", "never"),
+        ("mars.toml", 6, "error", "no time zone \"Mars/Olympus\""),
+        ("nobody.toml", 7, "warning", "can never hold"),
+        ("everybody.toml", 7, "warning", "always holds"),
+        (
+            "segments.toml",
+            0,
+            "error",
+            "segments go in a circle: `a` -> `b` -> `a`",
+        ),
+    ] {
+        let fits = |p: &&Value| {
+            let place = line == 0 || p["line"] == line;
+            p["file"].as_str().unwrap().ends_with(file) && place
+        };
+        let Some(problem) = all.iter().find(fits) else {
+            panic!("{file}:{line} is not told: {told:#}");
+        };
+        assert_eq!(problem["severity"], severity, "{problem}");
+        assert!(
+            problem["what"].as_str().unwrap().contains(what),
+            "{problem}"
+        );
+    }
+    let running = house.start();
+    let listed = house.run(&["campaign", "list", "--json"]).json();
+    let stands = |id: &str| -> String {
+        let all = listed["campaigns"].as_array().unwrap();
+        let one = all.iter().find(|c| c["id"] == id).unwrap();
+        one["file"].as_str().unwrap().to_owned()
+    };
+    for good in ["welcome", "cart_reminder", "nobody", "everybody"] {
+        assert_eq!(stands(good), "good");
+    }
+    for bad in [
+        "missing", "torn", "unknown", "typed", "feb30", "mars", "circular",
+    ] {
+        assert_ne!(stands(bad), "good", "{bad}");
+    }
+    assert_eq!(running.stop().0.code(), Some(0));
+}
