@@ -145,7 +145,7 @@ async fn a_server_that_stalls_hangs_up_or_babbles_anywhere_loses_no_mail() {
     soon(async {
         let server = SmtpServer::start(Options::default()).await;
         let app = shop(server.port(), |_, smtp| {
-            smtp.deadlines = Deadlines::all(Duration::from_millis(600));
+            smtp.deadlines = Deadlines::all(Duration::from_secs(1));
         })
         .await;
         let phases = [
@@ -256,7 +256,7 @@ async fn mail_waits_for_a_relay_that_never_greets() {
         server.rule(Rule::at(At::Greeting).stall());
         let app = shop(server.port(), |config, smtp| {
             soon_again(config);
-            smtp.deadlines = Deadlines::all(Duration::from_millis(300));
+            smtp.deadlines = Deadlines::all(Duration::from_secs(1));
         })
         .await;
         order_that_waits(&app, 3).await;
