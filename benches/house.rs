@@ -6,6 +6,8 @@
 
 #[path = "../tests/smtp_server/mod.rs"]
 mod smtp_server;
+#[path = "../tests/app/watched.rs"]
+mod watched;
 
 use reveille::clock::{Clock, stopwatch};
 use reveille::config::Config;
@@ -17,17 +19,14 @@ use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Properties, Value};
 use reveille::engine::batch::Work;
 use reveille::engine::{Core, Parts};
+use reveille::store::Store;
 use reveille::store::embedded::{EmbeddedStore, Options};
-use reveille::store::{
-    Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
-    Versioned,
-};
 use reveille::transport::Transport;
 use reveille::transport::config::{CarrierConfig, Tls, TransportConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use watched::Watched;
 
 const CONFIG: &str = r#"
 [sender]
@@ -89,54 +88,12 @@ subject = "Hello"
 
 const NOW: Timestamp = Timestamp(1_772_000_000_000);
 
-/// Counts what a tick asks of the store.
-struct Counting {
-    inner: Arc<dyn Store>,
-    calls: AtomicU64,
-    keys: AtomicU64,
-}
-
-type Answer<'a, T> = futures_util::future::BoxFuture<'a, Result<T, StoreError>>;
-
-impl Store for Counting {
-    fn epoch(&self) -> u64 {
-        self.inner.epoch()
-    }
-    fn get_many(&self, keys: Vec<Key>) -> Answer<'_, Vec<Option<Versioned>>> {
-        self.calls.fetch_add(1, Relaxed);
-        self.keys.fetch_add(keys.len() as u64, Relaxed);
-        self.inner.get_many(keys)
-    }
-    fn scan(
-        &self,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-    ) -> Answer<'_, Vec<(Key, Versioned)>> {
-        self.calls.fetch_add(1, Relaxed);
-        self.inner.scan(range, direction, limit)
-    }
-    fn read_stream(&self, stream: Stream, filter: StreamFilter) -> Answer<'_, Vec<Row>> {
-        self.calls.fetch_add(1, Relaxed);
-        self.inner.read_stream(stream, filter)
-    }
-    fn commit(&self, batch: Batch) -> Answer<'_, Committed> {
-        self.calls.fetch_add(1, Relaxed);
-        self.keys
-            .fetch_add((batch.puts.len() + batch.deletes.len()) as u64, Relaxed);
-        self.inner.commit(batch)
-    }
-}
-
 struct House {
     core: Arc<Core>,
     clock: Clock,
-    counting: Arc<Counting>,
-    store: EmbeddedHandle,
+    /// Counts what a tick asks of the store.
+    store: Arc<Watched<EmbeddedStore>>,
 }
-
-/// The embedded store is closed by name, so it is kept beside the trait object.
-type EmbeddedHandle = Arc<EmbeddedStore>;
 
 fn campaigns(dir: &Path, files: &[(&str, &str)]) {
     std::fs::create_dir_all(dir.join("campaigns")).expect("a folder");
@@ -163,12 +120,7 @@ async fn open(dir: &Path, transport: TransportConfig) -> House {
     let (store, opening) =
         EmbeddedStore::open(&dir.join("data"), options()).expect("the store opens");
     println!("    opening: {opening}");
-    let store = Arc::new(store);
-    let counting = Arc::new(Counting {
-        inner: Arc::clone(&store) as Arc<dyn Store>,
-        calls: AtomicU64::new(0),
-        keys: AtomicU64::new(0),
-    });
+    let store = Watched::over(store);
     let clock = Clock::virtual_at(NOW);
     let config = Config::load(&dir.join("config.toml")).expect("a good config");
     let transports = BTreeMap::from([(
@@ -176,7 +128,7 @@ async fn open(dir: &Path, transport: TransportConfig) -> House {
         Transport::new(transport).expect("a transport"),
     )]);
     let parts = Parts {
-        store: Arc::clone(&counting) as Arc<dyn Store>,
+        store: Arc::clone(&store) as Arc<dyn Store>,
         clock: clock.clone(),
         config,
         transports,
@@ -184,12 +136,7 @@ async fn open(dir: &Path, transport: TransportConfig) -> House {
     };
     let core = Core::open(parts).await.expect("the engine opens");
     core.settle().await.expect("settles");
-    House {
-        core,
-        clock,
-        counting,
-        store,
-    }
+    House { core, clock, store }
 }
 
 fn event(name: &str, at: Timestamp, identity: u64) -> Event {
@@ -336,7 +283,7 @@ async fn events(customers: u64) {
         total as f64 / seconds,
         resident()
     );
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
 }
 
 async fn tick(customers: u64, changed: u64) -> (u64, u64) {
@@ -370,28 +317,25 @@ async fn tick(customers: u64, changed: u64) -> (u64, u64) {
         .collect();
     offer_all(&house.core, works).await;
     house.clock.advance(Span::hours(1) + Span::minutes(1));
-    let (calls, keys) = (
-        house.counting.calls.load(Relaxed),
-        house.counting.keys.load(Relaxed),
-    );
+    let before = house.store.counts();
     let start = stopwatch();
     let ticked = house.core.tick().await.expect("ticks");
     let seconds = start.elapsed().as_secs_f64();
-    let calls = house.counting.calls.load(Relaxed) - calls;
-    let keys = house.counting.keys.load(Relaxed) - keys;
+    let asked = house.store.counts() - before;
+    let (calls, keys) = (asked.calls(), asked.keys());
     println!(
         "  {customers} customers, {changed} changed: {} rang, {calls} calls on {keys} keys, {seconds:.3} s",
         ticked.rung
     );
-    let quiet = house.counting.calls.load(Relaxed);
+    let quiet = house.store.counts();
     let start = stopwatch();
     house.core.tick().await.expect("ticks");
     println!(
         "  a tick in which nothing happened: {} calls, {:.4} s",
-        house.counting.calls.load(Relaxed) - quiet,
+        (house.store.counts() - quiet).calls(),
         start.elapsed().as_secs_f64()
     );
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
     (calls, keys)
 }
 
@@ -418,7 +362,7 @@ async fn walk(customers: u64) {
         "  walked in {seconds:.2} s: {:.0} customers/s read, brought up to date and written",
         customers as f64 / seconds
     );
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
 }
 
 async fn mails(count: u64) {
@@ -466,7 +410,7 @@ async fn mails(count: u64) {
         accepted as f64 / seconds
     );
     smtp_source(server.port, count);
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
 }
 
 /// What is possible: Debian's `smtp-source` (package postfix) sends as many mails of 4 KB to the same server.
@@ -510,7 +454,7 @@ async fn reopen(customers: u64) {
     let folder = || TransportConfig::folder("main", dir.path().join("mail"));
     let house = open(dir.path(), folder()).await;
     fill(&house, customers).await;
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
     drop(house);
     // In a process of its own, so that nothing else stands in its memory.
     let program = std::env::current_exe().expect("a program");
@@ -544,7 +488,7 @@ async fn open_only(dir: &Path) {
         start.elapsed().as_secs_f64(),
         resident()
     );
-    house.store.close().expect("closes");
+    house.store.inner.close().expect("closes");
 }
 
 fn main() {

@@ -165,6 +165,16 @@ impl Clock {
     }
 }
 
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if !self.is_system() {
+            "Clock (virtual)"
+        } else {
+            "Clock"
+        })
+    }
+}
+
 impl Source {
     /// Wall clock and time since boot, in milliseconds.
     fn read(&self) -> (i64, i64) {

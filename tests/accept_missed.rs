@@ -9,7 +9,7 @@ use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::CustomerNo;
 use reveille::domain::ledger::Status;
 use reveille::domain::time::{Span, Timestamp};
-use reveille::store::StoreError;
+use reveille::store::{StoreError, keys};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -99,6 +99,44 @@ async fn downtime_over_occurrences_is_made_up_for_once_or_not_at_all() {
         expected.push(at("2026-03-05T09:00:00Z"));
         assert_eq!(of(&app, no).await, expected, "{missed}, back at {back}");
     }
+}
+
+/// A tick takes its time: what falls due while it lasts waits for the alarms that ring before it.
+#[tokio::test]
+async fn an_alarm_rings_before_an_occurrence_that_falls_due_during_the_tick() {
+    let file = scheduled("0 9 * * *", "UTC", "run_once").replace(
+        "event = \"Order Completed\"",
+        "event = \"Order Completed\"\nlast = \">= 1h\"",
+    );
+    let store = Watched::new();
+    let app = App::start_on(store.clone(), START, CONFIG, &[("daily.toml", &file)]).await;
+    app.sign_up("mina", "UTC").await;
+    let ordered = at("2026-03-02T07:59:45Z");
+    app.event_at(
+        "mina",
+        "Order Completed",
+        json!({}),
+        ordered,
+        Liveness::Live,
+    )
+    .await;
+    app.settle().await;
+    // Her alarm stands at 08:59:45. The tick begins before it; when it has looked for alarms it is past nine already.
+    let begins = at("2026-03-02T08:59:30Z");
+    app.clock.advance_to(begins);
+    let no = app.customer("mina").await;
+    let (alarms, clock) = (keys::alarms_until(no.shard(), begins), app.clock.clone());
+    store.look(move |range, found| {
+        if *range == alarms {
+            assert_eq!(found, 0);
+            clock.advance(Span::minutes(1));
+        }
+    });
+    app.core.tick().await.unwrap();
+    assert_eq!(app.now(), begins + Span::minutes(1));
+    assert_eq!(of(&app, no).await, [], "nothing was due when it began");
+    app.settle().await;
+    assert_eq!(of(&app, no).await, [begins + Span::minutes(1)]);
 }
 
 #[tokio::test]

@@ -271,6 +271,39 @@ async fn an_edit_that_would_enter_many_waits_for_approval() {
     }
 }
 
+/// Who may enter, and how often, decides on as many as the audience does.
+#[tokio::test]
+async fn an_edit_of_entry_that_would_enter_many_waits_for_approval() {
+    let never = at_nine("enter").replace("[entry]\n", "[entry]\nagain = \"never\"\n");
+    let always = never.replace("never", "always");
+    let at_most = always.replace("always\"", "always\"\nat_most = 1");
+    let skip = at_nine("skip");
+    let skip_always = skip.replace("[entry]\n", "[entry]\nagain = \"always\"\n");
+    for (what, before, after, entered) in [
+        ("again", &never, &always, 300),
+        ("at_most", &at_most, &always, 300),
+        ("again of those who were skipped", &skip, &skip_always, 0),
+    ] {
+        let app = App::start(START, &[]).await;
+        app.buyers(0..300).await;
+        app.file("buyers.toml", Some(before));
+        app.reload().await;
+        if app.awaits_approval("buyers") {
+            app.approve("buyers").await;
+        }
+        a_day(&app).await;
+        assert_eq!(app.entered("buyers").await, entered, "{what}");
+        app.file("buyers.toml", Some(after));
+        app.reload().await;
+        assert!(app.awaits_approval("buyers"), "{what}");
+        a_day(&app).await;
+        assert_eq!(app.entered("buyers").await, entered, "{what}");
+        // The occurrence of that day waited for the approval.
+        app.approve("buyers").await;
+        assert_eq!(app.entered("buyers").await, entered + 300, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn from_test_to_live_is_a_start() {
     let app = App::start(START, &[("buyers.toml", &buyers("test", "enter", ORDERED))]).await;

@@ -130,6 +130,21 @@ fn has_test(file: &str, name: &str) -> bool {
     })
 }
 
+/// How many tests a table's cell names, behind their files; those that are not there go to `wrong`.
+fn tests_of(cell: &str, wrong: &mut Vec<String>) -> usize {
+    let (mut file, mut found) = ("", 0);
+    for span in spans(cell) {
+        if names_a_file(span) {
+            file = span;
+        } else if has_test(file, span) {
+            found += 1;
+        } else {
+            wrong.push(format!("{file} has no test {span}"));
+        }
+    }
+    found
+}
+
 #[test]
 fn every_invariant_names_tests_that_are_there() {
     let text = page("ARCHITECTURE.md");
@@ -140,20 +155,30 @@ fn every_invariant_names_tests_that_are_there() {
         let Ok(number) = cells[1].parse::<u32>() else {
             continue;
         };
-        let mut file = "";
-        for span in spans(cells[3]) {
-            if names_a_file(span) {
-                file = span;
-            } else if has_test(file, span) {
-                held.insert(number);
-            } else {
-                wrong.push(format!("{number}: {file} has no test {span}"));
-            }
+        if tests_of(cells[3], &mut wrong) > 0 {
+            held.insert(number);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     let all: BTreeSet<u32> = (1..=11).collect();
     assert_eq!(held, all, "invariants with at least one test");
+}
+
+#[test]
+fn every_fault_names_tests_that_are_there() {
+    let text = page("ARCHITECTURE.md");
+    let (_, faults) = text.split_once("## Faults and the tests").unwrap();
+    let (faults, _) = faults.split_once("\n## ").unwrap();
+    let (mut wrong, mut rows) = (Vec::new(), 0);
+    for line in faults.lines().filter(|l| l.starts_with("| ")).skip(2) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if tests_of(cells[2], &mut wrong) == 0 {
+            wrong.push(format!("no test shows: {}", cells[1]));
+        }
+        rows += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(rows >= 16, "{rows}");
 }
 
 /// The lines of a page's shell blocks that call us: the words after `reveille`.

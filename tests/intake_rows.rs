@@ -2,6 +2,7 @@
 
 mod left_out;
 
+use reveille::clock::Clock;
 use reveille::domain::cause::{ConsentChange, ProfileChange};
 use reveille::domain::id::EventName;
 use reveille::domain::preference::ConsentState;
@@ -414,6 +415,10 @@ fn a_bad_row_is_told_and_never_stops_the_rest() {
             r#"consent is given, but not since when: add "consent_at" (or the row's "timestamp")"#,
         ),
         (
+            identify(r#""consent":true,"consent_at":"2090-01-01T00:00:00Z""#),
+            "consent is given, but from 2090-01-01T00:00:00Z on: it must say when it was given",
+        ),
+        (
             identify(r#""consent":7"#),
             "consent 7 is not true, false or topics",
         ),
@@ -688,6 +693,51 @@ impl Read for Failing<'_> {
             n => Ok(n),
         }
     }
+}
+
+/// A pipe of rows, a week between two of them.
+struct Slow {
+    rows: Vec<&'static str>,
+    clock: Clock,
+}
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.rows.is_empty() {
+            return Ok(0);
+        }
+        self.clock.advance(Span::days(7));
+        let row = self.rows.remove(0).as_bytes();
+        buffer[..row.len()].copy_from_slice(row);
+        Ok(row.len())
+    }
+}
+
+/// Else a refusal of today would be older than the consent of yesterday.
+#[test]
+fn what_has_no_time_is_of_its_own_receipt_however_long_the_pipe_stays_open() {
+    let clock = Clock::virtual_at(received());
+    let pipe = Slow {
+        rows: vec![
+            "{\"type\":\"track\",\"userId\":\"c\",\"event\":\"x\"}\n",
+            "{\"type\":\"identify\",\"userId\":\"c\",\"traits\":{\"unsubscribed\":true}}\n",
+            "{\"type\":\"identify\",\"userId\":\"c\",\"traits\":{\"consent\":false}}\n",
+        ],
+        clock: clock.clone(),
+    };
+    let options = Options {
+        kind: Some(Kind::JsonLines),
+        ..Options::new(Reading::by(clock))
+    };
+    let rows = Rows::open(BufReader::new(pipe), options).unwrap();
+    let times: Vec<Timestamp> = (rows.map(|(_, row)| row.unwrap().what))
+        .map(|what| match what {
+            What::Event { time, .. } => time,
+            What::Profile { consents, .. } => consents[0].at,
+        })
+        .collect();
+    let weeks = [1, 2, 3].map(|n| received() + Span::days(7 * n));
+    assert_eq!(times, weeks);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use reveille::domain::preference::Class;
 use reveille::domain::time::Timestamp;
 use reveille::message::{ComposeError, ComposeRequest, Finished, SenderBlock, Templates, compose};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -454,19 +453,5 @@ proptest! {
                 assert_eq!(to.name().unwrap(), name_means);
             }
         }
-    }
-}
-
-#[test]
-fn a_thousand_mails_have_their_own_ids() {
-    // BTreeMap, not a set, so that a failure names both.
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for n in 0..1_000 {
-        let message = reveille::domain::id::MessageRef {
-            customer: reveille::domain::id::CustomerNo(u64::from(n / 10)),
-            message: reveille::domain::id::MessageNo(n % 10),
-        };
-        let id = reveille::message::message_id(b"salt", message, "shop.example");
-        assert_eq!(seen.insert(id, n), None, "{n}");
     }
 }

@@ -41,6 +41,20 @@ impl Screen {
         self.say(&value.to_string())
     }
 
+    /// A list that was asked for: with `--json` one object a line, else as `table` shows it.
+    pub fn rows(
+        &self,
+        list: &serde_json::Value,
+        json: bool,
+        table: fn(&[serde_json::Value], Screen) -> String,
+    ) -> io::Result<()> {
+        let rows = list.as_array().map_or(&[][..], Vec::as_slice);
+        match json {
+            true => rows.iter().try_for_each(|row| self.json(row)),
+            false => self.say(&table(rows, *self)),
+        }
+    }
+
     /// A note on standard error; nobody is told if it cannot be written.
     pub fn complain(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");

@@ -57,15 +57,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
         Arguments::List { json } => {
             through(context, Need::Look, async |way| {
                 let rows = way.get("/suppressions").await?;
-                let empty = Vec::new();
-                let rows = rows.as_array().unwrap_or(&empty);
-                if json {
-                    for row in rows {
-                        screen.json(row)?;
-                    }
-                    return Ok(());
-                }
-                Ok(screen.say(&list(rows, screen))?)
+                Ok(screen.rows(&rows, json, list)?)
             })
             .await
         }

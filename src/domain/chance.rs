@@ -4,6 +4,7 @@
 //! The hash is XXH3-64 (seed 0) over the store's salt and the fields, each preceded by its length as 8 bytes, little
 //! endian. The top 53 bits, divided by 2^53, are the draw in [0, 1).
 
+use super::campaign::Step;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageRef};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -41,6 +42,25 @@ pub fn draw(
     (hash >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// The variant of `step` that an entry gets: weights are shares of [0, 1), in the file's order. None where the step has
+/// no variants.
+pub fn draw_variant<'a>(
+    salt: &Salt,
+    campaign: &CampaignId,
+    step: &'a Step,
+    customer: CustomerNo,
+    entry: &EntryKey,
+) -> Option<&'a str> {
+    let total: u64 = step.variants.iter().map(|v| u64::from(v.weight)).sum();
+    let purpose = format!("variant/{}", step.id);
+    let mut at = draw(salt, &purpose, campaign, customer, entry) * total as f64;
+    let drawn = step.variants.iter().find(|v| {
+        at -= f64::from(v.weight);
+        at < 0.0
+    });
+    drawn.or(step.variants.last()).map(|v| v.name.as_str())
+}
+
 /// The part of our Message-ID before the "@" (RFC 5322 §3.6.4): names the message and, salted, can't be guessed.
 /// The send log and the header share it, so that a mail can be traced.
 pub fn message_id(salt: &Salt, message: MessageRef) -> String {
@@ -60,8 +80,9 @@ pub fn message_id(salt: &Salt, message: MessageRef) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::draw;
-    use crate::domain::id::{CampaignId, CustomerNo, EntryKey};
+    use super::{draw, message_id};
+    use crate::domain::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
+    use std::collections::BTreeSet;
 
     #[test]
     fn draws_are_even_and_independent_of_each_other() {
@@ -101,5 +122,20 @@ mod tests {
         let x = draw(&[0; 16], "variant", &c, CustomerNo(1), &EntryKey::default());
         assert_eq!(format!("{x:.12}"), FIXED);
     }
+
+    #[test]
+    fn a_message_has_one_id_and_no_two_share_it() {
+        let id = |salt, customer, message| {
+            let (customer, message) = (CustomerNo(customer), MessageNo(message));
+            message_id(&[salt; 16], MessageRef { customer, message })
+        };
+        assert_eq!(id(7, 7, 1), id(7, 7, 1));
+        assert_ne!(id(7, 7, 1), id(8, 7, 1));
+        let all: BTreeSet<String> = (0..100)
+            .flat_map(|c| (0..100).map(move |m| id(7, c, m)))
+            .collect();
+        assert_eq!(all.len(), 10_000);
+    }
+
     const FIXED: &str = "0.592798104492";
 }

@@ -1,6 +1,8 @@
 //! All that [`super::react`] needs to know of one customer, and of one mailbox.
 
 use super::address::EmailAddress;
+use super::campaign::{Campaign, Step};
+use super::chance::{Salt, draw_variant};
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
 };
@@ -199,6 +201,41 @@ pub struct Message {
     pub doubted: bool,
     /// What an attempt given back returns to.
     pub before: Option<Box<BeforeAttempt>>,
+}
+
+impl Message {
+    /// What `step` of `campaign` becomes for the customer of `record` when it falls due at `due`, under the next number.
+    /// `react` keeps it; explain asks policy about it.
+    pub fn waiting(
+        record: &Record,
+        campaign: &Campaign,
+        step: &Step,
+        entry: &EntryKey,
+        due: Timestamp,
+        salt: &Salt,
+    ) -> Message {
+        let variant = draw_variant(salt, &campaign.id, step, record.no, entry);
+        Message {
+            no: MessageNo(record.next_message),
+            campaign: campaign.id.clone(),
+            step: step.id.clone(),
+            entry: entry.clone(),
+            class: step.class,
+            topic: campaign.topic.clone(),
+            priority: campaign.priority,
+            variant: variant.map(str::to_owned),
+            state: MessageState::Waiting,
+            due,
+            expires: due + step.expires,
+            not_before: due,
+            released: false,
+            parked: false,
+            to: None,
+            attempts: 0,
+            doubted: false,
+            before: None,
+        }
+    }
 }
 
 /// What stood before an attempt began; an attempt that is given back restores it.

@@ -210,7 +210,8 @@ impl Core {
     }
 
     /// Does all that is due by now: alarms, occurrences and release in every shard, then the outbox. Returns when the
-    /// shards are done; messages may still be in hand.
+    /// shards are done; messages may still be in hand. For the demo, tests and benchmarks, whose clock is virtual: the
+    /// daemon advances and pumps apart, so that a slow relay never keeps alarms from ringing.
     pub async fn tick(self: &Arc<Self>) -> Result<Ticked, Refused> {
         // A shard that cannot get on keeps nobody else's mail from going.
         let advanced = self.advance().await;
@@ -246,7 +247,7 @@ impl Core {
         failed.map(|()| total)
     }
 
-    /// Ticks until nothing more is due by now and nothing is in hand. For tests, forecasts and `--once`.
+    /// Ticks until nothing more is due by now and nothing is in hand. For the demo, tests and benchmarks.
     pub async fn settle(self: &Arc<Self>) -> Result<Ticked, Refused> {
         let mut total = Ticked::default();
         loop {

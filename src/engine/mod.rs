@@ -13,6 +13,7 @@ pub mod imports;
 pub mod ingest;
 pub mod intake;
 pub mod outbox;
+mod pages;
 pub mod query;
 pub mod reach;
 pub mod sample;

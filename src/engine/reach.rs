@@ -2,19 +2,15 @@
 
 use super::batch::BatchError;
 use super::core::Core;
+use super::pages::RecordPages;
 use super::shard::Refused;
-use super::state::CustomerState;
 use crate::domain::address::MailboxId;
-use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::store::codec::decode;
-use crate::store::{Direction, keys};
+use crate::store::keys;
 use serde::Serialize;
-
-/// So many records are read at once.
-const PAGE: usize = 1_000;
 
 /// How many customers at least one topic of advertising can reach, and the first reason for each of the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -35,33 +31,17 @@ impl Core {
     pub async fn reach(&self) -> Result<Reach, Refused> {
         let rules = std::sync::Arc::clone(&self.catalogue().rules);
         let mut reach = Reach::default();
-        for shard in ShardNo::all() {
-            let mut after: Option<CustomerNo> = None;
-            loop {
-                let range = keys::records_after(shard, after);
-                let found = self.store.scan(range, Direction::Forward, PAGE).await;
-                let found = found.map_err(BatchError::from)?;
-                let mut records = Vec::with_capacity(found.len());
-                for (key, value) in &found {
-                    after = keys::read_record(key).or(after);
-                    // Who cannot be read is told elsewhere, and keeps nobody from being counted.
-                    if let Ok(state) = decode::<CustomerState>(&value.value) {
-                        records.push(state.record);
-                    }
-                }
-                let ids: Vec<Option<MailboxId>> = records
-                    .iter()
-                    .map(|r| r.email.as_ref().map(|e| e.mailbox()))
-                    .collect();
-                let boxes = self.mailboxes(ids.iter().flatten()).await?;
-                let mut boxes = boxes.into_iter();
-                for (record, id) in records.iter().zip(&ids) {
-                    let mailbox = id.as_ref().and_then(|_| boxes.next()).unwrap_or_default();
-                    count(&mut reach, record, &mailbox, &rules);
-                }
-                if found.len() < PAGE {
-                    break;
-                }
+        let mut pages = RecordPages::of(&*self.store);
+        while let Some(records) = pages.next().await? {
+            let ids: Vec<Option<MailboxId>> = records
+                .iter()
+                .map(|r| r.email.as_ref().map(|e| e.mailbox()))
+                .collect();
+            let boxes = self.mailboxes(ids.iter().flatten()).await?;
+            let mut boxes = boxes.into_iter();
+            for (record, id) in records.iter().zip(&ids) {
+                let mailbox = id.as_ref().and_then(|_| boxes.next()).unwrap_or_default();
+                count(&mut reach, record, &mailbox, &rules);
             }
         }
         Ok(reach)

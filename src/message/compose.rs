@@ -3,7 +3,6 @@
 //! Pure: the same request gives the same bytes, so a message can be made again and compared. Whatever panics inside
 //! a library costs that one message.
 
-use super::identity::hex;
 use super::problem::RenderError;
 use super::source::Part;
 use super::templates::Templates;
@@ -44,7 +43,7 @@ pub struct ComposeRequest<'a> {
     /// are filled in from the fields below where they are absent; `locale`, `timezone`, `subject`, `preheader`,
     /// `class` and `legal_notice` are always set here.
     pub context: Value,
-    /// Without angle brackets ([`super::message_id`]).
+    /// Without angle brackets ([`crate::domain::chance::message_id`]).
     pub message_id: &'a str,
     pub from_name: &'a str,
     pub from: &'a EmailAddress,
@@ -262,6 +261,11 @@ fn headers(request: &ComposeRequest<'_>, id: &str, subject: &str, mailto: Option
         out.push_str("Precedence: bulk\r\n");
     }
     out
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `campaign.domain`, in the letters that RFC 2919 allows; a name in other letters is named by its hash.

@@ -2,8 +2,7 @@
 //!
 //! [`templates::Templates`] holds every template of a folder, compiled once and checked for what would bring the
 //! process down; [`compose::compose`] makes of one of them, a subject and a customer's data the complete bytes of
-//! a mail; [`identity::message_id`] names it. Who gets what, and when, was decided before (`domain`); getting the
-//! bytes out is `transport`'s.
+//! a mail. Who gets what, and when, was decided before (`domain`); getting the bytes out is `transport`'s.
 //!
 //! The MIME writing is our own: it is small, and then nothing a customer is called can make it panic or add a
 //! header.
@@ -12,7 +11,6 @@ pub mod check;
 pub mod compose;
 pub mod formats;
 pub mod header;
-pub mod identity;
 pub mod korean;
 pub mod nesting;
 pub mod part;
@@ -24,6 +22,5 @@ pub mod token;
 pub mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};
-pub use identity::message_id;
 pub use problem::{RenderError, TemplateProblem};
 pub use templates::Templates;

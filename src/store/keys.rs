@@ -67,12 +67,11 @@ pub fn record(no: CustomerNo) -> Key {
 
 /// The records of `shard` after `after`.
 pub fn records_after(shard: ShardNo, after: Option<CustomerNo>) -> KeyRange {
-    let mut range = prefix(start(shard, RECORD));
-    if let Some(no) = after {
-        range.from = record(no);
-        range.from.push(0);
+    let all = prefix(start(shard, RECORD));
+    match after {
+        Some(no) => all.after(record(no)),
+        None => all,
     }
-    range
 }
 
 pub fn read_record(key: &[u8]) -> Option<CustomerNo> {
@@ -278,12 +277,11 @@ pub fn id(id: &CustomerId) -> Key {
 
 /// The ids after `after`, in their order.
 pub fn ids_after(after: Option<&str>) -> KeyRange {
-    let mut range = prefix(vec![IDS]);
-    if let Some(after) = after {
-        range.from.extend(after.as_bytes());
-        range.from.push(0);
+    let all = prefix(vec![IDS]);
+    match after {
+        Some(after) => all.after([&[IDS], after.as_bytes()].concat()),
+        None => all,
     }
-    range
 }
 
 pub fn read_id(key: &[u8]) -> Option<CustomerId> {
@@ -297,12 +295,11 @@ pub fn mailbox(id: &MailboxId) -> Key {
 }
 
 pub fn mailboxes_after(after: Option<&MailboxId>) -> KeyRange {
-    let mut range = prefix(vec![MAILBOXES]);
-    if let Some(after) = after {
-        range.from = mailbox(after);
-        range.from.push(0);
+    let all = prefix(vec![MAILBOXES]);
+    match after {
+        Some(after) => all.after(mailbox(after)),
+        None => all,
     }
-    range
 }
 
 pub fn read_mailbox(key: &[u8]) -> Option<MailboxId> {

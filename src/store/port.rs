@@ -21,6 +21,15 @@ pub struct KeyRange {
     pub to: Key,
 }
 
+impl KeyRange {
+    /// Without `key` and all before it.
+    pub fn after(mut self, mut key: Key) -> KeyRange {
+        key.push(0);
+        self.from = key;
+        self
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
     Forward,

@@ -106,6 +106,10 @@ impl App {
         lay_out(dir.path(), config, campaigns);
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
         let core = open(store, clock.clone(), dir.path()).await;
+        App::begin(core, clock, dir).await
+    }
+
+    async fn begin(core: Arc<Core>, clock: Clock, dir: TempDir) -> App {
         let app = App {
             core,
             clock,
@@ -138,14 +142,7 @@ impl App {
             recorder: None,
         };
         let core = Core::open(parts).await.unwrap();
-        let app = App {
-            core,
-            clock,
-            dir,
-            counter: Default::default(),
-        };
-        app.settle().await;
-        app
+        App::begin(core, clock, dir).await
     }
 
     /// As [`App::start_on`], with every cause told to `recorder`.
@@ -159,14 +156,7 @@ impl App {
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
         let store = Arc::new(MemoryStore::new());
         let core = open_as_is(store, clock.clone(), dir.path(), Some(recorder)).await;
-        let app = App {
-            core,
-            clock,
-            dir,
-            counter: Default::default(),
-        };
-        app.settle().await;
-        app
+        App::begin(core, clock, dir).await
     }
 
     /// The daemon dies and is started again over `store`, on the same folder and clock. Nothing is settled yet; a

@@ -1,4 +1,6 @@
-//! A memory store that is watched and disturbed: it counts what is asked of it, and fails commits when a test says so.
+//! A store that is watched and disturbed: it counts what is asked of it, and fails commits when a test says so.
+//! Benchmarks count with it too.
+#![allow(dead_code)]
 
 use futures_util::future::{BoxFuture, FutureExt};
 use reveille::store::memory::MemoryStore;
@@ -12,9 +14,13 @@ use std::sync::{Arc, Mutex};
 /// Says whether a commit is to fail, before it is made.
 type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 
-pub struct Watched {
-    pub inner: MemoryStore,
+/// Is told of each range that was read, and how many rows were found.
+type Look = Box<dyn FnMut(&KeyRange, usize) + Send>;
+
+pub struct Watched<S = MemoryStore> {
+    pub inner: S,
     fault: Mutex<Option<Fault>>,
+    look: Mutex<Option<Look>>,
     /// Lets others in between what a batch has read and its commit.
     pub dawdles: AtomicBool,
     pub conflicts: AtomicU64,
@@ -44,10 +50,18 @@ impl Watched {
         Watched::over(MemoryStore::new())
     }
 
-    pub fn over(inner: MemoryStore) -> Arc<Watched> {
+    /// The same data as another opening has it; what still runs over this one is fenced off.
+    pub fn again(&self) -> Arc<Watched> {
+        Watched::over(self.inner.reopen())
+    }
+}
+
+impl<S: Store> Watched<S> {
+    pub fn over(inner: S) -> Arc<Watched<S>> {
         Arc::new(Watched {
             inner,
             fault: Mutex::new(None),
+            look: Mutex::new(None),
             dawdles: AtomicBool::new(false),
             conflicts: AtomicU64::new(0),
             reads: AtomicU64::new(0),
@@ -60,13 +74,13 @@ impl Watched {
         })
     }
 
-    /// The same data as another opening has it; what still runs over this one is fenced off.
-    pub fn again(&self) -> Arc<Watched> {
-        Watched::over(self.inner.reopen())
-    }
-
     pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
         *self.fault.lock().unwrap() = Some(Box::new(fault));
+    }
+
+    /// Calls this after every scan.
+    pub fn look(&self, look: impl FnMut(&KeyRange, usize) + Send + 'static) {
+        *self.look.lock().unwrap() = Some(Box::new(look));
     }
 
     /// Every commit fails from now on.
@@ -91,6 +105,16 @@ impl Watched {
     }
 }
 
+impl Counts {
+    pub fn calls(&self) -> u64 {
+        self.reads + self.scans + self.streams + self.commits
+    }
+
+    pub fn keys(&self) -> u64 {
+        self.keys_read + self.keys_written
+    }
+}
+
 impl std::ops::Sub for Counts {
     type Output = Counts;
     fn sub(self, earlier: Counts) -> Counts {
@@ -106,7 +130,7 @@ impl std::ops::Sub for Counts {
     }
 }
 
-impl Store for Watched {
+impl<S: Store> Store for Watched<S> {
     fn epoch(&self) -> u64 {
         self.inner.epoch()
     }
@@ -128,7 +152,10 @@ impl Store for Watched {
     ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>> {
         self.scans.fetch_add(1, Relaxed);
         async move {
-            let found = self.inner.scan(range, direction, limit).await?;
+            let found = self.inner.scan(range.clone(), direction, limit).await?;
+            if let Some(look) = self.look.lock().unwrap().as_mut() {
+                look(&range, found.len());
+            }
             self.rows_scanned.fetch_add(found.len() as u64, Relaxed);
             Ok(found)
         }

@@ -242,3 +242,19 @@ fn in_rehearsal_only_the_named_recipients_are_written_to() {
         EmailAddress::parse("mina@shop.example").unwrap()
     );
 }
+
+/// A shop's clock that runs ahead, or a slip of the pen: what is dated ahead of its receipt was said at its receipt, else
+/// nothing could be said against it for years.
+#[test]
+fn a_word_dated_ahead_counts_from_its_receipt() {
+    for (first, then, reached) in [(GIVEN, REFUSED, false), (REFUSED, GIVEN, true)] {
+        let mut world = World::new(START, vec![hello()]);
+        let mina = world.stranger("mina");
+        world.email(mina, "mina@mail.example");
+        world.consent_at(mina, None, first, at("2090-01-01T00:00:00Z"));
+        assert_eq!(reach(&mut world, mina).is_empty(), reached);
+        world.run_for(Span::hours(1));
+        world.consent(mina, None, then);
+        assert_eq!(!reach(&mut world, mina).is_empty(), reached, "{first:?}");
+    }
+}

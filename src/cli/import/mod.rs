@@ -149,7 +149,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     let dates = Dates::new(arguments.dates.as_deref(), zone).map_err(usage)?;
     let reading = Reading {
         dates,
-        ..Reading::new(Clock::system().now())
+        ..Reading::by(Clock::system())
     };
     let mut options = Options::new(reading);
     options.kind = Kind::of_path(&arguments.file);

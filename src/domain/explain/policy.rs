@@ -9,8 +9,7 @@ use super::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::address::mask;
 use crate::domain::campaign::{Campaign, Step};
 use crate::domain::cap::gap_fit;
-use crate::domain::chance::draw;
-use crate::domain::id::{CampaignId, EntryKey, MessageNo};
+use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::Reason;
 use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient};
 use crate::domain::preference::{
@@ -89,6 +88,9 @@ pub(super) fn messages(
     let judged = |message: &Message, state: &'static str, from: Timestamp| {
         explain_message(message, state, campaign, record, boxes, rules, from)
     };
+    let supposed = |step: &Step, key: &EntryKey, due: Timestamp| {
+        Message::waiting(record, campaign, step, key, due, &rules.salt)
+    };
     let mut all: Vec<MessageExplained> = (record.messages.values())
         .filter(|m| m.campaign == *id)
         .map(|m| {
@@ -110,57 +112,17 @@ pub(super) fn messages(
             && let Some(step) = campaign.steps.iter().find(|s| s.id == *step)
         {
             let due = (*due).max(now);
-            let message = supposed(id, campaign, step, record, rules, &entry.key, due);
+            let message = supposed(step, &entry.key, due);
             all.push(judged(&message, "planned", due));
         }
     }
     let enters = outlook.enters.or(outlook.supposed.then_some(now));
     if let (Some(enters), Some(step)) = (enters, campaign.steps.first()) {
         let due = enters + step.after;
-        let key = EntryKey::default();
-        let message = supposed(id, campaign, step, record, rules, &key, due);
+        let message = supposed(step, &EntryKey::default(), due);
         all.push(judged(&message, "supposed", due));
     }
     all
-}
-
-/// The message that a step would become.
-fn supposed(
-    id: &CampaignId,
-    campaign: &Campaign,
-    step: &Step,
-    record: &Record,
-    rules: &Rules,
-    key: &EntryKey,
-    due: Timestamp,
-) -> Message {
-    let total: u64 = step.variants.iter().map(|v| u64::from(v.weight)).sum();
-    let purpose = format!("variant/{}", step.id);
-    let mut at = draw(&rules.salt, &purpose, id, record.no, key) * total as f64;
-    let drawn = step.variants.iter().find(|v| {
-        at -= f64::from(v.weight);
-        at < 0.0
-    });
-    Message {
-        no: MessageNo(record.next_message),
-        campaign: id.clone(),
-        step: step.id.clone(),
-        entry: key.clone(),
-        class: step.class,
-        topic: campaign.topic.clone(),
-        priority: campaign.priority,
-        variant: (drawn.or(step.variants.last())).map(|v| v.name.clone()),
-        state: MessageState::Waiting,
-        due,
-        expires: due + step.expires,
-        not_before: due,
-        released: false,
-        parked: false,
-        to: None,
-        attempts: 0,
-        doubted: false,
-        before: None,
-    }
 }
 
 fn explain_message(

@@ -1,12 +1,11 @@
 //! Entries: who enters a campaign, what falls due, who leaves.
 
 use super::Life;
-use crate::domain::campaign::{Again, Campaign, Repeat, Start, Step, Trigger};
-use crate::domain::chance::draw;
+use crate::domain::campaign::{Again, Campaign, Repeat, Start, Trigger};
 use crate::domain::condition::{EntryFacts, Facts, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo};
-use crate::domain::ledger::{LogRow, Reason, Status};
+use crate::domain::ledger::{Reason, Status};
 use crate::domain::record::{Entry, EntryState, Message, MessageState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::track::{TrackPlan, count_within, key_text};
@@ -112,12 +111,8 @@ impl Life<'_> {
         key: &EntryKey,
         at: Timestamp,
     ) -> bool {
-        let standing = self.record.campaigns.get_mut(id);
-        let Some(entry) = standing.and_then(|s| {
-            s.entries
-                .iter_mut()
-                .find(|e| e.key == *key && e.state.is_open())
-        }) else {
+        let now = self.now;
+        let Some(entry) = self.open_entry(id, key) else {
             return false;
         };
         if repeat == Repeat::Ignore || entry.counted || at <= entry.at {
@@ -126,7 +121,7 @@ impl Life<'_> {
         let Some(first) = campaign.steps.first() else {
             return true;
         };
-        let due = (at + first.after).max(self.now);
+        let due = (at + first.after).max(now);
         let before = std::mem::replace(
             &mut entry.state,
             EntryState::Waiting {
@@ -193,30 +188,15 @@ impl Life<'_> {
         reason: Reason,
         detail: impl Into<String>,
     ) {
-        self.log.push(LogRow {
-            time: self.now,
-            customer: self.record.no,
-            campaign: id.clone(),
-            step: None,
-            message: None,
-            entry: key.clone(),
-            variant: None,
-            status,
-            reason,
-            detail: detail.into(),
-            attempt: 0,
-        });
+        let row = self.row(id, key, status, reason, detail);
+        self.log.push(row);
     }
 
     /// The open entry under `key` ends; a message of it that has not left is dropped. One whose attempt is under way or
     /// in doubt is judged when its outcome is known.
     pub(super) fn leave(&mut self, id: &CampaignId, key: &EntryKey, reason: Reason, detail: &str) {
         let now = self.now;
-        let Some(entry) = (self.record.campaigns.get_mut(id)).and_then(|s| {
-            s.entries
-                .iter_mut()
-                .find(|e| e.key == *key && e.state.is_open())
-        }) else {
+        let Some(entry) = self.open_entry(id, key) else {
             return;
         };
         let message = match &entry.state {
@@ -256,6 +236,11 @@ impl Life<'_> {
         for (key, _) in self.open_entries(id) {
             self.leave(id, &key, reason, "");
         }
+    }
+
+    fn open_entry(&mut self, id: &CampaignId, key: &EntryKey) -> Option<&mut Entry> {
+        let standing = self.record.campaigns.get_mut(id)?;
+        (standing.entries.iter_mut()).find(|e| e.key == *key && e.state.is_open())
     }
 
     fn open_entries(&self, id: &CampaignId) -> Vec<(EntryKey, Timestamp)> {
@@ -304,13 +289,11 @@ impl Life<'_> {
     /// The entry's next step, if it has fallen due by now, becomes a waiting message; else the alarm is set for it. True
     /// if that message has ended already, so that the step after it may be due.
     fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
-        let standing = self.record.campaigns.get_mut(id);
-        let Some(entry) = standing
-            .and_then(|s| (s.entries.iter_mut()).find(|e| e.key == *key && e.state.is_open()))
+        let Some(Entry {
+            state: EntryState::Waiting { step, due },
+            ..
+        }) = self.open_entry(id, key)
         else {
-            return false;
-        };
-        let EntryState::Waiting { step, due } = &entry.state else {
             return false;
         };
         let (id_of_step, due) = (step.clone(), *due);
@@ -322,32 +305,16 @@ impl Life<'_> {
             self.leave(id, key, Reason::StepGone, id_of_step.as_str());
             return false;
         };
-        let no = MessageNo(self.record.next_message);
+        let salt = &self.rules.salt;
+        let message = Message::waiting(&self.record, campaign, step, key, due, salt);
+        let no = message.no;
         self.record.next_message += 1;
-        entry.state = EntryState::Sending {
-            step: step.id.clone(),
-            message: no,
-        };
-        let message = Message {
-            no,
-            campaign: id.clone(),
-            step: step.id.clone(),
-            entry: key.clone(),
-            class: step.class,
-            topic: campaign.topic.clone(),
-            priority: campaign.priority,
-            variant: self.variant(id, step, key),
-            state: MessageState::Waiting,
-            due,
-            expires: due + step.expires,
-            not_before: due,
-            released: false,
-            parked: false,
-            to: None,
-            attempts: 0,
-            doubted: false,
-            before: None,
-        };
+        if let Some(entry) = self.open_entry(id, key) {
+            entry.state = EntryState::Sending {
+                step: step.id.clone(),
+                message: no,
+            };
+        }
         self.log_message(&message, Status::Waiting, Reason::StepDue, "");
         let expired = message.expires <= self.now;
         self.record.messages.insert(no, message);
@@ -355,20 +322,6 @@ impl Life<'_> {
             self.conclude(no, Status::Expired, Reason::Expired, "");
         }
         expired
-    }
-
-    /// The variant drawn for this entry: weights are shares of [0, 1), in the file's order.
-    fn variant(&self, id: &CampaignId, step: &Step, key: &EntryKey) -> Option<String> {
-        let total: u64 = step.variants.iter().map(|v| u64::from(v.weight)).sum();
-        let purpose = format!("variant/{}", step.id);
-        let mut at = draw(&self.rules.salt, &purpose, id, self.record.no, key) * total as f64;
-        for variant in &step.variants {
-            at -= f64::from(variant.weight);
-            if at < 0.0 {
-                return Some(variant.name.clone());
-            }
-        }
-        step.variants.last().map(|v| v.name.clone())
     }
 
     /// Settles a message: it leaves the record, its row is logged, its entry goes on.

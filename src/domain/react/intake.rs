@@ -93,17 +93,18 @@ impl Life<'_> {
     }
 
     pub(super) fn take_consent(&mut self, change: &ConsentChange) {
+        // What is dated ahead was said at its receipt: nothing said from then on may count as older.
+        let at = change.at.min(self.now);
         let consent = Consent {
             state: change.state,
-            at: change.at,
+            at,
             source: change.source.clone(),
             wording: change.wording.clone(),
         };
         let known = self.record.consents.get(&change.topic);
         // Told out of order, the newest word stands; a refusal told at the same instant wins.
-        let newer = known.is_none_or(|k| {
-            change.at > k.at || (change.at == k.at && change.state == ConsentState::Refused)
-        });
+        let newer = known
+            .is_none_or(|k| at > k.at || (at == k.at && change.state == ConsentState::Refused));
         if newer {
             self.record
                 .consents

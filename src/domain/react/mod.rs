@@ -18,7 +18,7 @@ mod walk;
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
 use super::event::Event;
-use super::id::{CampaignId, MessageNo, MessageRef};
+use super::id::{CampaignId, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
@@ -219,19 +219,38 @@ impl Life<'_> {
         reason: Reason,
         detail: impl Into<String>,
     ) {
-        self.log.push(LogRow {
-            time: self.now,
-            customer: self.record.no,
-            campaign: m.campaign.clone(),
+        let row = LogRow {
             step: Some(m.step.clone()),
             message: Some(m.no),
-            entry: m.entry.clone(),
             variant: m.variant.clone(),
+            attempt: m.attempts,
+            ..self.row(&m.campaign, &m.entry, status, reason, detail)
+        };
+        self.log.push(row);
+    }
+
+    /// A row of an entry, of no message.
+    fn row(
+        &self,
+        campaign: &CampaignId,
+        entry: &EntryKey,
+        status: Status,
+        reason: Reason,
+        detail: impl Into<String>,
+    ) -> LogRow {
+        LogRow {
+            time: self.now,
+            customer: self.record.no,
+            campaign: campaign.clone(),
+            step: None,
+            message: None,
+            entry: entry.clone(),
+            variant: None,
             status,
             reason,
             detail: detail.into(),
-            attempt: m.attempts,
-        });
+            attempt: 0,
+        }
     }
 
     /// The mailbox that a message under way, or else the present address, belongs to.

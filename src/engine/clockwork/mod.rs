@@ -17,7 +17,7 @@ use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
 use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::{decode, encode};
-use crate::store::{Direction, Key, Store, keys};
+use crate::store::{Direction, Key, KeyRange, Store, keys};
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -306,28 +306,32 @@ impl Shard {
         }
     }
 
+    /// What the next keys of `range` tell.
+    async fn chunk<T>(
+        &self,
+        range: KeyRange,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Refused> {
+        let found = self.store.scan(range, Direction::Forward, CHUNK).await;
+        let found = found.map_err(BatchError::from)?;
+        Ok(found.iter().filter_map(|(key, _)| read(key)).collect())
+    }
+
     async fn alarm_chunk(&mut self) -> Result<(), Refused> {
         let now = self.clock.now();
         let mut range = keys::alarms_until(self.no, now);
         if let Some(cursor) = self.clockwork.alarm_cursor.clone() {
-            range.from = cursor;
-            range.from.push(0);
+            range = range.after(cursor);
         }
-        let rung = self
-            .store
-            .scan(range, Direction::Forward, CHUNK)
-            .await
-            .map_err(BatchError::from)?;
-        let Some((last, _)) = rung.last() else {
+        let of_key = |key: &[u8]| Some((key.to_vec(), keys::read_alarm(key)?.1));
+        let rung = self.chunk(range, of_key).await?;
+        let Some((last, _)) = rung.last().cloned() else {
             self.clockwork.rung_upto = now;
             self.clockwork.phase = Phase::Occurrences;
             return Ok(());
         };
-        let last = last.clone();
-        let works: Vec<Work> = rung
-            .iter()
-            .filter_map(|(key, _)| keys::read_alarm(key))
-            .map(|(_, no)| Shard::work(no, Cause::Alarm))
+        let works: Vec<Work> = (rung.iter())
+            .map(|(_, no)| Shard::work(*no, Cause::Alarm))
             .collect();
         self.clockwork.ticked.rung += works.len() as u64;
         let done = self.process(&works, &|_| Vec::new()).await?;

@@ -3,16 +3,16 @@
 
 use crate::domain::campaign::{Campaign, Missed, Schedule, ScheduleZone, Start, When};
 use crate::domain::cause::Cause;
-use crate::domain::id::{CampaignId, CustomerNo};
+use crate::domain::id::CampaignId;
 use crate::domain::record::DueAt;
 use crate::domain::rules::Rules;
 use crate::domain::schedule::instant_of;
 use crate::domain::time::Timestamp;
-use crate::engine::batch::{BatchError, Work};
+use crate::engine::batch::Work;
 use crate::engine::shard::{Refused, Shard};
 use crate::engine::state::{Number, Occurrence, Walking};
 use crate::store::codec::encode;
-use crate::store::{Direction, keys};
+use crate::store::keys;
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::sync::Arc;
@@ -112,18 +112,9 @@ impl Shard {
         };
         let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
         if let Some(cursor) = walking.cursor {
-            range.from = keys::due(cursor, &id, place);
-            range.from.push(0);
+            range = range.after(keys::due(cursor, &id, place));
         }
-        let found = self
-            .store
-            .scan(range, Direction::Forward, CHUNK)
-            .await
-            .map_err(BatchError::from)?;
-        let customers: Vec<CustomerNo> = found
-            .iter()
-            .filter_map(|(key, _)| keys::read_due_customer(key))
-            .collect();
+        let customers = self.chunk(range, keys::read_due_customer).await?;
         stored = match customers.last() {
             Some(last) if customers.len() == CHUNK => Occurrence {
                 walking: Some(Walking {

@@ -1,11 +1,11 @@
 //! The walk: every record of the shard, in the order of their numbers, is brought up to date with the rules.
 
 use crate::domain::cause::Cause;
-use crate::domain::id::{CampaignId, CustomerNo};
-use crate::engine::batch::{BatchError, Work};
+use crate::domain::id::CampaignId;
+use crate::engine::batch::Work;
 use crate::engine::shard::{Notice, Refused, Shard};
 use crate::store::codec::encode;
-use crate::store::{Direction, keys};
+use crate::store::keys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,15 +15,7 @@ impl Shard {
     /// One chunk of the walk: records in the order of their numbers are brought up to date with the rules.
     pub(in crate::engine) async fn walk_chunk(&mut self) -> Result<(), Refused> {
         let range = keys::records_after(self.no, self.clockwork.walk.cursor);
-        let found = self
-            .store
-            .scan(range, Direction::Forward, CHUNK)
-            .await
-            .map_err(BatchError::from)?;
-        let customers: Vec<CustomerNo> = found
-            .iter()
-            .filter_map(|(key, _)| keys::read_record(key))
-            .collect();
+        let customers = self.chunk(range, keys::read_record).await?;
         let works: Vec<Work> = customers
             .iter()
             .map(|no| Shard::work(*no, Cause::Walk))

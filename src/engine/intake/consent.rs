@@ -8,8 +8,11 @@ use super::{Reading, shown};
 use crate::domain::cause::ConsentChange;
 use crate::domain::id::TopicId;
 use crate::domain::preference::ConsentState;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
+
+/// A date without an hour, in whatever zone, is not ahead of its receipt by more.
+const DAY: Span = Span::days(1);
 
 /// The traits that speak of consent, taken out of the others.
 #[derive(Default)]
@@ -28,11 +31,13 @@ pub(super) fn read(
     raw_time: Option<Timestamp>,
     reading: &Reading,
 ) -> Result<Vec<ConsentChange>, String> {
+    let received = reading.clock.now();
     let own_time = optional_time("consent_at", told.at.as_ref(), reading)?;
     let source = text("consent_source", told.source)?;
     let proof = Proof {
         given: own_time.or(raw_time).or(reading.consent_at),
-        refused: own_time.or(raw_time).unwrap_or(reading.received),
+        refused: own_time.or(raw_time).unwrap_or(received),
+        received,
         source: source.unwrap_or_else(|| reading.consent_source.clone()),
         wording: text("consent_wording", told.wording)?,
     };
@@ -54,7 +59,7 @@ pub(super) fn read(
         let at = optional_time("unsubscribed_at", told.unsubscribed_at.as_ref(), reading)?;
         changes.push(ConsentChange {
             // `consent_at` is when they came, not when they left.
-            at: at.or(raw_time).unwrap_or(reading.received),
+            at: at.or(raw_time).unwrap_or(received),
             ..proof.change(None, ConsentState::Refused)?
         });
     }
@@ -64,6 +69,7 @@ pub(super) fn read(
 struct Proof {
     given: Option<Timestamp>,
     refused: Timestamp,
+    received: Timestamp,
     source: String,
     wording: Option<String>,
 }
@@ -76,6 +82,12 @@ impl Proof {
                 "consent is given, but not since when: add \"consent_at\" (or the row's \"timestamp\")".to_owned()
             })?,
         };
+        // Taken at its receipt each night, it would overrule whoever has unsubscribed meanwhile.
+        if state == ConsentState::Given && at > self.received + DAY {
+            return Err(format!(
+                "consent is given, but from {at} on: it must say when it was given"
+            ));
+        }
         Ok(ConsentChange {
             topic,
             state,

@@ -94,7 +94,7 @@ fn understand(top: Top<'_>, reading: &Reading) -> Result<Inbound, String> {
         customer,
         what: What::Event {
             name,
-            time: raw_time.unwrap_or(reading.received),
+            time: raw_time.unwrap_or_else(|| reading.clock.now()),
             properties,
         },
         identity,

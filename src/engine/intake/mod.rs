@@ -16,6 +16,7 @@ mod parse;
 pub mod rows;
 pub mod traits;
 
+use crate::clock::Clock;
 use crate::domain::cause::{ConsentChange, ProfileChange};
 use crate::domain::id::{CustomerId, EventName};
 use crate::domain::time::Timestamp;
@@ -76,8 +77,9 @@ pub enum What {
 /// What reading a row needs to know besides the row.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The time of receipt: the time of an event that names none.
-    pub received: Timestamp,
+    /// Tells the time of receipt, which is that of an event that names none. Asked row by row: a pipe may stay open for
+    /// weeks.
+    pub clock: Clock,
     /// How dates that are not RFC 3339 are written, and in which zone.
     pub dates: Dates,
     /// What proves a consent whose row does not say so, such as `import`.
@@ -89,8 +91,13 @@ pub struct Reading {
 impl Reading {
     /// Rows received at `received`, with RFC 3339 times only.
     pub fn new(received: Timestamp) -> Reading {
+        Reading::by(Clock::virtual_at(received))
+    }
+
+    /// Rows received as `clock` goes on.
+    pub fn by(clock: Clock) -> Reading {
         Reading {
-            received,
+            clock,
             dates: Dates::default(),
             consent_source: "import".to_owned(),
             consent_at: None,

@@ -91,8 +91,7 @@ impl Look<'_> {
                 let Some((last, _)) = found.last() else {
                     break;
                 };
-                range.from = last.clone();
-                range.from.push(0);
+                range = range.after(last.clone());
                 let messages = found
                     .iter()
                     .filter_map(|(key, _)| keys::read_outbox(key))

@@ -5,13 +5,15 @@ use crate::domain::campaign::{Campaign, CampaignState, Existing, ScheduleZone, S
 use crate::domain::explain::{next_occurrence, rfc3339, start_words};
 use crate::domain::id::{CampaignId, CustomerId, ShardNo};
 use crate::domain::preference::Class;
+use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::wall;
 use crate::engine::batch::BatchError;
 use crate::engine::catalogue::{Catalogue, FileState};
 use crate::engine::core::Core;
+use crate::engine::pages::RecordPages;
 use crate::engine::shard::Refused;
-use crate::engine::state::{CustomerState, Walk, id_of_stored};
+use crate::engine::state::{Walk, id_of_stored};
 use crate::store::codec::decode;
 use crate::store::{Direction, keys};
 use chrono_tz::Tz;
@@ -21,7 +23,6 @@ use serde::Serialize;
 const EXAMPLES: usize = 5;
 /// So many records are looked at for them; who waits for approval has more than one in a hundred.
 const LOOKED_AT: usize = 20_000;
-const PAGE: usize = 500;
 
 /// A campaign as it stands.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -287,33 +288,18 @@ impl Core {
     async fn examples_existing(&self, id: &CampaignId) -> Result<Vec<CustomerId>, Refused> {
         let mut examples = Vec::new();
         let mut looked_at = 0;
-        for shard in ShardNo::all() {
-            let mut after = None;
-            loop {
-                let range = keys::records_after(shard, after);
-                let found = (self.store.scan(range, Direction::Forward, PAGE).await)
-                    .map_err(BatchError::from)?;
-                looked_at += found.len();
-                for (key, value) in &found {
-                    after = keys::read_record(key).or(after);
-                    let Ok(state) = decode::<CustomerState>(&value.value) else {
-                        continue;
-                    };
-                    if state.record.campaigns.get(id).is_some_and(|s| s.existing) {
-                        examples.push(state.record.id);
-                    }
-                    if examples.len() == EXAMPLES {
-                        return Ok(examples);
-                    }
-                }
-                if found.len() < PAGE || looked_at > LOOKED_AT {
-                    break;
-                }
-            }
-            if looked_at > LOOKED_AT {
+        let mut pages = RecordPages::of(&*self.store);
+        while looked_at <= LOOKED_AT
+            && let Some(records) = pages.next().await?
+        {
+            looked_at += records.len();
+            let existing = |r: &Record| r.campaigns.get(id).is_some_and(|s| s.existing);
+            examples.extend(records.into_iter().filter(existing).map(|r| r.id));
+            if examples.len() >= EXAMPLES {
                 break;
             }
         }
+        examples.truncate(EXAMPLES);
         Ok(examples)
     }
 }

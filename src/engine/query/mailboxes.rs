@@ -7,13 +7,13 @@
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CustomerNo, ShardNo};
-use crate::domain::record::{Mailbox, Suppression, SuppressionCause};
+use crate::domain::id::CustomerNo;
+use crate::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
+use crate::engine::pages::RecordPages;
 use crate::engine::shard::Refused;
-use crate::engine::state::CustomerState;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Direction, StoreError, keys};
 use serde::Serialize;
@@ -135,24 +135,10 @@ impl Core {
 
     async fn customers_of(&self, mailbox: &MailboxId) -> Result<Vec<CustomerNo>, Refused> {
         let mut of = Vec::new();
-        for shard in ShardNo::all() {
-            let mut after = None;
-            loop {
-                let range = keys::records_after(shard, after);
-                let found = (self.store.scan(range, Direction::Forward, PAGE).await)
-                    .map_err(BatchError::from)?;
-                for (_, value) in &found {
-                    let state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
-                    after = Some(state.record.no);
-                    let own = state.record.email.as_ref().map(|e| e.mailbox());
-                    if own.as_ref() == Some(mailbox) {
-                        of.push(state.record.no);
-                    }
-                }
-                if found.len() < PAGE {
-                    break;
-                }
-            }
+        let mut pages = RecordPages::of(&*self.store);
+        while let Some(records) = pages.next().await? {
+            let own = |r: &Record| r.email.as_ref().map(|e| e.mailbox()).as_ref() == Some(mailbox);
+            of.extend(records.iter().filter(|r| own(r)).map(|r| r.no));
         }
         Ok(of)
     }

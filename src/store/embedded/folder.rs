@@ -97,12 +97,28 @@ impl Folder {
             .write(true)
             .open(&path)
             .map_err(|e| unavailable("open", &path, &e))?;
+        self.hold(file)
+    }
+
+    /// The same for reading only: nothing is written, and where no process ever took the folder there is none to wait for.
+    pub(super) fn lock_to_read(&self) -> Result<Option<File>, StoreError> {
+        let path = self.lock_file();
+        match File::open(&path) {
+            Ok(file) => self.hold(file).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(unavailable("open", &path, &e)),
+        }
+    }
+
+    fn hold(&self, file: File) -> Result<File, StoreError> {
         // A process that is being started holds copies of our files for a moment, and with them our locks.
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
-                Err(TryLockError::Error(e)) => return Err(unavailable("lock", &path, &e)),
+                Err(TryLockError::Error(e)) => {
+                    return Err(unavailable("lock", &self.lock_file(), &e));
+                }
             }
         }
         Err(StoreError::Unavailable(format!(

@@ -68,9 +68,10 @@ impl Found {
     }
 }
 
-/// Verifies the store in a folder that no process has open.
+/// Verifies the store in a folder that no process has open: what is being written would look damaged.
 pub fn verify(path: &Path) -> Result<Vec<Finding>, StoreError> {
     let folder = Folder::new(path);
+    let _held = folder.lock_to_read()?;
     let mut found = Found::default();
     let identity = folder.read_instance();
     let instance = match found.take(identity)? {
