@@ -331,14 +331,10 @@ async fn an_address_that_changes_while_its_mail_waits_for_the_relay_gets_the_mai
         let text = String::from_utf8_lossy(&mails[0].bytes).into_owned();
         assert!(text.contains("mina@elsewhere.example"), "{text}");
         assert!(!text.contains("mina@customers.example"), "{text}");
+        // Before it is asked for, so that nothing is begun only to be given back.
         assert_eq!(
             app.story("mina").await[2..],
-            [
-                "receipt attempting/policy",
-                "receipt waiting/not_started",
-                "receipt attempting/policy",
-                "receipt accepted/accepted"
-            ]
+            ["receipt attempting/policy", "receipt accepted/accepted"]
         );
     })
     .await;
