@@ -20,6 +20,7 @@ const VERBS: &[&[&str]] = &[
     &["customer", "show"],
     &["customer", "list"],
     &["customer", "set"],
+    &["customer", "export"],
     &["log"],
     &["explain"],
     &["campaign", "list"],

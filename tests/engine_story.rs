@@ -4,8 +4,10 @@ mod app;
 
 use app::{App, shipped};
 use reveille::domain::cause::Liveness;
+use reveille::domain::id::CustomerId;
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
+use reveille::engine::query::LogFilter;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,4 +147,69 @@ async fn a_refusal_reaches_messages_that_wait() {
         app.story("mina").await.last().unwrap(),
         "cart_reminder dropped/topic_refused"
     );
+}
+
+#[tokio::test]
+async fn an_export_holds_all_that_is_kept_of_a_customer_and_of_nobody_else() {
+    let welcome = shipped("welcome.toml");
+    let app = App::start("2026-03-02T09:00:00Z", &[("welcome.toml", &welcome)]).await;
+    for id in ["mina", "jo"] {
+        app.sign_up(id, "Asia/Seoul").await;
+        app.event(id, "Signed Up", json!({ "plan": format!("{id}s own") }))
+            .await;
+    }
+    let before = app.now() - Span::days(400);
+    app.event_at(
+        "mina",
+        "Order Completed",
+        json!({ "total": 12_000 }),
+        before,
+        Liveness::History,
+    )
+    .await;
+    app.leap(Span::minutes(10)).await;
+    let export = app
+        .core
+        .export(&customer_id("mina"))
+        .await
+        .unwrap()
+        .unwrap();
+    let export = serde_json::to_value(export).unwrap();
+    assert_eq!(export["customer"]["id"], "mina");
+    assert_eq!(export["customer"]["consents"][0]["state"], "given");
+    let history = export["history"].as_array().unwrap();
+    let names: Vec<_> = history
+        .iter()
+        .map(|e| e["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Signed Up", "Order Completed"]);
+    assert_eq!(history[0]["properties"]["plan"], "minas own");
+    assert_eq!(history[1]["history"], true);
+    assert_eq!(history[1]["time"], "2025-01-26T09:00:00Z");
+    let hers = LogFilter {
+        customer: Some(customer_id("mina")),
+        ..LogFilter::default()
+    };
+    let log = app.core.log(&hers).await.unwrap();
+    assert_eq!(export["log"], serde_json::to_value(log).unwrap());
+    let mails = export["mails"].as_array().unwrap();
+    assert_eq!(mails.len(), 1);
+    let (message_id, mail) = (
+        &mails[0]["message_id"],
+        mails[0]["message"].as_str().unwrap(),
+    );
+    assert!(mail.contains(&format!("Message-ID: <{}>", message_id.as_str().unwrap())));
+    assert_eq!(export["log"][2]["message_id"], *message_id);
+    assert!(!export.to_string().contains("jo"), "{export:#}");
+    assert!(
+        app.core
+            .export(&customer_id("nobody"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+fn customer_id(text: &str) -> CustomerId {
+    CustomerId::parse(text).unwrap()
 }

@@ -1,4 +1,4 @@
-//! `reveille customer`: show, list, set.
+//! `reveille customer`: show, list, export, set.
 
 use super::Context;
 use super::failure::Failure;
@@ -34,6 +34,17 @@ Examples:
         /// Print one JSON object a customer
         #[arg(long)]
         json: bool,
+    },
+    /// Print everything that is kept of a customer: profile, consents, events, send log, sent mails
+    #[command(after_help = "\
+One JSON object, to be handed to the customer who asks what is known of them. Sent mails are there as
+long as [retention] sent_copies keeps them.
+
+Example:
+  reveille customer export c-1001 > c-1001.json")]
+    Export {
+        /// The shop's id
+        id: String,
     },
     /// Change a customer's address, preferences, consent, tags or attributes
     #[command(after_help = "\
@@ -81,6 +92,13 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             through(context, Need::Look, async |way| {
                 let rows = way.get(&path).await?;
                 Ok(screen.rows(&rows, json, list)?)
+            })
+            .await
+        }
+        Arguments::Export { id } => {
+            let path = query("/customer/export", &[("id", Some(&id))]);
+            through(context, Need::Look, async |way| {
+                Ok(screen.json(&way.get(&path).await?)?)
             })
             .await
         }

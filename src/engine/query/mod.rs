@@ -6,6 +6,7 @@ mod campaigns;
 mod customer;
 mod customers;
 mod doubts;
+mod export;
 mod log;
 mod mailboxes;
 
@@ -15,5 +16,6 @@ pub use customer::{
     PlaceView, PreferencesView, TrackView,
 };
 pub use doubts::DoubtView;
+pub use export::{EventView, Export, SentMail};
 pub use log::{LogFilter, LogPages, LogView};
 pub use mailboxes::SuppressionView;

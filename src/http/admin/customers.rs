@@ -1,4 +1,4 @@
-//! Routes about customers: show, list, set, explain, their rows of the send log, and suppressed addresses.
+//! Routes about customers: show, list, set, export, explain, their rows of the send log, and suppressed addresses.
 
 use super::{Admin, Refusal};
 use crate::domain::address::EmailAddress;
@@ -44,6 +44,18 @@ pub async fn show(
     let id = customer(&named.id)?;
     match admin.core.customer_view(&id).await? {
         Some(view) => Ok(Json(object!(view))),
+        None => Err(unknown(&id)),
+    }
+}
+
+/// Everything that is kept of a customer.
+pub async fn export(
+    State(admin): State<Admin>,
+    Query(named): Query<Named>,
+) -> Result<Json<Value>, Refusal> {
+    let id = customer(&named.id)?;
+    match admin.core.export(&id).await? {
+        Some(export) => Ok(Json(object!(export))),
         None => Err(unknown(&id)),
     }
 }

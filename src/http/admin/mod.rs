@@ -60,6 +60,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/backup", post(upkeep::backup))
         .route("/customers", get(customers::list))
         .route("/customer", get(customers::show).post(customers::set))
+        .route("/customer/export", get(customers::export))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
         .route("/doubts", get(doubts::list))

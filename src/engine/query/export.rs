@@ -1,0 +1,111 @@
+//! Everything that is kept of one customer, as data that can be handed over to them: the view, each event as it was
+//! taken in, each row of the send log, each mail as it left (as long as `[retention]` keeps them).
+
+use super::{CustomerView, LogFilter, LogView};
+use crate::domain::cause::Liveness;
+use crate::domain::chance;
+use crate::domain::explain::rfc3339;
+use crate::domain::id::{CustomerId, MessageRef};
+use crate::domain::time::Timestamp;
+use crate::domain::value::properties_to_json;
+use crate::engine::batch::BatchError;
+use crate::engine::core::Core;
+use crate::engine::shard::Refused;
+use crate::engine::state::{EventRow, MailRow};
+use crate::store::codec::decode;
+use crate::store::{Row, Stream, StreamFilter};
+use serde::Serialize;
+use serde_json::Value;
+
+/// One customer, whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct Export {
+    #[serde(serialize_with = "rfc3339")]
+    pub exported: Timestamp,
+    pub customer: CustomerView,
+    /// In the order in which they were taken in.
+    pub history: Vec<EventView>,
+    /// Oldest first.
+    pub log: Vec<LogView>,
+    /// Oldest first.
+    pub mails: Vec<SentMail>,
+}
+
+/// An event, as it was taken in.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    pub event: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    pub properties: Value,
+    /// It was brought in as history, and started nothing.
+    pub history: bool,
+}
+
+/// A mail, as it left the first time.
+#[derive(Clone, Debug, Serialize)]
+pub struct SentMail {
+    pub message_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    /// The whole message (RFC 5322), headers first.
+    pub message: String,
+}
+
+impl Core {
+    /// All that is kept of a customer; none if the id was never heard of.
+    pub async fn export(&self, id: &CustomerId) -> Result<Option<Export>, Refused> {
+        let Some(customer) = self.customer_view(id).await? else {
+            return Ok(None);
+        };
+        let numbers = self.directory.find(std::slice::from_ref(id)).await?;
+        let Some(no) = numbers.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        let rows = async |stream| -> Result<Vec<Row>, BatchError> {
+            let filter = StreamFilter {
+                customers: Some(vec![no.0]),
+                ..StreamFilter::default()
+            };
+            Ok(self.store.read_stream(stream, filter).await?)
+        };
+        let mut history = Vec::new();
+        for row in rows(Stream::Events).await? {
+            let EventRow { event, liveness } = decode(&row.payload).map_err(BatchError::from)?;
+            history.push(EventView {
+                event: event.name.to_string(),
+                time: event.time,
+                properties: properties_to_json(&event.properties),
+                history: liveness == Liveness::History,
+            });
+        }
+        let salt = self.catalogue().rules.salt;
+        let domain = self.from.sender.from.address.domain();
+        let mut mails = Vec::new();
+        for row in rows(Stream::Mails).await? {
+            let mail: MailRow = decode(&row.payload).map_err(BatchError::from)?;
+            let reference = MessageRef {
+                customer: no,
+                message: mail.message,
+            };
+            let bytes = zstd::decode_all(mail.bytes.as_slice())
+                .map_err(|e| Refused::Data(format!("a sent mail cannot be read: {e}")))?;
+            mails.push(SentMail {
+                message_id: format!("{}@{domain}", chance::message_id(&salt, reference)),
+                time: Timestamp(row.time),
+                message: String::from_utf8_lossy(&bytes).into_owned(),
+            });
+        }
+        let filter = LogFilter {
+            customer: Some(id.clone()),
+            ..LogFilter::default()
+        };
+        Ok(Some(Export {
+            exported: self.clock.now(),
+            customer,
+            history,
+            log: self.log(&filter).await?,
+            mails,
+        }))
+    }
+}
