@@ -14,14 +14,16 @@ use std::time::Duration;
 
 /// More than are ever in hand for one transport.
 const MANY: usize = 150;
+const FEW: usize = 10;
 
-fn campaign(event: &str, transport: &str) -> String {
+fn campaign(event: &str, transport: &str, class: &str, priority: i32) -> String {
     format!(
         r#"
 name  = "After {event}"
 state = "live"
 owner = "crm@shop.example"
-class = "transactional"
+class = "{class}"
+priority = {priority}
 
 [trigger]
 event = "{event}"
@@ -43,12 +45,12 @@ fn relay(name: &str, server: &SmtpServer) -> TransportConfig {
     config
 }
 
-async fn two_relays(dead: &SmtpServer, well: &SmtpServer) -> App {
+async fn two_relays(dead: &SmtpServer, well: &SmtpServer, class: &str) -> App {
     // The engine is given the relays themselves; the file only has to name them.
     let config = format!("{CONFIG}[transport.dead]\nkind = \"folder\"\npath = \"dead\"\n");
     let files = [
-        ("viewed.toml", campaign("Product Viewed", "dead")),
-        ("signed.toml", campaign("Signed Up", "main")),
+        ("viewed.toml", campaign("Product Viewed", "dead", class, 2)),
+        ("signed.toml", campaign("Signed Up", "main", class, 1)),
     ];
     let files: Vec<_> = files
         .iter()
@@ -56,7 +58,7 @@ async fn two_relays(dead: &SmtpServer, well: &SmtpServer) -> App {
         .collect();
     let relays = vec![relay("dead", dead), relay("main", well)];
     let app = App::start_with(relays, "2026-03-02T09:00:00Z", &config, &files).await;
-    app.crowd(0..MANY).await;
+    app.crowd(0..MANY + FEW).await;
     app
 }
 
@@ -70,7 +72,7 @@ async fn silent() -> SmtpServer {
 async fn a_relay_that_never_answers_keeps_nobody_elses_mail_and_no_stop_waits_for_it() {
     let dead = silent().await;
     let well = SmtpServer::start(Options::default()).await;
-    let app = two_relays(&dead, &well).await;
+    let app = two_relays(&dead, &well, "transactional").await;
     for n in 0..MANY {
         app.event(&format!("c{n}"), "Product Viewed", json!({}))
             .await;
@@ -107,4 +109,32 @@ async fn a_relay_that_never_answers_keeps_nobody_elses_mail_and_no_stop_waits_fo
     let viewed = log.iter().filter(|row| row.campaign.as_str() == "viewed");
     assert!(viewed.clone().count() >= MANY);
     assert!(viewed.clone().all(|row| row.status != Status::Attempting));
+}
+
+/// Where a customer's first message waits for a relay that is gone, their others wait behind it; nobody else's do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_behind_a_message_of_a_dead_relay_takes_no_room_from_the_others() {
+    let dead = silent().await;
+    let well = SmtpServer::start(Options::default()).await;
+    let app = two_relays(&dead, &well, "informational").await;
+    for n in 0..MANY {
+        app.event(&format!("c{n}"), "Product Viewed", json!({}))
+            .await;
+    }
+    for n in 0..MANY + FEW {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    app.clock.advance(Span::seconds(1));
+    app.core.advance().await.unwrap();
+    let others = async {
+        while well.taken() < FEW {
+            Outbox::pump(&app.core).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let passed = tokio::time::timeout(Duration::from_secs(60), others).await;
+    assert!(passed.is_ok(), "{} of {FEW} went", well.taken());
+    app.core.outbox.stop();
+    app.core.outbox.wait_idle().await;
+    assert_eq!(well.taken(), FEW);
 }

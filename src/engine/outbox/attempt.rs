@@ -58,20 +58,23 @@ enum Made {
 }
 
 impl Core {
-    /// Brings one message to its next state. Returns the message that `react` wants asked first, if it said so.
+    /// Brings one message to its next state, if it goes by the transport of `lane`. Returns the message that `react` wants
+    /// asked first, if it said so.
     pub(super) async fn bring(
         self: &Arc<Self>,
         customer: CustomerNo,
         no: MessageNo,
+        lane: usize,
     ) -> Result<Option<MessageNo>, Stuck> {
         let mut composed = match self.composed(customer, no).await? {
             Made::Ready(composed) => composed,
             Made::Gone => return Ok(None),
             Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
         };
-        let Some(lane) = composed.message(no).and_then(|m| self.lane_of(m)) else {
+        // One that goes first may go another way, and waits for room there, not in this lane.
+        if composed.message(no).and_then(|m| self.lane_of(m)) != Some(lane) {
             return Ok(None);
-        };
+        }
         // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
         let mut stopping = self.outbox.stopping.subscribe();
         let permit = tokio::select! {

@@ -136,7 +136,9 @@ impl Look<'_> {
                 continue;
             };
             match self.room(lane).await {
-                Some(room) => self.taken += usize::from(take_in_hand(self.core, message, room)),
+                Some(room) => {
+                    self.taken += usize::from(take_in_hand(self.core, message, lane, room));
+                }
                 None => _ = self.passed.lanes.insert(message, lane),
             }
         }
@@ -166,7 +168,12 @@ impl Look<'_> {
     }
 }
 
-fn take_in_hand(core: &Arc<Core>, message: MessageRef, room: OwnedSemaphorePermit) -> bool {
+fn take_in_hand(
+    core: &Arc<Core>,
+    message: MessageRef,
+    lane: usize,
+    room: OwnedSemaphorePermit,
+) -> bool {
     if !core.outbox.hand().insert(message) {
         return false;
     }
@@ -179,7 +186,7 @@ fn take_in_hand(core: &Arc<Core>, message: MessageRef, room: OwnedSemaphorePermi
         // A message given up by policy in favour of another of this customer: that one goes first.
         let mut next = Some(message.message);
         while let Some(no) = next {
-            match core.bring(message.customer, no).await {
+            match core.bring(message.customer, no, lane).await {
                 Ok(before) => {
                     core.outbox.went_well();
                     next = before.filter(|b| *b != no);
