@@ -66,7 +66,6 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
     let campaigns = file("campaigns", "campaigns");
     let templates = file("templates", "templates");
     let store = section(root, "store", &STORE, |t| read_store(t, beside));
-    let retention = section(root, "retention", &RETENTION, read_retention);
     let transports = read_transports(root, beside);
     let real = transports
         .iter()
@@ -83,6 +82,10 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
     });
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
+    let give_up = engine.as_ref().map(|engine| engine.give_up);
+    let retention = section(root, "retention", &RETENTION, |t| {
+        read_retention(t, give_up)
+    });
     let socket = section(root, "admin", &ADMIN, |t| {
         optional(t.get("socket"), |i| i.text().map(str::to_owned))
     });
@@ -137,12 +140,23 @@ fn span_or(table: &Table<'_>, key: &str, usual: Span) -> Option<Span> {
     table.get(key).map_or(Some(usual), |i| i.parsed(positive))
 }
 
-fn read_retention(table: &Table<'_>) -> Option<Retention> {
+/// `give_up`: for so long a message is tried again, and each attempt sends the bytes of the first.
+fn read_retention(table: &Table<'_>, give_up: Option<Span>) -> Option<Retention> {
     let usual = Retention::default();
     let events = span_or(table, "events", usual.events);
     let log = span_or(table, "log", usual.log);
     let journal = span_or(table, "journal", usual.journal);
     let sent_copies = span_or(table, "sent_copies", usual.sent_copies);
+    if let (Some(kept), Some(needed)) = (sent_copies, give_up)
+        && kept < needed
+        && let Some(item) = table.get("sent_copies")
+    {
+        item.error(
+            format!("`sent_copies` is shorter than [engine] give_up ({needed})"),
+            "a message that is tried again sends the bytes of its first attempt; keep them at least as long",
+        );
+        return None;
+    }
     Some(Retention {
         events: events?,
         log: log?,
@@ -365,6 +379,16 @@ fn start_within(text: &str) -> Result<Span, String> {
     }
 }
 
+/// RFC 5321 §4.5.4.1 speaks of four to five days.
+fn give_up(text: &str) -> Result<Span, String> {
+    let span = positive(text)?;
+    if span <= Engine::GIVE_UP_MOST {
+        Ok(span)
+    } else {
+        Err("it is too long; at most 30d: sent mails are kept so long by default".into())
+    }
+}
+
 fn read_engine(table: &Table<'_>) -> Option<Engine> {
     let usual = Engine::default();
     let steps = |key: &str, usual: &[Span]| match table.get(key) {
@@ -383,7 +407,9 @@ fn read_engine(table: &Table<'_>) -> Option<Engine> {
     };
     let tick = span_or(table, "tick", usual.tick);
     let retry = steps("retry", &usual.retry);
-    let give_up = span_or(table, "give_up", usual.give_up);
+    let give_up = table
+        .get("give_up")
+        .map_or(Some(usual.give_up), |i| i.parsed(give_up));
     let start_within = table
         .get("start_within")
         .map_or(Some(usual.start_within), |i| i.parsed(start_within));

@@ -144,6 +144,8 @@ pub struct Engine {
 impl Engine {
     /// Policy ends windows 5 s early; half of that is for the commit, the other half for the start.
     pub const START_WITHIN_MOST: Span = Span::millis(2_500);
+    /// What is tried again sends the bytes of the first attempt, which are kept so long by default.
+    pub const GIVE_UP_MOST: Span = Span::days(30);
 }
 
 impl Default for Engine {

@@ -123,6 +123,16 @@ fn what_policy_cannot_keep_and_what_has_no_effect_is_refused() {
         problems[0].to_line(),
         "config.toml:3:16: `start_within`: it is too long (at most 2.5s (\"2500ms\"): policy ends windows 5 s early, half of it is for the commit)"
     );
+    // Each attempt sends the bytes of the first.
+    let errors = parse("[retention]\nsent_copies = \"3d\"\n").unwrap_err();
+    assert!(
+        errors[0].contains("`sent_copies` is shorter than [engine] give_up (4d)"),
+        "{errors:?}"
+    );
+    let shorter = "[retention]\nsent_copies = \"3d\"\n[engine]\ngive_up = \"3d\"\n";
+    assert_eq!(parse(shorter).unwrap().engine.give_up, Span::days(3));
+    let errors = parse("[engine]\ngive_up = \"31d\"\n").unwrap_err();
+    assert!(errors[0].contains("at most 30d"), "{errors:?}");
     for key in ["queue", "batch"] {
         let errors = parse(&format!("[engine]\n{key} = 1000\n")).unwrap_err();
         assert!(

@@ -203,6 +203,9 @@ async fn turns(
                 failing = false;
                 watchdog.advanced();
             }
+            // It is alive and refuses as it should; a restart would make nothing better, and would cost the outcomes and
+            // consents that are still taken.
+            Err(Refused::Store(StoreError::Full(_))) => watchdog.advanced(),
             // Told once until it changes: one event a failure.
             Err(error) if !failing => {
                 tracing::error!(%error, "a turn of the engine failed; trying again");

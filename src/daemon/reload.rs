@@ -50,8 +50,9 @@ impl Reloader {
             }
         };
         let later = self.taken_up_later(&config);
-        self.core.clock.allow(config.engine.clock_gap);
+        let gap = config.engine.clock_gap;
         let catalogue = self.core.reload(config).await?;
+        self.core.clock.allow(gap);
         for problem in &catalogue.problems {
             let problem_text = problem.to_line();
             if problem.is_error() {

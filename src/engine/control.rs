@@ -105,7 +105,7 @@ impl Core {
             }
         })
         .await?;
-        let released = self.unpark().await?;
+        let released = self.unpark().await;
         Ok(Resumed { released, held })
     }
 
@@ -131,7 +131,7 @@ impl Core {
             .commit(forget)
             .await
             .map_err(|e| Refused::from(BatchError::from(e)))?;
-        self.unpark().await?;
+        self.unpark().await;
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Core {
                 "a reload cannot change from {was} to {wanted}; stop the daemon and start it with --go-live"
             )));
         }
-        let _changing = self.changing.lock().await;
+        let changing = self.changing.lock().await;
         let old = self.catalogue();
         let mut catalogue = Catalogue::read(
             &config,
@@ -207,8 +207,10 @@ impl Core {
             }
         }
         self.adopt(catalogue).await;
+        // A pause must not wait behind what follows.
+        drop(changing);
         // A campaign whose file is back goes on where it stood.
-        self.unpark().await?;
+        self.unpark().await;
         Ok(self.catalogue())
     }
 
@@ -286,7 +288,9 @@ impl Core {
         Ok(())
     }
 
-    pub(super) async fn unpark(&self) -> Result<u64, Refused> {
+    /// What was held back by a pause that is over comes back; returns how many customers' messages did. Where the store
+    /// refuses, they follow with the next ticks.
+    async fn unpark(&self) -> u64 {
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
@@ -294,9 +298,16 @@ impl Core {
             waiting.push(answered);
         }
         let mut total = 0;
+        let mut later = None;
         for answered in waiting {
-            total += answered.await.unwrap_or(Err(Refused::Stopping))?;
+            match answered.await.unwrap_or(Err(Refused::Stopping)) {
+                Ok(customers) => total += customers,
+                Err(error) => later = Some(error),
+            }
         }
-        Ok(total)
+        if let Some(error) = later {
+            tracing::warn!(%error, "messages that were held back come back when the store takes them");
+        }
+        total
     }
 }

@@ -147,8 +147,6 @@ impl Core {
             return Ok(core);
         }
         core.recall_walks().await?;
-        // A resume that was cut off after its word was written.
-        core.unpark().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {
             tracing::warn!(

@@ -174,9 +174,10 @@ fn below_the_floor_commits_are_refused_and_the_reserve_makes_room() {
     assert!(!store.stats().reserve);
     faults.free.store(u64::MAX, Ordering::SeqCst);
     commit_now(&store, put(b"a", b"2")).unwrap();
-    assert_eq!(store.room(), Room::Enough);
+    // Not enough before the reserve is there again.
     store.seal().unwrap();
     assert!(store.stats().reserve && folder.path().join("reserve").exists());
+    assert_eq!(store.room(), Room::Enough);
 }
 
 /// The disk says that it has room, and has none (a quota): the reserve is given up all the same, and what is urgent
@@ -202,6 +203,10 @@ fn a_disk_that_is_fuller_than_it_says_still_takes_what_is_urgent() {
     });
     assert!(matches!(both.0, Err(StoreError::Full(_))), "{:?}", both.0);
     both.1.unwrap();
+    // It still says that it has room; that it has none was seen a moment ago.
+    commit_now(&store, put(b"little", b"1")).unwrap();
+    store.seal().unwrap();
+    assert!(store.room() > Room::Enough);
     assert!(!folder.path().join("reserve").exists());
     let before = run(image(&store));
     assert!(before.0.contains_key(&b"outcome"[..]) && !before.0.contains_key(&b"big"[..]));

@@ -18,8 +18,8 @@ impl Life<'_> {
         };
         if attempt == 0 {
             // It could not be composed: nothing was attempted, and another try would end the same.
-            if let (Outcome::Undeliverable { why }, MessageState::Waiting) =
-                (outcome, message.state)
+            if let Outcome::Undeliverable { why } = outcome
+                && !matches!(message.state, MessageState::Attempting(_))
             {
                 self.conclude(no, Status::Dropped, Reason::RenderError, why.clone());
             }

@@ -72,7 +72,8 @@ impl Overlay {
             to: None,
         };
         let known = self.customers.entry(no).or_default();
-        if known.state.is_none() {
+        let is_new = known.state.is_none();
+        if is_new {
             let Some(id) = &work.id else {
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;
@@ -97,7 +98,12 @@ impl Overlay {
             return self.refuse(around, work, error, done).await;
         }
         let reaction = match self.reaction(around, work).await {
-            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            Err(BatchError::Codec(error)) => {
+                if is_new {
+                    self.customers.remove(&no);
+                }
+                return self.refuse(around, work, error, done).await;
+            }
             other => other?,
         };
         match reaction {

@@ -49,6 +49,8 @@ pub struct Clockwork {
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,
+    /// The last chunk failed.
+    failing: bool,
     /// Every alarm up to here has rung in this tick: only occurrences up to here are due in it.
     rung_upto: Timestamp,
     /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
@@ -186,6 +188,7 @@ impl Clockwork {
         self.ticks.push(answer);
         // A walk that an error stopped goes on.
         self.walk_wanted |= !self.walk.done;
+        self.unparking.take_up();
         if self.phase == Phase::Idle {
             self.phase = Phase::Alarms;
             self.alarm_cursor = None;
@@ -279,22 +282,27 @@ impl Shard {
     /// One chunk of whatever the clockwork is at.
     pub(super) async fn clockwork_turn(&mut self) {
         let result = match self.clockwork.phase {
-            Phase::Idle if self.clockwork.unparking.is_asked() => self.unpark_chunk().await,
+            _ if self.clockwork.unparking.is_asked() => self.unpark_chunk().await,
             Phase::Idle => self.walk_chunk().await,
             Phase::Alarms => self.alarm_chunk().await,
             Phase::Occurrences => self.occurrence_chunk().await,
             Phase::Release => self.release_chunk().await,
         };
         self.progress.fetch_add(1, Ordering::Relaxed);
+        let failed = result.is_err();
         if let Err(error) = result {
-            tracing::error!(shard = self.no.0, %error, "the clockwork stopped; the next tick takes it up again");
+            // Told once, not at each tick of a store that stays as it is.
+            if !self.clockwork.failing {
+                tracing::error!(shard = self.no.0, %error, "the clockwork stopped; each tick takes it up again");
+            }
             self.clockwork.phase = Phase::Idle;
             self.clockwork.walk_wanted = false;
-            self.clockwork.unparking.end(Some(&error));
+            self.clockwork.unparking.stop(&error);
             for answer in self.clockwork.ticks.drain(..) {
                 let _ = answer.send(Err(error.clone()));
             }
         }
+        self.clockwork.failing = failed;
     }
 
     fn work(customer: CustomerNo, cause: Cause) -> Work {

@@ -12,8 +12,11 @@ use tokio::sync::oneshot;
 type Answered = oneshot::Sender<Result<u64, Refused>>;
 
 /// How far the parked messages have been gone through.
-#[derive(Default)]
 pub struct Unparking {
+    /// Not yet gone through to the end since it was last asked for; at opening, too: a run may have been cut off.
+    wanted: bool,
+    /// An error stopped it; the next tick takes it up again.
+    stopped: bool,
     /// Who waits for the run under way.
     answers: Vec<Answered>,
     /// Who asked while it was under way: what it passed may go since then, so there is another run.
@@ -23,8 +26,24 @@ pub struct Unparking {
     customers: u64,
 }
 
+impl Default for Unparking {
+    fn default() -> Unparking {
+        Unparking {
+            wanted: true,
+            stopped: false,
+            answers: Vec::new(),
+            next: Vec::new(),
+            cursor: None,
+            last: None,
+            customers: 0,
+        }
+    }
+}
+
 impl Unparking {
     pub fn ask(&mut self, answer: Answered) {
+        self.wanted = true;
+        self.stopped = false;
         match self.cursor {
             None => self.answers.push(answer),
             Some(_) => self.next.push(answer),
@@ -32,17 +51,36 @@ impl Unparking {
     }
 
     pub fn is_asked(&self) -> bool {
-        !self.answers.is_empty()
+        self.wanted && !self.stopped
     }
 
-    /// Ends the run under way, well or badly; who asked meanwhile gets another.
-    pub fn end(&mut self, failed: Option<&Refused>) {
-        let customers = self.customers;
-        for answer in self.answers.drain(..) {
-            let _ = answer.send(failed.map_or(Ok(customers), |error| Err(error.clone())));
+    /// What an error stopped goes on.
+    pub fn take_up(&mut self) {
+        self.stopped = false;
+    }
+
+    /// An error stopped it: who waits is told, and it is taken up again.
+    pub fn stop(&mut self, error: &Refused) {
+        let waiting = self.answers.drain(..).chain(self.next.drain(..));
+        for answer in waiting {
+            let _ = answer.send(Err(error.clone()));
         }
         *self = Unparking {
-            answers: std::mem::take(&mut self.next),
+            wanted: self.wanted,
+            stopped: true,
+            ..Unparking::default()
+        };
+    }
+
+    /// The run under way came to its end; who asked meanwhile gets another.
+    fn end(&mut self) {
+        for answer in self.answers.drain(..) {
+            let _ = answer.send(Ok(self.customers));
+        }
+        let answers = std::mem::take(&mut self.next);
+        *self = Unparking {
+            wanted: !answers.is_empty(),
+            answers,
             ..Unparking::default()
         };
     }
@@ -61,7 +99,7 @@ impl Shard {
             .await
             .map_err(BatchError::from)?;
         let Some((last, _)) = found.last() else {
-            self.clockwork.unparking.end(None);
+            self.clockwork.unparking.end();
             return Ok(());
         };
         let cursor = last.clone();

@@ -128,8 +128,14 @@ impl Outbox {
                         attempt,
                         outcome,
                     };
-                    core.act(message.customer, cause).await?;
-                    doubts += 1;
+                    match core.act(message.customer, cause).await {
+                        Ok(_) => doubts += 1,
+                        // Their mailbox, or their history: the same.
+                        Err(Refused::Unreadable(error)) => {
+                            tracing::error!(customer = message.customer.0, %error, "a message in doubt stays as it is");
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
             }
         }

@@ -19,13 +19,21 @@ use std::time::Duration;
 /// How often the disk's room is looked at while nothing is to be done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// So many looks later a reserve that was refused is tried again.
+const RESERVE_AGAIN: u32 = 60;
+
 /// Runs until the store is closed or every sender is gone.
 pub(super) fn run(shared: &Shared, tasks: &blocking::Receiver<Task>) {
+    let mut looks = 0;
     loop {
         let task = match tasks.recv_timeout(LOOK_EVERY) {
             Ok(task) => task,
             // Room that comes back must be seen, though nobody may write for want of it.
             Err(blocking::RecvTimeoutError::Timeout) => {
+                looks += 1;
+                if looks % RESERVE_AGAIN == 0 {
+                    shared.reserve_asked.store(false, Ordering::Relaxed);
+                }
                 shared.measure_room();
                 continue;
             }
@@ -48,10 +56,13 @@ pub(super) fn run(shared: &Shared, tasks: &blocking::Receiver<Task>) {
                 let _ = reply.send(survey(shared));
             }
             Task::TakeReserve => {
-                if let Err(error) = take_reserve(shared) {
-                    shared.reserve_held.store(false, Ordering::Relaxed);
-                    tracing::warn!(%error, "the reserve file could not be written");
+                match take_reserve(shared) {
+                    Ok(()) => shared.reserve_asked.store(false, Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::warn!(%error, "the reserve file could not be written; sending waits for it");
+                    }
                 }
+                shared.measure_room();
             }
             Task::Close(reply) => {
                 let _ = reply.send(close(shared));

@@ -123,6 +123,7 @@ impl EmbeddedStore {
             snapshot_asked: AtomicBool::new(false),
             room: AtomicU8::new(Room::Enough as u8),
             reserve_held: AtomicBool::new(false),
+            reserve_asked: AtomicBool::new(false),
             failure: Mutex::new(None),
             removing: Mutex::new(()),
             commands: Mutex::new(None),

@@ -78,6 +78,8 @@ pub(super) struct Shared {
     pub(super) snapshot_asked: AtomicBool,
     pub(super) room: AtomicU8,
     pub(super) reserve_held: AtomicBool,
+    /// It is being taken, or was refused a moment ago.
+    pub(super) reserve_asked: AtomicBool,
     pub(super) failure: Mutex<Option<StoreError>>,
     /// Held while files are copied: nothing is removed meanwhile.
     pub(super) removing: Mutex<()>,
@@ -121,8 +123,9 @@ impl Shared {
         }
     }
 
-    /// Looks at the disk. A reserve that was given up counts as used: its room is for urgent batches, until there is so
-    /// much that it is taken again.
+    /// Looks at the disk. A reserve that was given up counts as used: its room is for urgent batches, and until it is
+    /// taken again there is not enough. A disk that refused although it says that it has room (a quota) is not asked
+    /// for the reserve again before a while.
     pub(super) fn measure_room(&self) -> (Room, u64) {
         let options = &self.options;
         // Where the room cannot be told, the write itself will tell.
@@ -132,13 +135,13 @@ impl Shared {
         let spare = free.saturating_sub(if lacking { reserve } else { 0 });
         let room = if spare < options.floor_bytes {
             Room::Full
-        } else if spare < options.floor_bytes.saturating_add(reserve) {
+        } else if spare < options.floor_bytes.saturating_add(reserve) || lacking {
             Room::Low
         } else {
             Room::Enough
         };
-        if lacking && room == Room::Enough {
-            self.reserve_held.store(true, Ordering::Relaxed);
+        let for_reserve = options.floor_bytes.saturating_add(2 * reserve);
+        if lacking && free >= for_reserve && !self.reserve_asked.swap(true, Ordering::Relaxed) {
             let _ = self.ask(Task::TakeReserve);
         }
         self.note_room(room);

@@ -116,6 +116,7 @@ fn write(shared: &Shared, journal: &mut Journal, group: Group) {
     let mut written = put(shared, journal, &frame);
     if let Some(Err(error @ StoreError::Full(_))) = &written {
         shared.note_room(Room::Full);
+        shared.reserve_asked.store(true, Ordering::Relaxed);
         // The disk had less room than it said: what is urgent is tried once more, with the reserve's room.
         if urgent {
             shared.give_up_reserve();
