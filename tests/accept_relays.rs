@@ -7,7 +7,7 @@ use app::{App, CONFIG};
 use reveille::domain::ledger::Status;
 use reveille::domain::time::Span;
 use reveille::engine::outbox::Outbox;
-use reveille::transport::config::{CarrierConfig, Tls, TransportConfig};
+use reveille::transport::config::{CarrierConfig, Rate, Tls, TransportConfig};
 use serde_json::json;
 use smtp_server::{At, Options, Rule, SmtpServer};
 use std::time::Duration;
@@ -137,4 +137,46 @@ async fn who_waits_behind_a_message_of_a_dead_relay_takes_no_room_from_the_other
     app.core.outbox.stop();
     app.core.outbox.wait_idle().await;
     assert_eq!(well.taken(), FEW);
+}
+
+/// A relay that takes a message now and then, and always more of them waiting at the front.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_slow_relay_everybody_has_their_turn() {
+    let server = SmtpServer::start(Options::default()).await;
+    let mut slow = relay("main", &server);
+    slow.connections = 1;
+    slow.rate = Some(Rate {
+        count: 1,
+        per: Duration::from_millis(260),
+    });
+    let text = campaign("Signed Up", "main", "transactional", 1)
+        .replace("[[step]]", "[entry]\nagain = \"always\"\n\n[[step]]");
+    let files = [("signed.toml", text.as_str())];
+    let app = App::start_with(vec![slow], "2026-03-02T09:00:00Z", CONFIG, &files).await;
+    app.crowd(0..64).await;
+    // By their numbers they stand in shards of their own.
+    let mut numbers = Vec::new();
+    for n in 0..64 {
+        let id = format!("c{n}");
+        numbers.push((app.customer(&id).await.shard(), id));
+    }
+    numbers.sort();
+    let last = numbers.pop().unwrap().1;
+    app.event(&last, "Signed Up", json!({})).await;
+    let to = format!("{last}@customers.example");
+    let reached = async {
+        while !server.messages().iter().any(|mail| mail.to == to) {
+            // The front never runs dry.
+            for (_, id) in &numbers[..20] {
+                app.event(id, "Signed Up", json!({})).await;
+            }
+            app.clock.advance(Span::millis(1));
+            app.core.advance().await.unwrap();
+            Outbox::pump(&app.core).await.unwrap();
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    assert!(reached.is_ok(), "{} others went", server.taken());
+    app.core.outbox.stop();
+    app.core.outbox.wait_idle().await;
 }

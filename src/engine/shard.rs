@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, ShardNo};
 use crate::domain::rules::Rules;
-use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,8 +87,6 @@ impl std::ops::AddAssign for Ticked {
 /// What a shard tells the engine.
 #[derive(Debug)]
 pub enum Notice {
-    /// Something stands in the outbox from this instant on.
-    Outbox(Timestamp),
     /// The walk to this version of the rules has ended here.
     Walked {
         shard: ShardNo,
@@ -369,9 +366,6 @@ impl Shard {
         }
         self.clockwork
             .want_release(done.wants_release.iter().copied());
-        if let Some(at) = done.outbox {
-            let _ = self.notices.send(Notice::Outbox(at));
-        }
         if let Some(recorder) = &self.recorder {
             for recorded in &done.recorded {
                 let _ = recorder.send(recorded.clone());

@@ -15,6 +15,8 @@ mod places;
 mod ready;
 mod walk;
 
+pub use ready::goes_before;
+
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
 use super::event::Event;
@@ -251,10 +253,5 @@ impl Life<'_> {
             detail: detail.into(),
             attempt: 0,
         }
-    }
-
-    /// The mailbox that a message under way, or else the present address, belongs to.
-    fn mailbox_of(&self, m: &Message) -> Option<MailboxId> {
-        super::policy::recipient(m, &self.record).map(|a| a.mailbox())
     }
 }

@@ -1,12 +1,12 @@
 //! `Ready`: the outbox asks, before every attempt, whether it may begin now.
 
-use super::{Answer, Life};
+use super::{Answer, Boxes, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::policy::{Decision, judge, may_be_asked, precedence};
+use crate::domain::policy::{Decision, judge, may_be_asked, precedence, recipient};
 use crate::domain::preference::Class;
-use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState};
-use crate::domain::rules::InDoubt;
+use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState, Record};
+use crate::domain::rules::{InDoubt, Rules};
 use crate::domain::time::Timestamp;
 
 impl Life<'_> {
@@ -42,7 +42,7 @@ impl Life<'_> {
             self.conclude(no, Status::Dropped, self.why_over(&message), "");
             return Answer::Dropped;
         }
-        match self.decide(&message) {
+        match decide(&self.record, &self.boxes, self.rules, self.now, &message) {
             Decision::Never { reason, detail } => {
                 let status = match reason {
                     Reason::Expired => Status::Expired,
@@ -59,10 +59,9 @@ impl Life<'_> {
                 self.put_off(&message, at, reason, detail);
                 Answer::Later(at)
             }
-            // A transactional message takes no place, so it changes nothing for the others and waits for none of them:
-            // one that went before it may have to wait for its relay.
-            Decision::Go if message.class != Class::Transactional => {
-                match self.goes_before(&message) {
+            Decision::Go => {
+                let (record, boxes) = (&self.record, &self.boxes);
+                match goes_before(record, boxes, self.rules, self.now, &message) {
                     Some(other) => {
                         // It is asked for next, so it must stand in the outbox.
                         if let Some(m) = self.record.messages.get_mut(&other) {
@@ -73,34 +72,7 @@ impl Life<'_> {
                     None => self.begin(&message),
                 }
             }
-            Decision::Go => self.begin(&message),
         }
-    }
-
-    fn decide(&self, message: &Message) -> Decision {
-        let nothing_known = Mailbox::default();
-        let mailbox = self.mailbox_of(message).and_then(|id| self.boxes.get(&id));
-        judge(
-            message,
-            &self.record,
-            mailbox.unwrap_or(&nothing_known),
-            self.rules,
-            self.now,
-        )
-    }
-
-    /// The first of the customer's other messages that stands before `message` and may go now. Those that are tried again
-    /// stand in the same order: which of two places moves first decides whether the other may go.
-    fn goes_before(&self, message: &Message) -> Option<MessageNo> {
-        let mut before: Vec<&Message> = (self.record.messages.values())
-            .filter(|m| may_be_asked(m) && m.no != message.no && m.not_before <= self.now)
-            .filter(|m| precedence(m) < precedence(message))
-            .collect();
-        before.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
-        before
-            .into_iter()
-            .find(|m| self.decide(m) == Decision::Go)
-            .map(|m| m.no)
     }
 
     fn park(&mut self, message: &Message, reason: Reason) {
@@ -168,6 +140,48 @@ impl Life<'_> {
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
     }
+}
+
+fn decide(
+    record: &Record,
+    boxes: &Boxes,
+    rules: &Rules,
+    now: Timestamp,
+    message: &Message,
+) -> Decision {
+    let nothing_known = Mailbox::default();
+    let mailbox = recipient(message, record).and_then(|to| boxes.get(&to.mailbox()));
+    judge(
+        message,
+        record,
+        mailbox.unwrap_or(&nothing_known),
+        rules,
+        now,
+    )
+}
+
+/// The first of the customer's other messages that stands before `message` and may go now. Those that are tried again
+/// stand in the same order: which of two places moves first decides whether the other may go. Transactional messages take
+/// no place: they wait for none of the others, and none waits for them. `boxes` as of `mailboxes_for`.
+pub fn goes_before(
+    record: &Record,
+    boxes: &Boxes,
+    rules: &Rules,
+    now: Timestamp,
+    message: &Message,
+) -> Option<MessageNo> {
+    if message.class == Class::Transactional {
+        return None;
+    }
+    let mut before: Vec<&Message> = (record.messages.values())
+        .filter(|m| may_be_asked(m) && m.no != message.no && m.not_before <= now)
+        .filter(|m| m.class != Class::Transactional && precedence(m) < precedence(message))
+        .collect();
+    before.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+    before
+        .into_iter()
+        .find(|m| decide(record, boxes, rules, now, m) == Decision::Go)
+        .map(|m| m.no)
 }
 
 /// The status under which a message that has not gone is logged.

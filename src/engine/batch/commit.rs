@@ -93,7 +93,6 @@ fn write_index(
     }
     for (at, m) in &new.outbox {
         if !old.outbox.contains(&(*at, *m)) {
-            done.outbox = Some(done.outbox.map_or(*at, |t| t.min(*at)));
             batch
                 .puts
                 .push((keys::outbox(*at, message(*m)), Vec::new()));

@@ -112,8 +112,6 @@ pub struct Done {
     pub existing: BTreeMap<CampaignId, u64>,
     /// Zones in which a campaign's due index has its first customers of this batch.
     pub due_added: HashSet<(CampaignId, Option<chrono_tz::Tz>)>,
-    /// Messages that stand newly, or earlier, in the outbox: the earliest instant.
-    pub outbox: Option<Timestamp>,
     pub recorded: Vec<Recorded>,
     /// Alarms that rang and changed nothing but the alarm.
     pub idle: u64,

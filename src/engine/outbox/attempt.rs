@@ -11,7 +11,7 @@ use crate::domain::chance;
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::recipient;
-use crate::domain::react::Answer;
+use crate::domain::react::{Answer, goes_before};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::decode;
@@ -38,7 +38,6 @@ pub(super) enum Stuck {
 
 /// A message as it was when it was composed.
 struct Composed {
-    state: CustomerState,
     revision: u64,
     at: Timestamp,
     attempt: u32,
@@ -52,8 +51,10 @@ struct Composed {
 /// What composing came to.
 enum Made {
     Ready(Box<Composed>),
-    /// The message is gone.
+    /// The message is gone, or goes by another transport.
     Gone,
+    /// Another of the customer's messages goes first.
+    Behind(MessageNo),
     Undeliverable(String),
 }
 
@@ -66,15 +67,12 @@ impl Core {
         no: MessageNo,
         lane: usize,
     ) -> Result<Option<MessageNo>, Stuck> {
-        let mut composed = match self.composed(customer, no).await? {
+        let mut composed = match self.composed(customer, no, lane).await? {
             Made::Ready(composed) => composed,
             Made::Gone => return Ok(None),
+            Made::Behind(other) => return Ok(Some(other)),
             Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
         };
-        // One that goes first may go another way, and waits for room there, not in this lane.
-        if composed.message(no).and_then(|m| self.lane_of(m)) != Some(lane) {
-            return Ok(None);
-        }
         // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
         let mut stopping = self.outbox.stopping.subscribe();
         let permit = tokio::select! {
@@ -86,9 +84,10 @@ impl Core {
         }
         let stands = self.revision_of(customer).await?;
         if stands != Some(composed.revision) || self.clock.now().since(composed.at) > FRESH {
-            composed = match self.composed(customer, no).await? {
+            composed = match self.composed(customer, no, lane).await? {
                 Made::Ready(composed) => composed,
                 Made::Gone => return Ok(None),
+                Made::Behind(other) => return Ok(Some(other)),
                 Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
             };
         }
@@ -176,8 +175,13 @@ impl Core {
         Ok(None)
     }
 
-    /// A message as its customer stands now, or as it first left.
-    async fn composed(&self, customer: CustomerNo, no: MessageNo) -> Result<Made, BatchError> {
+    /// A message as its customer stands now, or as it first left; if it goes by the transport of `lane`.
+    async fn composed(
+        &self,
+        customer: CustomerNo,
+        no: MessageNo,
+        lane: usize,
+    ) -> Result<Made, BatchError> {
         let found = self.store.get_many(vec![keys::record(customer)]).await?;
         let Some(value) = found.into_iter().next().flatten() else {
             return Ok(Made::Gone);
@@ -186,6 +190,21 @@ impl Core {
         let Some(message) = state.record.messages.get(&no) else {
             return Ok(Made::Gone);
         };
+        // One that was asked for first may go another way: it waits for room there, not in this lane.
+        if self.lane_of(message) != Some(lane) {
+            return Ok(Made::Gone);
+        }
+        // What `Ready` would say of another that goes first is found out before this one takes a turn of the relay's.
+        if state.record.messages.len() > 1 {
+            let boxes = self.boxes_of(&state.record).await?;
+            let (rules, now) = (&self.catalogue().rules, self.clock.now());
+            let first = goes_before(&state.record, &boxes, rules, now, message);
+            if let Some(other) = first.and_then(|no| state.record.messages.get(&no))
+                && other.released
+            {
+                return Ok(Made::Behind(other.no));
+            }
+        }
         let to = recipient(message, &state.record).cloned();
         let kept = self.sent_before(customer, message).await?;
         let at = self.clock.now();
@@ -219,7 +238,6 @@ impl Core {
             to,
             bytes,
             made_now,
-            state,
         })))
     }
 
@@ -297,12 +315,6 @@ impl Core {
         let found = self.store.get_many(vec![keys::record(no)]).await?;
         let value = found.into_iter().next().flatten();
         Ok(value.map(|v| decode(&v.value)).transpose()?)
-    }
-}
-
-impl Composed {
-    fn message(&self, no: MessageNo) -> Option<&Message> {
-        self.state.record.messages.get(&no)
     }
 }
 

@@ -25,8 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore, watch};
 
-/// So many messages are composed or asked for at once, per transport.
-const IN_HAND: usize = 64;
+/// So many messages are composed or asked for at once for each connection of a transport, and for a transport at most.
+const IN_HAND: usize = 8;
+const IN_HAND_MOST: usize = 64;
 
 /// Messages in hand, so that none is asked for twice at once.
 pub struct Outbox {
@@ -47,9 +48,12 @@ struct Lane {
 
 impl Outbox {
     pub fn new(transports: BTreeMap<String, Transport>) -> Outbox {
-        let lane = |transport| Lane {
-            transport,
-            room: Arc::new(Semaphore::new(IN_HAND)),
+        let lane = |transport: Transport| {
+            let room = (transport.status().connections * IN_HAND).min(IN_HAND_MOST);
+            Lane {
+                room: Arc::new(Semaphore::new(room)),
+                transport,
+            }
         };
         Outbox {
             lanes: transports.into_values().map(lane).collect(),

@@ -9,7 +9,7 @@ use super::{Lane, Outbox};
 use crate::domain::id::{CampaignId, CustomerNo, MessageRef, ShardNo};
 use crate::domain::record::Message;
 use crate::store::codec::decode;
-use crate::store::{Direction, keys};
+use crate::store::{Direction, Key, keys};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Passed {
     rules: u64,
     lanes: HashMap<MessageRef, usize>,
+    /// Where it ended for want of room: the next one begins there, so that nobody waits for ever behind the others.
+    ended: Option<(ShardNo, Key)>,
     /// Campaigns without a transport, told once.
     untransported: HashSet<CampaignId>,
 }
@@ -71,8 +73,16 @@ impl Outbox {
 
 impl Look<'_> {
     async fn through(&mut self) -> Result<(), Refused> {
-        for shard in ShardNo::all() {
-            let mut range = keys::outbox_until(shard, self.core.clock.now());
+        let ended = self.before.ended.take();
+        let first = ended.as_ref().map_or(0, |(shard, _)| usize::from(shard.0));
+        let all: Vec<ShardNo> = ShardNo::all().collect();
+        // The one where it begins comes last once more, for what stands before that place.
+        let order = all[first..].iter().chain(&all[..=first]);
+        for (nth, shard) in order.enumerate() {
+            let mut range = keys::outbox_until(*shard, self.core.clock.now());
+            if let Some((_, from)) = ended.as_ref().filter(|_| nth == 0) {
+                range.from.clone_from(from);
+            }
             loop {
                 let outbox = &self.core.outbox;
                 if self.core.held().is_some() || outbox.is_stopping() {
@@ -80,6 +90,7 @@ impl Look<'_> {
                 }
                 // Nobody has room: what stands further on is looked at next time.
                 if self.full.len() == outbox.lanes.len() {
+                    self.passed.ended = Some((*shard, range.from));
                     return Ok(());
                 }
                 let found = self

@@ -212,22 +212,26 @@ impl Core {
         let Some(state) = self.customer(no).await? else {
             return Ok(None);
         };
-        let record = state.record;
+        let boxes = self.boxes_of(&state.record).await?;
+        Ok(Some((state.record, boxes)))
+    }
+
+    /// The mailbox of the customer's present address, and those of messages under way.
+    pub(in crate::engine) async fn boxes_of(&self, record: &Record) -> Result<Boxes, BatchError> {
         let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
         let wanted: BTreeSet<_> = (under_way.chain(&record.email))
             .map(|a| a.mailbox())
             .collect();
         let found = (self.store)
             .get_many(wanted.iter().map(keys::mailbox).collect())
-            .await
-            .map_err(BatchError::from)?;
+            .await?;
         let mut boxes = Boxes::new();
         for (id, value) in wanted.into_iter().zip(found) {
             if let Some(value) = value {
-                let mailbox: Mailbox = decode(&value.value).map_err(BatchError::from)?;
+                let mailbox: Mailbox = decode(&value.value)?;
                 boxes.insert(id, mailbox);
             }
         }
-        Ok(Some((record, boxes)))
+        Ok(boxes)
     }
 }
