@@ -5,8 +5,9 @@ mod app;
 
 use app::watched::Watched;
 use app::{App, CONFIG, shipped};
+use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
-use reveille::domain::id::{CustomerNo, MessageNo};
+use reveille::domain::id::CustomerNo;
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::record::Mailbox;
 use reveille::domain::time::{Span, Timestamp};
@@ -30,6 +31,13 @@ fn at(text: &str) -> Timestamp {
 /// The daemon dies between a mail's leaving and the commit of its outcome. Gives what runs afterwards, unsettled, and
 /// the mail as it left the first time.
 async fn died_in_doubt(config: &str) -> (App, Arc<Watched>, String) {
+    let (app, again, text) = died(config).await;
+    let app = app.reopen(again.clone()).await;
+    (app, again, text)
+}
+
+/// The same, not yet started again, with the store as the next opening has it.
+async fn died(config: &str) -> (App, Arc<Watched>, String) {
     let store = Watched::new();
     let welcome = shipped("welcome.toml");
     let app = App::start_on(store.clone(), START, config, &[("welcome.toml", &welcome)]).await;
@@ -52,9 +60,7 @@ async fn died_in_doubt(config: &str) -> (App, Arc<Watched>, String) {
     // Texts that are edited meanwhile are not what was sent.
     app.template("welcome.html.hbs", "<p>Another text</p>");
     app.file("welcome.toml", Some(&welcome.replace("Welcome,", "Hi,")));
-    let again = store.again();
-    let app = app.reopen(again.clone()).await;
-    (app, again, text)
+    (app, store.again(), text)
 }
 
 async fn mailbox(app: &App, id: &str) -> Mailbox {
@@ -628,15 +634,20 @@ async fn a_mailbox_a_page_or_a_history_that_cannot_be_read_harms_its_customers_o
 
 #[tokio::test]
 async fn a_start_passes_by_a_message_in_doubt_that_cannot_be_read() {
-    let (app, store, _) = died_in_doubt(CONFIG).await;
-    // As if it had died once more, with the record damaged.
-    let no = app.customer("mina").await;
-    let message = reveille::domain::id::MessageRef {
-        customer: no,
-        message: MessageNo(1),
-    };
-    put_back(&app, keys::attempting(message), Some(Vec::new())).await;
-    garble(&app, keys::record(no)).await;
-    let app = app.reopen(store.again()).await;
-    assert!(app.core.tick().await.is_ok());
+    let address = EmailAddress::parse("mina@customers.example").unwrap();
+    for what in ["record", "mailbox"] {
+        let (app, store, _) = died(CONFIG).await;
+        let no = app.customer("mina").await;
+        let key = match what {
+            "record" => keys::record(no),
+            _ => keys::mailbox(&address.mailbox()),
+        };
+        let damage = Batch {
+            puts: vec![(key, b"not a record".to_vec())],
+            ..Batch::default()
+        };
+        store.commit(damage).await.unwrap();
+        let app = app.reopen(store.again()).await;
+        assert!(app.core.tick().await.is_ok(), "{what}");
+    }
 }
