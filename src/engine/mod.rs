@@ -13,7 +13,7 @@ mod guard;
 pub mod imports;
 pub mod ingest;
 pub mod intake;
-mod merge;
+pub mod merge;
 pub mod outbox;
 mod pages;
 mod post;

@@ -116,6 +116,25 @@ fn a_cart_open_on_both_sides_is_one() {
 }
 
 #[test]
+fn a_cart_reminded_of_at_the_source_is_not_reminded_of_again() {
+    for under_way in [false, true] {
+        let (mut world, mina, somebody, _) = begin(vec![cart()]);
+        reachable(&mut world, somebody, "somebody@mail.example");
+        let takes = Span::hours(if under_way { 3 } else { 0 });
+        world.script = Box::new(move |_| (accepted(), takes));
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(23));
+        world.event(mina, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(2));
+        assert_eq!(world.attempts.len(), 1);
+        world.merge(somebody, mina);
+        world.run_for(Span::days(9));
+        assert_eq!(world.attempts.len(), 1);
+        assert!(world.has("cart", Status::Left, Reason::Merged));
+    }
+}
+
+#[test]
 fn what_only_both_together_amount_to_starts_now() {
     let third = triggered("third", "Order Completed").times(3, None);
     let (mut world, mina, somebody, now) = begin(vec![third]);

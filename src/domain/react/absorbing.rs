@@ -6,6 +6,7 @@
 
 use super::enrollment::may_enter;
 use super::{Life, NeedsHistory};
+use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey};
@@ -88,6 +89,9 @@ impl Life<'_> {
     fn absorb_standing(&mut self, id: &CampaignId, from: &Standing) {
         let rules = self.rules;
         let campaign = rules.campaigns.get(id);
+        for key in self.overtaken(id, from) {
+            self.leave(id, &key, Reason::Merged, "");
+        }
         let known = self.record.campaigns.get(id);
         let was_inside = known.is_some_and(|s| !s.entries.is_empty());
         // Judged by what the target had: at the source each was let in already.
@@ -134,6 +138,26 @@ impl Life<'_> {
         }
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
+    }
+
+    /// Open entries of which nothing was sent, and which `again` would not have let in after what was sent at the source:
+    /// one cart is reminded of once.
+    fn overtaken(&self, id: &CampaignId, from: &Standing) -> Vec<EntryKey> {
+        let own = self.record.campaigns.get(id);
+        let again = self.rules.campaigns.get(id).map(|c| &c.entry.again);
+        let bars = |sent: &Entry, own: &Entry| match again {
+            Some(Again::Never) | None => true,
+            Some(Again::After(span)) => own.at < sent.at + *span,
+            Some(Again::Always | Again::AfterLeaving) => false,
+        };
+        (own.into_iter().flat_map(|s| &s.entries))
+            .filter(|e| e.state.is_open() && !e.counted)
+            .filter(|e| {
+                let sent = from.entries.iter().filter(|s| s.counted && s.key == e.key);
+                sent.into_iter().any(|s| bars(s, e))
+            })
+            .map(|e| e.key.clone())
+            .collect()
     }
 
     /// An entry that stayed at the source until its message was settled.
