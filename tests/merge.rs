@@ -14,6 +14,7 @@ use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use reveille::engine::batch::Work;
+use reveille::engine::golive::go_live;
 use reveille::engine::merge::{AliasError, Merged};
 use reveille::engine::query::LogFilter;
 use reveille::store::codec::decode;
@@ -394,6 +395,41 @@ async fn a_mail_in_doubt_is_settled_where_it_began() {
     assert_eq!(entries.len(), 1);
     assert!(entries[0].counted && !entries[0].state.is_open());
     assert_eq!(letters(&app).await, 0);
+}
+
+/// A rehearsal ends while a letter lies unread: customers, events and consent go on, enrollments don't.
+#[tokio::test]
+async fn going_live_takes_enrollments_out_of_letters() {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    fill_cart(&app, BROWSER, "a").await;
+    app.consent(BROWSER, ConsentState::Given).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let mut commits = 0;
+    store.fail(move |_| {
+        commits += 1;
+        (commits > 1).then(|| StoreError::Unavailable("dead".into()))
+    });
+    alias(&app, BROWSER, "mina").await.unwrap_err();
+    assert_eq!(letters(&app).await, 1);
+    // Campaigns start anew, after these events.
+    app.clock.advance(Span::minutes(1));
+    let store = store.again();
+    let folder = "kind = \"folder\"\npath = \"mail\"";
+    let real = "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"";
+    let live = CONFIG.replace(folder, real);
+    app::lay_out(app.dir.path(), &live, &[]);
+    let config = app::load_config(app.dir.path());
+    let went = go_live(&*store, &config, app.now(), &|_| {}).await.unwrap();
+    assert!(went.is_some());
+    let app = app.reopen(store).await;
+    app.settle().await;
+    assert_eq!(letters(&app).await, 0);
+    let own = record(&app, app.customer("mina").await).await;
+    assert_eq!((own.absorbed.len(), own.consents.len()), (1, 1));
+    assert!(own.campaigns.values().all(|s| s.entries.is_empty()));
+    app.leap(Span::hours(30)).await;
+    assert!(app.log().await.iter().all(|r| r.status != Status::Waiting));
 }
 
 /// The chain breaks in the middle: a letter finds its reader moved already.

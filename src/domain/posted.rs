@@ -35,6 +35,20 @@ pub enum Posted {
     Refusal(ConsentChange),
 }
 
+impl Posted {
+    /// What comes from somebody of whom only history is known is history: it starts nothing.
+    pub fn liveness(&self) -> Liveness {
+        let past = |from: &Absorb| {
+            let live = |(_, liveness): &(Event, Liveness)| *liveness == Liveness::Live;
+            !from.events.is_empty() && !from.events.iter().any(live)
+        };
+        match self {
+            Posted::Absorb(from) if past(from) => Liveness::History,
+            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Refusal(_) => Liveness::Live,
+        }
+    }
+}
+
 /// What the source had. Messages that were under way, and their entries, stay there until they are settled.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Absorb {

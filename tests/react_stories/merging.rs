@@ -341,6 +341,13 @@ fn an_audience_that_held_on_the_other_side_does_not_begin_to_hold() {
     world.merge(somebody, mina);
     world.run_for(Span::days(2));
     assert_eq!(world.attempts.len(), 1);
+    // One of whom only history is known starts nothing; what is remembered goes by it.
+    let (mut world, mina, somebody, now) = begin(vec![welcome()]);
+    world.history(somebody, "Signed Up", now);
+    world.merge(somebody, mina);
+    world.event(mina, "Signed Up", &[]);
+    world.run_for(Span::days(2));
+    assert!(world.attempts.is_empty());
     // What holds by both together only begins to hold, and judging goes on from there.
     let quiet = || {
         audience("quiet", dormant("Visited", Span::days(30)))
@@ -448,4 +455,92 @@ fn any_interleaving_of_events_and_a_merge_ends_in_the_tracks_of_one_customer() {
         let entered = world.count("cart", Status::Entered);
         assert!(world.sent("cart").len() <= entered, "seed {seed}");
     }
+}
+
+/// One word on advertising: who said it, when, and what.
+struct Word {
+    by: CustomerNo,
+    at: Timestamp,
+    given: bool,
+}
+
+#[test]
+fn no_consent_is_broken_over_a_merge() {
+    let rounds = match std::env::var_os("REVEILLE_SOAK") {
+        Some(_) => 1_000,
+        None => 100,
+    };
+    let (mut ads, mut kept) = (0, 0);
+    for seed in 0..rounds {
+        let mut chance = Chance(seed);
+        let wait = Span::hours(chance.between(0, 30));
+        let ad = triggered("ad", "Visited")
+            .again(Again::Always)
+            .step("s", wait, Span::days(9));
+        let (mut world, mina, somebody, _) = begin(vec![ad]);
+        // At her address, or at another.
+        let address = chance.of(&["mina@mail.example", "other@mail.example"]);
+        let one_box = address == "mina@mail.example";
+        world.email(somebody, address);
+        let mut fate = Chance(seed + 1);
+        world.script = Box::new(move |_| match fate.below(3) {
+            0 => (accepted(), Span::minutes(1)),
+            1 => (uncertain(), Span::minutes(20)),
+            _ => (try_later(), Span::minutes(20)),
+        });
+        let mut words = vec![Word {
+            by: mina,
+            at: Timestamp::EARLIEST,
+            given: true,
+        }];
+        let merge_at = chance.below(60);
+        let mut merged = None;
+        for n in 0..80 {
+            if n == merge_at {
+                world.merge(somebody, mina);
+                merged = Some(world.now);
+            }
+            let who = if chance.once_in(2) { mina } else { somebody };
+            let before = world.attempts.len();
+            if chance.once_in(4) {
+                let given = !chance.once_in(3);
+                words.push(Word {
+                    by: who,
+                    at: world.now,
+                    given,
+                });
+                let state = match given {
+                    true => ConsentState::Given,
+                    false => ConsentState::Refused,
+                };
+                world.consent(who, None, state);
+            } else {
+                world.event(who, "Visited", &[]);
+            }
+            world.run_for(Span::minutes(chance.between(1, 900)));
+            for attempt in &world.attempts[before..] {
+                let known = words.iter().filter(|w| w.at <= attempt.at);
+                let is_one = merged.is_some_and(|at| at <= attempt.at);
+                // The last word of the person; before the merge, of each customer of the mailbox.
+                let last_of = |by: Option<CustomerNo>| {
+                    let of = known.clone().filter(|w| by.is_none_or(|no| w.by == no));
+                    of.max_by_key(|w| (w.at, !w.given)).is_some_and(|w| w.given)
+                };
+                let allowed = match is_one {
+                    true => last_of(None),
+                    false => last_of(Some(attempt.customer)) && (!one_box || last_of(None)),
+                };
+                assert!(
+                    allowed,
+                    "seed {seed}: {} {:?}",
+                    attempt.at, attempt.customer
+                );
+                ads += 1;
+                kept += u32::from(is_one && attempt.customer == somebody);
+            }
+        }
+        check_log(&world);
+    }
+    println!("{ads} attempts, {kept} of them at the source after the merge");
+    assert!(ads > 10 * rounds && kept > 0);
 }

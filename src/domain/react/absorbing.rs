@@ -9,10 +9,10 @@ use super::{Life, NeedsHistory};
 use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::id::{CampaignId, CustomerNo, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::posted::Absorb;
-use crate::domain::preference::Preferences;
+use crate::domain::posted::{Absorb, Posted};
+use crate::domain::preference::{Consent, ConsentState, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -42,13 +42,14 @@ impl Life<'_> {
             self.move_to(email);
         }
         for (topic, consent) in &from.consents {
-            self.take_consent(&ConsentChange {
-                topic: topic.clone(),
-                state: consent.state,
-                at: consent.at,
-                source: consent.source.clone(),
-                wording: consent.wording.clone(),
-            });
+            self.take_consent(&told(topic, consent));
+        }
+        let refused: Vec<ConsentChange> = (self.record.consents.iter())
+            .filter(|(_, consent)| consent.state == ConsentState::Refused)
+            .map(|(topic, consent)| told(topic, consent))
+            .collect();
+        for change in &refused {
+            self.tell_sources(change);
         }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
@@ -67,6 +68,12 @@ impl Life<'_> {
         self.unblock();
         self.ask_again();
         Ok(())
+    }
+
+    /// What is under way at those who were merged into this customer is the same person's mail: a refusal binds it too.
+    pub(super) fn tell_sources(&mut self, refusal: &ConsentChange) {
+        let letter = |source: &CustomerNo| (*source, Posted::Refusal(refusal.clone()));
+        self.posts.extend(self.record.absorbed.iter().map(letter));
     }
 
     fn absorb_events(
@@ -189,6 +196,17 @@ impl Life<'_> {
         }
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
+    }
+}
+
+/// A consent as it was told.
+fn told(topic: &Option<TopicId>, consent: &Consent) -> ConsentChange {
+    ConsentChange {
+        topic: topic.clone(),
+        state: consent.state,
+        at: consent.at,
+        source: consent.source.clone(),
+        wording: consent.wording.clone(),
     }
 }
 

@@ -135,10 +135,7 @@ pub fn react(
             liveness = *live;
             life.take_consent(change);
             if change.state == ConsentState::Refused {
-                // What is under way at those who were merged into this one is the same person's mail.
-                let sources = life.record.absorbed.iter();
-                let refusal = |source: &CustomerNo| (*source, Posted::Refusal(change.clone()));
-                life.posts.extend(sources.map(refusal));
+                life.tell_sources(change);
             }
         }
         Cause::Alarm => {}
@@ -174,7 +171,10 @@ pub fn react(
             life.settle_doubt(*message, *resend);
         }
         Cause::Merge { into } => life.merge(*into),
-        Cause::Posted(letter) => life.read_letter(&letter.posted, context.history)?,
+        Cause::Posted(letter) => {
+            liveness = letter.posted.liveness();
+            life.read_letter(&letter.posted, context.history)?;
+        }
     }
     life.settle(liveness);
     let wants_release = life.set_alarm();
