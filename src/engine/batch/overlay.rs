@@ -75,6 +75,7 @@ impl Overlay {
         let is_new = known.state.is_none();
         if is_new {
             let Some(id) = &work.id else {
+                self.destroy_letter(work);
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;
                 done.replies.push(Ok(reply));
@@ -83,6 +84,7 @@ impl Overlay {
             known.state = Some(CustomerState {
                 record: Record::new(no, id.clone(), around.now),
                 seen: Seen::default(),
+                posted: 0,
             });
             known.changed = true;
         }
@@ -97,6 +99,11 @@ impl Overlay {
         if let Some(error) = self.unreadable.get(&no).cloned() {
             return self.refuse(around, work, error, done).await;
         }
+        let opened = match self.open_letter(around, work).await {
+            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            other => other?,
+        };
+        let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
         let reaction = match self.reaction(around, work).await {
             Err(BatchError::Codec(error)) => {
                 if is_new {
@@ -106,7 +113,16 @@ impl Overlay {
             }
             other => other?,
         };
+        self.destroy_letter(work);
         match reaction {
+            // Nothing has happened: whoever offered it is to offer it to that one.
+            Ok(Reaction {
+                answer: moved @ Some(Answer::Moved(_)),
+                ..
+            }) => {
+                reply.answer = moved;
+                reply.fresh = false;
+            }
             Ok(reaction) => {
                 if record_causes {
                     done.recorded.push(Recorded {
@@ -124,7 +140,7 @@ impl Overlay {
                 }
                 self.absorb(around, work, reaction, done).await?;
             }
-            Err(panic) => self.poison(around, work, panic).await?,
+            Err(panic) => self.poison(around, sealed, panic).await?,
         }
         done.replies.push(Ok(reply));
         Ok(())
@@ -169,11 +185,12 @@ impl Overlay {
                     return Ok(Err("it asked for the history twice".into()));
                 }
                 Ok(Err(_)) => {
+                    let record = state.record.clone();
                     let customer = self.customers.get_mut(&no);
                     let known = customer.and_then(|c| c.history.take());
                     let mut events = match known {
                         Some(events) => events,
-                        None => read_history(around.store, no).await?,
+                        None => read_history(around.store, &record).await?,
                     };
                     if let Some(customer) = self.customers.get(&no) {
                         events.extend(customer.events.iter().cloned());
@@ -242,6 +259,7 @@ impl Overlay {
                 }),
             });
         }
+        self.post(no, reaction.posts, done);
         if let Some(customer) = self.customers.get_mut(&no)
             && let Some(state) = customer.state.as_mut()
         {
@@ -270,7 +288,7 @@ impl Overlay {
                 }
             }
         }
-        Ok(())
+        self.remember_letter(around, work).await
     }
 
     /// The bad cause is kept and listed; the customer's alarm is parked, and so is a message whose asking it was, so that
