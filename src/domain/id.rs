@@ -95,11 +95,43 @@ fn slug(text: &str) -> Result<(), String> {
 }
 
 text_id!(
-    /// The shop's own name for a customer, as its systems know them: up to 200 bytes of text.
+    /// The shop's own name for a customer, as its systems know them: up to 200 bytes of text. Somebody who has not told
+    /// who they are yet has an anonymous one ([`CustomerId::anonymous`]), which no `parse` makes.
     CustomerId,
     "the customer id",
-    |t| free_text(t, 200)
+    |t| match t.starts_with(ANONYMOUS) {
+        true => Err(format!(
+            "begins with {ANONYMOUS:?}, which stands for anonymous customers"
+        )),
+        false => free_text(t, 200),
+    }
 );
+
+/// What an anonymous customer's id begins with; a shop's own ids do not.
+const ANONYMOUS: &str = "anon:";
+
+impl CustomerId {
+    /// The id of a customer of whom only a device's or a browser's own id is known (Segment's `anonymousId`): that id
+    /// behind a prefix which a shop's own ids may not bear, so that the two never collide.
+    pub fn anonymous(id: &str) -> Result<CustomerId, String> {
+        free_text(id, 200).map_err(|why| format!("the anonymous id {:?} {why}", clip(id)))?;
+        Ok(CustomerId(format!("{ANONYMOUS}{id}")))
+    }
+
+    /// Reads an id as it is shown, a shop's own or an anonymous one: for what an operator types and what a store holds.
+    /// What a shop's systems send is taken by [`CustomerId::parse`] or [`CustomerId::anonymous`], so that nobody gives
+    /// themselves out as somebody's browser.
+    pub fn shown(text: &str) -> Result<CustomerId, String> {
+        match text.strip_prefix(ANONYMOUS) {
+            Some(id) => CustomerId::anonymous(id),
+            None => CustomerId::parse(text),
+        }
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.0.starts_with(ANONYMOUS)
+    }
+}
 text_id!(
     /// The name of an event, such as `Order Completed`.
     EventName,
@@ -150,4 +182,27 @@ pub struct MessageNo(pub u32);
 pub struct MessageRef {
     pub customer: CustomerNo,
     pub message: MessageNo,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CustomerId;
+
+    #[test]
+    fn anonymous_ids_and_a_shops_own_never_collide() {
+        let anonymous = CustomerId::anonymous("7f3a").unwrap();
+        assert_eq!(anonymous.as_str(), "anon:7f3a");
+        assert!(anonymous.is_anonymous());
+        assert_ne!(anonymous, CustomerId::parse("7f3a").unwrap());
+        let why = CustomerId::parse("anon:7f3a").unwrap_err();
+        assert!(why.contains("anonymous customers"), "{why}");
+        assert_eq!(CustomerId::shown("anon:7f3a"), Ok(anonymous));
+        assert_eq!(CustomerId::shown("7f3a"), CustomerId::parse("7f3a"));
+        assert!(CustomerId::shown("anon:").is_err());
+        assert!(CustomerId::anonymous(&"x".repeat(201)).is_err());
+        assert!(CustomerId::anonymous("a\nb").is_err());
+        // One that is anonymous twice is still only a browser's id.
+        let odd = CustomerId::anonymous("anon:x").unwrap();
+        assert_eq!(CustomerId::shown(odd.as_str()), Ok(odd));
+    }
 }

@@ -285,7 +285,7 @@ pub fn ids_after(after: Option<&str>) -> KeyRange {
 }
 
 pub fn read_id(key: &[u8]) -> Option<CustomerId> {
-    CustomerId::parse(std::str::from_utf8(key.get(1..)?).ok()?).ok()
+    CustomerId::shown(std::str::from_utf8(key.get(1..)?).ok()?).ok()
 }
 
 pub fn mailbox(id: &MailboxId) -> Key {

@@ -65,7 +65,7 @@ pub async fn tell(core: &Core, from: Timestamp, to: Timestamp) -> Result<Vec<Sto
             })
             .take(40);
         for ((customer, campaign), rows) in candidates {
-            let Ok(id) = CustomerId::parse(customer) else {
+            let Ok(id) = CustomerId::shown(customer) else {
                 continue;
             };
             let Some(view) = core.customer_view(&id).await? else {

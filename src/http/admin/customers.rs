@@ -25,7 +25,7 @@ pub struct Named {
 }
 
 fn customer(id: &str) -> Result<CustomerId, Refusal> {
-    CustomerId::parse(id).map_err(Refusal::bad)
+    CustomerId::shown(id).map_err(Refusal::bad)
 }
 
 fn address(text: &str) -> Result<EmailAddress, Refusal> {
