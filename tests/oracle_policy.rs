@@ -390,6 +390,17 @@ fn invariants_1_and_2_hold_where_mailboxes_are_shared_and_files_edited() {
 }
 
 #[test]
+fn invariants_1_and_2_hold_where_customers_are_merged() {
+    for shared in [false, true] {
+        two_years(Shape {
+            shared,
+            merged: true,
+            ..Shape::of(6, 150)
+        });
+    }
+}
+
+#[test]
 fn liveness_holds_where_files_are_edited() {
     two_years(Shape {
         edited: true,

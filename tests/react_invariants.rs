@@ -14,12 +14,17 @@ use reveille::domain::cause::{
     Cause, ConsentChange, Liveness, Operator, PreferenceChange, ProfileChange,
 };
 use reveille::domain::event::Event;
-use reveille::domain::id::{CustomerId, CustomerNo, EventName, MessageNo, TagName, TopicId};
+use reveille::domain::id::{
+    CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
+};
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::outcome::Outcome;
-use reveille::domain::preference::{Class, ConsentState};
+use reveille::domain::posted::{Absorb, Letter, Posted};
+use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::react::{Boxes, Context, mailboxes_for, react};
-use reveille::domain::record::{Record, Suppression, SuppressionCause};
+use reveille::domain::record::{
+    Entry, EntryState, Record, Standing, Suppression, SuppressionCause,
+};
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Properties, Value};
 use reveille::domain::window::{Window, WindowSpan};
@@ -38,6 +43,14 @@ fn seeds(by_default: u64, in_soak: u64) -> impl Iterator<Item = u64> {
     let how_many = if soak { in_soak } else { by_default };
     println!("seeds {first}..{}", first + how_many);
     (0..how_many).map(move |n| first + n)
+}
+
+/// As [`busy`], where customers also turn out to be others.
+fn merging() -> Shape {
+    Shape {
+        merged: true,
+        ..Shape::of(4, 150)
+    }
 }
 
 fn busy() -> Shape {
@@ -184,8 +197,9 @@ fn invariant_3_nothing_that_needs_consent_begins_without_it() {
 
 #[test]
 fn invariant_5_one_entry_and_step_is_one_message_and_none_is_accepted_twice() {
-    for seed in seeds(6, 200) {
-        let world = play(seed, &busy());
+    let shapes = [busy(), merging()];
+    for (seed, shape) in seeds(6, 200).flat_map(|seed| shapes.map(|shape| (seed, shape))) {
+        let world = play(seed, &shape);
         let mut accepted = BTreeSet::new();
         let mut numbers: BTreeMap<(CustomerNo, MessageNo), (String, String)> = BTreeMap::new();
         for row in &world.log {
@@ -232,8 +246,9 @@ fn one_entry_and_step_is_one_message(world: &World) {
 
 #[test]
 fn invariant_8_every_row_has_a_reason_and_every_message_one_last_row() {
-    for seed in seeds(6, 200) {
-        let world = play(seed, &busy());
+    let shapes = [busy(), merging()];
+    for (seed, shape) in seeds(6, 200).flat_map(|seed| shapes.map(|shape| (seed, shape))) {
+        let world = play(seed, &shape);
         check_log(&world);
         check_nothing_is_stuck(&world);
         let mut rows: BTreeMap<(CustomerNo, MessageNo), Vec<&LogRow>> = BTreeMap::new();
@@ -265,13 +280,7 @@ fn every_reason_and_code_is_told_apart() {
 /// Plays the recorded causes anew; everything is stored and read again between any two of them.
 fn replay(world: &World) -> (BTreeMap<CustomerNo, Customer>, Boxes, usize) {
     let mut customers: BTreeMap<CustomerNo, Customer> = (world.first_sight.iter())
-        .map(|record| {
-            let customer = Customer {
-                record: record.clone(),
-                history: Vec::new(),
-            };
-            (record.no, customer)
-        })
+        .map(|record| (record.no, Customer::of(record.clone())))
         .collect();
     let mut boxes = Boxes::new();
     let mut rows = 0;
@@ -294,7 +303,8 @@ fn replay(world: &World) -> (BTreeMap<CustomerNo, Customer>, Boxes, usize) {
 fn invariant_6_the_same_causes_give_the_same_record_byte_for_byte() {
     for seed in seeds(4, 100) {
         let shared = seed % 2 == 0;
-        let world = play(seed, &Shape { shared, ..busy() });
+        let of_seed = if seed % 4 < 2 { merging() } else { busy() };
+        let world = play(seed, &Shape { shared, ..of_seed });
         let (customers, boxes, rows) = replay(&world);
         assert_eq!(rows, world.log.len());
         for (no, customer) in &customers {
@@ -532,7 +542,69 @@ fn hostile_cause() -> impl Strategy<Value = Cause> {
         1 => (number(), any::<bool>()).prop_map(|(message, resend)| {
             Cause::Operator(Operator::Settle { message, resend })
         }),
+        1 => hostile_letter(),
     ]
+}
+
+/// All that another record may hold after some causes, with events beside it; or a merge of this one.
+fn hostile_letter() -> impl Strategy<Value = Cause> {
+    let events = proptest::collection::vec((hostile_event(), liveness()), 0..2);
+    let campaign = proptest::sample::select(vec!["ad", "daily", "edge", "series", "unheard"]);
+    let entry = (
+        hostile_text(),
+        hostile_time(),
+        hostile_time(),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (events, campaign, entry, hostile_time(), 0..20_u8).prop_map(
+        |(events, campaign, (key, begun, due, open, counted), known_since, which)| {
+            let entry = Entry {
+                key: EntryKey(key),
+                at: begun,
+                state: match open {
+                    true => EntryState::Waiting {
+                        step: StepId::parse("mail").unwrap(),
+                        due,
+                    },
+                    false => EntryState::Left { at: due },
+                },
+                counted,
+            };
+            let campaign = world::campaign_id(campaign);
+            let posted = match which {
+                // Rarely: nothing happens here after it.
+                0 => {
+                    return Cause::Merge {
+                        into: CustomerNo(2),
+                    };
+                }
+                1..10 => Posted::Entry { campaign, entry },
+                _ => {
+                    let standing = Standing {
+                        entries: vec![entry],
+                        entered: u32::from(counted),
+                        held: open,
+                        ..Standing::default()
+                    };
+                    Posted::Absorb(Box::new(Absorb {
+                        source: CustomerNo(9),
+                        earlier: vec![CustomerNo(8)],
+                        known_since,
+                        email: None,
+                        attributes: Properties::new(),
+                        tags: BTreeSet::new(),
+                        preferences: Preferences::default(),
+                        consents: BTreeMap::new(),
+                        standings: [(campaign, standing)].into(),
+                        events,
+                    }))
+                }
+            };
+            let (sender, no) = (CustomerNo(9), 1);
+            Cause::Posted(Box::new(Letter { sender, no, posted }))
+        },
+    )
 }
 
 fn hostile_files() -> World {
@@ -582,10 +654,7 @@ proptest! {
         let mut world = hostile_files();
         let no = CustomerNo(1);
         let id = CustomerId::parse("\u{202e}x").unwrap();
-        let mut customer = Customer {
-            record: Record::new(no, id, world.now),
-            history: Vec::new(),
-        };
+        let mut customer = Customer::of(Record::new(no, id, world.now));
         for (cause, now, unfinished) in causes {
             // `now` never goes back in the daemon; here it may leap anywhere.
             if !in_order || now > world.now {

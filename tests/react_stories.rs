@@ -4,6 +4,8 @@
 mod consent;
 #[path = "react_stories/edits.rs"]
 mod edits;
+#[path = "react_stories/merging.rs"]
+mod merging;
 #[path = "react_stories/sending.rs"]
 mod sending;
 #[path = "react_stories/starts.rs"]

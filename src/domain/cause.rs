@@ -3,8 +3,9 @@
 use super::address::{EmailAddress, MailboxId};
 use super::cap::Cap;
 use super::event::Event;
-use super::id::{CampaignId, MessageNo, TagName, TopicId};
+use super::id::{CampaignId, CustomerNo, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
+use super::posted::Letter;
 use super::preference::ConsentState;
 use super::record::Suppression;
 use super::time::{Span, Timestamp};
@@ -55,6 +56,12 @@ pub enum Cause {
     /// Bring the record up to date with the rules.
     Walk,
     Operator(Operator),
+    /// This customer, anonymous so far, is that one: all there is goes there.
+    Merge {
+        into: CustomerNo,
+    },
+    /// A letter from another customer.
+    Posted(Box<Letter>),
 }
 
 /// What an operator does to one customer.

@@ -103,6 +103,8 @@ reasons! {
     Resent, "resent", "in doubt: the same message is sent again";
     TakenAsSent, "taken_as_sent", "in doubt: an operator took it as sent";
     Operator, "operator", "an operator said so";
+    Moved, "moved", "the customer was merged into another, with whom it goes on";
+    Merged, "merged", "it goes on from an anonymous customer who was merged into this one";
 }
 
 /// One row of the send log.

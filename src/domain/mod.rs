@@ -13,6 +13,7 @@ pub mod id;
 pub mod ledger;
 pub mod outcome;
 pub mod policy;
+pub mod posted;
 pub mod preference;
 pub mod react;
 pub mod record;

@@ -40,6 +40,10 @@ pub struct Record {
     pub next_message: u32,
     /// Where this customer's alarm key stands: at or before the true alarm (alarms are lazy).
     pub alarm: Option<Timestamp>,
+    /// Whom this customer was merged into; what is told of this one is for that one.
+    pub moved_to: Option<CustomerNo>,
+    /// Who was merged into this customer: their events stand in the history under their own numbers.
+    pub absorbed: Vec<CustomerNo>,
 }
 
 impl Record {
@@ -62,7 +66,15 @@ impl Record {
             messages: BTreeMap::new(),
             next_message: 1,
             alarm: None,
+            moved_to: None,
+            absorbed: Vec::new(),
         }
+    }
+
+    /// The numbers under which this customer's events stand in the history: the own one first, since of two copies of
+    /// one event the first counts.
+    pub fn numbers(&self) -> impl Iterator<Item = CustomerNo> {
+        std::iter::once(self.no).chain(self.absorbed.iter().copied())
     }
 
     /// Every index key that this record stands under. The only source of them: whoever writes a record writes the

@@ -62,7 +62,7 @@ pub async fn finish(
     };
     let events = match &campaign.start {
         Start::Triggered(trigger) if catalogue.tells_events.contains(&message.campaign) => {
-            let mut events = read_history(store, record.no).await?;
+            let mut events = read_history(store, record).await?;
             events.retain(|e| {
                 trigger.event.selects(e) && same_entry(trigger.per.as_deref(), e, message)
             });

@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::golive::ModeError;
 use super::imports::Imports;
 use super::outbox::Outbox;
+use super::post::{Post, carry};
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,6 +56,8 @@ pub struct Core {
     catalogue: RwLock<Arc<Catalogue>>,
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
+    /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
+    pub(super) merging: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
@@ -106,6 +109,7 @@ impl Core {
             write_controls(&*store, &catalogue.rules.controls, kept).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
+        let (post, deliveries) = Post::new();
         let progress = Arc::new(AtomicU64::new(0));
         let mut shards = Vec::new();
         for no in ShardNo::all() {
@@ -115,6 +119,7 @@ impl Core {
                 clock: clock.clone(),
                 rules: Arc::clone(&catalogue.rules),
                 notices: notices_in.clone(),
+                post: post.clone(),
                 progress: Arc::clone(&progress),
                 recorder: recorder.clone(),
             })
@@ -123,6 +128,9 @@ impl Core {
                 tokio::spawn(shard.run());
             }
             shards.push(handle);
+        }
+        if intent == Intent::Work {
+            tokio::spawn(carry(deliveries, &shards));
         }
         let core = Arc::new(Core {
             directory: Directory::new(Arc::clone(&store)),
@@ -138,6 +146,7 @@ impl Core {
             shards,
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
+            merging: Mutex::new(()),
             imports: Imports::default(),
             notices: Mutex::new(notices),
             progress,

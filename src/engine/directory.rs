@@ -105,6 +105,43 @@ impl Directory {
         Ok(numbers)
     }
 
+    /// Makes an id that was never heard of another name for a customer; returns whom it stands for, which is another if
+    /// somebody else heard of it first.
+    pub async fn link(&self, id: &CustomerId, no: CustomerNo) -> Result<CustomerNo, BatchError> {
+        let _giving = self.giving.lock().await;
+        loop {
+            let known = self.find(std::slice::from_ref(id)).await?;
+            if let Some(known) = known.into_iter().next().flatten() {
+                return Ok(known);
+            }
+            let key = keys::id(id);
+            let batch = Batch {
+                checks: vec![Check {
+                    key: key.clone(),
+                    expected: None,
+                }],
+                puts: vec![(key, encode(&Number(no.0)))],
+                ..Batch::default()
+            };
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(no),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// The id stands for this customer from now on: whom it stood for was merged into that one.
+    pub async fn relink(&self, id: &CustomerId, no: CustomerNo) -> Result<(), BatchError> {
+        let _giving = self.giving.lock().await;
+        let batch = Batch {
+            puts: vec![(keys::id(id), encode(&Number(no.0)))],
+            ..Batch::default()
+        };
+        self.store.commit(batch).await?;
+        Ok(())
+    }
+
     /// How many customers have been given a number.
     pub async fn count(&self) -> Result<u64, BatchError> {
         let counter = self.store.get_many(vec![keys::house(COUNTER)]).await?;

@@ -16,6 +16,7 @@ use super::shard::Refused;
 use super::state::CustomerState;
 use crate::config::Config;
 use crate::domain::id::{CustomerNo, MessageRef, ShardNo};
+use crate::domain::posted::{Letter, Posted};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Timestamp;
 use crate::store::codec::{Stored, decode, encode};
@@ -180,6 +181,7 @@ pub async fn go_live(
     let mut went = WentLive::default();
     for shard in ShardNo::all() {
         clear_records(store, shard, &mut went, progress).await?;
+        clear_letters(store, shard).await?;
     }
     clear_mailboxes(store, &mut went).await?;
     let mut deletes: Vec<Key> = ShardNo::all().map(keys::walk).collect();
@@ -285,6 +287,29 @@ async fn clear_records(
             return Ok(());
         }
     }
+}
+
+/// Letters keep what they say of customers and consent, and nothing of enrollments.
+async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused> {
+    let range = keys::inbox_all(shard);
+    let found =
+        (store.scan(range, Direction::Forward, usize::MAX).await).map_err(BatchError::from)?;
+    let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+    for (key, value) in found {
+        let mut letter: Letter = decode(&value.value).map_err(BatchError::from)?;
+        match &mut letter.posted {
+            Posted::Absorb(from) => {
+                from.standings.clear();
+                puts.push((key, encode(&letter)));
+            }
+            Posted::Entry { .. } => deletes.push(key),
+            Posted::Refusal(_) => {}
+        }
+    }
+    if puts.is_empty() && deletes.is_empty() {
+        return Ok(());
+    }
+    put(store, puts, deletes).await
 }
 
 /// Every index key that the record stands under.

@@ -1,4 +1,4 @@
-//! Reading every customer once, a page at a time, shard by shard.
+//! Reading every customer once (who was merged into another is that one), a page at a time, shard by shard.
 
 use super::batch::BatchError;
 use super::state::CustomerState;
@@ -38,9 +38,9 @@ impl RecordPages<'_> {
         let mut records = Vec::with_capacity(found.len());
         for (_, value) in &found {
             // Who cannot be read is told elsewhere, and keeps nobody from being counted.
-            if let Ok(state) = decode::<CustomerState>(&value.value) {
-                records.push(state.record);
-            }
+            let state = decode::<CustomerState>(&value.value).ok();
+            // Who was merged into another is counted as that one.
+            records.extend(state.map(|s| s.record).filter(|r| r.moved_to.is_none()));
         }
         let last = found.last().and_then(|(key, _)| keys::read_record(key));
         if found.len() < PAGE {

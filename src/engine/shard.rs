@@ -1,15 +1,17 @@
 //! A shard: the one writer of its customers.
 //!
 //! It takes what waits (at most 1,000 causes), reacts, commits one batch, acknowledges. Its order is: outcomes and
-//! `Ready`, consent changes, what comes in, then the clockwork (alarms, occurrences, release, walk) in chunks, which has
+//! `Ready`, consent changes, what comes in, then the clockwork (letters before all; alarms, occurrences, release, walk) in chunks, which has
 //! at least one turn in four. A turn is never interrupted; the wait between two turns always may be.
 
 use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work, process};
 use super::clockwork::Clockwork;
+use super::post::{Delivery, Post};
 use super::state::Standing;
 use crate::clock::Clock;
 use crate::domain::cause::Cause;
-use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
+use crate::domain::react::Answer;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
@@ -50,7 +52,8 @@ impl From<BatchError> for Refused {
 }
 
 type Answered = oneshot::Sender<Result<Reply, Refused>>;
-type Item = (Work, Option<Answered>);
+/// A cause, and who waits for its answer.
+pub(super) type Item = (Work, Option<Answered>);
 
 /// What the engine tells a shard beside causes.
 pub enum Order {
@@ -60,6 +63,8 @@ pub enum Order {
     Tick(oneshot::Sender<Result<Ticked, Refused>>),
     /// Paused messages that may go again are released.
     Unpark(oneshot::Sender<Result<u64, Refused>>),
+    /// Letters lie in this customer's inbox; the answer comes when they have taken effect.
+    Collect(CustomerNo, Option<oneshot::Sender<Result<(), Refused>>>),
     /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
     WalkAgain(u32),
 }
@@ -109,8 +114,8 @@ pub enum Notice {
 pub struct ShardHandle {
     urgent: mpsc::Sender<Item>,
     consent: mpsc::Sender<Item>,
-    intake: mpsc::Sender<Item>,
-    orders: mpsc::Sender<Order>,
+    pub(super) intake: mpsc::Sender<Item>,
+    pub(super) orders: mpsc::Sender<Order>,
 }
 
 impl ShardHandle {
@@ -167,6 +172,7 @@ pub struct ShardParts {
     pub clock: Clock,
     pub rules: Arc<Rules>,
     pub notices: mpsc::UnboundedSender<Notice>,
+    pub post: Post,
     pub progress: Arc<AtomicU64>,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
@@ -179,6 +185,7 @@ pub struct Shard {
     pub(super) rules: Arc<Rules>,
     pub(super) clockwork: Clockwork,
     notices: mpsc::UnboundedSender<Notice>,
+    post: Post,
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
@@ -204,6 +211,7 @@ impl Shard {
             rules: parts.rules,
             clockwork,
             notices: parts.notices,
+            post: parts.post,
             progress: parts.progress,
             recorder: parts.recorder,
             urgent,
@@ -226,6 +234,10 @@ impl Shard {
         loop {
             while let Ok(order) = self.orders.try_recv() {
                 self.obey(order).await;
+            }
+            // Letters go first: what was acknowledged where they were posted binds whatever is asked here.
+            while self.clockwork.letters.wait() {
+                self.clockwork_turn().await;
             }
             let batch = self.waiting();
             let clockwork = self.clockwork.is_busy();
@@ -303,7 +315,7 @@ impl Shard {
 
     /// Does a batch and answers. Gives it back where the disk is full and some of it could be done all the same.
     async fn attempt(&mut self, batch: Vec<Item>) -> Option<(Vec<Item>, Refused)> {
-        let (works, answers): (Vec<Work>, Vec<Option<Answered>>) = batch.into_iter().unzip();
+        let (mut works, answers): (Vec<Work>, Vec<Option<Answered>>) = batch.into_iter().unzip();
         let urgent = works.iter().filter(|work| work.is_urgent()).count();
         let done = self.process_as(&works, &|_| Vec::new(), urgent == works.len());
         match done.await {
@@ -313,7 +325,19 @@ impl Shard {
                 return Some((works.into_iter().zip(answers).collect(), full));
             }
             Ok(done) => {
-                for (answer, reply) in answers.into_iter().zip(done.replies) {
+                let items = works.drain(..).zip(answers);
+                for ((mut work, answer), reply) in items.zip(done.replies) {
+                    if let Ok(Reply {
+                        answer: Some(Answer::Moved(to)),
+                        ..
+                    }) = reply
+                    {
+                        // Nobody is answered before it has happened to that one. Somebody merged who is known to
+                        // nobody any more is not made anew.
+                        (work.customer, work.id) = (to, None);
+                        self.post.send(Delivery::Forward(Box::new((work, answer))));
+                        continue;
+                    }
                     if let Some(answer) = answer {
                         let reply = reply.map_err(|e| Refused::Unreadable(e.to_string()));
                         let _ = answer.send(reply);
@@ -369,6 +393,9 @@ impl Shard {
         }
         self.clockwork
             .want_release(done.wants_release.iter().copied());
+        for customer in &done.posted {
+            self.post.send(Delivery::Letters(*customer));
+        }
         if let Some(at) = done.outbox {
             let _ = self.notices.send(Notice::Outbox(at));
         }
@@ -393,6 +420,7 @@ impl Shard {
             }
             Order::Tick(answer) => self.clockwork.begin_tick(answer),
             Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
+            Order::Collect(customer, answer) => self.clockwork.letters.ask(customer, answer),
             Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }
     }

@@ -3,14 +3,16 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
+use super::formats::CustomerState1;
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
 use crate::domain::ledger::LogRow;
+use crate::domain::posted::Letter;
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
-use crate::store::codec::Stored;
+use crate::store::codec::{CodecError, Stored, read_body};
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,18 +22,31 @@ use std::collections::BTreeMap;
 pub struct CustomerState {
     pub record: Record,
     pub seen: Seen,
+    /// How many letters this customer has posted: each has a number of its own.
+    pub posted: u64,
 }
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, CustomerState1>(body).map(CustomerState::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 /// The shop's own id in a stored [`CustomerState`], without reading the rest: postcard writes fields one after the other,
 /// and a record begins with its number and its id. `None` where that can't be told.
 pub fn id_of_stored(bytes: &[u8]) -> Option<CustomerId> {
     let (version, body) = bytes.split_first()?;
-    if *version != CustomerState::VERSION {
+    // All formats so far begin alike.
+    if *version == 0 || *version > CustomerState::VERSION {
         return None;
     }
     let head: (CustomerNo, CustomerId) = postcard::take_from_bytes(body).ok()?.0;
@@ -65,6 +80,11 @@ pub struct SeenPage(pub Vec<u64>);
 
 impl Stored for SeenPage {
     const WHAT: &'static str = "page of event identities";
+    const VERSION: u8 = 1;
+}
+
+impl Stored for Letter {
+    const WHAT: &'static str = "letter between customers";
     const VERSION: u8 = 1;
 }
 
@@ -203,6 +223,7 @@ mod tests {
             let state = CustomerState {
                 record: Record::new(CustomerNo(no), id.clone(), Timestamp(5)),
                 seen: Seen::default(),
+                posted: 0,
             };
             assert_eq!(id_of_stored(&encode(&state)), Some(id));
         }

@@ -49,6 +49,11 @@ pub fn decode<T: Stored>(bytes: &[u8]) -> Result<T, CodecError> {
     if *version != T::VERSION {
         return T::migrate(*version, body);
     }
+    read_body::<T, T>(body)
+}
+
+/// Reads the body of a `T` in a shape of its own: an older format, on the way to the newest.
+pub fn read_body<T: Stored, Shape: DeserializeOwned>(body: &[u8]) -> Result<Shape, CodecError> {
     postcard::from_bytes(body).map_err(|e| CodecError::Damaged {
         what: T::WHAT,
         why: e.to_string(),

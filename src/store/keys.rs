@@ -21,6 +21,7 @@ const OCCURRENCE: u8 = b'c';
 const WALK: u8 = b'w';
 const TICKED: u8 = b'k';
 const POISON: u8 = b'x';
+const INBOX: u8 = b'i';
 
 const IDS: u8 = 0xFD;
 const MAILBOXES: u8 = 0xFE;
@@ -266,6 +267,34 @@ pub fn poison_of(no: CustomerNo) -> KeyRange {
 
 pub fn poison_all(shard: ShardNo) -> KeyRange {
     prefix(start(shard, POISON))
+}
+
+/// A letter to a customer: by its sender, and the how-manieth of that sender's it is.
+pub fn inbox(to: CustomerNo, sender: CustomerNo, letter: u64) -> Key {
+    let mut key = inbox_start(to);
+    key.extend(sender.0.to_be_bytes());
+    key.extend(letter.to_be_bytes());
+    key
+}
+
+fn inbox_start(to: CustomerNo) -> Key {
+    let mut key = start(to.shard(), INBOX);
+    key.extend(to.0.to_be_bytes());
+    key
+}
+
+/// The letters to one customer, those of each sender in the order in which they were posted.
+pub fn inbox_of(to: CustomerNo) -> KeyRange {
+    prefix(inbox_start(to))
+}
+
+pub fn inbox_all(shard: ShardNo) -> KeyRange {
+    prefix(start(shard, INBOX))
+}
+
+/// To whom a letter is.
+pub fn read_inbox(key: &[u8]) -> Option<CustomerNo> {
+    read_u64(key.get(2..)?).map(CustomerNo)
 }
 
 /// The shop's own id of a customer, leading to its number.

@@ -380,7 +380,7 @@ impl App {
     }
 
     pub async fn customer(&self, id: &str) -> CustomerNo {
-        let id = CustomerId::parse(id).unwrap();
+        let id = CustomerId::shown(id).unwrap();
         self.core.directory.resolve(&[id]).await.unwrap()[0]
     }
 
@@ -388,7 +388,7 @@ impl App {
         let no = self.customer(id).await;
         let work = Work {
             customer: no,
-            id: Some(CustomerId::parse(id).unwrap()),
+            id: Some(CustomerId::shown(id).unwrap()),
             cause,
             mail: None,
         };

@@ -24,6 +24,7 @@ use reveille::domain::id::{
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::outcome::{Outcome, RelayPart};
+use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
@@ -128,6 +129,21 @@ pub type Script = Box<dyn FnMut(&Attempt) -> (Outcome, Span)>;
 pub struct Customer {
     pub record: Record,
     pub history: Vec<Event>,
+    /// What of it was told as history.
+    pub past: BTreeSet<u64>,
+    /// Letters posted so far.
+    pub posted: u64,
+}
+
+impl Customer {
+    pub fn of(record: Record) -> Customer {
+        Customer {
+            record,
+            history: Vec::new(),
+            past: BTreeSet::new(),
+            posted: 0,
+        }
+    }
 }
 
 pub struct World {
@@ -310,9 +326,8 @@ impl World {
         let no = CustomerNo(self.customers.len() as u64 + 1);
         let id = CustomerId::parse(name).unwrap();
         let record = Record::new(no, id, self.now);
-        let history = Vec::new();
         self.first_sight.push(record.clone());
-        self.customers.insert(no, Customer { record, history });
+        self.customers.insert(no, Customer::of(record));
         no
     }
 
@@ -330,6 +345,7 @@ impl World {
     }
 
     pub fn profile(&mut self, no: CustomerNo, write: impl FnOnce(&mut ProfileChange)) {
+        let no = self.whom(no);
         let mut change = ProfileChange::default();
         write(&mut change);
         let before = self.record(no).email.as_ref().map(|e| e.mailbox());
@@ -389,6 +405,50 @@ impl World {
         };
         self.apply(no, cause);
         self.settle_down();
+    }
+
+    /// An anonymous customer turns out to be another.
+    pub fn merge(&mut self, source: CustomerNo, target: CustomerNo) {
+        let target = self.whom(target);
+        let source = self.whom(source);
+        self.apply(source, Cause::Merge { into: target });
+        self.settle_down();
+    }
+
+    /// Whom a customer was merged into, at last.
+    pub fn whom(&self, no: CustomerNo) -> CustomerNo {
+        let mut at = no;
+        while let Some(to) = self.record(at).moved_to {
+            at = to;
+        }
+        at
+    }
+
+    /// Hands a letter over at once, with the events that belong to it.
+    fn deliver(&mut self, sender: CustomerNo, to: CustomerNo, mut posted: Posted) {
+        let from = self.customers.get_mut(&sender).expect("a known sender");
+        from.posted += 1;
+        let no = from.posted;
+        if let (Posted::Absorb(absorb), None) = (&mut posted, self.record(to).moved_to) {
+            let own = &self.customers[&to].history;
+            let mut met: BTreeSet<u64> = own.iter().map(|e| e.identity).collect();
+            let sources: Vec<CustomerNo> = std::iter::once(absorb.source)
+                .chain(absorb.earlier.iter().copied())
+                .collect();
+            for customer in sources.iter().map(|no| &self.customers[no]) {
+                for event in &customer.history {
+                    if met.insert(event.identity) {
+                        let live = match customer.past.contains(&event.identity) {
+                            true => Liveness::History,
+                            false => Liveness::Live,
+                        };
+                        absorb.events.push((event.clone(), live));
+                    }
+                }
+            }
+        }
+        let letter = Letter { sender, no, posted };
+        self.apply(to, Cause::Posted(Box::new(letter)));
     }
 
     pub fn make_event(
@@ -684,6 +744,11 @@ impl World {
             rules: Arc::clone(&self.rules),
             unfinished: self.unfinished,
         };
+        if let Cause::Event(event, _) = &recorded.cause
+            && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
+        {
+            return (None, Vec::new());
+        }
         let customer = self.customers.get_mut(&no).expect("a known customer");
         let reaction = play(&recorded, customer, &mut self.boxes);
         self.reactions += 1;
@@ -697,10 +762,17 @@ impl World {
             self.wants_release.insert(no);
         }
         self.note_zones(no);
+        let again = recorded.cause.clone();
         self.recorded.push(recorded);
         soundness::check(self, no);
         if let Some(check) = self.after_each {
             check(self, no);
+        }
+        for (to, posted) in reaction.posts {
+            self.deliver(no, to, posted);
+        }
+        if let Some(Answer::Moved(to)) = reaction.answer {
+            return self.apply_counting(to, again);
         }
         (reaction.answer, reaction.existing)
     }
@@ -793,8 +865,23 @@ pub fn play(
         assert!(wanted.contains(id), "a mailbox that was not asked for");
         all.insert(id.clone(), mailbox.clone());
     }
-    if let Cause::Event(event, _) = &recorded.cause {
+    let moved = matches!(reaction.answer, Some(Answer::Moved(_)));
+    let mut take = |event: &Event, live: Liveness| {
         customer.history.push(event.clone());
+        if live == Liveness::History {
+            customer.past.insert(event.identity);
+        }
+    };
+    match &recorded.cause {
+        Cause::Event(event, live) if !moved => take(event, *live),
+        Cause::Posted(letter) => {
+            if let Posted::Absorb(from) = &letter.posted {
+                from.events
+                    .iter()
+                    .for_each(|(event, live)| take(event, *live));
+            }
+        }
+        _ => {}
     }
     customer.record = reaction.record.clone();
     reaction

@@ -189,6 +189,8 @@ pub struct Shape {
     pub shared: bool,
     /// Campaign files and the shop's settings are edited now and then.
     pub edited: bool,
+    /// Customers turn out to be others.
+    pub merged: bool,
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub backwards: bool,
 }
@@ -200,6 +202,7 @@ impl Shape {
             days,
             shared: false,
             edited: false,
+            merged: false,
             after_each: None,
             backwards: false,
         }
@@ -284,6 +287,10 @@ fn something_happens(chance: &mut Chance, world: &mut World, shape: &Shape) {
         9 if shape.edited && chance.once_in(3) => {
             let shop = a_shop(chance);
             world.reshape(|s| *s = shop);
+        }
+        11 if shape.merged && chance.once_in(3) => {
+            let into = CustomerNo(1 + chance.below(shape.customers));
+            world.merge(no, into);
         }
         10 if shape.edited && chance.once_in(3) => {
             let drafts = some_campaigns(chance);

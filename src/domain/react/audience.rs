@@ -19,6 +19,9 @@ impl Life<'_> {
     /// Judges every campaign afresh, and gathers when something may next change by itself.
     pub(super) fn settle(&mut self, liveness: Liveness) {
         self.wake = Timestamp::NEVER;
+        if let Some(to) = self.record.moved_to {
+            return self.hand_over(to);
+        }
         let rules = self.rules;
         for (id, campaign) in &rules.campaigns {
             if !self.admits(campaign.state) {
@@ -187,7 +190,7 @@ impl Life<'_> {
         let activation = rules.controls.activations.get(id);
         let live = activation.and_then(|a| a.live).is_some();
         let scheduled = matches!(campaign.start, Start::Scheduled(_));
-        if !scheduled || rules.controls.cancelled.contains(id) {
+        if self.record.moved_to.is_some() || !scheduled || rules.controls.cancelled.contains(id) {
             return;
         }
         let verdict = self.judge_audience(id, campaign);

@@ -46,8 +46,12 @@ pub(super) fn may_enter(
 }
 
 impl Life<'_> {
-    /// A live event starts what it triggers.
-    pub(super) fn pull_triggers(&mut self, event: &Event) {
+    /// A live event starts what it triggers, save where it has started that already.
+    pub(super) fn pull_triggers(
+        &mut self,
+        event: &Event,
+        started: impl Fn(&CampaignId, &EntryKey) -> bool,
+    ) {
         let rules = self.rules;
         for (id, campaign) in &rules.campaigns {
             let Start::Triggered(trigger) = &campaign.start else {
@@ -64,6 +68,9 @@ impl Life<'_> {
             let per = trigger.per.as_deref();
             let key = per.and_then(|property| key_text(&event.properties, property));
             let key = EntryKey(key.unwrap_or_default());
+            if started(id, &key) {
+                continue;
+            }
             if self.restart(id, campaign, trigger.repeat, &key, event.time) {
                 continue;
             }
@@ -169,18 +176,27 @@ impl Life<'_> {
             },
             counted: false,
         });
+        self.log_entry(id, &key, Status::Entered, reason, detail);
+        self.leave_the_oldest(id);
+        true
+    }
+
+    /// Of more entries than may be open the oldest goes; true if one went.
+    pub(super) fn leave_the_oldest(&mut self, id: &CampaignId) -> bool {
+        let Some(standing) = self.record.campaigns.get(id) else {
+            return false;
+        };
         let open = standing.entries.iter().filter(|e| e.state.is_open());
         let oldest = (open.clone().min_by_key(|e| e.at))
             .filter(|_| open.count() > MOST_OPEN)
             .map(|e| e.key.clone());
-        self.log_entry(id, &key, Status::Entered, reason, detail);
-        if let Some(oldest) = oldest {
-            self.leave(id, &oldest, Reason::TooManyOpen, "");
+        if let Some(oldest) = &oldest {
+            self.leave(id, oldest, Reason::TooManyOpen, "");
         }
-        true
+        oldest.is_some()
     }
 
-    fn log_entry(
+    pub(super) fn log_entry(
         &mut self,
         id: &CampaignId,
         key: &EntryKey,

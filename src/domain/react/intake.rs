@@ -24,7 +24,7 @@ impl Life<'_> {
         }
         self.record.known_since = self.record.known_since.min(event.time);
         if liveness == Liveness::Live {
-            self.pull_triggers(event);
+            self.pull_triggers(event, |_, _| false);
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Life<'_> {
 
     /// A new address takes over the old one's places: changing it must not win another message. What was refused before
     /// there was any address binds the first one.
-    fn move_to(&mut self, email: &EmailAddress) {
+    pub(super) fn move_to(&mut self, email: &EmailAddress) {
         let old = self
             .record
             .email

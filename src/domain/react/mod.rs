@@ -6,10 +6,12 @@
 //! is due; the cause itself; settle what follows from it (exits, edges of audiences, steps that fall due); set the alarm.
 //! Which index keys change follows from the records alone ([`Record::index`]).
 
+mod absorbing;
 mod alarm;
 mod audience;
 mod enrollment;
 mod intake;
+mod moving;
 mod outcome;
 mod places;
 mod ready;
@@ -18,8 +20,10 @@ mod walk;
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
 use super::event::Event;
-use super::id::{CampaignId, EntryKey, MessageNo, MessageRef};
+use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
+use super::posted::{Absorb, Posted};
+use super::preference::ConsentState;
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -35,12 +39,14 @@ pub struct Reaction {
     /// Every mailbox that was given or made; those that differ from what was given are to be written.
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
-    /// To `Ready` only.
+    /// To `Ready`, and to what is for whom this customer was merged into.
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
     pub wants_release: bool,
     /// Campaigns whose audience this customer is found to stand in while they are not live: by the walk, or since it.
     pub existing: Vec<CampaignId>,
+    /// Letters to other customers, in this order.
+    pub posts: Vec<(CustomerNo, Posted)>,
 }
 
 /// The answer to `Ready`.
@@ -58,6 +64,8 @@ pub enum Answer {
     Parked,
     /// There is no such message, or it is not in a state to be attempted.
     Gone,
+    /// This customer was merged into that one, whom the cause is for; nothing has changed.
+    Moved(CustomerNo),
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -81,6 +89,19 @@ pub fn react(
     cause: &Cause,
     context: &Context<'_>,
 ) -> Result<Reaction, NeedsHistory> {
+    if let Some(to) = record.moved_to
+        && follows(cause)
+    {
+        return Ok(Reaction {
+            record: record.clone(),
+            boxes: boxes.clone(),
+            log: Vec::new(),
+            answer: Some(Answer::Moved(to)),
+            wants_release: false,
+            existing: Vec::new(),
+            posts: Vec::new(),
+        });
+    }
     let mut life = Life {
         record: record.clone(),
         boxes: boxes.clone(),
@@ -88,6 +109,8 @@ pub fn react(
         rules: context.rules,
         log: Vec::new(),
         existing: Vec::new(),
+        posts: Vec::new(),
+        moving: None,
         wake: Timestamp::NEVER,
     };
     if life.record.rules != life.rules.version {
@@ -111,6 +134,12 @@ pub fn react(
         Cause::Consent(change, live) => {
             liveness = *live;
             life.take_consent(change);
+            if change.state == ConsentState::Refused {
+                // What is under way at those who were merged into this one is the same person's mail.
+                let sources = life.record.absorbed.iter();
+                let refusal = |source: &CustomerNo| (*source, Posted::Refusal(change.clone()));
+                life.posts.extend(sources.map(refusal));
+            }
         }
         Cause::Alarm => {}
         Cause::Walk => liveness = Liveness::History,
@@ -144,6 +173,8 @@ pub fn react(
         Cause::Operator(Operator::Settle { message, resend }) => {
             life.settle_doubt(*message, *resend);
         }
+        Cause::Merge { into } => life.merge(*into),
+        Cause::Posted(letter) => life.read_letter(&letter.posted, context.history)?,
     }
     life.settle(liveness);
     let wants_release = life.set_alarm();
@@ -154,7 +185,20 @@ pub fn react(
         answer,
         wants_release,
         existing: life.existing,
+        posts: life.posts,
     })
+}
+
+/// Whether what is told of somebody who was merged into another is for that other. What remains is about messages under
+/// way, the mailbox, or the record itself.
+fn follows(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Event(..)
+            | Cause::Profile(..)
+            | Cause::Consent(..)
+            | Cause::Operator(Operator::Tag { .. })
+    )
 }
 
 /// The mailboxes that a reaction to `cause` may read or write: those of messages under way (and what took their places
@@ -176,10 +220,18 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
         Cause::Suppress { mailbox, .. } => {
             boxes.insert(mailbox.clone());
         }
+        Cause::Posted(letter) => match &letter.posted {
+            Posted::Absorb(from) => {
+                boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
+            }
+            Posted::Refusal(_) => boxes.extend(present),
+            Posted::Entry { .. } => {}
+        },
         Cause::Event(..)
         | Cause::Alarm
         | Cause::Fires { .. }
         | Cause::Release
+        | Cause::Merge { .. }
         | Cause::Walk
         | Cause::Operator(_) => {}
     }
@@ -194,6 +246,9 @@ struct Life<'a> {
     rules: &'a Rules,
     log: Vec<LogRow>,
     existing: Vec<CampaignId>,
+    posts: Vec<(CustomerNo, Posted)>,
+    /// What goes to whom this customer is being merged into, while that is being gathered.
+    moving: Option<Box<Absorb>>,
     /// The earliest instant at which something may change by itself, gathered while settling.
     wake: Timestamp,
 }

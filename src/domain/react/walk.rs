@@ -19,7 +19,9 @@ impl Life<'_> {
         let plan = self.rules.plan.fingerprint();
         let first_sight = self.record.rules == 0;
         if self.record.plan != plan {
-            if !first_sight {
+            // Whoever moved has no events any more, save to judge what stayed behind.
+            let bare = self.record.moved_to.is_some() && self.record.messages.is_empty();
+            if !first_sight && !bare {
                 let history = history.ok_or(NeedsHistory)?;
                 self.record.tracks = Tracks::rebuild(&self.rules.plan, history.iter());
             }
@@ -33,7 +35,8 @@ impl Life<'_> {
                 standing.due = None;
             }
         }
-        for (id, campaign) in &rules.campaigns {
+        let moved = self.record.moved_to.is_some();
+        for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
             self.judge_at_start(id, campaign, walked, first_sight);
         }
         // What policy answered by the old rules is asked again.

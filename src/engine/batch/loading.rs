@@ -71,7 +71,10 @@ impl Overlay {
         let plan = around.rules.plan.fingerprint();
         let outdated = |state: &CustomerState| {
             let record = &state.record;
-            record.rules != 0 && record.rules != around.rules.version && record.plan != plan
+            // Those who absorbed others, and those who moved, are few: theirs are read one by one.
+            let alone = record.absorbed.is_empty() && record.moved_to.is_none();
+            let older = record.rules != 0 && record.rules != around.rules.version;
+            alone && older && record.plan != plan
         };
         let mut wanted: Vec<u64> = (self.customers.iter())
             .filter(|(_, c)| c.state.as_ref().is_some_and(outdated))

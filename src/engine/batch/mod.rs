@@ -6,6 +6,7 @@
 //! customer and cannot be read refuses that customer's causes, is listed once, and is left as it is.
 
 mod commit;
+mod letters;
 mod loading;
 mod overlay;
 mod seen;
@@ -17,12 +18,13 @@ use crate::domain::cause::{Cause, Liveness, Operator};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
 use crate::domain::react::Answer;
+use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::store::codec::{CodecError, decode};
 use crate::store::{Key, Store, StoreError, Stream, StreamFilter};
 use overlay::Overlay;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What a shard is asked to do to one customer.
@@ -115,6 +117,8 @@ pub struct Done {
     /// Messages that stand newly, or earlier, in the outbox: the earliest instant.
     pub outbox: Option<Timestamp>,
     pub recorded: Vec<Recorded>,
+    /// Who was posted a letter.
+    pub posted: BTreeSet<CustomerNo>,
     /// Alarms that rang and changed nothing but the alarm.
     pub idle: u64,
 }
@@ -152,14 +156,36 @@ pub async fn process(
     }
 }
 
-/// A customer's events, in the order in which they were taken in.
-pub async fn read_history(store: &dyn Store, no: CustomerNo) -> Result<Vec<Event>, BatchError> {
+/// A customer's events, in the order in which they were taken in; then those of each who was merged into this customer.
+pub async fn read_history(store: &dyn Store, record: &Record) -> Result<Vec<Event>, BatchError> {
+    let numbers: Vec<CustomerNo> = record.numbers().collect();
+    let rows = read_events(store, &numbers).await?;
+    Ok(rows.into_iter().map(|row| row.event).collect())
+}
+
+/// The events that stand under these numbers, number by number; of several copies of one the first.
+async fn read_events(
+    store: &dyn Store,
+    numbers: &[CustomerNo],
+) -> Result<Vec<EventRow>, BatchError> {
+    let mut sorted: Vec<u64> = numbers.iter().map(|no| no.0).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
     let filter = StreamFilter {
-        customers: Some(vec![no.0]),
+        customers: Some(sorted),
         ..StreamFilter::default()
     };
     let rows = store.read_stream(Stream::Events, filter).await?;
-    rows.iter()
-        .map(|row| Ok(decode::<EventRow>(&row.payload)?.event))
-        .collect()
+    let mut events = Vec::with_capacity(rows.len());
+    for row in &rows {
+        events.push((CustomerNo(row.customer), decode::<EventRow>(&row.payload)?));
+    }
+    if let [_] = numbers {
+        return Ok(events.into_iter().map(|(_, row)| row).collect());
+    }
+    let place = |no: &CustomerNo| numbers.iter().position(|n| n == no);
+    events.sort_by_key(|(no, _)| place(no));
+    let mut met = HashSet::new();
+    events.retain(|(_, row)| met.insert(row.event.identity));
+    Ok(events.into_iter().map(|(_, row)| row).collect())
 }

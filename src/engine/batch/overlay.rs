@@ -74,6 +74,7 @@ impl Overlay {
         let known = self.customers.entry(no).or_default();
         if known.state.is_none() {
             let Some(id) = &work.id else {
+                self.destroy_letter(work);
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;
                 done.replies.push(Ok(reply));
@@ -82,6 +83,7 @@ impl Overlay {
             known.state = Some(CustomerState {
                 record: Record::new(no, id.clone(), around.now),
                 seen: Seen::default(),
+                posted: 0,
             });
             known.changed = true;
         }
@@ -96,11 +98,25 @@ impl Overlay {
         if let Some(error) = self.unreadable.get(&no).cloned() {
             return self.refuse(around, work, error, done).await;
         }
+        let opened = match self.open_letter(around, work).await {
+            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            other => other?,
+        };
+        let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
         let reaction = match self.reaction(around, work).await {
             Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
             other => other?,
         };
+        self.destroy_letter(work);
         match reaction {
+            // Nothing has happened: whoever offered it is to offer it to that one.
+            Ok(Reaction {
+                answer: moved @ Some(Answer::Moved(_)),
+                ..
+            }) => {
+                reply.answer = moved;
+                reply.fresh = false;
+            }
             Ok(reaction) => {
                 if record_causes {
                     done.recorded.push(Recorded {
@@ -118,7 +134,7 @@ impl Overlay {
                 }
                 self.absorb(around, work, reaction, done).await?;
             }
-            Err(panic) => self.poison(around, work, panic).await?,
+            Err(panic) => self.poison(around, sealed, panic).await?,
         }
         done.replies.push(Ok(reply));
         Ok(())
@@ -163,11 +179,12 @@ impl Overlay {
                     return Ok(Err("it asked for the history twice".into()));
                 }
                 Ok(Err(_)) => {
+                    let record = state.record.clone();
                     let customer = self.customers.get_mut(&no);
                     let known = customer.and_then(|c| c.history.take());
                     let mut events = match known {
                         Some(events) => events,
-                        None => read_history(around.store, no).await?,
+                        None => read_history(around.store, &record).await?,
                     };
                     if let Some(customer) = self.customers.get(&no) {
                         events.extend(customer.events.iter().cloned());
@@ -236,6 +253,7 @@ impl Overlay {
                 }),
             });
         }
+        self.post(no, reaction.posts, done);
         if let Some(customer) = self.customers.get_mut(&no)
             && let Some(state) = customer.state.as_mut()
         {
@@ -264,7 +282,7 @@ impl Overlay {
                 }
             }
         }
-        Ok(())
+        self.remember_letter(around, work).await
     }
 
     /// The bad cause is kept and listed; the customer's alarm is parked, and so is a message whose asking it was, so that

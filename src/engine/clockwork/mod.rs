@@ -1,10 +1,12 @@
-//! The clockwork of a shard: alarms that have rung, occurrences of schedules, release, and the walk. All of it rereads
+//! The clockwork of a shard: letters, alarms that have rung, occurrences of schedules, release, and the walk. All of it rereads
 //! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
 
+mod letters;
 mod occurrences;
 mod unpark;
 mod walk;
 
+pub use letters::Letters;
 use occurrences::next_of;
 pub use unpark::Unparking;
 
@@ -49,6 +51,7 @@ pub struct Clockwork {
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,
+    pub(super) letters: Letters,
     /// Every alarm up to here has rung in this tick: only occurrences up to here are due in it.
     rung_upto: Timestamp,
     /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
@@ -81,6 +84,7 @@ impl Clockwork {
     ) -> Result<Clockwork, Refused> {
         let mut clockwork = Clockwork {
             upto: now,
+            letters: Letters::open(store, shard).await?,
             ..Clockwork::default()
         };
         let rows = store
@@ -186,6 +190,7 @@ impl Clockwork {
         self.ticks.push(answer);
         // A walk that an error stopped goes on.
         self.walk_wanted |= !self.walk.done;
+        self.letters.again();
         if self.phase == Phase::Idle {
             self.phase = Phase::Alarms;
             self.alarm_cursor = None;
@@ -279,6 +284,7 @@ impl Shard {
     /// One chunk of whatever the clockwork is at.
     pub(super) async fn clockwork_turn(&mut self) {
         let result = match self.clockwork.phase {
+            _ if self.clockwork.letters.wait() => self.letter_chunk().await,
             Phase::Idle if self.clockwork.unparking.is_asked() => self.unpark_chunk().await,
             Phase::Idle => self.walk_chunk().await,
             Phase::Alarms => self.alarm_chunk().await,
@@ -291,6 +297,7 @@ impl Shard {
             self.clockwork.phase = Phase::Idle;
             self.clockwork.walk_wanted = false;
             self.clockwork.unparking.end(Some(&error));
+            self.clockwork.letters.stop(&error);
             for answer in self.clockwork.ticks.drain(..) {
                 let _ = answer.send(Err(error.clone()));
             }

@@ -106,12 +106,20 @@ impl Core {
             };
             after = Some(last.to_string());
             let numbers = self.directory.find(&ids).await?;
-            let numbers = numbers.into_iter().flatten().map(keys::record).collect();
-            let records = (self.store.get_many(numbers).await).map_err(BatchError::from)?;
-            for value in records.into_iter().flatten() {
+            let numbered = || {
+                ids.iter()
+                    .zip(&numbers)
+                    .filter_map(|(id, no)| Some((id, (*no)?)))
+            };
+            let wanted_keys = numbered().map(|(_, no)| keys::record(no)).collect();
+            let records = (self.store.get_many(wanted_keys).await).map_err(BatchError::from)?;
+            for ((id, _), value) in numbered().zip(records) {
                 // Who cannot be read is told elsewhere, and keeps nobody from being listed.
-                if let Ok(state) = decode::<CustomerState>(&value.value) {
-                    rows.push(row(state.record, &catalogue.rules));
+                let state = value.and_then(|v| decode::<CustomerState>(&v.value).ok());
+                // Each is listed once, under their own id; who was merged into another is that one.
+                let own = |r: &Record| r.id == *id && r.moved_to.is_none();
+                if let Some(record) = state.map(|s| s.record).filter(own) {
+                    rows.push(row(record, &catalogue.rules));
                 }
             }
             if found.len() < wanted {
@@ -190,7 +198,7 @@ impl Core {
             }))
         };
         let reacted = match walk(None) {
-            Ok(Err(NeedsHistory)) => walk(Some(&read_history(&*self.store, record.no).await?)),
+            Ok(Err(NeedsHistory)) => walk(Some(&read_history(&*self.store, &record).await?)),
             other => other,
         };
         Ok(match reacted {
@@ -200,19 +208,14 @@ impl Core {
     }
 
     async fn number_of(&self, id: &CustomerId) -> Result<Option<CustomerNo>, Refused> {
-        let found = self.directory.find(std::slice::from_ref(id)).await?;
-        Ok(found.into_iter().next().flatten())
+        Ok(self.whom(id).await?.map(|(no, _)| no))
     }
 
     /// A customer with the mailboxes of the present address and of the messages under way.
     async fn with_boxes(&self, id: &CustomerId) -> Result<Option<(Record, Boxes)>, Refused> {
-        let Some(no) = self.number_of(id).await? else {
+        let Some((_, Some(record))) = self.whom(id).await? else {
             return Ok(None);
         };
-        let Some(state) = self.customer(no).await? else {
-            return Ok(None);
-        };
-        let record = state.record;
         let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
         let wanted: BTreeSet<_> = (under_way.chain(&record.email))
             .map(|a| a.mailbox())

@@ -107,8 +107,13 @@ impl Core {
         };
         let mut known = true;
         if let Some(id) = &filter.customer {
-            let found = self.directory.find(std::slice::from_ref(id)).await?;
-            stream.customers = found.into_iter().next().flatten().map(|no| vec![no.0]);
+            // What happened before a merge stands under the numbers of that time.
+            stream.customers = self.whom(id).await?.map(|(no, record)| {
+                let mut all: Vec<u64> = (record.as_ref())
+                    .map_or_else(|| vec![no.0], |r| r.numbers().map(|n| n.0).collect());
+                all.sort_unstable();
+                all
+            });
             known = stream.customers.is_some();
         }
         let mut message = None;
@@ -116,7 +121,7 @@ impl Core {
             let local = text.trim().trim_start_matches('<');
             let local = local.split(['@', '>']).next().unwrap_or(local).to_owned();
             let numbers = read_message_id(&local);
-            let of_other = |no: u64| stream.customers.as_ref().is_some_and(|c| *c != vec![no]);
+            let of_other = |no: u64| stream.customers.as_ref().is_some_and(|c| !c.contains(&no));
             match numbers {
                 Some(m) if !of_other(m.customer.0) => {
                     stream.customers = Some(vec![m.customer.0]);

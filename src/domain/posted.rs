@@ -1,0 +1,54 @@
+//! What customers post to each other. A reaction posts; the letter is written in the same commit and deleted in the
+//! commit that consumes it, so that it takes effect exactly once, whatever crashes in between.
+//!
+//! At present all letters are about merging: an anonymous customer (the *source*) turns out to be a known one (the
+//! *target*). What each side does with a letter is [`super::react`]'s; carrying it is the engine's.
+
+use super::address::EmailAddress;
+use super::cause::{ConsentChange, Liveness};
+use super::event::Event;
+use super::id::{CampaignId, CustomerNo, TagName};
+use super::preference::{Consents, Preferences};
+use super::record::{Entry, Standing};
+use super::time::Timestamp;
+use super::value::Properties;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A letter as it lies in the inbox: who posted it, and the how-manieth of that customer's it is.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Letter {
+    pub sender: CustomerNo,
+    pub no: u64,
+    pub posted: Posted,
+}
+
+/// What a letter says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Posted {
+    /// To the target: all that the source had.
+    Absorb(Box<Absorb>),
+    /// To the target: an entry whose message was under way when the source moved, now that the message is settled. It was
+    /// told as over before, so that nothing else entered under its key meanwhile.
+    Entry { campaign: CampaignId, entry: Entry },
+    /// To a source that still has messages under way: the customer refused, and that binds them too.
+    Refusal(ConsentChange),
+}
+
+/// What the source had. Messages that were under way, and their entries, stay there until they are settled.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Absorb {
+    pub source: CustomerNo,
+    /// Whom the source had absorbed before.
+    pub earlier: Vec<CustomerNo>,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub standings: BTreeMap<CampaignId, Standing>,
+    /// The events of source and `earlier` that the target has not met. Empty in the letter, since they stand in the
+    /// history under their own numbers; whoever hands the letter over reads them there.
+    pub events: Vec<(Event, Liveness)>,
+}

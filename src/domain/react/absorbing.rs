@@ -1,0 +1,213 @@
+//! The target's side of a merge: what the source had is taken in as if it had been the target's all along.
+//!
+//! Where both sides say something, the target's own word stands for attributes and preferences; of consents the newest
+//! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
+//! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
+
+use super::enrollment::may_enter;
+use super::{Life, NeedsHistory};
+use crate::domain::campaign::Again;
+use crate::domain::cause::{ConsentChange, Liveness};
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::ledger::{Reason, Status};
+use crate::domain::posted::Absorb;
+use crate::domain::preference::Preferences;
+use crate::domain::record::{Entry, EntryState, Standing};
+use crate::domain::time::Timestamp;
+use crate::domain::track::Tracks;
+use std::collections::BTreeSet;
+
+/// Which entries of the target were open before the merge.
+type Open = BTreeSet<(CampaignId, EntryKey)>;
+
+impl Life<'_> {
+    pub(super) fn absorb(
+        &mut self,
+        from: &Absorb,
+        history: Option<&[Event]>,
+    ) -> Result<(), NeedsHistory> {
+        self.absorb_events(from, history)?;
+        let own = &mut self.record;
+        own.absorbed.push(from.source);
+        own.absorbed.extend(&from.earlier);
+        own.known_since = own.known_since.min(from.known_since);
+        for (name, value) in &from.attributes {
+            let told = own.attributes.entry(name.clone());
+            told.or_insert_with(|| value.clone());
+        }
+        own.tags.extend(from.tags.iter().cloned());
+        fill(&mut own.preferences, &from.preferences);
+        if let (None, Some(email)) = (&own.email, &from.email) {
+            self.move_to(email);
+        }
+        for (topic, consent) in &from.consents {
+            self.take_consent(&ConsentChange {
+                topic: topic.clone(),
+                state: consent.state,
+                at: consent.at,
+                source: consent.source.clone(),
+                wording: consent.wording.clone(),
+            });
+        }
+        let open: Open = (self.record.campaigns.iter())
+            .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
+            .filter(|(_, e)| e.state.is_open())
+            .map(|(id, e)| (id.clone(), e.key.clone()))
+            .collect();
+        for (id, standing) in &from.standings {
+            self.absorb_standing(id, standing);
+        }
+        for (event, _) in (from.events.iter()).filter(|(_, l)| *l == Liveness::Live) {
+            self.pull_triggers(event, |id, key| {
+                !open.contains(&(id.clone(), key.clone()))
+                    && (from.standings.get(id)).is_some_and(|s| started(s, key, event.time))
+            });
+        }
+        self.unblock();
+        self.ask_again();
+        Ok(())
+    }
+
+    fn absorb_events(
+        &mut self,
+        from: &Absorb,
+        history: Option<&[Event]>,
+    ) -> Result<(), NeedsHistory> {
+        let plan = &self.rules.plan;
+        let mut tracks = self.record.tracks.clone();
+        let events = || from.events.iter().map(|(event, _)| event);
+        let placed = events().all(|event| tracks.absorb(plan, event).is_ok());
+        if !placed {
+            let history = history.ok_or(NeedsHistory)?;
+            tracks = Tracks::rebuild(plan, history.iter().chain(events()));
+        }
+        self.record.tracks = tracks;
+        Ok(())
+    }
+
+    fn absorb_standing(&mut self, id: &CampaignId, from: &Standing) {
+        let rules = self.rules;
+        let campaign = rules.campaigns.get(id);
+        for key in self.overtaken(id, from) {
+            self.leave(id, &key, Reason::Merged, "");
+        }
+        let known = self.record.campaigns.get(id);
+        let was_inside = known.is_some_and(|s| !s.entries.is_empty());
+        // Judged by what the target had: at the source each was let in already.
+        let mut taken: Vec<(Entry, bool)> = Vec::new();
+        for entry in &from.entries {
+            let open = entry.state.is_open();
+            let goes_on = match campaign {
+                Some(campaign) => may_enter(known, campaign, &entry.key, self.now).0,
+                // Its file is gone for now; what keeps two of one key apart holds all the same.
+                None => known.is_none_or(|s| {
+                    (s.entries.iter()).all(|e| e.key != entry.key || !e.state.is_open())
+                }),
+            };
+            if !open || goes_on {
+                taken.push((entry.clone(), open));
+            } else {
+                let mut entry = entry.clone();
+                entry.state = EntryState::Left { at: self.now };
+                taken.push((entry, false));
+            }
+        }
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        // Held by the same audience on the other side: it does not begin to hold.
+        if campaign.is_some_and(|c| from.judged_by == c.audience_hash) && from.held {
+            standing.judged_by = from.judged_by;
+            standing.existing = from.existing && (standing.existing || !standing.held);
+            standing.held = true;
+        }
+        standing.left_since_entry = match was_inside {
+            true => standing.left_since_entry && (from.left_since_entry || from.entries.is_empty()),
+            false => from.left_since_entry,
+        };
+        standing.met = standing.met.max(from.met);
+        standing.entered += from.entered;
+        standing
+            .entries
+            .extend(taken.iter().map(|(entry, _)| entry.clone()));
+        standing.entries.sort_by_key(|e| e.at);
+        for (entry, open) in taken {
+            if open {
+                let row = self.row(id, &entry.key, Status::Entered, Reason::Merged, "");
+                self.log.push(row);
+            }
+        }
+        while self.leave_the_oldest(id) {}
+        self.forget_old_entries(id);
+    }
+
+    /// Open entries of which nothing was sent, and which `again` would not have let in after what was sent at the source:
+    /// one cart is reminded of once.
+    fn overtaken(&self, id: &CampaignId, from: &Standing) -> Vec<EntryKey> {
+        let own = self.record.campaigns.get(id);
+        let again = self.rules.campaigns.get(id).map(|c| &c.entry.again);
+        let bars = |sent: &Entry, own: &Entry| match again {
+            Some(Again::Never) | None => true,
+            Some(Again::After(span)) => own.at < sent.at + *span,
+            Some(Again::Always | Again::AfterLeaving) => false,
+        };
+        (own.into_iter().flat_map(|s| &s.entries))
+            .filter(|e| e.state.is_open() && !e.counted)
+            .filter(|e| {
+                let sent = from.entries.iter().filter(|s| s.counted && s.key == e.key);
+                sent.into_iter().any(|s| bars(s, e))
+            })
+            .map(|e| e.key.clone())
+            .collect()
+    }
+
+    /// An entry that stayed at the source until its message was settled.
+    pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry) {
+        let now = self.now;
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        let mut entry = from.clone();
+        let told = (standing.entries.iter())
+            .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());
+        let counted = told.is_some_and(|n| standing.entries[n].counted);
+        if entry.counted && !counted {
+            standing.entered += 1;
+        } else if counted && !entry.counted {
+            standing.entered = standing.entered.saturating_sub(1);
+        }
+        let other = (standing.entries.iter()).any(|e| e.key == entry.key && e.state.is_open());
+        if entry.state.is_open() && other {
+            entry.state = EntryState::Left { at: now };
+        }
+        let goes_on = entry.state.is_open();
+        let key = entry.key.clone();
+        match told {
+            Some(n) => standing.entries[n] = entry,
+            None => standing.entries.push(entry),
+        }
+        if goes_on {
+            let row = self.row(id, &key, Status::Entered, Reason::Merged, "");
+            self.log.push(row);
+        }
+        while self.leave_the_oldest(id) {}
+        self.forget_old_entries(id);
+    }
+}
+
+/// Whether an event of this key and time has started an entry at the source, moved one, or come while one was open.
+fn started(source: &Standing, key: &EntryKey, time: Timestamp) -> bool {
+    (source.entries.iter())
+        .filter(|e| e.key == *key)
+        .any(|e| match e.state {
+            EntryState::Finished { at } | EntryState::Left { at } => time <= at,
+            _ => true,
+        })
+}
+
+/// What the customer has not said is taken from the other side.
+fn fill(own: &mut Preferences, from: &Preferences) {
+    own.timezone = own.timezone.or(from.timezone);
+    own.locale = own.locale.take().or(from.locale.clone());
+    own.window = own.window.take().or(from.window.clone());
+    own.caps = own.caps.take().or(from.caps.clone());
+    own.gap = own.gap.or(from.gap);
+    own.pause_until = own.pause_until.or(from.pause_until);
+}

@@ -1,0 +1,143 @@
+//! The source's side of a merge: an anonymous customer turns out to be another one, and hands over all there is.
+//!
+//! Messages that were attempted and are not settled stay, since an outcome is awaited under their numbers, and so do the
+//! places that they hold; their entries follow when they are settled. A message that waits is withdrawn: its entry goes
+//! on at the target, where the step falls due when it was due here. Whoever moved is judged by no campaign any more.
+
+use super::{Life, NeedsHistory};
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, CustomerNo};
+use crate::domain::ledger::{Reason, Status};
+use crate::domain::posted::{Absorb, Posted};
+use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
+use crate::domain::track::Tracks;
+use std::collections::BTreeMap;
+
+impl Life<'_> {
+    /// From now on this customer is `into`. Who has moved already stays where they moved to.
+    pub(super) fn merge(&mut self, into: CustomerNo) {
+        if self.record.moved_to.is_some() || into == self.record.no {
+            return;
+        }
+        self.record.moved_to = Some(into);
+        let record = &self.record;
+        self.moving = Some(Box::new(Absorb {
+            source: record.no,
+            earlier: record.absorbed.clone(),
+            known_since: record.known_since,
+            email: record.email.clone(),
+            attributes: record.attributes.clone(),
+            tags: record.tags.clone(),
+            preferences: record.preferences.clone(),
+            consents: record.consents.clone(),
+            standings: BTreeMap::new(),
+            events: Vec::new(),
+        }));
+    }
+
+    /// A letter has come. Whoever moved on sends it after, save what concerns the messages that stayed.
+    pub(super) fn read_letter(
+        &mut self,
+        posted: &Posted,
+        history: Option<&[Event]>,
+    ) -> Result<(), NeedsHistory> {
+        match (posted, self.record.moved_to) {
+            (Posted::Refusal(change), _) => {
+                if !self.record.messages.is_empty() {
+                    self.take_consent(change);
+                }
+            }
+            (posted, Some(to)) => self.posts.push((to, posted.clone())),
+            (Posted::Absorb(from), None) => self.absorb(from, history)?,
+            (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
+        }
+        Ok(())
+    }
+
+    /// Posts what is not under way any more to whom this customer moved; after the first time that is entries only.
+    pub(super) fn hand_over(&mut self, to: CustomerNo) {
+        let mut moving = self.moving.take();
+        for (id, mut standing) in std::mem::take(&mut self.record.campaigns) {
+            let stays: Vec<Entry> = (standing.entries.iter())
+                .filter(|e| under_way(&self.record, e))
+                .cloned()
+                .collect();
+            for entry in &mut standing.entries {
+                self.give_out(&id, entry);
+            }
+            if !stays.is_empty() {
+                let kept = Standing {
+                    entries: stays.clone(),
+                    ..Standing::default()
+                };
+                self.record.campaigns.insert(id.clone(), kept);
+            }
+            if let Some(absorb) = &mut moving {
+                standing.due = None;
+                absorb.standings.insert(id, standing);
+                continue;
+            }
+            let kept = |e: &Entry| stays.iter().any(|s| s.key == e.key && s.at == e.at);
+            for entry in standing.entries.into_iter().filter(|e| !kept(e)) {
+                let campaign = id.clone();
+                self.posts.push((to, Posted::Entry { campaign, entry }));
+            }
+        }
+        // What waits for no entry would be dropped when it is asked for.
+        let orphans = (self.record.messages.values()).filter(|m| m.state == MessageState::Waiting);
+        for no in orphans.map(|m| m.no).collect::<Vec<_>>() {
+            if let Some(message) = self.record.messages.remove(&no) {
+                self.log_message(&message, Status::Dropped, Reason::Moved, "");
+            }
+        }
+        if let Some(absorb) = moving {
+            self.posts.push((to, Posted::Absorb(absorb)));
+        }
+        if self.record.messages.is_empty() {
+            self.forget_oneself();
+        }
+    }
+
+    /// Makes of an entry what the target is told of it.
+    fn give_out(&mut self, id: &CampaignId, entry: &mut Entry) {
+        if under_way(&self.record, entry) {
+            // For the time being it is over: nothing else is to enter under its key.
+            entry.state = EntryState::Finished { at: self.now };
+            return;
+        }
+        if !entry.state.is_open() {
+            return;
+        }
+        if let EntryState::Sending { step, message } = &entry.state
+            && let Some(waiting) = self.record.messages.remove(message)
+        {
+            entry.state = EntryState::Waiting {
+                step: step.clone(),
+                due: waiting.due,
+            };
+            self.log_message(&waiting, Status::Dropped, Reason::Moved, "");
+        }
+        let row = self.row(id, &entry.key, Status::Left, Reason::Moved, "");
+        self.log.push(row);
+    }
+
+    /// Nothing is under way: all that the record knew is the target's now.
+    fn forget_oneself(&mut self) {
+        let Record { no, id, .. } = &self.record;
+        let empty = Record::new(*no, id.clone(), self.record.known_since);
+        self.record.email = None;
+        self.record.attributes = empty.attributes;
+        self.record.tags = empty.tags;
+        self.record.preferences = empty.preferences;
+        self.record.consents = empty.consents;
+        self.record.tracks = Tracks::default();
+    }
+}
+
+/// Whether the entry's message was attempted and is not settled.
+fn under_way(record: &Record, entry: &Entry) -> bool {
+    let EntryState::Sending { message, .. } = &entry.state else {
+        return false;
+    };
+    (record.messages.get(message)).is_some_and(|m| m.state != MessageState::Waiting)
+}

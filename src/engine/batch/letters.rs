@@ -1,0 +1,146 @@
+//! Letters between customers: written in the commit of the reaction that posts them, deleted in the commit of the one
+//! that reads them. So each takes effect exactly once.
+//!
+//! The events of whoever was merged are not copied into a letter, nor into the history: they stay under their number.
+//! Here they are read, and those that the target has not met are handed to `react` with the letter. That is one batch
+//! for all of them, as rebuilding a customer's tracks is.
+
+use super::overlay::Overlay;
+use super::{BatchError, Done, Surroundings, Work, read_events};
+use crate::domain::cause::{Cause, Liveness};
+use crate::domain::event::Event;
+use crate::domain::id::CustomerNo;
+use crate::domain::posted::{Letter, Posted};
+use crate::domain::record::Record;
+use crate::engine::state::{EventRow, Seen};
+use crate::store::codec::encode;
+use crate::store::keys;
+use std::collections::HashSet;
+
+impl Overlay {
+    /// The cause as `react` is to meet it: with the events that belong to it.
+    pub(super) async fn open_letter(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+    ) -> Result<Option<Work>, BatchError> {
+        let Cause::Posted(letter) = &work.cause else {
+            return Ok(None);
+        };
+        let Posted::Absorb(from) = &letter.posted else {
+            return Ok(None);
+        };
+        if self
+            .record(work.customer)
+            .is_none_or(|r| r.moved_to.is_some())
+        {
+            return Ok(None);
+        }
+        let numbers: Vec<CustomerNo> = std::iter::once(from.source)
+            .chain(from.earlier.iter().copied())
+            .collect();
+        let rows = read_events(around.store, &numbers).await?;
+        let mut from = from.clone();
+        from.events = self.unmet(around, work.customer, rows).await?;
+        let letter = Letter {
+            sender: letter.sender,
+            no: letter.no,
+            posted: Posted::Absorb(from),
+        };
+        Ok(Some(Work {
+            cause: Cause::Posted(Box::new(letter)),
+            ..work.clone()
+        }))
+    }
+
+    /// Those of `rows` whose identity the customer has not met.
+    async fn unmet(
+        &mut self,
+        around: &Surroundings<'_>,
+        no: CustomerNo,
+        rows: Vec<EventRow>,
+    ) -> Result<Vec<(Event, Liveness)>, BatchError> {
+        let state = self.customers.get(&no).and_then(|c| c.state.as_ref());
+        let pages: HashSet<_> = (rows.iter())
+            .filter_map(|row| state?.seen.page_of(row.event.identity))
+            .map(|page| (no, page))
+            .collect();
+        self.load_pages(around, pages).await?;
+        let mut unmet = Vec::with_capacity(rows.len());
+        for EventRow { event, liveness } in rows {
+            if !self.is_known(around, no, event.identity).await? {
+                unmet.push((event, liveness));
+            }
+        }
+        match self.unreadable.get(&no) {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(unmet),
+        }
+    }
+
+    /// The letter was read, or cannot be and is listed: it is gone with this commit.
+    pub(super) fn destroy_letter(&mut self, work: &Work) {
+        if let Cause::Posted(letter) = &work.cause {
+            let key = keys::inbox(work.customer, letter.sender, letter.no);
+            self.deletes.push(key);
+        }
+    }
+
+    /// The identities of events that came with a letter are met from now on.
+    pub(super) async fn remember_letter(
+        &mut self,
+        around: &Surroundings<'_>,
+        work: &Work,
+    ) -> Result<(), BatchError> {
+        let Cause::Posted(letter) = &work.cause else {
+            return Ok(());
+        };
+        let (Posted::Absorb(from), Some(customer)) =
+            (&letter.posted, self.customers.get_mut(&work.customer))
+        else {
+            return Ok(());
+        };
+        let Some(state) = customer.state.as_mut() else {
+            return Ok(());
+        };
+        let met = from.events.iter().map(|(event, _)| event.identity);
+        state.seen.recent.extend(met);
+        if state.seen.recent.len() > Seen::RECENT {
+            self.spill(around, work.customer).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts what a reaction posts into the inboxes.
+    pub(super) fn post(
+        &mut self,
+        sender: CustomerNo,
+        posts: Vec<(CustomerNo, Posted)>,
+        done: &mut Done,
+    ) {
+        let customer = self.customers.get_mut(&sender);
+        let Some(customer) = customer.filter(|_| !posts.is_empty()) else {
+            return;
+        };
+        let Some(state) = customer.state.as_mut() else {
+            return;
+        };
+        customer.changed = true;
+        for (to, posted) in posts {
+            state.posted += 1;
+            let letter = Letter {
+                sender,
+                no: state.posted,
+                posted,
+            };
+            let key = keys::inbox(to, sender, letter.no);
+            self.puts.push((key, encode(&letter)));
+            done.posted.insert(to);
+        }
+    }
+
+    fn record(&self, no: CustomerNo) -> Option<&Record> {
+        let state = self.customers.get(&no)?.state.as_ref()?;
+        Some(&state.record)
+    }
+}

@@ -1,0 +1,451 @@
+//! Merges: an anonymous customer turns out to be a known one.
+
+use crate::world::chance::Chance;
+use crate::world::files::{dormant, ever, since_entry, window};
+use crate::world::soundness::check_log;
+use crate::world::{
+    Draft, World, accepted, at, audience, not_started, refused, triggered, try_later, uncertain,
+};
+use reveille::domain::campaign::{Again, Existing};
+use reveille::domain::cause::{Cause, Liveness};
+use reveille::domain::id::CustomerNo;
+use reveille::domain::ledger::{Reason, Status};
+use reveille::domain::outcome::Outcome;
+use reveille::domain::preference::{Class, ConsentState};
+use reveille::domain::record::{EntryState, Record};
+use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::track::Tracks;
+use reveille::domain::value::Value;
+
+const START: &str = "2026-03-02T09:00:00Z";
+
+fn cart() -> Draft {
+    triggered("cart", "Product Added")
+        .per("cart_id")
+        .step("reminder", Span::hours(24), Span::days(3))
+        .exit(since_entry("Order Completed", Some("cart_id")))
+}
+
+/// Mina, with address and consent, and somebody of whom nothing is known.
+fn begin(drafts: Vec<Draft>) -> (World, CustomerNo, CustomerNo, Timestamp) {
+    let mut world = World::new(START, drafts);
+    let mina = world.customer("mina");
+    let somebody = world.stranger("somebody");
+    world.run_for(Span::minutes(1));
+    let now = world.now;
+    (world, mina, somebody, now)
+}
+
+/// One who has an address and consent too, by a form perhaps.
+fn reachable(world: &mut World, no: CustomerNo, address: &str) {
+    world.email(no, address);
+    world.consent(no, None, ConsentState::Given);
+}
+
+#[test]
+fn an_anonymous_cart_is_the_known_customers_cart_once_at_its_own_time() {
+    let (mut world, mina, somebody, now) = begin(vec![cart()]);
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(5));
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    assert_eq!(world.sent("cart"), [now + Span::hours(24)]);
+    assert_eq!(
+        world.rows("cart"),
+        [
+            "entered trigger",
+            "left moved",
+            "entered merged",
+            "waiting step_due",
+            "attempting policy",
+            "accepted accepted"
+        ]
+    );
+    assert_eq!(world.attempts[0].customer, mina);
+    check_log(&world);
+}
+
+#[test]
+fn an_order_after_the_merge_ends_the_cart_of_before_it() {
+    for by_old_id in [false, true] {
+        let (mut world, mina, somebody, _) = begin(vec![cart()]);
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.merge(somebody, mina);
+        let who = if by_old_id { somebody } else { mina };
+        world.event(who, "Order Completed", &[("cart_id", "a")]);
+        world.run_for(Span::days(9));
+        assert!(world.attempts.is_empty());
+        assert_eq!(world.last_row("cart"), "left exit");
+    }
+}
+
+#[test]
+fn what_started_at_the_source_does_not_start_again() {
+    let drafts = || vec![cart().again(Again::Always)];
+    // The cart was reminded of, at the source.
+    let (mut world, mina, somebody, _) = begin(drafts());
+    reachable(&mut world, somebody, "somebody@mail.example");
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(24));
+    assert_eq!(world.attempts.len(), 1);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    assert_eq!(world.attempts.len(), 1);
+    // The cart was ordered, at the source.
+    let (mut world, mina, somebody, _) = begin(drafts());
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.event(somebody, "Order Completed", &[("cart_id", "a")]);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    assert!(world.attempts.is_empty());
+    assert_eq!(world.count("cart", Status::Entered), 1);
+}
+
+#[test]
+fn a_cart_open_on_both_sides_is_one() {
+    let (mut world, mina, somebody, now) = begin(vec![cart()]);
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(1));
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(1));
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    // As if all three had been mina's: the last one counts.
+    assert_eq!(world.sent("cart"), [now + Span::hours(26)]);
+}
+
+#[test]
+fn a_cart_reminded_of_at_the_source_is_not_reminded_of_again() {
+    for under_way in [false, true] {
+        let (mut world, mina, somebody, _) = begin(vec![cart()]);
+        reachable(&mut world, somebody, "somebody@mail.example");
+        let takes = Span::hours(if under_way { 3 } else { 0 });
+        world.script = Box::new(move |_| (accepted(), takes));
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(23));
+        world.event(mina, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(2));
+        assert_eq!(world.attempts.len(), 1);
+        world.merge(somebody, mina);
+        world.run_for(Span::days(9));
+        assert_eq!(world.attempts.len(), 1);
+        assert!(world.has("cart", Status::Left, Reason::Merged));
+    }
+}
+
+#[test]
+fn what_only_both_together_amount_to_starts_now() {
+    let third = triggered("third", "Order Completed").times(3, None);
+    let (mut world, mina, somebody, now) = begin(vec![third]);
+    world.event(mina, "Order Completed", &[]);
+    world.event(somebody, "Order Completed", &[]);
+    world.event(somebody, "Order Completed", &[]);
+    assert!(world.attempts.is_empty());
+    world.merge(somebody, mina);
+    assert_eq!(world.sent("third"), [now]);
+    // History starts nothing, on whatever side.
+    let third = triggered("third", "Order Completed").times(3, None);
+    let (mut world, mina, somebody, now) = begin(vec![third]);
+    for no in [mina, somebody, somebody] {
+        world.history(no, "Order Completed", now);
+    }
+    world.merge(somebody, mina);
+    world.run_for(Span::days(1));
+    assert!(world.attempts.is_empty());
+}
+
+#[test]
+fn a_waiting_message_goes_on_with_the_target_and_goes_once() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    reachable(&mut world, somebody, "mina@mail.example");
+    // In the evening only.
+    world.prefer(somebody, |p| {
+        p.preferences.window = Some(Some(window("Mon-Sun 20:00-21:00")));
+    });
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(25));
+    assert_eq!(world.record(somebody).messages.len(), 1);
+    world.merge(somebody, mina);
+    assert!(world.record(somebody).messages.is_empty());
+    world.run_for(Span::days(9));
+    assert_eq!(world.attempts.len(), 1);
+    let attempt = &world.attempts[0];
+    assert_eq!(attempt.customer, mina);
+    // What mina had not said herself was taken from the other side.
+    assert_eq!(attempt.at, at("2026-03-03T20:00:00Z"));
+    check_log(&world);
+}
+
+/// Merged while the mail is under way, which ends as `outcomes` say; gives the world some days later.
+fn merged_under_way(outcomes: Vec<Outcome>, drafts: Vec<Draft>) -> (World, CustomerNo, CustomerNo) {
+    let (mut world, mina, somebody, _) = begin(drafts);
+    reachable(&mut world, somebody, "mina@mail.example");
+    let mut outcomes = outcomes.into_iter();
+    world.script = Box::new(move |_| (outcomes.next().unwrap_or(accepted()), Span::minutes(3)));
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(24) + Span::minutes(1));
+    assert_eq!(world.attempts.len(), 1);
+    world.merge(somebody, mina);
+    assert_eq!(world.record(somebody).messages.len(), 1);
+    // The same cart again, while its mail is under way.
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::days(9));
+    check_log(&world);
+    assert!(world.record(somebody).messages.is_empty());
+    assert!(world.record(somebody).email.is_none());
+    (world, mina, somebody)
+}
+
+#[test]
+fn a_message_under_way_ends_where_it_began() {
+    for outcomes in [
+        vec![],
+        vec![try_later()],
+        vec![uncertain(), try_later()],
+        vec![try_later(), not_started()],
+    ] {
+        let tries = outcomes.len() + 1;
+        let (world, mina, somebody) = merged_under_way(outcomes, vec![cart()]);
+        assert_eq!(world.attempts.len(), tries);
+        assert!(world.attempts.iter().all(|a| a.customer == somebody));
+        assert_eq!(world.count("cart", Status::Accepted), 1);
+        let standing = &world.record(mina).campaigns.values().next().unwrap();
+        assert_eq!(standing.entered, 1);
+        let state = &standing.entries[0].state;
+        assert!(matches!(state, EntryState::Finished { .. }), "{state:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_is_given_back_goes_on_with_the_target() {
+    let (world, mina, somebody) = merged_under_way(vec![not_started()], vec![cart()]);
+    let who: Vec<_> = world.attempts.iter().map(|a| a.customer).collect();
+    assert_eq!(who, [somebody, mina]);
+    assert_eq!(world.count("cart", Status::Accepted), 1);
+    let standing = &world.record(mina).campaigns.values().next().unwrap();
+    assert_eq!((standing.entered, standing.entries.len()), (1, 1));
+}
+
+#[test]
+fn a_refused_mail_gives_its_place_back_to_the_mailbox() {
+    let (world, ..) = merged_under_way(vec![refused(false)], vec![cart()]);
+    assert!(world.mailbox("mina@mail.example").places.is_empty());
+    assert_eq!(world.attempts.len(), 1);
+}
+
+#[test]
+fn the_next_step_of_an_entry_under_way_is_the_targets() {
+    let drafts = vec![cart().and_step("second", Span::hours(48), Span::days(3))];
+    let (world, mina, somebody) = merged_under_way(vec![try_later()], drafts);
+    let who: Vec<_> = (world.attempts.iter())
+        .map(|a| (a.customer, a.step.as_str()))
+        .collect();
+    assert_eq!(
+        who,
+        [
+            (somebody, "reminder"),
+            (somebody, "reminder"),
+            (mina, "second")
+        ]
+    );
+}
+
+#[test]
+fn a_refusal_is_carried_over_and_binds_what_is_under_way() {
+    // The source refused: the target's waiting mail does not go.
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.consent(somebody, None, ConsentState::Refused);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    assert!(world.attempts.is_empty());
+    assert!(world.has("cart", Status::Dropped, Reason::TopicRefused));
+    assert!(
+        world
+            .mailbox("mina@mail.example")
+            .refusals
+            .contains_key(&None)
+    );
+    // An older refusal is lifted by what mina said after it, as words told out of order are.
+    let (mut world, mina, somebody, now) = begin(vec![cart()]);
+    world.consent_at(somebody, None, ConsentState::Refused, now - Span::days(3));
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(9));
+    assert_eq!(world.attempts.len(), 1);
+    // The target refuses while a mail of the source, to another address, is tried again.
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    reachable(&mut world, somebody, "elsewhere@mail.example");
+    world.script = Box::new(|_| (try_later(), Span::ZERO));
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(24) + Span::minutes(1));
+    assert_eq!(world.attempts.len(), 1);
+    world.merge(somebody, mina);
+    world.consent(mina, None, ConsentState::Refused);
+    world.run_for(Span::days(9));
+    assert_eq!(world.attempts.len(), 1);
+}
+
+#[test]
+fn the_targets_own_word_stands() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    let text = |t: &str| Value::Text(t.into());
+    world.profile(mina, |p| {
+        p.attributes.insert("name".into(), text("Mina"));
+        p.preferences.locale = Some(Some("ko".into()));
+    });
+    world.profile(somebody, |p| {
+        p.attributes.insert("name".into(), text("Somebody"));
+        p.attributes.insert("browser".into(), text("Lynx"));
+        p.preferences.locale = Some(Some("en".into()));
+        p.preferences.gap = Some(Some(Span::days(2)));
+    });
+    world.email(somebody, "other@mail.example");
+    world.tag(somebody, "vip", true);
+    world.merge(somebody, mina);
+    let record = world.record(mina);
+    assert_eq!(record.attributes["name"], text("Mina"));
+    assert_eq!(record.attributes["browser"], text("Lynx"));
+    assert_eq!(record.preferences.locale.as_deref(), Some("ko"));
+    assert_eq!(record.preferences.gap, Some(Span::days(2)));
+    assert_eq!(record.email.as_ref().unwrap().as_str(), "mina@mail.example");
+    assert!(record.tags.contains("vip"));
+    // Nothing personal stays where nobody is any more.
+    let left = world.record(somebody);
+    assert!(left.attributes.is_empty() && left.email.is_none() && left.tags.is_empty());
+}
+
+#[test]
+fn an_address_of_the_source_is_the_targets_where_it_has_none() {
+    let (mut world, _, somebody, _) = begin(vec![cart()]);
+    let known = world.stranger("known");
+    reachable(&mut world, somebody, "known@mail.example");
+    world.consent(somebody, Some("offers"), ConsentState::Refused);
+    world.merge(somebody, known);
+    let record = world.record(known);
+    assert_eq!(
+        record.email.as_ref().unwrap().as_str(),
+        "known@mail.example"
+    );
+    assert_eq!(record.consents.len(), 2);
+}
+
+#[test]
+fn an_audience_that_held_on_the_other_side_does_not_begin_to_hold() {
+    let welcome = || audience("welcome", ever("Signed Up")).class(Class::Informational);
+    let (mut world, mina, somebody, _) = begin(vec![welcome()]);
+    reachable(&mut world, somebody, "mina@mail.example");
+    world.event(somebody, "Signed Up", &[]);
+    assert_eq!(world.attempts.len(), 1);
+    world.merge(somebody, mina);
+    world.run_for(Span::days(2));
+    assert_eq!(world.attempts.len(), 1);
+    // What holds by both together only begins to hold, and judging goes on from there.
+    let quiet = || {
+        audience("quiet", dormant("Visited", Span::days(30)))
+            .again(Again::AfterLeaving)
+            .existing(Existing::Skip)
+    };
+    let (mut world, mina, somebody, now) = begin(vec![quiet()]);
+    world.event(somebody, "Visited", &[]);
+    world.run_for(Span::days(1));
+    world.merge(somebody, mina);
+    world.run_for(Span::days(60));
+    assert_eq!(world.sent("quiet"), [now + Span::days(30)]);
+}
+
+#[test]
+fn chains_are_followed_and_late_letters_sent_after() {
+    let (mut world, mina, somebody, now) = begin(vec![cart()]);
+    let between = world.stranger("between");
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.event(between, "Product Added", &[("cart_id", "b")]);
+    world.merge(somebody, between);
+    world.merge(between, mina);
+    assert_eq!(world.whom(somebody), mina);
+    assert_eq!(world.record(mina).absorbed, [between, somebody]);
+    world.event(somebody, "Product Added", &[("cart_id", "c")]);
+    world.run_for(Span::days(9));
+    assert_eq!(world.sent("cart"), [now + Span::hours(24); 3]);
+    assert!(world.attempts.iter().all(|a| a.customer == mina));
+    // Merged the other way round, or anew, nothing happens.
+    let before = world.record(mina).clone();
+    world.apply(somebody, Cause::Merge { into: between });
+    world.apply(mina, Cause::Merge { into: mina });
+    assert_eq!(*world.record(mina), before);
+    assert_eq!(world.record(somebody).moved_to, Some(between));
+}
+
+#[test]
+fn whoever_moved_is_judged_by_no_campaign_and_walks_on_without_history() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    world.event(somebody, "Visited", &[]);
+    world.merge(somebody, mina);
+    // A new campaign asks for events that nobody remembered: the tracks are rebuilt.
+    let visited = audience("visited", ever("Visited")).existing(Existing::Enter);
+    world.adopt(vec![cart(), visited]);
+    world.run_for(Span::days(1));
+    let who: Vec<_> = world.attempts.iter().map(|a| a.customer).collect();
+    assert_eq!(who, [mina]);
+    let record = world.record(somebody);
+    assert!(record.campaigns.is_empty() && record.index().due.is_empty());
+}
+
+/// What a record remembers of events.
+fn remembered(record: &Record) -> Vec<u8> {
+    postcard::to_stdvec(&record.tracks).unwrap()
+}
+
+#[test]
+fn any_interleaving_of_events_and_a_merge_ends_in_the_tracks_of_one_customer() {
+    let rounds = if std::env::var_os("REVEILLE_SOAK").is_some() {
+        2_000
+    } else {
+        150
+    };
+    for seed in 0..rounds {
+        let mut chance = Chance(seed);
+        let drafts = || {
+            vec![
+                cart().again(Again::Always),
+                triggered("third", "Order Completed").times(3, Some(Span::days(20))),
+                audience("quiet", dormant("Visited", Span::days(3))),
+            ]
+        };
+        let (mut world, mina, somebody, _) = begin(drafts());
+        // The oracle: one customer to whom everything happens.
+        let (mut one, only, _, _) = begin(drafts());
+        let merge_at = chance.below(40);
+        for n in 0..40 {
+            if n == merge_at {
+                world.merge(somebody, mina);
+            }
+            let pause = Span::minutes(chance.between(0, 900));
+            world.run_for(pause);
+            one.run_for(pause);
+            let name = chance.of(&["Visited", "Product Added", "Order Completed"]);
+            let time = world.now - Span::minutes(chance.of(&[0, 0, 30, 3_000]));
+            let cart = chance.below(3).to_string();
+            let event = world.make_event(name, time, &[("cart_id", &cart)]);
+            let live = chance.of(&[Liveness::Live, Liveness::Live, Liveness::History]);
+            let who = if chance.once_in(2) { mina } else { somebody };
+            world.apply(who, Cause::Event(event.clone(), live));
+            // A copy, by whichever way it comes: a known identity changes nothing.
+            if chance.once_in(3) && n > merge_at {
+                let who = if chance.once_in(2) { mina } else { somebody };
+                world.apply(who, Cause::Event(event.clone(), live));
+            }
+            one.apply(only, Cause::Event(event, live));
+        }
+        let (merged, oracle) = (world.record(mina), one.record(only));
+        assert_eq!(remembered(merged), remembered(oracle), "seed {seed}");
+        assert_eq!(merged.known_since, oracle.known_since, "seed {seed}");
+        assert_eq!(world.record(somebody).tracks, Tracks::default());
+        world.run_for(Span::days(10));
+        check_log(&world);
+        // No cart is reminded of twice for one entering.
+        let entered = world.count("cart", Status::Entered);
+        assert!(world.sent("cart").len() <= entered, "seed {seed}");
+    }
+}
