@@ -11,7 +11,8 @@ use http_house::{
     EVERYTHING, KEY, Moody, NOW, SCRAPER, Shop, TRACKS, basic, config, events, posted, request_at,
 };
 use hyper::{Request, StatusCode};
-use reveille::domain::time::Timestamp;
+use reveille::domain::event::Event;
+use reveille::domain::time::{Span, Timestamp};
 use reveille::http::faces::Serves;
 use reveille::http::pulse::Pulse;
 use reveille::http::server::Limits;
@@ -348,7 +349,7 @@ async fn each_call_becomes_what_the_page_says() {
     )
     .await;
     send("/v1/alias", json!({ "previousId": "v-1", "userId": "c-1" })).await;
-    let view = |e: &reveille::domain::event::Event| {
+    let view = |e: &Event| {
         let properties: Vec<String> = e
             .properties
             .iter()
@@ -356,7 +357,7 @@ async fn each_call_becomes_what_the_page_says() {
             .collect();
         format!("{} {}", e.name, properties.join(" "))
     };
-    let visitor: Vec<String> = shop.events("anon:v-1").await.iter().map(view).collect();
+    let visitor: Vec<String> = shop.events("c-1").await.iter().map(view).collect();
     assert_eq!(
         visitor,
         [
@@ -375,6 +376,61 @@ async fn each_call_becomes_what_the_page_says() {
         let error = shop.send(path, &body).await.error(400);
         assert!(error.contains("missing"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
+    let campaign = app::shipped("cart_reminder.toml");
+    let campaigns = [("cart_reminder.toml", campaign.as_str())];
+    let shop = Shop::open_on(Arc::new(MemoryStore::new()), "", &campaigns).await;
+    let added = |visitor: &str| {
+        json!({ "type": "track", "anonymousId": visitor, "event": "Product Added",
+                "properties": { "cart_id": visitor, "product_id": "p-1", "name": "Blue cup" } })
+    };
+    let is = |user: &str, visitor: Option<&str>| {
+        json!({ "type": "identify", "userId": user, "anonymousId": visitor, "timestamp": NOW, "messageId": user,
+                "traits": { "email": format!("{user}@customers.example"), "timezone": "Asia/Seoul", "consent": true } })
+    };
+    let carts = [added("v-1"), added("v-2"), added("v-3")];
+    shop.send("/v1/batch", &batch(&carts)).await.done(3, 0);
+    shop.app.advance(Span::hours(2)).await;
+    // One by an identify, one by an alias, one in the call in which the cart came; the third orders.
+    let known = [
+        is("mina", Some("v-1")),
+        is("joon", None),
+        json!({ "type": "alias", "previousId": "v-2", "userId": "joon" }),
+        is("sora", Some("v-3")),
+        json!({ "type": "track", "anonymousId": "v-3", "event": "Order Completed", "messageId": "o-1",
+                "properties": { "cart_id": "v-3" } }),
+    ];
+    shop.send("/v1/batch", &json!({ "batch": known }))
+        .await
+        .done(5, 0);
+    // Told again it changes nothing; two whom the shop knows stay two; a visitor has one owner.
+    shop.send("/v1/identify", &is("mina", Some("v-1"))).await;
+    let two = json!({ "previousId": "joon", "userId": "mina" });
+    let error = shop.send("/v1/alias", &two).await.error(400);
+    assert!(error.contains("only anonymous"), "{error}");
+    let errors = shop
+        .send("/v1/batch", &batch(&[is("joon", Some("v-1"))]))
+        .await;
+    assert_eq!(errors.status, 200);
+    assert!(
+        errors.text().contains("belongs to another"),
+        "{}",
+        errors.text()
+    );
+
+    shop.app.advance(Span::hours(23)).await;
+    let mut to: Vec<String> = (shop.app.mails().iter())
+        .map(|(_, mail)| {
+            let line = mail.lines().find(|line| line.starts_with("To: ")).unwrap();
+            line.to_owned()
+        })
+        .collect();
+    to.sort();
+    assert_eq!(to.len(), 2, "{to:?}");
+    assert!(to[0].contains("joon@") && to[1].contains("mina@"), "{to:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -135,8 +136,8 @@ async fn listen(
         };
         while open.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
-                let serving = serve(stream, router.clone(), limits, stops.clone());
+            Ok((stream, peer)) => {
+                let serving = serve((stream, peer), router.clone(), limits, stops.clone());
                 open.spawn(async move {
                     serving.await;
                     drop(permit);
@@ -154,14 +155,16 @@ async fn listen(
 }
 
 async fn serve(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     router: Router,
     limits: Limits,
     mut stops: watch::Receiver<bool>,
 ) {
     // Answers are small and whole: they need not wait for company.
     let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |request: Request<Incoming>| {
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        // For the ledger of consents and for telling machines from people; never for the log.
+        request.extensions_mut().insert(ConnectInfo(peer));
         request.map(|body| match body.is_end_stream() {
             true => Body::empty(),
             false => Body::new(InTime::new(body, limits.body_time)),

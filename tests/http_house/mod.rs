@@ -167,11 +167,11 @@ impl Shop {
 }
 
 pub async fn events(app: &App, id: &str) -> Vec<Event> {
-    let ids = [CustomerId::shown(id).unwrap()];
-    let Some(no) = app.core.directory.find(&ids).await.unwrap()[0] else {
-        return Vec::new();
-    };
-    read_history(&*app.core.store, no).await.unwrap()
+    let id = CustomerId::shown(id).unwrap();
+    match app.core.whom(&id).await.unwrap() {
+        Some((_, Some(record))) => read_history(&*app.core.store, &record).await.unwrap(),
+        _ => Vec::new(),
+    }
 }
 
 pub fn basic(key: &str) -> String {

@@ -3,8 +3,8 @@
 use crate::domain::id::CustomerId;
 use crate::engine::Core;
 use crate::engine::intake::json::{Join, Previous};
+use crate::engine::merge::AliasError;
 use crate::engine::shard::Refused;
-use std::sync::Once;
 
 /// Joins two. The inner error is for the sender: these two will never be one, however often it is told.
 pub async fn join(core: &Core, join: Join) -> Result<Result<(), String>, Refused> {
@@ -37,17 +37,17 @@ async fn meant(
     })
 }
 
-/// Until the engine joins customers, both stay as they are: nothing that was told of either is lost.
+/// What the engine has against it is told in the sender's words: it may name ids, which the sender told us.
 async fn make_one(
-    _core: &Core,
-    _previous: &CustomerId,
-    _user: &CustomerId,
+    core: &Core,
+    previous: &CustomerId,
+    user: &CustomerId,
 ) -> Result<Result<(), String>, Refused> {
-    static TOLD: Once = Once::new();
-    TOLD.call_once(|| {
-        tracing::warn!(
-            "visitors and the customers that they turn out to be are not joined yet: what visitors did stays under their anonymous ids"
-        );
-    });
-    Ok(Ok(()))
+    match core.alias(previous, user).await {
+        Ok(_) => Ok(Ok(())),
+        Err(AliasError::Refused(error)) => Err(error),
+        Err(error @ (AliasError::NotAnonymous(_) | AliasError::BelongsToAnother(_))) => {
+            Ok(Err(error.to_string()))
+        }
+    }
 }

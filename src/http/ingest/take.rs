@@ -90,7 +90,7 @@ pub async fn take(
             "messages were not taken"
         );
     }
-    if let Some(answer) = messages.refused_as_a_whole(call) {
+    if let Some(answer) = messages.refused_as_a_whole() {
         return answer;
     }
     // A task of its own: a sender who hangs up does not leave a message half taken.
@@ -127,6 +127,7 @@ struct Messages {
     /// How many the key may not send.
     forbidden: usize,
     all: usize,
+    call: Call,
 }
 
 impl Messages {
@@ -143,6 +144,7 @@ impl Messages {
             spoilt: Vec::new(),
             forbidden: 0,
             all: texts.len(),
+            call,
         };
         let reading = Reading {
             consent_source: "http".to_owned(),
@@ -184,12 +186,12 @@ impl Messages {
 
     /// A single message that cannot be taken is the request; a batch is more than any of its messages, unless the key may
     /// send none of them.
-    fn refused_as_a_whole(&self, call: Call) -> Option<Answer> {
+    fn refused_as_a_whole(&self) -> Option<Answer> {
         let (_, first) = self.spoilt.first()?;
         if self.forbidden == self.all {
             return Some(Answer::NotAllowed(first.error.clone()));
         }
-        matches!(call, Call::One(_)).then(|| Answer::Bad(first.error.clone()))
+        matches!(self.call, Call::One(_)).then(|| Answer::Bad(first.error.clone()))
     }
 
     /// Makes all of it durable.
@@ -260,6 +262,12 @@ impl Messages {
             return Answer::refused(&error);
         }
         errors.sort_by_key(|spoilt| spoilt.index);
+        if matches!(self.call, Call::One(_))
+            && taken + known == 0
+            && let Some(only) = errors.pop()
+        {
+            return Answer::Bad(only.error);
+        }
         Answer::Done {
             taken,
             known,
