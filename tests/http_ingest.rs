@@ -431,6 +431,13 @@ async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
     to.sort();
     assert_eq!(to.len(), 2, "{to:?}");
     assert!(to[0].contains("joon@") && to[1].contains("mina@"), "{to:?}");
+    let request = Request::get("/metrics").header("authorization", basic(SCRAPER));
+    let metrics = shop
+        .request(request.body(Body::empty()).unwrap())
+        .await
+        .text();
+    let sent = "reveille_decisions_total{status=\"accepted\"} 2";
+    assert!(metrics.lines().any(|line| line == sent), "{metrics}");
 }
 
 #[tokio::test]

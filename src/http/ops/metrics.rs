@@ -60,6 +60,14 @@ async fn engine(page: &mut Page, ops: &Ops) {
             customers,
         );
     }
+    let mut decisions = page.family(
+        "decisions_total",
+        Kind::Counter,
+        "Rows written to the send log since the start, by status.",
+    );
+    for (status, many) in core.tally().all() {
+        decisions.sample(&[("status", status.as_str())], many);
+    }
     let catalogue = core.catalogue();
     let mut files = page.family(
         "campaign_files",
