@@ -171,6 +171,10 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Open(error) => error.into(),
             DaemonError::Close(error) => error.into(),
+            DaemonError::Listen(error) => Failure::Failed {
+                what: error.to_string(),
+                hint: "is another program listening there? [http] in config.toml says where this one does".into(),
+            },
             DaemonError::Socket(error) => {
                 let what = error.to_string();
                 let hint = match error {

@@ -14,6 +14,7 @@ mod failure;
 mod go_live;
 mod held;
 mod import;
+mod key;
 mod log;
 mod pause;
 mod probe;
@@ -90,6 +91,8 @@ enum Command {
     Reload(reload::Arguments),
     /// Take customers and events in from a file or a pipe
     Import(import::Arguments),
+    /// Make a key with which events may be sent over HTTP
+    Key(key::Arguments),
     /// Show, list or change customers
     #[command(subcommand)]
     Customer(customer::Arguments),
@@ -186,6 +189,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
+        Command::Key(arguments) => key::run(&arguments, context),
         Command::Customer(arguments) => customer::run(arguments, context).await,
         Command::Log(arguments) => log::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,

@@ -38,7 +38,20 @@ pub static SENDER: Keys = Keys {
 };
 pub static HTTP: Keys = Keys {
     of: "[http]",
-    known: &["listen", "public_url"],
+    known: &[
+        "listen",
+        "ingest_listen",
+        "admin_listen",
+        "public_url",
+        "connections",
+        "in_hand",
+        "keys",
+    ],
+    later: &[],
+};
+pub static HTTP_KEY: Keys = Keys {
+    of: "a key of [http.keys]",
+    known: &["sha256", "may"],
     later: &[],
 };
 pub static ADMIN: Keys = Keys {
@@ -115,7 +128,7 @@ pub static TIMEOUTS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 13] = [
-    &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &ADMIN, &DEFAULTS, &CEILING, &LAW, &SAFETY, &ENGINE,
-    &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 14] = [
+    &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS, &CEILING, &LAW,
+    &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
 ];

@@ -5,6 +5,7 @@
 //! secret is read when whoever needs it asks ([`secret::PasswordSource::read`]), so that `check` can run without the right to.
 
 pub mod find;
+pub mod http;
 pub mod keys;
 pub mod nearest;
 pub mod problem;

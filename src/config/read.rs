@@ -1,11 +1,12 @@
 //! From config.toml's text to [`Config`], with every problem of the file in one go.
 
+use super::http;
 use super::keys::{
     ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
 };
 use super::problem::{Problem, sort};
 use super::settings::{
-    Admin, Config, Defaults, Engine, Http, Law, Limits, Retention, Safety, Sender, StoreSettings,
+    Admin, Config, Defaults, Engine, Law, Limits, Retention, Safety, Sender, StoreSettings,
 };
 use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
 use super::toml_reader::{Item, Keys, Reader, Table};
@@ -72,7 +73,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         .flatten()
         .any(|(_, t)| matches!(t, TransportSettings::Smtp(_)));
     let sender = section(root, "sender", &SENDER, |t| read_sender(t, real));
-    let http = section(root, "http", &HTTP, read_http);
+    let http = section(root, "http", &HTTP, http::read);
     let defaults = section(root, "defaults", &DEFAULTS, read_defaults);
     let ceiling = section(root, "ceiling", &CEILING, read_ceiling);
     let law = section(root, "law", &LAW, |t| {
@@ -257,47 +258,6 @@ fn read_transports(root: &Table<'_>, beside: &Path) -> Option<BTreeMap<String, T
         good = false;
     }
     good.then_some(transports)
-}
-
-fn read_http(table: &Table<'_>) -> Option<Http> {
-    let listen = optional(table.get("listen"), |i| {
-        i.parsed(|text| {
-            text.parse().map_err(|_| {
-                format!("{text:?} is no address to listen on; write for example \"127.0.0.1:8087\"")
-            })
-        })
-    });
-    let public_url = optional(table.get("public_url"), |i| {
-        i.parsed(|text| {
-            let rest = text
-                .strip_prefix("https://")
-                .or(text.strip_prefix("http://"))
-                .unwrap_or("");
-            if rest.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                return Err(format!(
-                    "{text:?} is no web address; write for example \"https://mail.shop.example\""
-                ));
-            }
-            Ok(text.trim_end_matches('/').to_owned())
-        })
-    });
-    let given = [
-        ("listen", listen.is_some()),
-        ("public_url", public_url.is_some()),
-    ];
-    for (key, good) in given {
-        if let Some(item) = table.get(key).filter(|_| good) {
-            table.reader().warn(
-                item.key_span(),
-                format!("`{key}` has no effect yet: HTTP comes in a later release"),
-                "it may stay",
-            );
-        }
-    }
-    Some(Http {
-        listen: listen?,
-        public_url: public_url?,
-    })
 }
 
 /// `"always"`, or hours.

@@ -13,7 +13,6 @@ use crate::domain::time::Span;
 use crate::domain::window::Window;
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The commented default file.
@@ -33,7 +32,7 @@ pub struct Config {
     pub sender: Sender,
     /// By name; never empty.
     pub transports: BTreeMap<String, TransportSettings>,
-    pub http: Http,
+    pub http: super::http::Http,
     pub admin: Admin,
     pub defaults: Defaults,
     pub ceiling: Limits,
@@ -69,13 +68,6 @@ pub struct Sender {
     pub company: Option<String>,
     pub phone: Option<String>,
     pub unsubscribe_mailto: Option<EmailAddress>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Http {
-    pub listen: Option<SocketAddr>,
-    /// Without a slash at its end.
-    pub public_url: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -49,7 +49,7 @@ fn the_commented_file_still_reads_with_its_examples_taken() {
                     || rest.split_once('=').is_some_and(|(key, _)| {
                         key.trim()
                             .chars()
-                            .all(|c| c.is_ascii_lowercase() || c == '_')
+                            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
                     })
             });
             format!("{}\n", example.unwrap_or(line))

@@ -20,6 +20,9 @@ use crate::engine::Core;
 use crate::engine::outbox::Outbox;
 use crate::engine::shard::{Refused, Ticked};
 use crate::http::admin::{self, Admin, Reload};
+use crate::http::faces::{self, Face, Outside};
+use crate::http::pulse::Pulse;
+use crate::http::server::{Limits, ListenError, Server};
 use crate::store::StoreError;
 use house::{Ground, House, How, OpenError};
 use reload::Reloader;
@@ -36,6 +39,10 @@ use wake::Bell;
 
 /// The outbox is looked at this often, whatever the turns take.
 const PUMP_AT_LEAST: Duration = Duration::from_secs(2);
+/// For answers under way over HTTP when everything that was taken in is written.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// An engine that has not got on for so long is not ready, however short its tick.
+const STANDS_STILL: Duration = Duration::from_secs(10);
 
 /// Why the daemon could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,8 @@ pub enum DaemonError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("the store could not be closed: {0}")]
     Close(StoreError),
 }
@@ -52,13 +61,14 @@ pub enum DaemonError {
 pub struct Daemon {
     house: House,
     bound: Bound,
+    faces: Vec<Face>,
     config: Config,
     wake: Arc<Notify>,
     reloader: Arc<Reloader>,
 }
 
 impl Daemon {
-    /// Opens store, socket and engine, in this order: nothing in the store is changed (`--go-live`) before everything
+    /// Opens store, socket, ports and engine, in this order: nothing in the store is changed (`--go-live`) before everything
     /// else could be opened. The configuration was checked before.
     pub async fn build(config: Config, how: How) -> Result<Daemon, DaemonError> {
         let socket = &config.admin.socket;
@@ -66,11 +76,17 @@ impl Daemon {
             return Err(SocketError::InUse(socket.clone()).into());
         }
         let ground = Ground::open(&config, how).await?;
-        let bound = match socket::bind(socket).await {
-            Ok(bound) => bound,
+        let opened = match socket::bind(socket).await {
+            Ok(bound) => faces::open(&config.http)
+                .map(|faces| (bound, faces))
+                .map_err(DaemonError::from),
+            Err(error) => Err(error.into()),
+        };
+        let (bound, faces) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 ground.close().await.map_err(DaemonError::Close)?;
-                return Err(error.into());
+                return Err(error);
             }
         };
         let house = ground.build(&config).await?;
@@ -78,6 +94,7 @@ impl Daemon {
             reloader: Arc::new(Reloader::new(Arc::clone(&house.core))),
             house,
             bound,
+            faces,
             config,
             wake: Arc::new(Notify::new()),
         })
@@ -90,7 +107,7 @@ impl Daemon {
 
     /// Closes it without having run: nothing is sent.
     pub async fn close(self) -> Result<(), DaemonError> {
-        drop((self.bound, self.reloader));
+        drop((self.bound, self.faces, self.reloader));
         self.house.close().await.map_err(DaemonError::Close)?;
         tracing::info!("stopped; the store is closed");
         Ok(())
@@ -109,6 +126,7 @@ impl Daemon {
         let Daemon {
             house,
             bound,
+            faces,
             config,
             wake,
             reloader,
@@ -141,6 +159,14 @@ impl Daemon {
                 tracing::error!(%error, "the admin socket failed");
             }
         });
+        let pulse = Arc::new(Pulse::new(patience(&config)));
+        let outside = Outside::new(
+            Arc::clone(&core),
+            Some(Arc::clone(&house.store)),
+            Arc::clone(&wake),
+            Arc::clone(&pulse),
+        );
+        let server = serve(&outside, faces, config.http.connections);
         let pumped = Arc::new(Notify::new());
         let pumping = tokio::spawn(pump(Arc::clone(&core), Arc::clone(&pumped)));
         let keeping = tokio::spawn(retention::keep(Arc::clone(&core), Arc::clone(&house.store)));
@@ -149,7 +175,7 @@ impl Daemon {
         systemd::ready(&status);
         let hangups = hangups.reload(reload);
 
-        turns(&core, &config, wake, &pumped, shutdown).await;
+        turns(&core, &config, wake, &pumped, &pulse, shutdown).await;
 
         tracing::info!(in_hand = core.outbox.in_hand(), "stopping");
         systemd::stopping();
@@ -160,6 +186,11 @@ impl Daemon {
         let _ = pumping.await;
         core.outbox.stop();
         let within = transports::duration(config.engine.stop_within);
+        // Callers are told to come back later; what they were promised is written first.
+        let closing = tokio::spawn(async move {
+            let _ = tokio::time::timeout(within, outside.ingest.stop()).await;
+            server.stop(LAST_ANSWERS).await;
+        });
         if tokio::time::timeout(within, core.outbox.wait_idle())
             .await
             .is_err()
@@ -169,6 +200,7 @@ impl Daemon {
                 "not all messages in hand came to an end in time; those under way are in doubt at the next start"
             );
         }
+        let _ = closing.await;
         let _ = stop_serving.send(());
         end(serving, Duration::from_secs(1)).await;
         // Gone before the store is closed: from now on commands open it themselves.
@@ -180,12 +212,31 @@ impl Daemon {
     }
 }
 
+/// How long the engine may stand still before `/readyz` says so.
+fn patience(config: &Config) -> Duration {
+    STANDS_STILL.max(transports::duration(config.engine.tick) * 5)
+}
+
+/// Answers at the ports.
+fn serve(outside: &Outside, faces: Vec<Face>, connections: usize) -> Server {
+    let routed = faces.into_iter().map(|face| {
+        tracing::info!(address = %face.address, serves = face.serves.words(), "listening");
+        (face.listener, outside.router(face.serves))
+    });
+    let limits = Limits {
+        connections,
+        ..Limits::default()
+    };
+    Server::start(routed.collect(), limits)
+}
+
 /// Turns of the engine until `shutdown`: at each ring of the bell, and when it keeps silent for too long.
 async fn turns(
     core: &Arc<Core>,
     config: &Config,
     wake: Arc<Notify>,
     pumped: &Notify,
+    pulse: &Pulse,
     shutdown: impl Future<Output = ()>,
 ) {
     let mut watchdog = Watchdog::asked_for();
@@ -195,13 +246,14 @@ async fn turns(
     let mut shutdown = std::pin::pin!(shutdown);
     let mut failing = false;
     loop {
-        match advance(core, &mut watchdog).await {
+        match advance(core, &mut watchdog, pulse).await {
             Ok(_) => {
                 if failing {
                     tracing::info!("the engine goes on");
                 }
                 failing = false;
                 watchdog.advanced();
+                pulse.beat();
             }
             // It is alive and refuses as it should; a restart would make nothing better, and would cost the outcomes and
             // consents that are still taken.
@@ -230,7 +282,11 @@ async fn turns(
 }
 
 /// One turn of the engine. The watchdog beats as long as it gets on, however long it takes.
-async fn advance(core: &Arc<Core>, watchdog: &mut Watchdog) -> Result<Ticked, Refused> {
+async fn advance(
+    core: &Arc<Core>,
+    watchdog: &mut Watchdog,
+    pulse: &Pulse,
+) -> Result<Ticked, Refused> {
     let mut turn = std::pin::pin!(core.advance());
     let mut seen = core.progress();
     loop {
@@ -240,6 +296,7 @@ async fn advance(core: &Arc<Core>, watchdog: &mut Watchdog) -> Result<Ticked, Re
                 let progress = core.progress();
                 if progress != seen {
                     watchdog.advanced();
+                    pulse.beat();
                     seen = progress;
                 }
             }

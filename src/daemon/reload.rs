@@ -85,11 +85,18 @@ impl Reloader {
             let of_relays = (e.relay_aside, e.relay_aside_most, e.relay_faults);
             (e.tick, e.stop_within, e.start_within, of_relays)
         };
+        let ports = |c: &Config| {
+            let h = &c.http;
+            let listened = (h.listen, h.ingest_listen, h.admin_listen);
+            (listened, h.connections, h.in_hand)
+        };
         [
             ("[store]", old.store == new.store),
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
             ("[admin]", old.admin == new.admin),
+            // Keys are taken up at once.
+            ("[http]", ports(old) == ports(new)),
             ("[law]", old.law == new.law),
             ("[engine]", at_start_only(old) == at_start_only(new)),
         ]

@@ -9,6 +9,7 @@ use super::imports::Imports;
 use super::outbox::Outbox;
 use super::post::{Post, carry};
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
+use super::tally::Tally;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::cause::Cause;
@@ -61,6 +62,7 @@ pub struct Core {
     pub(super) imports: Imports,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
+    tally: Arc<Tally>,
     pub(super) walked: Mutex<Walked>,
 }
 
@@ -111,6 +113,7 @@ impl Core {
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();
         let progress = Arc::new(AtomicU64::new(0));
+        let tally = Arc::<Tally>::default();
         let mut shards = Vec::new();
         for no in ShardNo::all() {
             let (shard, handle) = Shard::open(ShardParts {
@@ -121,6 +124,7 @@ impl Core {
                 notices: notices_in.clone(),
                 post: post.clone(),
                 progress: Arc::clone(&progress),
+                tally: Arc::clone(&tally),
                 recorder: recorder.clone(),
             })
             .await?;
@@ -150,6 +154,7 @@ impl Core {
             imports: Imports::default(),
             notices: Mutex::new(notices),
             progress,
+            tally,
             walked: Mutex::new(Walked::default()),
         });
         if intent == Intent::Look {
@@ -231,6 +236,11 @@ impl Core {
     /// Rises as the clockwork of the shards gets on: whoever watches over it need not wait for a whole tick.
     pub fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
+    }
+
+    /// Decisions made durable since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// A tick without the outbox: alarms, occurrences and release in every shard. For the daemon, whose outbox may have

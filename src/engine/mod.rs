@@ -23,6 +23,7 @@ pub mod sample;
 pub mod shard;
 pub mod state;
 pub mod surprise;
+pub mod tally;
 pub mod waiting;
 
 pub use core::{Core, Parts};

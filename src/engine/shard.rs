@@ -8,6 +8,7 @@ use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work,
 use super::clockwork::Clockwork;
 use super::post::{Delivery, Post};
 use super::state::Standing;
+use super::tally::Tally;
 use crate::clock::Clock;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
@@ -171,6 +172,7 @@ pub struct ShardParts {
     pub notices: mpsc::UnboundedSender<Notice>,
     pub post: Post,
     pub progress: Arc<AtomicU64>,
+    pub tally: Arc<Tally>,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
@@ -185,6 +187,7 @@ pub struct Shard {
     post: Post,
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
+    tally: Arc<Tally>,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -210,6 +213,7 @@ impl Shard {
             notices: parts.notices,
             post: parts.post,
             progress: parts.progress,
+            tally: parts.tally,
             recorder: parts.recorder,
             urgent,
             consent,
@@ -383,6 +387,7 @@ impl Shard {
             puts
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
+        self.tally.add(&done.decided);
         self.clockwork.note_zones(&rules, &done.due_added);
         let told = (self.clockwork).note_existing(&rules, self.no, &done.existing);
         if let Some(notice) = told {

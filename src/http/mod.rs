@@ -1,4 +1,13 @@
-//! HTTP. In this release the admin interface only, over a unix socket or inside a command's own process; taking events
-//! in and serving pages come later.
+//! HTTP: the admin interface, over a unix socket or inside a command's own process; and what is served on TCP, where
+//! anybody may call: events in ([`ingest`]), health, metrics and a description of it all ([`ops`]). [`server`] listens,
+//! [`faces`] says what is served at which listener, [`access`] is passed by every request.
 
+pub mod access;
 pub mod admin;
+pub mod described;
+pub mod faces;
+pub mod ingest;
+pub mod meters;
+pub mod ops;
+pub mod pulse;
+pub mod server;

@@ -21,6 +21,7 @@ use crate::domain::react::Answer;
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use crate::engine::tally::Decided;
 use crate::store::codec::{CodecError, decode};
 use crate::store::{Key, Store, StoreError, Stream, StreamFilter};
 use overlay::Overlay;
@@ -119,6 +120,8 @@ pub struct Done {
     pub posted: BTreeSet<CustomerNo>,
     /// Alarms that rang and changed nothing but the alarm.
     pub idle: u64,
+    /// Rows of the send log, by status.
+    pub decided: Decided,
 }
 
 /// What else is committed with a batch, given what the batch led to.

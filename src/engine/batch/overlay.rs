@@ -231,6 +231,7 @@ impl Overlay {
             }
         }
         for row in &reaction.log {
+            *done.decided.entry(row.status).or_default() += 1;
             self.appends.push(Append {
                 stream: Stream::Log,
                 customer: no.0,

@@ -1,5 +1,5 @@
 //! From the bytes of one row to what is looked at of it, in one pass, since import lives on this: texts are borrowed,
-//! what is ignored (`context`, `integrations`, `sentAt`, ...) is skipped. Depth is counted on the way down, so hostile
+//! what is ignored (`context`, `integrations`, ...) is skipped. Depth is counted on the way down, so hostile
 //! nesting ends in an error and not in the stack. Where a key stands twice the last one counts, as with JSON.parse.
 //! What the fields mean is for [`super::json`].
 
@@ -32,7 +32,10 @@ fn not_json(error: &serde_json::Error) -> String {
 pub(super) struct Top<'de> {
     pub kind: Option<Scalar<'de>>,
     pub user_id: Option<Scalar<'de>>,
-    pub anonymous: bool,
+    pub anonymous_id: Option<Scalar<'de>>,
+    pub previous_id: Option<Scalar<'de>>,
+    pub group_id: Option<Scalar<'de>>,
+    pub sent_at: Option<Scalar<'de>>,
     pub event: Option<Scalar<'de>>,
     pub timestamp: Option<Scalar<'de>>,
     pub original_timestamp: Option<Scalar<'de>>,
@@ -58,6 +61,10 @@ impl<'de> Visitor<'de> for TopVisitor {
             let field = match key.as_ref() {
                 "type" => &mut top.kind,
                 "userId" => &mut top.user_id,
+                "anonymousId" => &mut top.anonymous_id,
+                "previousId" => &mut top.previous_id,
+                "groupId" => &mut top.group_id,
+                "sentAt" => &mut top.sent_at,
                 "event" => &mut top.event,
                 "timestamp" => &mut top.timestamp,
                 "originalTimestamp" => &mut top.original_timestamp,
@@ -70,11 +77,6 @@ impl<'de> Visitor<'de> for TopVisitor {
                 }
                 "traits" => {
                     top.traits = Some(map.next_value_seed(ValueSeed::TOP)?);
-                    continue;
-                }
-                "anonymousId" => {
-                    map.next_value::<IgnoredAny>()?;
-                    top.anonymous = true;
                     continue;
                 }
                 _ => {

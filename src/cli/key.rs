@@ -1,0 +1,56 @@
+//! `reveille key`: makes a key for sending events over HTTP. It is printed once and kept nowhere; config.toml gets its
+//! hash.
+
+use super::Context;
+use super::failure::Failure;
+use crate::config::http::May;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The key is shown this once. Give it to whatever sends events; put the printed lines into config.toml
+and run `reveille reload`. To take a key back, remove its lines.
+
+Examples:
+  reveille key website
+  reveille key scraper --may metrics")]
+pub struct Arguments {
+    /// What the key is for: its name in config.toml and in the log
+    name: String,
+    /// What it may do: identify, track, page, screen, group, alias, metrics; by default all but metrics
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    may: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let name = &arguments.name;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(Failure::Usage(format!(
+            "the name {name:?} may hold letters, digits, \"-\" and \"_\" only"
+        )));
+    }
+    let may: Vec<May> = match arguments.may.is_empty() {
+        true => May::USUAL.to_vec(),
+        false => (arguments.may.iter())
+            .map(|word| May::parse(word.trim()))
+            .collect::<Result<_, _>>()
+            .map_err(Failure::Usage)?,
+    };
+    let mut secret = [0u8; 32];
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| Failure::failed("the system gave no random bytes"))?;
+    let key = format!("rvl_{}", URL_SAFE_NO_PAD.encode(secret));
+    let hash = digest(&SHA256, key.as_bytes());
+    let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let words: Vec<String> = may.iter().map(|m| format!("\"{}\"", m.as_str())).collect();
+    let may = words.join(", ");
+    context.screen.say(&format!(
+        "{key}\n\n[http.keys.{name}]\nsha256 = \"{hex}\"\nmay    = [{may}]\n"
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! `[http]`: where the daemon listens, under which address customers reach it, and who may send events.
+//!
+//! A key is declared by its hash: whoever reads config.toml cannot send with it. Keys are random, 256 bits, so a plain
+//! SHA-256 serves; a slow hash is for passwords that people choose.
+
+use super::keys::HTTP_KEY;
+use super::text::size;
+use super::toml_reader::{Item, Table};
+use super::transport::optional;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// The settings of `[http]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Http {
+    /// Pages, links and, unless they have listeners of their own, ingestion and operations; `None`: no port is opened.
+    pub listen: Option<SocketAddr>,
+    pub ingest_listen: Option<SocketAddr>,
+    /// Health, metrics and the interface's description, without a key.
+    pub admin_listen: Option<SocketAddr>,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
+    /// At most so many at once on each listener; further ones wait to be accepted.
+    pub connections: usize,
+    /// How many bytes of requests with events may be in work at once; more are answered 429.
+    pub in_hand: u64,
+    /// By name.
+    pub keys: BTreeMap<String, KeySettings>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            listen: None,
+            ingest_listen: None,
+            admin_listen: None,
+            public_url: None,
+            connections: 512,
+            in_hand: 16 << 20,
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[http.keys.NAME]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeySettings {
+    /// The SHA-256 of the key's text.
+    pub sha256: [u8; 32],
+    pub may: Vec<May>,
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum May {
+    Identify,
+    Track,
+    Page,
+    Screen,
+    Group,
+    Alias,
+    Metrics,
+}
+
+impl May {
+    pub const WORDS: [(&'static str, May); 7] = [
+        ("identify", May::Identify),
+        ("track", May::Track),
+        ("page", May::Page),
+        ("screen", May::Screen),
+        ("group", May::Group),
+        ("alias", May::Alias),
+        ("metrics", May::Metrics),
+    ];
+    /// What a key may do that says nothing of it: send everything, read nothing.
+    pub const USUAL: [May; 6] = [
+        May::Identify,
+        May::Track,
+        May::Page,
+        May::Screen,
+        May::Group,
+        May::Alias,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        May::WORDS
+            .iter()
+            .find(|(_, may)| *may == self)
+            .map_or("", |(word, _)| word)
+    }
+
+    pub fn parse(text: &str) -> Result<May, String> {
+        (May::WORDS.iter())
+            .find(|(word, _)| *word == text)
+            .map(|(_, may)| *may)
+            .ok_or_else(|| {
+                let words: Vec<&str> = May::WORDS.iter().map(|(word, _)| *word).collect();
+                format!(
+                    "{text:?} is nothing that a key may do; write some of {}",
+                    words.join(", ")
+                )
+            })
+    }
+}
+
+pub(super) fn read(table: &Table<'_>) -> Option<Http> {
+    let usual = Http::default();
+    let address = |key: &str| optional(table.get(key), |i| i.parsed(socket_address));
+    let listen = address("listen");
+    let ingest_listen = address("ingest_listen");
+    let admin_listen = address("admin_listen");
+    let public_url = optional(table.get("public_url"), |i| i.parsed(web_address));
+    let connections = table
+        .get("connections")
+        .map_or(Some(usual.connections), |i| {
+            usize::try_from(i.whole(1, 100_000)?).ok()
+        });
+    let in_hand = table
+        .get("in_hand")
+        .map_or(Some(usual.in_hand), |i| i.parsed(size));
+    let keys = table
+        .get("keys")
+        .map_or(Some(BTreeMap::new()), |i| read_keys(&i));
+    Some(Http {
+        listen: listen?,
+        ingest_listen: ingest_listen?,
+        admin_listen: admin_listen?,
+        public_url: public_url?,
+        connections: connections?,
+        in_hand: in_hand?,
+        keys: keys?,
+    })
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no address to listen on; write for example \"127.0.0.1:8087\"")
+    })
+}
+
+fn web_address(text: &str) -> Result<String, String> {
+    let rest = text
+        .strip_prefix("https://")
+        .or(text.strip_prefix("http://"))
+        .unwrap_or("");
+    if rest.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!(
+            "{text:?} is no web address; write for example \"https://mail.shop.example\""
+        ));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn read_keys(item: &Item<'_>) -> Option<BTreeMap<String, KeySettings>> {
+    let entries = item.entries("write [http.keys.NAME]; `reveille key` prints one")?;
+    let mut keys = BTreeMap::new();
+    let mut good = true;
+    for entry in &entries {
+        match read_key(entry) {
+            Some(key) => _ = keys.insert(entry.name.to_owned(), key),
+            None => good = false,
+        }
+    }
+    good.then_some(keys)
+}
+
+fn read_key(item: &Item<'_>) -> Option<KeySettings> {
+    let table = item.table(&HTTP_KEY)?;
+    let sha256 = table
+        .required("sha256", "`reveille key` makes a key and prints this line")
+        .and_then(|i| i.parsed(hash));
+    let may = match table.get("may") {
+        None => Some(May::USUAL.to_vec()),
+        Some(list) => list.parsed_list("write may = [\"track\", \"identify\"]", May::parse),
+    };
+    Some(KeySettings {
+        sha256: sha256?,
+        may: may?,
+    })
+}
+
+/// 64 hexadecimal digits. What stands there is not shown: it may be a key put there by mistake.
+fn hash(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || {
+        "it must be 64 hexadecimal digits, the SHA-256 of a key; `reveille key` prints it (never write the key itself here)"
+            .to_owned()
+    };
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return Err(wrong());
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |d: u8| char::from(d).to_digit(16).ok_or_else(wrong);
+        *byte = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::config::http::{Http, May};
+    use std::path::Path;
+
+    fn read(text: &str) -> Result<Http, String> {
+        match Config::parse(Path::new("config.toml"), text) {
+            Ok(config) => Ok(config.http),
+            Err(problems) => Err(problems.iter().map(|p| p.to_line()).collect()),
+        }
+    }
+
+    #[test]
+    fn listeners_and_keys_are_read() {
+        let text = format!(
+            "[http]\nlisten = \"127.0.0.1:8087\"\nadmin_listen = \"[::1]:9187\"\nin_hand = \"1MB\"\n\
+             [http.keys.web]\nsha256 = \"{}\"\nmay = [\"track\"]\n[http.keys.shop]\nsha256 = \"{}\"\n",
+            "0a".repeat(32),
+            "FF".repeat(32),
+        );
+        let http = read(&text).unwrap();
+        assert_eq!(http.admin_listen.unwrap().port(), 9187);
+        assert_eq!((http.in_hand, http.connections), (1 << 20, 512));
+        assert_eq!(http.keys["web"].sha256, [10; 32]);
+        assert_eq!(http.keys["web"].may, [May::Track]);
+        assert_eq!(http.keys["shop"].sha256, [255; 32]);
+        assert_eq!(http.keys["shop"].may, May::USUAL);
+        assert_eq!(read(""), Ok(Http::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_and_a_key_is_never_shown() {
+        let key = "rvl_secret-that-somebody-put-here-in-place-of-its-hash";
+        for (text, told) in [
+            ("[http]\nlisten = \"8087\"", "127.0.0.1:8087"),
+            ("[http]\nconnections = 0", "from 1 to"),
+            ("[http]\npublic_url = \"shop.example\"", "https://"),
+            ("[http]\nkeys = 1", "reveille key"),
+            ("[http.keys.web]\nmay = [\"track\"]", "`sha256` is missing"),
+            ("[http.keys.web]\nsha256 = \"SHA\"", "64 hexadecimal digits"),
+            (
+                "[http.keys.web]\nsha256 = \"0\"\nmay = [\"fly\"]",
+                "nothing that a key may do",
+            ),
+        ] {
+            let why = read(&text.replace("SHA", key)).unwrap_err();
+            assert!(why.contains(told), "{why}");
+            assert!(!why.contains("secret"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Events in, in the way of Segment's HTTP interface (STANDARDS §9): `POST /v1/batch` and one path a call.
+//!
+//! What is acknowledged is durable. A message that cannot be taken loses none of the others; its sender is told why. What
+//! stands in the way for a while (too much at once, a full disk, a daemon that stops) is answered 429 or 503 with
+//! `Retry-After`, never 400: senders drop what they were told is bad, for good.
+//!
+//! What a message means is read by [`crate::engine::intake`], as in an import.
+
+mod answer;
+mod body;
+mod envelope;
+mod join;
+mod keys;
+mod schema;
+mod take;
+
+use super::described::Operation;
+use super::meters::Meters;
+use crate::config::http::May;
+use crate::engine::Core;
+use crate::engine::intake::json::MessageKind;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::routing::post;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::{Notify, Semaphore};
+
+pub use answer::Answer;
+pub use keys::{Presented, find};
+
+/// The largest batch, unpacked.
+pub const BATCH_LIMIT: usize = 500 * 1024;
+/// The most messages in a batch.
+pub const MESSAGES_LIMIT: usize = 2_500;
+/// What a permit of [`Ingest::room`] stands for.
+const PERMIT_BYTES: usize = 1_024;
+
+/// What the routes act on.
+#[derive(Clone)]
+pub struct Ingest {
+    pub core: Arc<Core>,
+    /// Rung when something may have fallen due.
+    pub wake: Arc<Notify>,
+    pub meters: Arc<Meters>,
+    /// A permit for each KiB of messages in work.
+    room: Arc<Semaphore>,
+    permits: u32,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Ingest {
+    /// Takes events in for `core`, at most so many bytes of them at once.
+    pub fn new(core: Arc<Core>, wake: Arc<Notify>, meters: Arc<Meters>, in_hand: u64) -> Ingest {
+        let permits = (in_hand / PERMIT_BYTES as u64).clamp(1, 1 << 28) as u32;
+        Ingest {
+            core,
+            wake,
+            meters,
+            room: Arc::new(Semaphore::new(permits as usize)),
+            permits,
+            stopping: Arc::default(),
+        }
+    }
+
+    /// How many bytes of messages are in work, roughly.
+    pub fn in_hand(&self) -> u64 {
+        let free = self.room.available_permits() as u64;
+        u64::from(self.permits).saturating_sub(free) * PERMIT_BYTES as u64
+    }
+
+    /// Takes nothing more (503); waits until what was begun is done.
+    pub async fn stop(&self) {
+        self.stopping
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        // Whoever holds all permits holds those of the works under way. Never closed.
+        let _all = self.room.acquire_many(self.permits).await;
+    }
+}
+
+/// What a key must be allowed to do for this call.
+fn right(kind: MessageKind) -> May {
+    match kind {
+        MessageKind::Identify => May::Identify,
+        MessageKind::Track => May::Track,
+        MessageKind::Page => May::Page,
+        MessageKind::Screen => May::Screen,
+        MessageKind::Group => May::Group,
+        MessageKind::Alias => May::Alias,
+    }
+}
+
+/// All operations.
+pub fn operations() -> Vec<Operation<Ingest>> {
+    let single = MessageKind::ALL.into_iter().map(|kind| {
+        let word = kind.as_str();
+        Operation {
+            path: format!("/v1/{word}"),
+            method: "post",
+            id: word.to_owned(),
+            summary: format!("Take one `{word}` message in"),
+            tag: "events",
+            keyed: true,
+            body: Some(schema::message(Some(kind))),
+            answers: answer::documented(),
+            handler: post(
+                move |State(ingest): State<Ingest>,
+                      Extension(id),
+                      headers: HeaderMap,
+                      body: Body| async move {
+                    take::take(&ingest, take::Call::One(kind), id, &headers, body).await
+                },
+            ),
+        }
+    });
+    let batch = Operation {
+        path: "/v1/batch".to_owned(),
+        method: "post",
+        id: "batch".to_owned(),
+        summary: "Take many messages in".to_owned(),
+        tag: "events",
+        keyed: true,
+        body: Some(schema::batch()),
+        answers: answer::documented(),
+        handler: post(
+            |State(ingest): State<Ingest>, Extension(id), headers: HeaderMap, body: Body| async move {
+                take::take(&ingest, take::Call::Batch, id, &headers, body).await
+            },
+        ),
+    };
+    std::iter::once(batch).chain(single).collect()
+}

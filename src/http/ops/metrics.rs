@@ -1,0 +1,260 @@
+//! The metrics: what is asked of engine, transports, store and HTTP for each scrape. Names by Prometheus' conventions
+//! (prometheus.io/docs/practices/naming): base units, `_total` on counters. No customer and no address in any label.
+
+use super::Ops;
+use super::exposition::{Kind, Page};
+use crate::engine::catalogue::FileState;
+use crate::engine::intake::json::MessageKind;
+use crate::http::meters::Fate;
+use crate::store::Room;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// All of them, as text.
+pub async fn collect(ops: &Ops) -> String {
+    let mut page = Page::default();
+    page.family(
+        "build_info",
+        Kind::Gauge,
+        "The version that runs; always 1.",
+    )
+    .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    engine(&mut page, ops).await;
+    transports(&mut page, ops);
+    store(&mut page, ops);
+    http(&mut page, ops);
+    page.into_text()
+}
+
+async fn engine(page: &mut Page, ops: &Ops) {
+    let core = &ops.core;
+    page.gauge(
+        "engine_last_turn_age_seconds",
+        "How long ago the engine last got on.",
+        ops.pulse.age().as_secs_f64(),
+    );
+    page.counter(
+        "engine_chunks_total",
+        "Pieces of clockwork done (alarms, schedules, walks) since the start.",
+        core.progress(),
+    );
+    page.gauge(
+        "sending_held",
+        "1 while nothing may leave (paused, an operator's hold, parted clocks, a full disk).",
+        u8::from(core.held().is_some()),
+    );
+    page.gauge(
+        "outbox_in_hand_messages",
+        "Messages being composed, judged or delivered.",
+        core.outbox.in_hand(),
+    );
+    page.gauge(
+        "walk_under_way",
+        "1 while customers are walked for new or edited campaigns.",
+        u8::from(!core.has_walked().await),
+    );
+    // A store that does not answer has a metric of its own: the others are told all the same.
+    if let Ok(customers) = core.directory.count().await {
+        page.gauge(
+            "customers",
+            "Customers known by an id, anonymous ones included.",
+            customers,
+        );
+    }
+    let mut decisions = page.family(
+        "decisions_total",
+        Kind::Counter,
+        "Rows written to the send log since the start, by status.",
+    );
+    for (status, many) in core.tally().all() {
+        decisions.sample(&[("status", status.as_str())], many);
+    }
+    let catalogue = core.catalogue();
+    let mut files = page.family(
+        "campaign_files",
+        Kind::Gauge,
+        "Campaign files by how they stand; all but `good` want looking at.",
+    );
+    for (word, state) in [
+        ("good", FileState::Good),
+        ("last_good", FileState::LastGood),
+        ("broken", FileState::Broken),
+        ("missing", FileState::Missing),
+    ] {
+        let count = catalogue.files.values().filter(|s| **s == state).count();
+        files.sample(&[("state", word)], count);
+    }
+    let activations = &catalogue.rules.controls.activations;
+    page.gauge(
+        "campaigns_awaiting_approval",
+        "Campaigns that would enter many at once and wait for somebody to approve it.",
+        activations.values().filter(|a| a.awaiting_approval).count(),
+    );
+}
+
+fn transports(page: &mut Page, ops: &Ops) {
+    let all: Vec<_> = ops.core.outbox.transports().map(|t| t.status()).collect();
+    let mut outcomes = page.family(
+        "deliveries_total",
+        Kind::Counter,
+        "Attempts to hand a message over since the start, by what came of them.",
+    );
+    for status in &all {
+        for (outcome, count) in [
+            ("accepted", status.accepted),
+            ("refused", status.refused),
+            ("try_later", status.try_later),
+            ("uncertain", status.uncertain),
+            ("relay_fault", status.relay_faults),
+            ("not_started", status.not_started),
+            ("undeliverable", status.undeliverable),
+        ] {
+            outcomes.sample(&[("transport", &status.name), ("outcome", outcome)], count);
+        }
+    }
+    let mut aside = page.family(
+        "transport_aside",
+        Kind::Gauge,
+        "1 while a relay is set aside because it keeps failing.",
+    );
+    for status in &all {
+        aside.sample(
+            &[("transport", &status.name)],
+            u8::from(status.aside.is_some()),
+        );
+    }
+    let mut times = page.family(
+        "transport_set_aside_total",
+        Kind::Counter,
+        "How often a relay was set aside since the start.",
+    );
+    for status in &all {
+        times.sample(&[("transport", &status.name)], status.times_set_aside);
+    }
+    let mut connections = page.family(
+        "transport_connections",
+        Kind::Gauge,
+        "Connections to a relay, in use and idle.",
+    );
+    for status in &all {
+        connections.sample(
+            &[("transport", &status.name), ("state", "in_use")],
+            status.in_use,
+        );
+        connections.sample(
+            &[("transport", &status.name), ("state", "idle")],
+            status.idle,
+        );
+    }
+}
+
+fn store(page: &mut Page, ops: &Ops) {
+    let room = match ops.core.store.room() {
+        Room::Enough => 0,
+        Room::Low => 1,
+        Room::Full => 2,
+    };
+    page.gauge(
+        "store_room",
+        "0: enough; 1: low, nothing is sent; 2: full, nothing is taken in.",
+        room,
+    );
+    let Some(store) = &ops.store else { return };
+    let stats = store.stats();
+    for (name, help, value) in [
+        (
+            "store_free_bytes",
+            "What the disk has left.",
+            stats.free_bytes,
+        ),
+        (
+            "store_journal_bytes",
+            "The journal's files.",
+            stats.journal_bytes,
+        ),
+        (
+            "store_journal_files",
+            "How many files the journal has.",
+            stats.journal_files,
+        ),
+        (
+            "store_tree_bytes",
+            "What is read at random.",
+            stats.sled_bytes,
+        ),
+        (
+            "store_segment_bytes",
+            "Older rows of the streams.",
+            stats.segment_bytes,
+        ),
+        (
+            "store_segments",
+            "How many segments of streams there are.",
+            stats.segments,
+        ),
+        (
+            "store_hot_rows",
+            "Rows of streams that are in memory.",
+            stats.hot_rows,
+        ),
+        (
+            "store_hot_bytes",
+            "What rows in memory take.",
+            stats.hot_bytes,
+        ),
+        (
+            "store_pending_bytes",
+            "What is durable and not yet in the tree.",
+            stats.pending_bytes,
+        ),
+    ] {
+        page.gauge(name, help, value);
+    }
+    page.counter(
+        "store_frames_total",
+        "Groups of commits made durable, ever.",
+        stats.durable,
+    );
+}
+
+fn http(page: &mut Page, ops: &Ops) {
+    let meters = &ops.meters;
+    let mut messages = page.family(
+        "http_messages_total",
+        Kind::Counter,
+        "Messages sent to us over HTTP since the start, by type and by what became of them.",
+    );
+    let kinds = MessageKind::ALL.into_iter().map(Some).chain([None]);
+    for kind in kinds {
+        let word = kind.map_or("unreadable", MessageKind::as_str);
+        for fate in Fate::ALL {
+            let count = meters.messages(kind, fate);
+            messages.sample(&[("type", word), ("fate", fate.as_str())], count);
+        }
+    }
+    page.counter(
+        "http_put_off_total",
+        "Requests answered 429 since the start.",
+        meters.put_off.load(Relaxed),
+    );
+    page.gauge(
+        "http_in_hand_bytes",
+        "Messages being written, in bytes of their requests.",
+        ops.ingest.in_hand(),
+    );
+    let all = meters.all_requests();
+    let mut requests = page.family(
+        "http_request_duration_seconds",
+        Kind::Summary,
+        "Requests since the start and how long they took, by route, method and status.",
+    );
+    for ((route, method, status), answered) in &all {
+        let status = status.to_string();
+        let labels = [
+            ("route", route.as_str()),
+            ("method", *method),
+            ("status", status.as_str()),
+        ];
+        requests.part("_sum", &labels, answered.took.as_secs_f64());
+        requests.part("_count", &labels, answered.count);
+    }
+}
