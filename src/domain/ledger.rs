@@ -22,6 +22,8 @@ pub enum Status {
     HeldOut,
     Expired,
     Bounced,
+    /// The customer left a topic, or advertising as a whole, by a link of this message.
+    Unsubscribed,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             Status::HeldOut => "held_out",
             Status::Expired => "expired",
             Status::Bounced => "bounced",
+            Status::Unsubscribed => "unsubscribed",
         }
     }
 }
@@ -103,6 +106,7 @@ reasons! {
     Resent, "resent", "in doubt: the same message is sent again";
     TakenAsSent, "taken_as_sent", "in doubt: an operator took it as sent";
     Operator, "operator", "an operator said so";
+    Unsubscribed, "unsubscribed", "the customer left by a link of this message";
 }
 
 /// One row of the send log.
