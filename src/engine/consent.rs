@@ -136,10 +136,7 @@ impl Core {
         let origin = self.origin(&record, &by).await?;
         let now = self.clock.now();
         let mut causes = Vec::new();
-        // Refusals first: should the rest fail, what was refused is.
-        let (refusals, rest): (Vec<_>, Vec<_>) = (choices.consents.into_iter())
-            .partition(|(_, state, _)| *state == ConsentState::Refused);
-        for (topic, state, wording) in refusals.into_iter().chain(rest) {
+        for (topic, state, wording) in choices.consents {
             let change = ConsentChange {
                 topic,
                 state,
@@ -148,7 +145,12 @@ impl Core {
                 wording: Some(wording),
                 origin: origin.clone(),
             };
-            causes.push(Cause::Consent(change, Liveness::Live));
+            let cause = Cause::Consent(change, Liveness::Live);
+            // Refusals first and by themselves: what stops mail is taken on a full disk too, whatever becomes of the rest.
+            match state {
+                ConsentState::Refused => _ = self.act(no, cause).await?,
+                ConsentState::Given => causes.push(cause),
+            }
         }
         if choices.profile != ProfileChange::default() {
             let profile = Box::new(choices.profile);

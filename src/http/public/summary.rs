@@ -84,7 +84,11 @@ pub fn held(seen: &Seen, language: Language) -> Value {
     )];
     for (id, topic) in &seen.rules.topics {
         let name = localized(&topic.name, language.tag()).to_owned();
-        rows.push((name, word(consents.get(&Some(id.clone())))));
+        let text = match consents.get(&Some(id.clone())) {
+            None if seen.gets(id) => language.say("held_by_whole").to_owned(),
+            own => word(own),
+        };
+        rows.push((name, text));
     }
     let often = (own.caps.as_ref()).map(|own| caps(own, language));
     let more = [
