@@ -1011,3 +1011,49 @@ async fn without_a_public_address_mails_name_the_address_to_write_to() {
     assert!(mail.contains("List-Unsubscribe: <mailto:unsubscribe@shop.example>\r\n"));
     assert!(!mail.contains("List-Unsubscribe-Post") && !mail.contains("https://mail."));
 }
+
+/// A list that is imported each night says nothing new; what does is added and never altered.
+#[tokio::test]
+async fn the_ledger_holds_each_change_once_and_the_customers_view_shows_it() {
+    let site = site(&[]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    let no = site.app.customer("mina").await;
+    let start = site.app.now();
+    let mut rows = Vec::new();
+    for (after, state, at, expected) in [
+        (1, ConsentState::Given, 0, 2), // from another source than at signing up
+        (1, ConsentState::Given, 0, 2), // the same list again
+        (1, ConsentState::Given, 2, 3), // agreed to anew
+        (1, ConsentState::Refused, 4, 4),
+        (1, ConsentState::Refused, 5, 4), // the list of those who left, again
+        (1, ConsentState::Given, 0, 4),   // the old list: overruled long ago
+    ] {
+        site.app.leap(Span::days(after)).await;
+        let change = ConsentChange {
+            topic: None,
+            state,
+            // The first is a millisecond after what was said at signing up.
+            at: start + Span::days(at) + Span::millis(1),
+            source: "list".into(),
+            wording: Some("I agree".into()),
+            origin: Default::default(),
+        };
+        site.app
+            .act("mina", Cause::Consent(change, Liveness::Live))
+            .await;
+        let now = site.app.core.consent_ledger(no).await.unwrap();
+        assert_eq!(now.len(), expected, "{now:?}");
+        assert_eq!(now[..rows.len()], rows, "what stood there stands");
+        rows = now;
+    }
+    let id = reveille::domain::id::CustomerId::parse("mina").unwrap();
+    let view = site.app.core.customer_view(&id).await.unwrap().unwrap();
+    let view = serde_json::to_value(view).unwrap();
+    let last = &view["consent_ledger"][3];
+    assert_eq!(last["state"], "refused");
+    assert_eq!(last["told"], "2026-03-06T01:00:00Z");
+    assert_eq!(
+        (&last["source"], &last["wording"]),
+        (&"list".into(), &"I agree".into())
+    );
+}
