@@ -262,6 +262,16 @@ pub fn consent(no: CustomerNo, told: Timestamp, place: usize, row: &[u8]) -> Key
     key
 }
 
+/// All rows of the consent ledger in `shard`, customer by customer.
+pub fn consents_all(shard: ShardNo) -> KeyRange {
+    prefix(start(shard, CONSENT))
+}
+
+/// Whose row of the consent ledger it is.
+pub fn read_consent(key: &[u8]) -> Option<CustomerNo> {
+    read_u64(key.get(2..)?).map(CustomerNo)
+}
+
 /// A customer's rows of the consent ledger.
 pub fn consents_of(no: CustomerNo) -> KeyRange {
     let mut key = start(no.shard(), CONSENT);

@@ -5,7 +5,7 @@ use crate::domain::chance;
 use crate::domain::condition::EventCondition;
 use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
-use crate::domain::id::{CampaignId, CustomerId, MessageRef};
+use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{ConsentState, Consents};
 use crate::domain::record::{Entry, EntryState, Message, Record};
@@ -188,12 +188,11 @@ pub(super) fn consents(all: &Consents) -> Vec<ConsentView> {
 
 pub(super) fn ledger(
     rows: Vec<ConsentRow>,
-    record: &Record,
+    customer: CustomerNo,
     rules: &Rules,
     domain: &str,
 ) -> Vec<LedgerView> {
     let message_id = |message| {
-        let customer = record.no;
         let local = chance::message_id(&rules.salt, MessageRef { customer, message });
         format!("{local}@{domain}")
     };

@@ -71,7 +71,7 @@ impl Core {
                 pause_until: own.pause_until,
             },
             consents: consents(&record.consents),
-            consent_ledger: ledger(told, &record, rules, domain),
+            consent_ledger: ledger(told, record.no, rules, domain),
             events: tracks(&record, rules),
             enrollments,
             messages,
@@ -201,7 +201,7 @@ impl Core {
         })
     }
 
-    async fn number_of(&self, id: &CustomerId) -> Result<Option<CustomerNo>, Refused> {
+    pub(super) async fn number_of(&self, id: &CustomerId) -> Result<Option<CustomerNo>, Refused> {
         let found = self.directory.find(std::slice::from_ref(id)).await?;
         Ok(found.into_iter().next().flatten())
     }

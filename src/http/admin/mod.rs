@@ -62,6 +62,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/customer", get(customers::show).post(customers::set))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
+        .route("/consents", get(customers::consents))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
