@@ -254,6 +254,29 @@ fn customers_are_shown_listed_and_changed() {
 }
 
 #[test]
+fn the_consent_ledger_is_listed_for_all_and_for_one() {
+    let house = with_customers();
+    let before = house.run(&["log", "--consents", "--json"]).good();
+    house
+        .run(&["customer", "set", "c-1", "unsubscribed=true"])
+        .good();
+    let after = house.run(&["log", "--consents", "--json"]).good();
+    assert_eq!(after.lines().count(), before.lines().count() + 1);
+    assert!(after.starts_with(&before), "what stood there stands");
+    let last: serde_json::Value = serde_json::from_str(after.lines().last().unwrap()).unwrap();
+    assert_eq!(last["customer"], "c-1");
+    assert_eq!(last["state"], "refused");
+    assert!(last["source"].as_str().unwrap().starts_with("set by "));
+    let of_one = house.run(&["log", "--consents", "--customer", "c-1", "-n", "1"]);
+    let text = of_one.good();
+    assert!(text.contains("refused   c-1  advertising"), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let nobody = house.run(&["log", "--consents", "--customer", "c-9"]);
+    assert_eq!(nobody.code, 4);
+    assert_eq!(house.run(&["log", "--consents", "--status", "x"]).code, 2);
+}
+
+#[test]
 fn a_customer_is_explained() {
     let house = with_customers();
     let text = house.run(&["explain", "c-1", "wake_dormant"]).good();

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
-use super::screen::Screen;
+use super::screen::{Screen, plain};
 use super::table::clipped;
 use super::way::{Need, each_line, query, request, through};
 use crate::domain::ledger::Reason;
@@ -12,11 +12,12 @@ use serde_json::Value;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A row is a decision: entered, waiting, attempting, retrying, accepted, refused, uncertain, dropped,
-held_out, expired, bounced, left; with its reason. Times are UTC.
+held_out, expired, bounced, unsubscribed, left; with its reason. Times are UTC.
 
 Examples:
   reveille log
   reveille log --customer c-1001
+  reveille log --consents --customer c-1001
   reveille log --campaign welcome --status dropped --since 2026-03-01T00:00:00Z
   reveille log --all --json | jq -r 'select(.status == \"accepted\") | .campaign' | sort | uniq -c")]
 pub struct Arguments {
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Only rows before this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// The consent ledger instead: every change of consent, with how it was told
+    #[arg(long, conflicts_with_all = ["campaign", "message_id", "status"])]
+    consents: bool,
     /// The last so many rows [default: 50, or all with --json]
     #[arg(long, short = 'n', value_name = "N", conflicts_with = "all")]
     limit: Option<usize>,
@@ -57,7 +61,11 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
     };
     let limit = limit.map(|l| l.to_string());
     let path = query(
-        "/log",
+        if arguments.consents {
+            "/consents"
+        } else {
+            "/log"
+        },
         &[
             ("customer", arguments.customer.as_deref()),
             ("campaign", arguments.campaign.as_deref()),
@@ -69,6 +77,13 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
         ],
     );
     let screen = context.screen;
+    if arguments.consents {
+        return through(context, Need::Look, async |way| {
+            let rows = way.get(&path).await?;
+            Ok(screen.rows(&rows, arguments.json, consents)?)
+        })
+        .await;
+    }
     through(context, Need::Look, async |way| {
         let response = way.send(request(Method::GET, &path, None)).await?;
         let mut rows = 0u64;
@@ -88,6 +103,39 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
         Ok(())
     })
     .await
+}
+
+/// Two lines a row of the consent ledger: who and what; then how it was told.
+fn consents(rows: &[Value], screen: Screen) -> String {
+    if rows.is_empty() {
+        return "no rows".to_owned();
+    }
+    let lines = rows.iter().map(|row| {
+        let text = |key: &str| plain(row[key].as_str().unwrap_or_default());
+        let topic = row["topic"].as_str().unwrap_or("advertising");
+        let head = format!(
+            "{}  {:<9} {}  {}",
+            short(&text("told")),
+            text("state"),
+            clipped(&text("customer"), 20),
+            plain(topic),
+        );
+        let more = [
+            ("from", "address"),
+            ("by", "campaign"),
+            ("wording:", "wording"),
+        ]
+        .map(|(word, key)| match text(key) {
+            none if none.is_empty() => none,
+            text => format!(", {word} {text}"),
+        });
+        let told = clipped(&format!("{}{}", text("source"), more.concat()), 100);
+        format!(
+            "{head}\n{}",
+            screen.faint(&format!("                     {told}"))
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Two lines a row: who and what; then why, where there is something to say.

@@ -94,6 +94,7 @@ impl Reloader {
             ("[store]", old.store == new.store),
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
+            ("[http]", old.http == new.http),
             ("[admin]", old.admin == new.admin),
             // Keys are taken up at once.
             ("[http]", ports(old) == ports(new)),

@@ -2,6 +2,7 @@
 
 use super::address::{EmailAddress, MailboxId};
 use super::cap::Cap;
+use super::consent_ledger::Origin;
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
@@ -108,4 +109,6 @@ pub struct ConsentChange {
     pub at: Timestamp,
     pub source: String,
     pub wording: Option<String>,
+    /// Where it was told from; for the ledger, and for the mailbox that a refusal binds.
+    pub origin: Origin,
 }

@@ -22,6 +22,8 @@ pub enum Status {
     HeldOut,
     Expired,
     Bounced,
+    /// The customer left a topic, or advertising as a whole, by a link of this message.
+    Unsubscribed,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             Status::HeldOut => "held_out",
             Status::Expired => "expired",
             Status::Bounced => "bounced",
+            Status::Unsubscribed => "unsubscribed",
         }
     }
 }
@@ -105,6 +108,7 @@ reasons! {
     Operator, "operator", "an operator said so";
     Moved, "moved", "the customer was merged into another, with whom it goes on";
     Merged, "merged", "it goes on from an anonymous customer who was merged into this one";
+    Unsubscribed, "unsubscribed", "the customer left by a link of this message";
 }
 
 /// One row of the send log.

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod catalogue;
 mod clockwork;
 mod composer;
+pub mod consent;
 pub mod control;
 pub mod core;
 pub mod directory;
@@ -24,6 +25,8 @@ pub mod shard;
 pub mod state;
 pub mod surprise;
 pub mod tally;
+mod tokens;
 pub mod waiting;
 
+pub use composer::localized;
 pub use core::{Core, Parts};

@@ -1,5 +1,5 @@
 //! HTTP: the admin interface, over a unix socket or inside a command's own process; and what is served on TCP, where
-//! anybody may call: events in ([`ingest`]), health, metrics and a description of it all ([`ops`]). [`server`] listens,
+//! anybody may call: events in ([`ingest`]), the customers' own pages ([`public`]), health, metrics and a description of it all ([`ops`]). [`server`] listens,
 //! [`faces`] says what is served at which listener, [`access`] is passed by every request.
 
 pub mod access;
@@ -9,5 +9,6 @@ pub mod faces;
 pub mod ingest;
 pub mod meters;
 pub mod ops;
+pub mod public;
 pub mod pulse;
 pub mod server;

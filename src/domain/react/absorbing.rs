@@ -8,6 +8,7 @@ use super::enrollment::may_enter;
 use super::{Life, NeedsHistory};
 use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
+use crate::domain::consent_ledger::Origin;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
@@ -207,6 +208,8 @@ fn told(topic: &Option<TopicId>, consent: &Consent) -> ConsentChange {
         at: consent.at,
         source: consent.source.clone(),
         wording: consent.wording.clone(),
+        // The ledger of the source says where it came from.
+        origin: Origin::default(),
     }
 }
 

@@ -21,6 +21,7 @@ pub use ready::goes_before;
 
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
+use super::consent_ledger::ConsentRow;
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
@@ -41,6 +42,8 @@ pub struct Reaction {
     /// Every mailbox that was given or made; those that differ from what was given are to be written.
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
+    /// New rows of the consent ledger.
+    pub consents: Vec<ConsentRow>,
     /// To `Ready`, and to what is for whom this customer was merged into.
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
@@ -98,6 +101,7 @@ pub fn react(
             record: record.clone(),
             boxes: boxes.clone(),
             log: Vec::new(),
+            consents: Vec::new(),
             answer: Some(Answer::Moved(to)),
             wants_release: false,
             existing: Vec::new(),
@@ -110,6 +114,7 @@ pub fn react(
         now: context.now,
         rules: context.rules,
         log: Vec::new(),
+        consents: Vec::new(),
         existing: Vec::new(),
         posts: Vec::new(),
         moving: None,
@@ -184,6 +189,7 @@ pub fn react(
         record: life.record,
         boxes: life.boxes,
         log: life.log,
+        consents: life.consents,
         answer,
         wants_release,
         existing: life.existing,
@@ -214,7 +220,11 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
         boxes.extend(present.clone());
     }
     match cause {
-        Cause::Ready { .. } | Cause::Outcome { .. } | Cause::Consent(..) => boxes.extend(present),
+        Cause::Ready { .. } | Cause::Outcome { .. } => boxes.extend(present),
+        Cause::Consent(change, _) => {
+            boxes.extend(present);
+            boxes.extend(change.origin.mailbox.clone());
+        }
         Cause::Profile(change, _) => {
             boxes.extend(present);
             boxes.extend(change.email.as_ref().map(|e| e.mailbox()));
@@ -247,6 +257,7 @@ struct Life<'a> {
     now: Timestamp,
     rules: &'a Rules,
     log: Vec<LogRow>,
+    consents: Vec<ConsentRow>,
     existing: Vec<CampaignId>,
     posts: Vec<(CustomerNo, Posted)>,
     /// What goes to whom this customer is being merged into, while that is being gathered.

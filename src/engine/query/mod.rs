@@ -3,6 +3,7 @@
 //! commands. Reading goes to the store itself, never through a shard, so that a question waits for nobody.
 
 mod campaigns;
+mod consents;
 mod customer;
 mod customers;
 mod doubts;
@@ -11,9 +12,10 @@ mod log;
 mod mailboxes;
 
 pub use campaigns::{CampaignView, Next, Phase, ProblemView};
+pub use consents::{ConsentFilter, ConsentLogView};
 pub use customer::{
-    AttributeMap, ConsentView, CustomerRow, CustomerView, EnrollmentView, MailboxView, MessageView,
-    PlaceView, PreferencesView, TrackView,
+    AttributeMap, ConsentView, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView,
+    MessageView, PlaceView, PreferencesView, TrackView,
 };
 pub use doubts::DoubtView;
 pub use export::{EventView, Export, SentMail};

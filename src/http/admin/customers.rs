@@ -7,7 +7,7 @@ use crate::domain::ledger::Status;
 use crate::domain::time::Timestamp;
 use crate::engine::Core;
 use crate::engine::intake::{Reading, What, json};
-use crate::engine::query::{LogFilter, LogView};
+use crate::engine::query::{ConsentFilter, LogFilter, LogView};
 use crate::engine::shard::Refused;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -157,21 +157,7 @@ pub async fn log(
     State(admin): State<Admin>,
     Query(asked): Query<LogQuery>,
 ) -> Result<Response, Refusal> {
-    let instant = |name: &str, text: Option<String>| {
-        text.map(|text| {
-            Timestamp::parse_rfc3339(&text)
-                .ok_or_else(|| Refusal::bad(format!("{name} {text:?} is not RFC 3339")))
-        })
-        .transpose()
-    };
-    let customer_id = asked.customer.as_deref().map(customer).transpose()?;
-    if let Some(id) = &customer_id {
-        let found = admin.core.directory.find(std::slice::from_ref(id)).await;
-        let found = found.map_err(Refused::from)?;
-        if found.iter().all(Option::is_none) {
-            return Err(unknown(id));
-        }
-    }
+    let customer_id = known(&admin, asked.customer.as_deref()).await?;
     let campaign = asked.campaign.as_deref().map(CampaignId::parse);
     let filter = LogFilter {
         customer: customer_id,
@@ -199,6 +185,41 @@ pub async fn log(
     }
     let body = Body::from_stream(ReceiverStream::new(answers));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+fn instant(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Refusal> {
+    let read = |text: String| {
+        Timestamp::parse_rfc3339(&text)
+            .ok_or_else(|| Refusal::bad(format!("{name} {text:?} is not RFC 3339")))
+    };
+    text.map(read).transpose()
+}
+
+/// A customer who was heard of, if one is named.
+async fn known(admin: &Admin, named: Option<&str>) -> Result<Option<CustomerId>, Refusal> {
+    let id = named.map(customer).transpose()?;
+    if let Some(id) = &id {
+        let found = admin.core.directory.find(std::slice::from_ref(id)).await;
+        let found = found.map_err(Refused::from)?;
+        if found.iter().all(Option::is_none) {
+            return Err(unknown(id));
+        }
+    }
+    Ok(id)
+}
+
+/// Rows of the consent ledger, oldest first: of more than `limit` the last ones.
+pub async fn consents(
+    State(admin): State<Admin>,
+    Query(asked): Query<LogQuery>,
+) -> Result<Json<Value>, Refusal> {
+    let filter = ConsentFilter {
+        customer: known(&admin, asked.customer.as_deref()).await?,
+        from: instant("since", asked.since)?,
+        to: instant("until", asked.until)?,
+        limit: asked.limit.unwrap_or(usize::MAX),
+    };
+    Ok(Json(object!(admin.core.consents(&filter).await?)))
 }
 
 type Lines = mpsc::Sender<Result<Bytes, std::io::Error>>;

@@ -63,6 +63,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/customer/export", get(customers::export))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
+        .route("/consents", get(customers::consents))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
