@@ -2,6 +2,7 @@
 
 use super::address::{EmailAddress, MailboxId};
 use super::cap::Cap;
+use super::engagement::Engagement;
 use super::event::Event;
 use super::id::{CampaignId, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
@@ -52,6 +53,8 @@ pub enum Cause {
         mailbox: MailboxId,
         suppression: Option<Suppression>,
     },
+    /// Hits of a message that left were settled.
+    Engagement(Engagement),
     /// Bring the record up to date with the rules.
     Walk,
     Operator(Operator),

@@ -3,6 +3,8 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
+mod first;
+
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
@@ -10,7 +12,7 @@ use crate::domain::ledger::LogRow;
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
-use crate::store::codec::Stored;
+use crate::store::codec::{CodecError, Stored};
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,14 +26,24 @@ pub struct CustomerState {
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<CustomerState, CodecError> {
+        match version {
+            1 => first::read(body),
+            _ => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 /// The shop's own id in a stored [`CustomerState`], without reading the rest: postcard writes fields one after the other,
 /// and a record begins with its number and its id. `None` where that can't be told.
 pub fn id_of_stored(bytes: &[u8]) -> Option<CustomerId> {
     let (version, body) = bytes.split_first()?;
-    if *version != CustomerState::VERSION {
+    if !(1..=CustomerState::VERSION).contains(version) {
         return None;
     }
     let head: (CustomerNo, CustomerId) = postcard::take_from_bytes(body).ok()?.0;

@@ -8,6 +8,7 @@
 
 mod alarm;
 mod audience;
+mod engagement;
 mod enrollment;
 mod intake;
 mod outcome;
@@ -113,6 +114,7 @@ pub fn react(
             life.take_consent(change);
         }
         Cause::Alarm => {}
+        Cause::Engagement(engagement) => life.take_engagement(engagement),
         Cause::Walk => liveness = Liveness::History,
         Cause::Fires {
             campaign,
@@ -180,6 +182,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
         | Cause::Alarm
         | Cause::Fires { .. }
         | Cause::Release
+        | Cause::Engagement(_)
         | Cause::Walk
         | Cause::Operator(_) => {}
     }
