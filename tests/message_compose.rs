@@ -53,6 +53,7 @@ fn request(template: &'static str, context: Value) -> ComposeRequest<'static> {
         class: Class::Advertising,
         campaign: &CAMPAIGN,
         list_domain: "lists.shop.example",
+        links: None,
         unsubscribe_mailto: Some("leave@shop.example?subject=leave"),
         korean: false,
         sender: &SENDER,

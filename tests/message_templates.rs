@@ -41,6 +41,7 @@ fn html(
         class: Class::Informational,
         campaign: &campaign,
         list_domain: "b.example",
+        links: None,
         unsubscribe_mailto: None,
         korean: false,
         sender: &SenderBlock::default(),

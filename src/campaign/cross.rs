@@ -6,8 +6,8 @@ use crate::config::problem::Problem;
 use crate::domain::campaign::Campaign;
 use crate::domain::preference::Class;
 
-/// Advertising that really leaves needs a postal address and a way out of it. The web page for leaving is not served
-/// in this release, so the way out is an address to write to.
+/// Advertising that really leaves needs a postal address and a way out of it: the page for leaving, or an address to
+/// write to.
 pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let advertised: Vec<&Campaign> = loaded
         .good()
@@ -27,11 +27,11 @@ pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     };
     let file = config.path.display().to_string();
     let mut problems = Vec::new();
-    if config.sender.unsubscribe_mailto.is_none() {
+    if config.sender.unsubscribe_mailto.is_none() && config.http.public_url.is_none() {
         problems.push(Problem::of_file(
             &file,
-            format!("{who}, and customers have no way to leave: [sender] has no `unsubscribe_mailto`"),
-            "under [sender], write unsubscribe_mailto = \"unsubscribe@shop.example\" with an address that you read",
+            format!("{who}, and customers have no way to leave: [http] has no `public_url` and [sender] no `unsubscribe_mailto`"),
+            "under [http], write public_url = \"https://mail.shop.example\" where the daemon's pages are reached; or under [sender], unsubscribe_mailto = \"unsubscribe@shop.example\" with an address that you read",
         ));
     }
     if config.sender.address.is_none() {

@@ -267,18 +267,12 @@ fn read_http(table: &Table<'_>) -> Option<Http> {
             Ok(text.trim_end_matches('/').to_owned())
         })
     });
-    let given = [
-        ("listen", listen.is_some()),
-        ("public_url", public_url.is_some()),
-    ];
-    for (key, good) in given {
-        if let Some(item) = table.get(key).filter(|_| good) {
-            table.reader().warn(
-                item.key_span(),
-                format!("`{key}` has no effect yet: HTTP comes in a later release"),
-                "it may stay",
-            );
-        }
+    if let Some(item) = table.get("listen").filter(|_| listen.is_some()) {
+        table.reader().warn(
+            item.key_span(),
+            "`listen` has no effect yet: HTTP comes in a later release",
+            "it may stay",
+        );
     }
     Some(Http {
         listen: listen?,

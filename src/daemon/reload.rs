@@ -88,6 +88,7 @@ impl Reloader {
             ("[store]", old.store == new.store),
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
+            ("[http]", old.http == new.http),
             ("[admin]", old.admin == new.admin),
             ("[law]", old.law == new.law),
             ("[engine]", at_start_only(old) == at_start_only(new)),

@@ -13,6 +13,7 @@ use crate::domain::record::{Message, Record};
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Properties, Value};
+use crate::message::links::Links;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
@@ -23,6 +24,8 @@ pub struct From {
     pub sender: Sender,
     /// `[law] country`, for customers without the attribute.
     pub country: Option<String>,
+    /// With `[http] public_url`: what the links of a mail are made with.
+    pub links: Option<Links>,
 }
 
 /// Why a message cannot be composed; another try would end the same.
@@ -101,6 +104,8 @@ pub async fn finish(
         .unsubscribe_mailto
         .as_ref()
         .map(|m| m.as_str().to_owned());
+    let links = (from.links.as_ref())
+        .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
     let to_name = display_name(record);
     let request = ComposeRequest {
         template,
@@ -118,6 +123,7 @@ pub async fn finish(
         class: message.class,
         campaign: &message.campaign,
         list_domain: address.domain(),
+        links: links.as_ref(),
         unsubscribe_mailto: unsubscribe.as_deref(),
         korean,
         sender: &block,

@@ -14,6 +14,8 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
+use crate::message::links::Links;
+use crate::message::token::TokenKeys;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Room, Store, StoreError, keys};
 use crate::transport::Transport;
@@ -56,6 +58,7 @@ pub struct Core {
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
     pub(super) imports: Imports,
+    pub(super) token_keys: Arc<TokenKeys>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
     pub(super) walked: Mutex<Walked>,
@@ -95,6 +98,8 @@ impl Core {
             })?;
         }
         let salt = read_or_make_salt(&*store).await?;
+        let making = intent == Intent::Work;
+        let token_keys = Arc::new(super::tokens::read_or_make(&*store, making).await?);
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -131,7 +136,12 @@ impl Core {
             from: From {
                 sender: config.sender.clone(),
                 country: config.law.country.clone(),
+                links: config.http.public_url.clone().map(|public_url| Links {
+                    public_url,
+                    keys: Arc::clone(&token_keys),
+                }),
             },
+            token_keys,
             default_transport: config.default_transport().map(str::to_owned),
             config: RwLock::new(Arc::new(config)),
             outbox: Outbox::new(transports),
@@ -350,13 +360,13 @@ async fn read_or_make_salt(store: &dyn Store) -> Result<[u8; 16], Refused> {
             return Ok(salt);
         }
         let mut salt = [0u8; 16];
-        rustix_random(&mut salt)?;
+        random_bytes(&mut salt)?;
         preset_salt(store, salt).await?;
     }
 }
 
 /// Random bytes from the operating system.
-fn rustix_random(bytes: &mut [u8]) -> Result<(), Refused> {
+pub(super) fn random_bytes(bytes: &mut [u8]) -> Result<(), Refused> {
     use std::io::Read;
     std::fs::File::open("/dev/urandom")
         .and_then(|mut f| f.read_exact(bytes))

@@ -20,6 +20,7 @@ pub mod sample;
 pub mod shard;
 pub mod state;
 pub mod surprise;
+mod tokens;
 pub mod waiting;
 
 pub use core::{Core, Parts};

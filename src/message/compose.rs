@@ -3,6 +3,7 @@
 //! Pure: the same request gives the same bytes, so a message can be made again and compared. Whatever panics inside
 //! a library costs that one message.
 
+use super::links::MailLinks;
 use super::problem::RenderError;
 use super::source::Part;
 use super::templates::Templates;
@@ -39,8 +40,8 @@ pub struct ComposeRequest<'a> {
     pub preheader: &'a str,
     pub locale: &'a str,
     pub zone: Tz,
-    /// An object with `customer`, `entry`, `products`, `data`, `links`, `sender`. `links.unsubscribe` and `sender`
-    /// are filled in from the fields below where they are absent; `locale`, `timezone`, `subject`, `preheader`,
+    /// An object with `customer`, `entry`, `products`, `data`, `links`, `sender`. `links.unsubscribe`,
+    /// `links.preferences` and `sender` are filled in from the fields below where they are absent; `locale`, `timezone`, `subject`, `preheader`,
     /// `class` and `legal_notice` are always set here.
     pub context: Value,
     /// Without angle brackets ([`crate::domain::chance::message_id`]).
@@ -54,6 +55,8 @@ pub struct ComposeRequest<'a> {
     pub campaign: &'a CampaignId,
     /// What List-Ids end with (RFC 2919): a domain of the sender's, the same for good.
     pub list_domain: &'a str,
+    /// The signed links of this mail; they stand before `unsubscribe_mailto`.
+    pub links: Option<&'a MailLinks>,
     /// An address, `mailto:` before it or not, `?subject=` behind it or not.
     pub unsubscribe_mailto: Option<&'a str>,
     /// The recipient is under Korean rules.
@@ -83,7 +86,7 @@ pub enum ComposeError {
     NoSubject,
     /// Advertising under Korean rules must say how to refuse it.
     #[error(
-        "advertising to recipients under Korean rules needs a way to refuse it: set `[sender] unsubscribe_mailto` or serve the unsubscribe page"
+        "advertising to recipients under Korean rules needs a way to refuse it: set `[http] public_url` or `[sender] unsubscribe_mailto`"
     )]
     NoRefusal,
     /// Advertising under Korean rules must say who sends it.
@@ -220,8 +223,16 @@ fn root(request: &ComposeRequest<'_>, mailto: Option<&str>, legal: bool) -> Map<
             "email": request.sender.email,
         })
     });
-    if let (Some(Value::Object(links)), Some(mailto)) = (root.get_mut("links"), mailto) {
-        links.entry("unsubscribe").or_insert_with(|| mailto.into());
+    if let Some(Value::Object(links)) = root.get_mut("links") {
+        if let Some(signed) = request.links {
+            let mut add = |name: &str, link: &str| {
+                links.entry(name).or_insert_with(|| link.into());
+            };
+            add("unsubscribe", &signed.unsubscribe);
+            add("preferences", &signed.preferences);
+        } else if let Some(mailto) = mailto {
+            links.entry("unsubscribe").or_insert_with(|| mailto.into());
+        }
     }
     root.insert("locale".to_owned(), request.locale.into());
     root.insert("timezone".to_owned(), request.zone.name().into());
@@ -246,19 +257,36 @@ fn headers(request: &ComposeRequest<'_>, id: &str, subject: &str, mailto: Option
     out.push_str(&header::structured("Date", &[&date]));
     out.push_str(&header::structured("Message-ID", &[&format!("<{id}>")]));
     out.push_str("MIME-Version: 1.0\r\n");
-    if request.class != Class::Transactional
-        && let Some(uri) = mailto
-    {
-        out.push_str(&header::structured(
-            "List-Unsubscribe",
-            &[&format!("<{uri}>")],
-        ));
+    if request.class != Class::Transactional {
+        out.push_str(&unsubscribe_headers(request.links, mailto));
     }
     let list = list_id(request.campaign, request.list_domain);
     out.push_str(&header::structured("List-Id", &[&format!("<{list}>")]));
     out.push_str("Auto-Submitted: auto-generated\r\n");
     if request.class == Class::Advertising {
         out.push_str("Precedence: bulk\r\n");
+    }
+    out
+}
+
+/// The page first, then the address (RFC 2369 §3.2); one press does where the page can be asked by https (RFC 8058).
+fn unsubscribe_headers(links: Option<&MailLinks>, mailto: Option<&str>) -> String {
+    let page = links.map(|links| links.unsubscribe.as_str());
+    let ways: Vec<String> = (page.into_iter().chain(mailto))
+        .map(|uri| format!("<{uri}>"))
+        .collect();
+    let Some((last, before)) = ways.split_last() else {
+        return String::new();
+    };
+    let mut tokens: Vec<String> = before.iter().map(|way| format!("{way},")).collect();
+    tokens.push(last.clone());
+    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    let mut out = header::structured("List-Unsubscribe", &tokens);
+    if links.is_some_and(MailLinks::one_click) {
+        out.push_str(&header::structured(
+            "List-Unsubscribe-Post",
+            &["List-Unsubscribe=One-Click"],
+        ));
     }
     out
 }

@@ -12,6 +12,7 @@ pub mod compose;
 pub mod formats;
 pub mod header;
 pub mod korean;
+pub mod links;
 pub mod nesting;
 pub mod part;
 pub mod plain;

@@ -127,6 +127,10 @@ fn advertising_by_smtp_needs_an_address_and_a_way_out() {
         "{smtp}address = \"1 Market Street\"\nunsubscribe_mailto = \"leave@shop.example\"\n"
     );
     assert_eq!(found(&complete, &SHIPPED), 0);
+    let by_page = format!(
+        "{smtp}address = \"1 Market Street\"\n[http]\npublic_url = \"https://mail.shop.example\"\n"
+    );
+    assert_eq!(found(&by_page, &SHIPPED), 0, "the page is the way out");
 }
 
 /// The last good version of a campaign is its own sources, through whatever keeps them, compiled alone.
