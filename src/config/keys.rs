@@ -12,6 +12,7 @@ pub static ROOT: Keys = Keys {
         "sender",
         "transport",
         "http",
+        "tracking",
         "admin",
         "defaults",
         "ceiling",
@@ -19,7 +20,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
     ],
-    later: &["dkim", "tracking", "bounces", "webhook", "dashboard"],
+    later: &["dkim", "bounces", "webhook", "dashboard"],
 };
 pub static STORE: Keys = Keys {
     of: "[store]",
@@ -39,6 +40,11 @@ pub static SENDER: Keys = Keys {
 pub static HTTP: Keys = Keys {
     of: "[http]",
     known: &["listen", "public_url"],
+    later: &[],
+};
+pub static TRACKING: Keys = Keys {
+    of: "[tracking]",
+    known: &["opens", "clicks", "honeypot"],
     later: &[],
 };
 pub static ADMIN: Keys = Keys {
@@ -115,7 +121,7 @@ pub static TIMEOUTS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 13] = [
-    &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &ADMIN, &DEFAULTS, &CEILING, &LAW, &SAFETY, &ENGINE,
-    &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 14] = [
+    &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &ADMIN, &DEFAULTS, &CEILING, &LAW,
+    &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
 ];

@@ -34,6 +34,7 @@ pub struct Config {
     /// By name; never empty.
     pub transports: BTreeMap<String, TransportSettings>,
     pub http: Http,
+    pub tracking: Tracking,
     pub admin: Admin,
     pub defaults: Defaults,
     pub ceiling: Limits,
@@ -76,6 +77,25 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
     /// Without a slash at its end.
     pub public_url: Option<String>,
+}
+
+/// What of a mail is followed, where it may be at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tracking {
+    pub opens: bool,
+    pub clicks: bool,
+    /// A link that no person sees.
+    pub honeypot: bool,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Tracking {
+            opens: true,
+            clicks: true,
+            honeypot: true,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -89,6 +89,7 @@ impl Reloader {
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
             ("[http]", old.http == new.http),
+            ("[tracking]", old.tracking == new.tracking),
             ("[admin]", old.admin == new.admin),
             ("[law]", old.law == new.law),
             ("[engine]", at_start_only(old) == at_start_only(new)),

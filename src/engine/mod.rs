@@ -9,6 +9,7 @@ pub mod core;
 pub mod directory;
 pub mod golive;
 mod guard;
+pub mod hits;
 pub mod imports;
 pub mod ingest;
 pub mod intake;

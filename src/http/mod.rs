@@ -2,3 +2,4 @@
 //! in and serving pages come later.
 
 pub mod admin;
+pub mod tracking;

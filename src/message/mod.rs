@@ -20,6 +20,7 @@ pub mod problem;
 pub mod source;
 pub mod templates;
 pub mod token;
+pub mod tracking;
 pub mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};
