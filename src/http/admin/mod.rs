@@ -9,6 +9,7 @@ mod customers;
 mod doubts;
 mod import;
 mod refusal;
+mod report;
 mod upkeep;
 
 pub use import::Sent;
@@ -62,6 +63,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/customer", get(customers::show).post(customers::set))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
+        .route("/report", get(report::show))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
