@@ -75,6 +75,7 @@ fn refusal(app: &App, liveness: Liveness) -> Cause {
         at: app.now(),
         source: "test".into(),
         wording: None,
+        origin: Default::default(),
     };
     Cause::Consent(consent, liveness)
 }

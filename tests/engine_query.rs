@@ -611,6 +611,7 @@ async fn a_customer_is_changed_by_hand() {
         at: shop.clock.now(),
         source: "telephone".into(),
         wording: None,
+        origin: Default::default(),
     };
     let mina = customer("mina");
     let view = shop

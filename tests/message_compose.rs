@@ -105,6 +105,7 @@ fn assert_sound(mail: &Finished) {
         "message-id",
         "mime-version",
         "list-unsubscribe",
+        "list-unsubscribe-post",
         "list-id",
         "auto-submitted",
         "precedence",
@@ -456,4 +457,38 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn one_click_is_promised_where_it_can_be_asked_by_https() {
+    use reveille::domain::id::{CustomerNo, MessageNo};
+    use reveille::message::links::Links;
+    use reveille::message::token::TokenKeys;
+    let head = |public_url: &str, class| {
+        let links = Links {
+            public_url: public_url.to_owned(),
+            keys: std::sync::Arc::new(TokenKeys::new([7; 32])),
+        };
+        let links = links.of_mail(CustomerNo(7), MessageNo(1), None);
+        let mut request = request("welcome", shop("Mina"));
+        request.links = Some(&links);
+        request.class = class;
+        let mail = compose(&SHIPPED, &request).unwrap();
+        assert_sound(&mail);
+        let quoted = links.preferences.as_str();
+        assert!(mail.text.contains(quoted) && mail.html.contains(quoted));
+        let text = String::from_utf8(mail.bytes).unwrap();
+        text.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ")
+    };
+    let secure = head("https://mail.shop.example", Class::Advertising);
+    assert!(secure.contains("\r\nList-Unsubscribe: <https://mail.shop.example/u/"));
+    assert!(secure.contains(">, <mailto:leave@shop.example?subject=leave>\r\n"));
+    assert!(secure.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+    let informational = head("https://mail.shop.example", Class::Informational);
+    assert!(informational.contains("\r\nList-Unsubscribe-Post: "));
+    let open = head("http://localhost:8087", Class::Advertising);
+    assert!(open.contains("\r\nList-Unsubscribe: <http://localhost:8087/u/"));
+    assert!(!open.contains("List-Unsubscribe-Post"));
+    let transactional = head("https://mail.shop.example", Class::Transactional);
+    assert!(!transactional.contains("List-Unsubscribe"));
 }

@@ -504,6 +504,7 @@ fn hostile_cause() -> impl Strategy<Value = Cause> {
             at,
             source,
             wording: None,
+            origin: Default::default(),
         });
     let campaign = proptest::sample::select(vec!["ad", "daily", "edge", "series", "unheard"]);
     prop_oneof![

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 /// The names of Segment's ecommerce and lifecycle events, which shops' systems send (segment.com/docs, spec v2).
-pub static USUAL_EVENTS: [&str; 40] = [
+pub static USUAL_EVENTS: [&str; 41] = [
     "Products Searched",
     "Product List Viewed",
     "Product List Filtered",
@@ -49,6 +49,8 @@ pub static USUAL_EVENTS: [&str; 40] = [
     "Application Installed",
     "Email Opened",
     "Email Link Clicked",
+    // Ours: they looked at the preference centre and kept or changed what stands there.
+    "Preferences Reviewed",
 ];
 
 /// The names defined in `segments.toml` or `topics.toml`.

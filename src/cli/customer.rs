@@ -186,6 +186,22 @@ fn show(view: &Value, screen: Screen) -> String {
             ),
         );
     }
+    for row in view["consent_ledger"].as_array().unwrap_or(&empty) {
+        let topic = row["topic"].as_str().unwrap_or("advertising");
+        let from = match row["address"].as_str() {
+            Some(address) => format!(", from {}", plain(address)),
+            None => String::new(),
+        };
+        line(
+            "told",
+            format!(
+                "{} {topic}: {} ({}{from})",
+                time(&row["told"]),
+                words(&row["state"]),
+                words(&row["source"]),
+            ),
+        );
+    }
     let suppression = &view["mailbox"]["suppression"];
     if suppression.is_object() {
         let said = format!(

@@ -18,10 +18,13 @@ Examples:
   reveille report variants --json | jq '.groups[] | {variant, opened: .opened.rate}'")]
 pub enum Arguments {
     /// By campaign
+    #[command(after_help = "Example:\n  reveille report campaigns --since 30d")]
     Campaigns(Which),
     /// By step and variant, with which does better
+    #[command(after_help = "Example:\n  reveille report variants")]
     Variants(Which),
     /// By the weekday and hour at which it reached its recipient, on their own clock
+    #[command(after_help = "Example:\n  reveille report hours --since 90d")]
     Hours(Which),
 }
 

@@ -2,6 +2,7 @@
 
 use super::address::{EmailAddress, MailboxId};
 use super::cap::Cap;
+use super::consent_ledger::Origin;
 use super::engagement::Engagement;
 use super::event::Event;
 use super::id::{CampaignId, MessageNo, TagName, TopicId};
@@ -104,4 +105,6 @@ pub struct ConsentChange {
     pub at: Timestamp,
     pub source: String,
     pub wording: Option<String>,
+    /// Where it was told from; for the ledger, and for the mailbox that a refusal binds.
+    pub origin: Origin,
 }

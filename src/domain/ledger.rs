@@ -22,6 +22,8 @@ pub enum Status {
     HeldOut,
     Expired,
     Bounced,
+    /// The customer left a topic, or advertising as a whole, by a link of this message.
+    Unsubscribed,
     /// The pixel of a message that left was fetched: by whom, the reason says.
     Opened,
     /// A link of it was followed, likewise.
@@ -43,6 +45,7 @@ impl Status {
             Status::HeldOut => "held_out",
             Status::Expired => "expired",
             Status::Bounced => "bounced",
+            Status::Unsubscribed => "unsubscribed",
             Status::Opened => "opened",
             Status::Clicked => "clicked",
         }
@@ -109,6 +112,7 @@ reasons! {
     Resent, "resent", "in doubt: the same message is sent again";
     TakenAsSent, "taken_as_sent", "in doubt: an operator took it as sent";
     Operator, "operator", "an operator said so";
+    Unsubscribed, "unsubscribed", "the customer left by a link of this message";
     Reader, "reader", "a mail program or browser, at a person's pace";
     GmailOpened, "gmail_opened", "Gmail fetched the pictures, as it does when a mail is opened";
     GmailEarly, "gmail_early", "Gmail fetched the pictures before anybody can have opened the mail";

@@ -7,6 +7,7 @@ pub mod cap;
 pub mod cause;
 pub mod chance;
 pub mod condition;
+pub mod consent_ledger;
 pub mod engagement;
 pub mod event;
 pub mod explain;

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod catalogue;
 mod clockwork;
 mod composer;
+pub mod consent;
 pub mod control;
 pub mod core;
 pub mod directory;
@@ -24,4 +25,5 @@ pub mod surprise;
 mod tokens;
 pub mod waiting;
 
+pub use composer::localized;
 pub use core::{Core, Parts};

@@ -1,5 +1,6 @@
-//! HTTP. In this release the admin interface only, over a unix socket or inside a command's own process; taking events
-//! in and serving pages come later.
+//! HTTP: the admin interface, over a unix socket or inside a command's own process; the customers' own pages; pixels and
+//! links of mails. Taking events in comes later.
 
 pub mod admin;
+pub mod public;
 pub mod tracking;

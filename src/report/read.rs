@@ -118,8 +118,8 @@ fn tell_decision(mails: &mut Mails, row: LogRow) {
             mail.sent = true;
             mail.bounced = true;
         }
-        // By its name: leaving by a link of a mail is told by those who keep consents.
-        status => mail.unsubscribed |= status.as_str() == "unsubscribed",
+        Status::Unsubscribed => mail.unsubscribed = true,
+        _ => {}
     }
 }
 

@@ -20,6 +20,7 @@ const PARKED: u8 = b'p';
 const OCCURRENCE: u8 = b'c';
 const WALK: u8 = b'w';
 const TICKED: u8 = b'k';
+const CONSENT: u8 = b'l';
 const POISON: u8 = b'x';
 
 const IDS: u8 = 0xFD;
@@ -248,6 +249,24 @@ pub fn walk(shard: ShardNo) -> Key {
 /// Up to when a shard has done every occurrence, at least.
 pub fn ticked(shard: ShardNo) -> Key {
     start(shard, TICKED)
+}
+
+/// A row of the consent ledger, told then as the `place`th of its batch. Two rows never share a key, also of two batches
+/// at one instant, unless they say the same.
+pub fn consent(no: CustomerNo, told: Timestamp, place: usize, row: &[u8]) -> Key {
+    let mut key = start(no.shard(), CONSENT);
+    key.extend(no.0.to_be_bytes());
+    key.extend(instant(told));
+    key.extend(u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
+    key.extend(xxhash_rust::xxh3::xxh3_64(row).to_be_bytes());
+    key
+}
+
+/// A customer's rows of the consent ledger.
+pub fn consents_of(no: CustomerNo) -> KeyRange {
+    let mut key = start(no.shard(), CONSENT);
+    key.extend(no.0.to_be_bytes());
+    prefix(key)
 }
 
 /// A cause at which `react` panicked, kept for the developers.

@@ -277,6 +277,7 @@ impl App {
                 at: self.now(),
                 source: "test".into(),
                 wording: None,
+                origin: Default::default(),
             };
             for cause in [
                 Cause::Profile(Box::new(profile), Liveness::History),
@@ -447,6 +448,7 @@ impl App {
             at: self.now(),
             source: "test".into(),
             wording: None,
+            origin: Default::default(),
         };
         self.act(id, Cause::Consent(change, Liveness::Live)).await;
     }

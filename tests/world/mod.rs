@@ -371,6 +371,7 @@ impl World {
             at,
             source: "test".into(),
             wording: None,
+            origin: Default::default(),
         };
         self.apply(no, Cause::Consent(change, Liveness::Live));
         self.settle_down();

@@ -3,8 +3,10 @@
 use super::{Life, NeedsHistory};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
+use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::event::Event;
 use crate::domain::id::TopicId;
+use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::preference::{Consent, ConsentState, Consents};
 use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
 use crate::domain::track::Tracks;
@@ -111,6 +113,15 @@ impl Life<'_> {
         // Told out of order, the newest word stands; a refusal told at the same instant wins.
         let newer = known
             .is_none_or(|k| at > k.at || (at == k.at && change.state == ConsentState::Refused));
+        // A list that repeats each night who has left says nothing new; a consent given again is a newer proof.
+        let says_more = known.is_none_or(|k| {
+            let anew = consent.state == ConsentState::Given && consent.at != k.at;
+            anew || (&k.source, &k.wording, k.state)
+                != (&consent.source, &consent.wording, consent.state)
+        });
+        if newer && says_more {
+            self.keep_proof(change, &consent);
+        }
         if newer {
             self.record
                 .consents
@@ -121,8 +132,41 @@ impl Life<'_> {
             tell_mailbox(mailbox, &change.topic, &consent);
             lift_by_later_words(mailbox, &self.record.consents);
         }
+        // Who leaves by the link of a mail speaks for the mailbox that it went to, theirs still or not.
+        if let (Some(went_to), ConsentState::Refused) = (&change.origin.mailbox, change.state) {
+            let mailbox = self.boxes.entry(went_to.clone()).or_default();
+            tell_mailbox(mailbox, &change.topic, &consent);
+        }
         self.unblock();
         self.ask_again();
+    }
+
+    /// What was told goes into the ledger; who left by a link of a mail, into the send log beside that mail.
+    fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent) {
+        let origin = &change.origin;
+        self.consents.push(ConsentRow {
+            told: self.now,
+            topic: change.topic.clone(),
+            state: consent.state,
+            at: consent.at,
+            source: consent.source.clone(),
+            wording: consent.wording.clone(),
+            address: origin.address.clone(),
+            message: origin.message,
+            campaign: origin.mail.as_ref().map(|mail| mail.campaign.clone()),
+        });
+        if let (Some(mail), ConsentState::Refused) = (&origin.mail, change.state) {
+            let topic = change.topic.as_ref().map(TopicId::as_str);
+            let detail = topic.unwrap_or("advertising as a whole");
+            let (status, reason) = (Status::Unsubscribed, Reason::Unsubscribed);
+            let row = LogRow {
+                step: Some(mail.step.clone()),
+                message: origin.message,
+                variant: mail.variant.clone(),
+                ..self.row(&mail.campaign, &mail.entry, status, reason, detail)
+            };
+            self.log.push(row);
+        }
     }
 
     pub(super) fn suppress(&mut self, mailbox: &MailboxId, suppression: Option<Suppression>) {

@@ -18,6 +18,7 @@ mod walk;
 
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
+use super::consent_ledger::ConsentRow;
 use super::event::Event;
 use super::id::{CampaignId, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
@@ -36,6 +37,8 @@ pub struct Reaction {
     /// Every mailbox that was given or made; those that differ from what was given are to be written.
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
+    /// New rows of the consent ledger.
+    pub consents: Vec<ConsentRow>,
     /// To `Ready` only.
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
@@ -88,6 +91,7 @@ pub fn react(
         now: context.now,
         rules: context.rules,
         log: Vec::new(),
+        consents: Vec::new(),
         existing: Vec::new(),
         wake: Timestamp::NEVER,
     };
@@ -153,6 +157,7 @@ pub fn react(
         record: life.record,
         boxes: life.boxes,
         log: life.log,
+        consents: life.consents,
         answer,
         wants_release,
         existing: life.existing,
@@ -170,7 +175,11 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
         boxes.extend(present.clone());
     }
     match cause {
-        Cause::Ready { .. } | Cause::Outcome { .. } | Cause::Consent(..) => boxes.extend(present),
+        Cause::Ready { .. } | Cause::Outcome { .. } => boxes.extend(present),
+        Cause::Consent(change, _) => {
+            boxes.extend(present);
+            boxes.extend(change.origin.mailbox.clone());
+        }
         Cause::Profile(change, _) => {
             boxes.extend(present);
             boxes.extend(change.email.as_ref().map(|e| e.mailbox()));
@@ -196,6 +205,7 @@ struct Life<'a> {
     now: Timestamp,
     rules: &'a Rules,
     log: Vec<LogRow>,
+    consents: Vec<ConsentRow>,
     existing: Vec<CampaignId>,
     /// The earliest instant at which something may change by itself, gathered while settling.
     wake: Timestamp,

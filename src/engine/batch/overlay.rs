@@ -215,6 +215,11 @@ impl Overlay {
                 payload: encode(row),
             });
         }
+        for row in &reaction.consents {
+            let (told, payload) = (row.told, encode(row));
+            let key = keys::consent(no, told, self.puts.len(), &payload);
+            self.puts.push((key, payload));
+        }
         if reaction.wants_release {
             done.wants_release.insert(no);
         }

@@ -6,6 +6,7 @@
 use super::traits::{instant, truth, words};
 use super::{Reading, shown};
 use crate::domain::cause::ConsentChange;
+use crate::domain::consent_ledger::Origin;
 use crate::domain::id::TopicId;
 use crate::domain::preference::ConsentState;
 use crate::domain::time::{Span, Timestamp};
@@ -94,6 +95,7 @@ impl Proof {
             at,
             source: self.source.clone(),
             wording: self.wording.clone(),
+            origin: Origin::default(),
         })
     }
 }

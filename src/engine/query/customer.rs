@@ -3,6 +3,7 @@
 use super::mailboxes::SuppressionView;
 use crate::domain::chance;
 use crate::domain::condition::EventCondition;
+use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, MessageRef};
 use crate::domain::policy::zone_of;
@@ -27,6 +28,8 @@ pub struct CustomerView {
     pub tags: Vec<String>,
     pub preferences: PreferencesView,
     pub consents: Vec<ConsentView>,
+    /// The consent ledger: every change of consent, oldest first.
+    pub consent_ledger: Vec<LedgerView>,
     /// What is remembered of events: as much as the campaigns in force ask.
     pub events: Vec<TrackView>,
     /// Newest last.
@@ -72,6 +75,21 @@ pub struct ConsentView {
     pub at: Timestamp,
     pub source: String,
     pub wording: Option<String>,
+}
+
+/// One row of the consent ledger.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct LedgerView {
+    /// When we were told.
+    #[serde(serialize_with = "rfc3339")]
+    pub told: Timestamp,
+    #[serde(flatten)]
+    pub consent: ConsentView,
+    /// The network address that it was told from.
+    pub address: Option<String>,
+    /// The message whose link was followed, and its campaign.
+    pub message_id: Option<String>,
+    pub campaign: Option<CampaignId>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -164,6 +182,34 @@ pub(super) fn consents(all: &Consents) -> Vec<ConsentView> {
             at: consent.at,
             source: consent.source.clone(),
             wording: consent.wording.clone(),
+        })
+        .collect()
+}
+
+pub(super) fn ledger(
+    rows: Vec<ConsentRow>,
+    record: &Record,
+    rules: &Rules,
+    domain: &str,
+) -> Vec<LedgerView> {
+    let message_id = |message| {
+        let customer = record.no;
+        let local = chance::message_id(&rules.salt, MessageRef { customer, message });
+        format!("{local}@{domain}")
+    };
+    (rows.into_iter())
+        .map(|row| LedgerView {
+            told: row.told,
+            consent: ConsentView {
+                topic: row.topic.map(|t| t.to_string()),
+                state: row.state,
+                at: row.at,
+                source: row.source,
+                wording: row.wording,
+            },
+            address: row.address,
+            message_id: row.message.map(message_id),
+            campaign: row.campaign,
         })
         .collect()
 }

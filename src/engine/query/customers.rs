@@ -2,7 +2,7 @@
 
 use super::customer::{
     AttributeMap, CustomerRow, CustomerView, EnrollmentView, MailboxView, PlaceView,
-    PreferencesView, consents, enrollment, message, row, tracks,
+    PreferencesView, consents, enrollment, ledger, message, row, tracks,
 };
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -55,6 +55,7 @@ impl Core {
         let messages = (record.messages.values())
             .map(|m| message(m, &record, rules, domain))
             .collect();
+        let told = self.consent_ledger(record.no).await?;
         Ok(Some(CustomerView {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
             known_since: record.known_since,
@@ -70,6 +71,7 @@ impl Core {
                 pause_until: own.pause_until,
             },
             consents: consents(&record.consents),
+            consent_ledger: ledger(told, &record, rules, domain),
             events: tracks(&record, rules),
             enrollments,
             messages,

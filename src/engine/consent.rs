@@ -1,0 +1,277 @@
+//! A customer's word as the public pages tell it: refusals that come by a link of a mail, choices made on the preference
+//! centre; and the consent ledger read back.
+//!
+//! A refusal binds the mailbox that the mail went to, so that is looked up: in the record while the message is under
+//! way, else in the copy of what was sent, else the customer's present address stands for it.
+
+use super::batch::{BatchError, Work};
+use super::core::Core;
+use super::shard::Refused;
+use super::state::MailRow;
+use crate::domain::address::{EmailAddress, MailboxId};
+use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
+use crate::domain::chance::keyed_hash;
+use crate::domain::consent_ledger::{ConsentRow, MailOf, Origin};
+use crate::domain::event::Event;
+use crate::domain::id::{CustomerNo, EventName, MessageNo, TopicId};
+use crate::domain::ledger::LogRow;
+use crate::domain::preference::{ConsentState, Consents, consent_for};
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::value::{Properties, Value};
+use crate::store::codec::{Stored, decode};
+use crate::store::{Direction, Stream, StreamFilter, keys};
+
+/// When customers looked at their preferences on the page and kept or changed them.
+pub const REVIEWED: &str = "Preferences Reviewed";
+
+const PAGE: usize = 1_000;
+
+impl Stored for ConsentRow {
+    const WHAT: &'static str = "row of the consent ledger";
+    const VERSION: u8 = 1;
+}
+
+/// By which way a word came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct By {
+    pub source: &'static str,
+    /// The network address of whoever told it.
+    pub address: Option<String>,
+    /// The message whose link was followed.
+    pub message: Option<MessageNo>,
+}
+
+/// What a customer chose on the preference centre.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    pub profile: ProfileChange,
+    /// Topic (`None`: advertising as a whole), word, and the wording that was shown.
+    pub consents: Vec<(Option<TopicId>, ConsentState, String)>,
+}
+
+impl Choices {
+    /// Whether it differs from how the customer stands.
+    pub fn change_anything(&self) -> bool {
+        self.profile != ProfileChange::default() || !self.consents.is_empty()
+    }
+}
+
+impl Core {
+    /// Who writes, as customers know them.
+    pub fn shop_name(&self) -> String {
+        let sender = &self.from.sender;
+        let name = sender.from.name.clone().or(sender.company.clone());
+        name.unwrap_or_else(|| sender.from.address.domain().to_owned())
+    }
+
+    /// The customer and the mailbox of their present address; none if there is no such customer.
+    pub async fn customer_and_mailbox(
+        &self,
+        no: CustomerNo,
+    ) -> Result<Option<(Record, Mailbox)>, Refused> {
+        let Some(state) = self.customer(no).await? else {
+            return Ok(None);
+        };
+        let mailbox = match &state.record.email {
+            Some(email) => self.mailbox(&email.mailbox()).await?,
+            None => Mailbox::default(),
+        };
+        Ok(Some((state.record, mailbox)))
+    }
+
+    async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
+        let found = self.store.get_many(vec![keys::mailbox(id)]).await?;
+        let value = found.into_iter().next().flatten();
+        let mailbox = value.map(|v| decode(&v.value)).transpose()?;
+        Ok(mailbox.unwrap_or_default())
+    }
+
+    /// The customer leaves `topic` (`None`: advertising as a whole). Durable when it returns, and in force for whatever
+    /// waits; telling it again changes nothing. False if there is no such customer.
+    pub async fn leave(
+        &self,
+        no: CustomerNo,
+        topic: Option<TopicId>,
+        wording: Option<String>,
+        by: By,
+    ) -> Result<bool, Refused> {
+        let Some((record, present)) = self.customer_and_mailbox(no).await? else {
+            return Ok(false);
+        };
+        let origin = self.origin(&record, &by).await?;
+        let refused = |consents: &Consents| {
+            let known = consent_for(consents, topic.as_ref());
+            known.is_some_and(|c| c.state == ConsentState::Refused)
+        };
+        let bound = match &origin.mailbox {
+            Some(id) => refused(&self.mailbox(id).await?.refusals),
+            None => true,
+        };
+        let known = record.consents.get(&topic);
+        if known.is_some_and(|c| c.state == ConsentState::Refused)
+            && refused(&record.consents)
+            && bound
+            && (record.email.is_none() || refused(&present.refusals))
+        {
+            return Ok(true);
+        }
+        let change = ConsentChange {
+            topic,
+            state: ConsentState::Refused,
+            at: self.clock.now(),
+            source: by.source.to_owned(),
+            wording,
+            origin,
+        };
+        self.act(no, Cause::Consent(change, Liveness::Live)).await?;
+        Ok(true)
+    }
+
+    /// Takes what the customer chose on the preference centre, and that they looked at it. Durable when it returns.
+    pub async fn choose(&self, no: CustomerNo, choices: Choices, by: By) -> Result<bool, Refused> {
+        let Some((record, _)) = self.customer_and_mailbox(no).await? else {
+            return Ok(false);
+        };
+        let changed = choices.change_anything();
+        let origin = self.origin(&record, &by).await?;
+        let now = self.clock.now();
+        let mut causes = Vec::new();
+        for (topic, state, wording) in choices.consents {
+            let change = ConsentChange {
+                topic,
+                state,
+                at: now,
+                source: by.source.to_owned(),
+                wording: Some(wording),
+                origin: origin.clone(),
+            };
+            let cause = Cause::Consent(change, Liveness::Live);
+            // Refusals first and by themselves: what stops mail is taken on a full disk too, whatever becomes of the rest.
+            match state {
+                ConsentState::Refused => _ = self.act(no, cause).await?,
+                ConsentState::Given => causes.push(cause),
+            }
+        }
+        if choices.profile != ProfileChange::default() {
+            let profile = Box::new(choices.profile);
+            causes.push(Cause::Profile(profile, Liveness::Live));
+        }
+        let salt = self.catalogue().rules.salt;
+        let identity = keyed_hash(
+            &salt,
+            &[
+                REVIEWED.as_bytes(),
+                &no.0.to_le_bytes(),
+                &now.millis().to_le_bytes(),
+            ],
+        );
+        let properties = Properties::from([
+            ("changed".to_owned(), Value::Bool(changed)),
+            ("source".to_owned(), Value::Text(by.source.to_owned())),
+        ]);
+        causes.push(Cause::Event(
+            Event {
+                name: EventName::parse(REVIEWED).map_err(Refused::Data)?,
+                time: now,
+                properties,
+                identity,
+                ahead: false,
+            },
+            Liveness::Live,
+        ));
+        let mut answers = Vec::with_capacity(causes.len());
+        for cause in causes {
+            let work = Work {
+                customer: no,
+                id: None,
+                cause,
+                mail: None,
+            };
+            answers.push(self.shard(no).offer_in_order(work).await);
+        }
+        for answer in answers {
+            answer.await.unwrap_or(Err(Refused::Stopping))?;
+        }
+        Ok(true)
+    }
+
+    async fn origin(&self, record: &Record, by: &By) -> Result<Origin, BatchError> {
+        let mut origin = Origin {
+            address: by.address.clone(),
+            message: by.message,
+            ..Origin::default()
+        };
+        let Some(no) = by.message else {
+            return Ok(origin);
+        };
+        if let Some(message) = record.messages.get(&no) {
+            origin.mail = Some(Box::new(MailOf {
+                campaign: message.campaign.clone(),
+                step: message.step.clone(),
+                entry: message.entry.clone(),
+                variant: message.variant.clone(),
+            }));
+            origin.mailbox = message.to.as_ref().map(EmailAddress::mailbox);
+            return Ok(origin);
+        }
+        let of_customer = || StreamFilter {
+            customers: Some(vec![record.no.0]),
+            ..StreamFilter::default()
+        };
+        let mails = self.store.read_stream(Stream::Mails, of_customer()).await?;
+        for row in mails.iter().rev() {
+            let mail: MailRow = decode(&row.payload)?;
+            if mail.message == no {
+                origin.mailbox = recipient(&mail.bytes);
+                break;
+            }
+        }
+        let log = self.store.read_stream(Stream::Log, of_customer()).await?;
+        for row in log.iter().rev() {
+            let row: LogRow = decode(&row.payload)?;
+            if let (Some(message), Some(step)) = (row.message, row.step)
+                && message == no
+            {
+                origin.mail = Some(Box::new(MailOf {
+                    campaign: row.campaign,
+                    step,
+                    entry: row.entry,
+                    variant: row.variant,
+                }));
+                break;
+            }
+        }
+        Ok(origin)
+    }
+
+    /// A customer's rows of the consent ledger, oldest first.
+    pub async fn consent_ledger(&self, no: CustomerNo) -> Result<Vec<ConsentRow>, BatchError> {
+        let mut rows = Vec::new();
+        let mut range = keys::consents_of(no);
+        loop {
+            let found = (self.store)
+                .scan(range.clone(), Direction::Forward, PAGE)
+                .await?;
+            for (_, value) in &found {
+                rows.push(decode(&value.value)?);
+            }
+            match found.last() {
+                Some((last, _)) if found.len() == PAGE => range = range.after(last.clone()),
+                _ => return Ok(rows),
+            }
+        }
+    }
+}
+
+/// The mailbox that a stored mail is addressed to.
+fn recipient(compressed: &[u8]) -> Option<MailboxId> {
+    let bytes = zstd::decode_all(compressed).ok()?;
+    let head_end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
+    // A header of ours: `To: NAME <address>`, perhaps folded, and the address always last.
+    let head = String::from_utf8_lossy(&bytes[..head_end]).replace("\r\n ", " ");
+    let to = head
+        .split("\r\n")
+        .find_map(|line| line.strip_prefix("To: "))?;
+    let address = to.rsplit_once('<')?.1.trim_end().strip_suffix('>')?;
+    Some(EmailAddress::parse(address).ok()?.mailbox())
+}

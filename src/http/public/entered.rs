@@ -1,0 +1,146 @@
+//! The preference centre's form as texts: what it holds for a customer as they stand, and what came back posted. What it
+//! means is for [`super::choices`].
+
+use super::body::Posted;
+use crate::domain::policy::zone_of;
+use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
+use crate::domain::record::{Mailbox, Record};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::domain::wall::local;
+use crate::domain::window::Window;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The caps that are offered; any other one that a customer has is kept unless they choose one of these.
+pub const CAPS: [&str; 6] = [
+    "1 per day",
+    "3 per 7d",
+    "2 per 7d",
+    "1 per 7d",
+    "1 per 14d",
+    "1 per 30d",
+];
+
+/// What stands for "leave it as it is".
+pub const KEEP: &str = "keep";
+
+/// A customer, and what their choices are judged by.
+pub struct Seen {
+    pub record: Record,
+    /// Of the present address.
+    pub mailbox: Mailbox,
+    pub rules: Arc<Rules>,
+    pub now: Timestamp,
+}
+
+impl Seen {
+    /// Whether mails on this topic reach the customer, as far as their word goes.
+    pub fn gets(&self, topic: &crate::domain::id::TopicId) -> bool {
+        let topics = &self.rules.topics;
+        let bound = consent_for(&self.mailbox.refusals, Some(topic));
+        standing_on(&self.record.consents, Some(topic), topics) == Standing::Given
+            && bound.is_none_or(|c| c.state != ConsentState::Refused)
+    }
+
+    /// The break that is under way, by its last day's morrow.
+    pub fn paused_until(&self) -> Option<Timestamp> {
+        let until = self.record.preferences.pause_until;
+        until.filter(|until| *until > self.now)
+    }
+}
+
+/// What stands in the form.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Entered {
+    pub topics: BTreeSet<String>,
+    /// The topics that were ticked when the form was made: only what the customer changed is taken, so that an old form
+    /// brings nothing back that was left meanwhile.
+    pub had: BTreeSet<String>,
+    /// `any`, `own` or `keep`.
+    pub hours: String,
+    /// Weekdays by number, Monday is 0.
+    pub days: BTreeSet<String>,
+    pub from: String,
+    pub to: String,
+    pub zone: String,
+    pub often: String,
+    pub pause: String,
+    pub locale: String,
+}
+
+impl Entered {
+    /// The form as it is first shown.
+    pub fn of(seen: &Seen) -> Entered {
+        let own = &seen.record.preferences;
+        let shop = seen.rules.shop.window.as_ref().and_then(plain);
+        let own_hours = own.window.as_ref().map(plain);
+        let (days, from, to) = (own_hours.clone().flatten()).or(shop).unwrap_or((
+            0b111_1111,
+            "09:00".into(),
+            "21:00".into(),
+        ));
+        let topics: BTreeSet<String> = (seen.rules.topics.keys())
+            .filter(|topic| seen.gets(topic))
+            .map(|topic| topic.to_string())
+            .collect();
+        let zone = zone_of(&seen.record, &seen.rules);
+        Entered {
+            had: topics.clone(),
+            topics,
+            hours: match own_hours {
+                None => "any",
+                Some(None) => KEEP,
+                Some(Some(_)) => "own",
+            }
+            .to_owned(),
+            days: (0..7u8)
+                .filter(|day| days >> day & 1 == 1)
+                .map(|day| day.to_string())
+                .collect(),
+            from,
+            to,
+            zone: own.timezone.map_or("", |zone| zone.name()).to_owned(),
+            often: match own.caps.as_deref() {
+                None => String::new(),
+                Some([cap]) if CAPS.contains(&cap.to_string().as_str()) => cap.to_string(),
+                Some(_) => KEEP.to_owned(),
+            },
+            pause: (seen.paused_until())
+                .map(|until| local(until, zone).date().to_string())
+                .unwrap_or_default(),
+            locale: own.locale.clone().unwrap_or_default(),
+        }
+    }
+
+    pub fn posted(posted: &Posted) -> Entered {
+        let set = |name| posted.all(name).map(str::to_owned).collect();
+        let text = |name| posted.get(name).unwrap_or_default().trim().to_owned();
+        Entered {
+            topics: set("topic"),
+            had: set("had"),
+            hours: text("hours"),
+            days: set("day"),
+            from: text("from"),
+            to: text("to"),
+            zone: text("zone"),
+            often: text("often"),
+            pause: text("pause"),
+            locale: text("locale"),
+        }
+    }
+}
+
+/// Days, start and end of a window that the form can show: the same hours on some days.
+fn plain(window: &Window) -> Option<(u8, String, String)> {
+    let first = window.spans.first()?;
+    let same = |span: &crate::domain::window::WindowSpan| {
+        (span.start, span.end) == (first.start, first.end)
+    };
+    if !window.spans.iter().all(same) {
+        return None;
+    }
+    let days = window.spans.iter().fold(0, |days, span| days | span.days);
+    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    Some((days, time(first.start), time(first.end)))
+}
