@@ -18,7 +18,8 @@
 //! | --- | --- |
 //! | [`cli`] | one file a verb: what people type and what they see |
 //! | [`daemon`] | builds, supervises, reloads, stops; the only room that knows signals and systemd |
-//! | [`http`] | the admin interface, over a unix socket or inside a command's own process; events in, health and metrics on TCP |
+//! | [`http`] | the admin interface, over a unix socket or inside a command's own process; events, pages, pixels and links, health and metrics on TCP |
+//! | [`report`] | questions asked of the send log and the hits |
 //! | [`engine`] | shards, schedules, alarms, outbox, walks: drives `react` over a store |
 //! | [`transport`] | gets a finished message out, and says what became of it: SMTP, or a folder to look at |
 //! | [`message`] | templates and composing: from a decision to a finished message |
@@ -48,5 +49,6 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod message;
+pub mod report;
 pub mod store;
 pub mod transport;

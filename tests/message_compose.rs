@@ -54,6 +54,7 @@ fn request(template: &'static str, context: Value) -> ComposeRequest<'static> {
         campaign: &CAMPAIGN,
         list_domain: "lists.shop.example",
         links: None,
+        tracking: None,
         unsubscribe_mailto: Some("leave@shop.example?subject=leave"),
         korean: false,
         sender: &SENDER,

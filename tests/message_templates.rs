@@ -42,6 +42,7 @@ fn html(
         campaign: &campaign,
         list_domain: "b.example",
         links: None,
+        tracking: None,
         unsubscribe_mailto: None,
         korean: false,
         sender: &SenderBlock::default(),

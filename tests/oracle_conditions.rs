@@ -5,10 +5,13 @@
 
 #[path = "oracle_conditions/customers.rs"]
 mod customers;
+#[path = "oracle_conditions/messages.rs"]
+mod messages;
 #[path = "oracle_conditions/naive.rs"]
 mod naive;
 
 use customers::{DAYS, Dice, SEGMENTS, START, World, condition, world};
+use messages::remembered;
 use naive::holds;
 use reveille::domain::condition::{
     Condition, EntryFacts, EventTest, Facts, Range, evaluate, explain,
@@ -40,6 +43,7 @@ fn lengths(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
                 range(ages, all);
             }
         }
+        Condition::Message(message) => all.extend(message.within.map(|span| span.0)),
         Condition::Attribute(_) | Condition::Tag(_) | Condition::Subscribed(_) => {}
     }
 }
@@ -49,10 +53,15 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     let mut all = BTreeSet::from([0]);
     lengths(world, condition, &mut all);
     let mut edges = BTreeSet::new();
+    let acts = world.messages.iter().flat_map(|raw| &raw.acts);
+    let told = acts
+        .map(|(at, _)| *at)
+        .filter(|at| *at <= world.heard.get());
     for at in known
         .iter()
         .map(|event| event.time.0)
         .chain([world.known_since])
+        .chain(told)
     {
         for length in &all {
             edges.extend([
@@ -100,6 +109,7 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
         .collect();
     let plan = TrackPlan::from_conditions(world.segments.values().chain(&conditions), []);
 
+    world.heard.set(i64::MAX);
     let everything: Vec<&Event> = world.events.iter().map(|(_, event)| event).collect();
     let mut instants = BTreeSet::new();
     for condition in &conditions {
@@ -124,6 +134,8 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
                 .absorb(&plan, event)
                 .expect("late events find their place");
         }
+        world.heard.set(now);
+        let sent = remembered(&world, now);
         let facts = Facts {
             known_since: Timestamp(world.known_since),
             attributes: &world.attributes,
@@ -134,6 +146,7 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
             segments: &world.segments,
             tracks: &tracks,
             plan: &plan,
+            sent: &sent,
             entry: world.entry.as_ref().map(|(at, key, trigger)| EntryFacts {
                 at: Timestamp(*at),
                 key,

@@ -47,11 +47,14 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             segments: &names_now,
             topics: &known_topics,
             in_files: &in_files,
+            steps: &step_names(&sources),
+            own: None,
         };
         segments = read_segments(&reader, &names, &mut known_segments);
         problems.extend(reader.into_problems());
     }
 
+    let steps = step_names(&sources);
     let plain_segments: BTreeMap<SegmentName, Condition> = segments
         .iter()
         .map(|(name, segment)| (name.clone(), segment.what.clone()))
@@ -61,16 +64,21 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         segments: &known_segments,
         topics: &known_topics,
         in_files: &in_files,
-    };
-    let around = Shared {
-        names: &names,
-        segments: &segments,
-        conditions: &plain_segments,
-        topics: &topics,
+        steps: &steps,
+        own: None,
     };
     let mut campaigns = BTreeMap::new();
     for (id, source) in &sources.campaigns {
         let reader = Reader::new(&source.file, &source.text);
+        let around = Shared {
+            names: &Names {
+                own: Some(id),
+                ..names
+            },
+            segments: &segments,
+            conditions: &plain_segments,
+            topics: &topics,
+        };
         let campaign = reader.document(&CAMPAIGN, |root| read_campaign(id, &root, &around));
         let mut found = reader.into_problems();
         sort(&mut found);
@@ -100,6 +108,27 @@ fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
         }
     }
     counts
+}
+
+/// The steps of each campaign whose file can be read as TOML.
+fn step_names(sources: &Sources) -> BTreeMap<String, Vec<String>> {
+    let steps_of = |source: &Source| {
+        let root = DeTable::parse(&source.text).ok()?;
+        let root = root.get_ref();
+        let steps = match root.get("step").map(|step| step.get_ref()) {
+            Some(DeValue::Array(steps)) => steps.iter().collect(),
+            Some(_) => Vec::new(),
+            None => Vec::new(),
+        };
+        let id = |step: &toml::Spanned<DeValue<'_>>| match step.get_ref().get("id")?.get_ref() {
+            DeValue::String(id) => Some(id.to_string()),
+            _ => None,
+        };
+        Some(steps.into_iter().filter_map(id).collect())
+    };
+    (sources.campaigns.iter())
+        .filter_map(|(id, source)| Some((id.to_string(), steps_of(source)?)))
+        .collect()
 }
 
 /// What all campaigns may refer to.
@@ -157,6 +186,10 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
     let priority = root
         .get("priority")
         .map_or(Some(0), |i| i.whole(-1_000, 1_000));
+    let tracking = match root.get("tracking") {
+        None => Some(None),
+        Some(item) => item.flag().map(Some),
+    };
     let start = start::read_start(root, shared.names);
     let audience = read_audience(root, shared);
     let entry = start::read_entry(root, start.as_ref(), shared.names);
@@ -177,6 +210,7 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         class: class?,
         topic: topic?,
         priority: i32::try_from(priority?).ok()?,
+        tracking: tracking?,
         start: start?,
         audience: audience?,
         entry: entry?,

@@ -7,7 +7,8 @@ use crate::config::nearest::suggest;
 use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::condition::{
-    Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
+    Condition, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas, NumberRange,
+    PropertyTest, Range,
 };
 use crate::domain::id::{SegmentName, TagName, TopicId};
 use crate::domain::time::Span;
@@ -102,6 +103,7 @@ fn read_kind(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<
             .map(Condition::KnownFor),
         "attribute" => read_attribute(leading, table),
         "tag" => leading.parsed(TagName::parse).map(Condition::Tag),
+        "message" => read_message(leading, table, scope),
         "segment" => {
             let name = scope.names.segment(leading)?;
             SegmentName::parse(name).ok().map(Condition::Segment)
@@ -301,6 +303,26 @@ fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Opt
         &asked,
         EventTest::Count(none),
     )))
+}
+
+fn read_message(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<Condition> {
+    let step = scope.names.step(leading);
+    let was = table
+        .required("was", "say what became of it: was = \"opened\"")
+        .and_then(|item| item.choice(&MessageWas::ALL));
+    let within = match table.get("within") {
+        None => Some(None),
+        Some(item) => item.parsed(positive).map(Some),
+    };
+    let (campaign, step, short) = step?;
+    Some(Condition::Message(MessageCondition {
+        campaign,
+        step,
+        was: was?,
+        within: within?,
+        // Where there is an entry, a step of one's own is that entry's.
+        of_entry: short && matches!(scope.entry, Entry::Keyed(_)),
+    }))
 }
 
 fn read_attribute(leading: &Item<'_>, table: &Table<'_>) -> Option<Condition> {

@@ -7,8 +7,8 @@ use crate::config::toml_reader::Keys;
 pub static CAMPAIGN: Keys = Keys {
     of: "a campaign",
     known: &[
-        "name", "state", "owner", "class", "topic", "priority", "schedule", "trigger", "audience",
-        "entry", "step", "limits",
+        "name", "state", "owner", "class", "topic", "priority", "tracking", "schedule", "trigger",
+        "audience", "entry", "step", "limits",
     ],
     later: &[
         "goal",
@@ -133,6 +133,11 @@ pub static SUBSCRIBED: Keys = Keys {
     known: &["subscribed"],
     later: &[],
 };
+pub static MESSAGE: Keys = Keys {
+    of: "a `message` condition",
+    known: &["message", "was", "within"],
+    later: &[],
+};
 pub static ALL: Keys = Keys {
     of: "an `all` condition",
     known: &["all"],
@@ -157,7 +162,7 @@ pub static PROPERTY: Keys = Keys {
 };
 
 /// A condition's leading keys, each with the keys of its kind.
-pub static CONDITIONS: [(&str, &Keys); 10] = [
+pub static CONDITIONS: [(&str, &Keys); 11] = [
     ("event", &EVENT),
     ("no_event", &NO_EVENT),
     ("known_for", &KNOWN_FOR),
@@ -165,20 +170,20 @@ pub static CONDITIONS: [(&str, &Keys); 10] = [
     ("tag", &TAG),
     ("segment", &SEGMENT),
     ("subscribed", &SUBSCRIBED),
+    ("message", &MESSAGE),
     ("all", &ALL),
     ("any", &ANY),
     ("not", &NOT),
 ];
 
 /// Leading keys of later releases.
-pub static LATER_CONDITIONS: [&str; 5] =
-    ["message", "campaign", "unanswered", "date", "preference"];
+pub static LATER_CONDITIONS: [&str; 4] = ["campaign", "unanswered", "date", "preference"];
 
 /// Files in the campaigns' folder that are no campaigns, of later releases.
 pub static LATER_FILES: [&str; 2] = ["tags", "coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 19] = [
+pub static ALL_TABLES: [&Keys; 20] = [
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,
@@ -194,6 +199,7 @@ pub static ALL_TABLES: [&Keys; 19] = [
     &TAG,
     &SEGMENT,
     &SUBSCRIBED,
+    &MESSAGE,
     &ALL,
     &ANY,
     &NOT,

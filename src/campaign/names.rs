@@ -3,7 +3,7 @@
 use super::Context;
 use crate::config::nearest::{nearest, suggest};
 use crate::config::toml_reader::Item;
-use crate::domain::id::EventName;
+use crate::domain::id::{CampaignId, EventName, StepId};
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
@@ -63,12 +63,17 @@ pub struct Defined {
 }
 
 /// What one file may refer to.
+#[derive(Clone, Copy)]
 pub struct Names<'a> {
     pub context: &'a Context,
     pub segments: &'a Defined,
     pub topics: &'a Defined,
     /// The event names of all files, and in how many places each stands.
     pub in_files: &'a BTreeMap<String, usize>,
+    /// The steps of each campaign of the folder.
+    pub steps: &'a BTreeMap<String, Vec<String>>,
+    /// The campaign whose file is read; none in what all share.
+    pub own: Option<&'a CampaignId>,
 }
 
 impl Names<'_> {
@@ -106,6 +111,42 @@ impl Names<'_> {
         }
     }
 
+    /// A step: of the campaign whose file is read, or `campaign/step`. True: it was named without its campaign.
+    pub fn step(&self, item: &Item<'_>) -> Option<(CampaignId, StepId, bool)> {
+        let text = item.text()?;
+        let (campaign, step) = match (text.split_once('/'), self.own) {
+            (Some((campaign, step)), _) => (item_id(item, campaign, CampaignId::parse)?, step),
+            (None, Some(own)) => (own.clone(), text),
+            (None, None) => {
+                item.error(
+                    format!("the step `{text}` may be any campaign's here"),
+                    format!("name its campaign before it: message = \"welcome/{text}\""),
+                );
+                return None;
+            }
+        };
+        let short = !text.contains('/');
+        let step = item_id(item, step, StepId::parse)?;
+        match self.steps.get(campaign.as_str()) {
+            Some(steps) if steps.iter().any(|s| s == step.as_str()) => {}
+            Some(steps) => {
+                item.error(
+                    format!("the campaign `{campaign}` has no step `{step}`"),
+                    suggest(step.as_str(), steps.iter().map(String::as_str)),
+                );
+                return None;
+            }
+            // Its file may be away for now, or this one be kept alone as the last good version.
+            None => item.warn(
+                format!(
+                    "there is no campaign `{campaign}`: this holds only for what it sent before"
+                ),
+                suggest(campaign.as_str(), self.steps.keys().map(String::as_str)),
+            ),
+        }
+        Some((campaign, step, short))
+    }
+
     /// A segment's name, if it is defined and good.
     pub fn segment<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
         refer(item, self.segments, "segment", "segments.toml")
@@ -114,6 +155,16 @@ impl Names<'_> {
     /// A topic's name, if it is defined and good.
     pub fn topic<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
         refer(item, self.topics, "topic", "topics.toml")
+    }
+}
+
+fn item_id<T>(item: &Item<'_>, text: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    match parse(text) {
+        Ok(id) => Some(id),
+        Err(what) => {
+            item.error(what, "write message = \"step\" or \"campaign/step\"");
+            None
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod log;
 mod pause;
 mod probe;
 mod reload;
+mod report;
 mod restore;
 mod resume;
 mod run;
@@ -98,6 +99,9 @@ enum Command {
     Customer(customer::Arguments),
     /// Read the send log: what was decided for whom, and why
     Log(log::Arguments),
+    /// Report opens, clicks and who left, by campaign, variant or hour
+    #[command(subcommand)]
+    Report(report::Arguments),
     /// Explain why a customer gets a message, or does not, and when
     Explain(explain::Arguments),
     /// List, show or approve campaigns
@@ -192,6 +196,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Key(arguments) => key::run(&arguments, context),
         Command::Customer(arguments) => customer::run(arguments, context).await,
         Command::Log(arguments) => log::run(&arguments, context).await,
+        Command::Report(arguments) => report::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,

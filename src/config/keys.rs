@@ -12,6 +12,7 @@ pub static ROOT: Keys = Keys {
         "sender",
         "transport",
         "http",
+        "tracking",
         "admin",
         "defaults",
         "ceiling",
@@ -19,7 +20,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
     ],
-    later: &["dkim", "tracking", "bounces", "webhook", "dashboard"],
+    later: &["dkim", "bounces", "webhook", "dashboard"],
 };
 pub static STORE: Keys = Keys {
     of: "[store]",
@@ -52,6 +53,11 @@ pub static HTTP: Keys = Keys {
 pub static HTTP_KEY: Keys = Keys {
     of: "a key of [http.keys]",
     known: &["sha256", "may"],
+    later: &[],
+};
+pub static TRACKING: Keys = Keys {
+    of: "[tracking]",
+    known: &["opens", "clicks", "honeypot"],
     later: &[],
 };
 pub static ADMIN: Keys = Keys {
@@ -128,7 +134,7 @@ pub static TIMEOUTS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 14] = [
-    &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS, &CEILING, &LAW,
-    &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 15] = [
+    &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS, &CEILING,
+    &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
 ];

@@ -2,11 +2,12 @@
 
 use super::http;
 use super::keys::{
-    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
+    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE, TRACKING,
 };
 use super::problem::{Problem, sort};
 use super::settings::{
     Admin, Config, Defaults, Engine, Law, Limits, Retention, Safety, Sender, StoreSettings,
+    Tracking,
 };
 use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
 use super::toml_reader::{Item, Keys, Reader, Table};
@@ -74,6 +75,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         .any(|(_, t)| matches!(t, TransportSettings::Smtp(_)));
     let sender = section(root, "sender", &SENDER, |t| read_sender(t, real));
     let http = section(root, "http", &HTTP, http::read);
+    let tracking = section(root, "tracking", &TRACKING, read_tracking);
     let defaults = section(root, "defaults", &DEFAULTS, read_defaults);
     let ceiling = section(root, "ceiling", &CEILING, read_ceiling);
     let law = section(root, "law", &LAW, |t| {
@@ -103,6 +105,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         sender: sender?,
         transports: transports?,
         http: http?,
+        tracking: tracking?,
         admin: admin?,
         defaults: defaults?,
         ceiling: ceiling?,
@@ -258,6 +261,19 @@ fn read_transports(root: &Table<'_>, beside: &Path) -> Option<BTreeMap<String, T
         good = false;
     }
     good.then_some(transports)
+}
+
+fn read_tracking(table: &Table<'_>) -> Option<Tracking> {
+    let usual = Tracking::default();
+    let flag = |key: &str, usual: bool| table.get(key).map_or(Some(usual), |i| i.flag());
+    let opens = flag("opens", usual.opens);
+    let clicks = flag("clicks", usual.clicks);
+    let honeypot = flag("honeypot", usual.honeypot);
+    Some(Tracking {
+        opens: opens?,
+        clicks: clicks?,
+        honeypot: honeypot?,
+    })
 }
 
 /// `"always"`, or hours.

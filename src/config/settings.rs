@@ -33,6 +33,7 @@ pub struct Config {
     /// By name; never empty.
     pub transports: BTreeMap<String, TransportSettings>,
     pub http: super::http::Http,
+    pub tracking: Tracking,
     pub admin: Admin,
     pub defaults: Defaults,
     pub ceiling: Limits,
@@ -68,6 +69,25 @@ pub struct Sender {
     pub company: Option<String>,
     pub phone: Option<String>,
     pub unsubscribe_mailto: Option<EmailAddress>,
+}
+
+/// What of a mail is followed, where it may be at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tracking {
+    pub opens: bool,
+    pub clicks: bool,
+    /// A link that no person sees.
+    pub honeypot: bool,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Tracking {
+            opens: true,
+            clicks: true,
+            honeypot: true,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -95,6 +95,7 @@ impl Reloader {
             ("[sender]", old.sender == new.sender),
             ("[transport]", old.transports == new.transports),
             ("[http]", old.http == new.http),
+            ("[tracking]", old.tracking == new.tracking),
             ("[admin]", old.admin == new.admin),
             // Keys are taken up at once.
             ("[http]", ports(old) == ports(new)),

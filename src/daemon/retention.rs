@@ -37,11 +37,12 @@ pub async fn keep(core: Arc<Core>, store: Arc<EmbeddedStore>) {
     }
 }
 
-fn streams(config: &Config) -> [(Stream, Span); 3] {
+fn streams(config: &Config) -> [(Stream, Span); 4] {
     let retention = &config.retention;
     [
         (Stream::Events, retention.events),
         (Stream::Log, retention.log),
         (Stream::Mails, retention.sent_copies),
+        (Stream::Hits, retention.log),
     ]
 }

@@ -35,6 +35,8 @@ pub struct Campaign {
     pub topic: Option<TopicId>,
     /// Larger goes first.
     pub priority: i32,
+    /// Whether its mails are followed; `None` leaves it to their class.
+    pub tracking: Option<bool>,
     pub start: Start,
     pub audience: Option<Condition>,
     pub entry: EntryRules,

@@ -3,6 +3,7 @@
 use super::address::{EmailAddress, MailboxId};
 use super::cap::Cap;
 use super::consent_ledger::Origin;
+use super::engagement::Engagement;
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
@@ -54,6 +55,8 @@ pub enum Cause {
         mailbox: MailboxId,
         suppression: Option<Suppression>,
     },
+    /// Hits of a message that left were settled.
+    Engagement(Engagement),
     /// Bring the record up to date with the rules.
     Walk,
     Operator(Operator),

@@ -24,6 +24,10 @@ pub enum Status {
     Bounced,
     /// The customer left a topic, or advertising as a whole, by a link of this message.
     Unsubscribed,
+    /// The pixel of a message that left was fetched: by whom, the reason says.
+    Opened,
+    /// A link of it was followed, likewise.
+    Clicked,
 }
 
 impl Status {
@@ -42,6 +46,8 @@ impl Status {
             Status::Expired => "expired",
             Status::Bounced => "bounced",
             Status::Unsubscribed => "unsubscribed",
+            Status::Opened => "opened",
+            Status::Clicked => "clicked",
         }
     }
 }
@@ -109,6 +115,22 @@ reasons! {
     Moved, "moved", "the customer was merged into another, with whom it goes on";
     Merged, "merged", "it goes on from an anonymous customer who was merged into this one";
     Unsubscribed, "unsubscribed", "the customer left by a link of this message";
+    Reader, "reader", "a mail program or browser, at a person's pace";
+    GmailOpened, "gmail_opened", "Gmail fetched the pictures, as it does when a mail is opened";
+    GmailEarly, "gmail_early", "Gmail fetched the pictures before anybody can have opened the mail";
+    ApplePrivacy, "apple_privacy", "Apple's privacy protection fetches every picture, looked at or not";
+    YahooProxy, "yahoo_proxy", "Yahoo's proxy fetched the pictures";
+    Honeypot, "honeypot", "the link that no person sees was followed";
+    HeadRequest, "head_request", "it was asked for by HEAD, as no reader does";
+    KnownScanner, "known_scanner", "it calls itself by a scanner's or another program's name";
+    TooEarly, "too_early", "within seconds of the mail being accepted";
+    AllLinks, "all_links", "every link of the mail was followed within seconds";
+    LinkBurst, "link_burst", "several links were followed in less than two seconds";
+    WithScanner, "with_scanner", "it came together with a scanner, from the same place or by the same name";
+    ProxyClick, "proxy_click", "a link was followed by what fetches pictures only";
+    FetchedAhead, "fetched_ahead", "it was fetched ahead, before anybody asked for it";
+    NoAgent, "no_agent", "it does not say what it is";
+    OddAgent, "odd_agent", "what it calls itself is not known";
 }
 
 /// One row of the send log.

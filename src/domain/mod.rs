@@ -8,6 +8,7 @@ pub mod cause;
 pub mod chance;
 pub mod condition;
 pub mod consent_ledger;
+pub mod engagement;
 pub mod event;
 pub mod explain;
 pub mod id;

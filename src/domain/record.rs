@@ -3,6 +3,7 @@
 use super::address::EmailAddress;
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
+use super::engagement::SentMessages;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
 };
@@ -40,6 +41,8 @@ pub struct Record {
     pub next_message: u32,
     /// Where this customer's alarm key stands: at or before the true alarm (alarms are lazy).
     pub alarm: Option<Timestamp>,
+    /// The latest messages that left, and what came back for them.
+    pub sent: SentMessages,
     /// Whom this customer was merged into; what is told of this one is for that one.
     pub moved_to: Option<CustomerNo>,
     /// Who was merged into this customer: their events stand in the history under their own numbers.
@@ -66,6 +69,7 @@ impl Record {
             messages: BTreeMap::new(),
             next_message: 1,
             alarm: None,
+            sent: SentMessages::default(),
             moved_to: None,
             absorbed: Vec::new(),
         }

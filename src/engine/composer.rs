@@ -2,18 +2,21 @@
 
 use super::batch::{BatchError, read_history};
 use super::catalogue::Catalogue;
-use crate::config::settings::Sender;
+use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Localized, Start};
+use crate::domain::campaign::{Campaign, Localized, Start};
 use crate::domain::chance;
 use crate::domain::event::Event;
 use crate::domain::id::MessageRef;
 use crate::domain::policy::zone_of;
+use crate::domain::preference::{Class, Standing, standing_on};
 use crate::domain::record::{Message, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Properties, Value};
 use crate::message::links::Links;
+use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
@@ -24,6 +27,8 @@ pub struct From {
     pub sender: Sender,
     /// `[law] country`, for customers without the attribute.
     pub country: Option<String>,
+    /// What of a mail is followed, where it may be.
+    pub tracking: Tracking,
     /// With `[http] public_url`: what the links of a mail are made with.
     pub links: Option<Links>,
 }
@@ -106,6 +111,9 @@ pub async fn finish(
         .map(|m| m.as_str().to_owned());
     let links = (from.links.as_ref())
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
+    let tracking = may_track(record, campaign, message, rules)
+        .then(|| tracking_of(from, reference))
+        .flatten();
     let to_name = display_name(record);
     let request = ComposeRequest {
         template,
@@ -124,11 +132,48 @@ pub async fn finish(
         campaign: &message.campaign,
         list_domain: address.domain(),
         links: links.as_ref(),
+        tracking: tracking.as_ref(),
         unsubscribe_mailto: unsubscribe.as_deref(),
         korean,
         sender: &block,
     };
     Ok(compose(templates, &request).map_err(|e| CannotCompose::Because(e.to_string())))
+}
+
+/// Whether what comes back from this mail may be followed: the customer's own word first, then the campaign's. What is no
+/// advertising is followed only where the campaign says so and the customer consented to advertising, or to tracking.
+fn may_track(record: &Record, campaign: &Campaign, message: &Message, rules: &Rules) -> bool {
+    let own = match record.attributes.get("tracking") {
+        Some(Value::Bool(own)) => Some(*own),
+        Some(Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" => Some(true),
+            "false" | "no" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    let advertising = message.class == Class::Advertising;
+    let consents = || standing_on(&record.consents, None, &rules.topics) == Standing::Given;
+    own != Some(false)
+        && campaign.tracking.unwrap_or(advertising)
+        && (advertising || own == Some(true) || consents())
+}
+
+fn tracking_of(from: &From, message: MessageRef) -> Option<MailTracking> {
+    let Tracking {
+        opens,
+        clicks,
+        honeypot,
+    } = from.tracking;
+    let links = from.links.clone()?;
+    (opens || clicks).then_some(MailTracking {
+        links,
+        customer: message.customer,
+        message: message.message,
+        opens,
+        clicks,
+        honeypot,
+    })
 }
 
 fn same_entry(per: Option<&str>, event: &Event, message: &Message) -> bool {

@@ -5,6 +5,7 @@ use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
 use super::golive::ModeError;
+use super::hits::Hits;
 use super::imports::Imports;
 use super::outbox::Outbox;
 use super::post::{Post, carry};
@@ -62,6 +63,7 @@ pub struct Core {
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
     pub(super) imports: Imports,
+    pub(super) hits: Hits,
     pub(super) token_keys: Arc<TokenKeys>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
@@ -141,6 +143,7 @@ impl Core {
         if intent == Intent::Work {
             tokio::spawn(carry(deliveries, &shards));
         }
+        let hits = Hits::open(Arc::clone(&store), &salt).await?;
         let core = Arc::new(Core {
             directory: Directory::new(Arc::clone(&store)),
             store,
@@ -148,6 +151,7 @@ impl Core {
             from: From {
                 sender: config.sender.clone(),
                 country: config.law.country.clone(),
+                tracking: config.tracking,
                 links: config.http.public_url.clone().map(|public_url| Links {
                     public_url,
                     keys: Arc::clone(&token_keys),
@@ -162,6 +166,7 @@ impl Core {
             changing: Mutex::new(()),
             merging: Mutex::new(()),
             imports: Imports::default(),
+            hits,
             notices: Mutex::new(notices),
             progress,
             tally,
@@ -256,6 +261,8 @@ impl Core {
     /// A tick without the outbox: alarms, occurrences and release in every shard. For the daemon, whose outbox may have
     /// to wait for a relay while time goes on.
     pub async fn advance(self: &Arc<Self>) -> Result<Ticked, Refused> {
+        // What a minute ago was a hit may be an answer now, and end or start something.
+        let settled = self.settle_hits().await;
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
@@ -263,7 +270,7 @@ impl Core {
             waiting.push(answered);
         }
         let mut total = Ticked::default();
-        let mut failed = Ok(());
+        let mut failed = settled.map(|_| ());
         for answered in waiting {
             match answered.await.unwrap_or(Err(Refused::Stopping)) {
                 Ok(ticked) => total += ticked,

@@ -3,6 +3,7 @@
 
 use super::state::{CustomerState, Seen};
 use crate::domain::address::EmailAddress;
+use crate::domain::engagement::SentMessages;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, TagName};
 use crate::domain::preference::{Consents, Preferences};
 use crate::domain::record::{Message, Record, Standing};
@@ -12,7 +13,7 @@ use crate::domain::value::Properties;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Before customers could be merged.
+/// Before customers could be merged, and before what came back for messages was remembered.
 #[derive(Serialize, Deserialize)]
 pub struct CustomerState1 {
     pub record: Record1,
@@ -60,6 +61,7 @@ impl From<CustomerState1> for CustomerState {
                 messages: record.messages,
                 next_message: record.next_message,
                 alarm: record.alarm,
+                sent: SentMessages::default(),
                 moved_to: None,
                 absorbed: Vec::new(),
             },

@@ -11,6 +11,7 @@ pub mod directory;
 mod formats;
 pub mod golive;
 mod guard;
+pub mod hits;
 pub mod imports;
 pub mod ingest;
 pub mod intake;

@@ -1,6 +1,7 @@
 //! HTTP: the admin interface, over a unix socket or inside a command's own process; and what is served on TCP, where
-//! anybody may call: events in ([`ingest`]), the customers' own pages ([`public`]), health, metrics and a description of it all ([`ops`]). [`server`] listens,
-//! [`faces`] says what is served at which listener, [`access`] is passed by every request.
+//! anybody may call: events in ([`ingest`]), the customers' own pages ([`public`]), pixels and links of mails
+//! ([`tracking`]), health, metrics and a description of it all ([`ops`]). [`server`] listens, [`faces`] says what is
+//! served at which listener, [`access`] is passed by every request.
 
 pub mod access;
 pub mod admin;
@@ -12,3 +13,4 @@ pub mod ops;
 pub mod public;
 pub mod pulse;
 pub mod server;
+pub mod tracking;

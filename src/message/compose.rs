@@ -7,6 +7,7 @@ use super::links::MailLinks;
 use super::problem::RenderError;
 use super::source::Part;
 use super::templates::Templates;
+use super::tracking::MailTracking;
 use super::{header, korean, part, plain};
 use crate::domain::address::EmailAddress;
 use crate::domain::id::CampaignId;
@@ -57,6 +58,8 @@ pub struct ComposeRequest<'a> {
     pub list_domain: &'a str,
     /// The signed links of this mail; they stand before `unsubscribe_mailto`.
     pub links: Option<&'a MailLinks>,
+    /// How it is tracked, if it is.
+    pub tracking: Option<&'a MailTracking>,
     /// An address, `mailto:` before it or not, `?subject=` behind it or not.
     pub unsubscribe_mailto: Option<&'a str>,
     /// The recipient is under Korean rules.
@@ -144,6 +147,10 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
         templates.render_inline(request.preheader, &context)?
     };
     let (mut html, mut text) = bodies(templates, request, &mut context, &subject, preheader)?;
+    // Before the notice that the law asks for, whose link is for leaving.
+    if let Some(tracking) = request.tracking {
+        html = tracking.applied(&html);
+    }
     if legal {
         let refuse = refuse.ok_or(ComposeError::NoRefusal)?;
         if request.sender.company.trim().is_empty() || request.sender.address.trim().is_empty() {

@@ -4,6 +4,8 @@
 //! process down; [`compose::compose`] makes of one of them, a subject and a customer's data the complete bytes of
 //! a mail. Who gets what, and when, was decided before (`domain`); getting the bytes out is `transport`'s.
 //!
+//! [`links`] and [`tracking`] make the links that lead back to us, signed by [`token`].
+//!
 //! The MIME writing is our own: it is small, and then nothing a customer is called can make it panic or add a
 //! header.
 
@@ -20,6 +22,7 @@ pub mod problem;
 pub mod source;
 pub mod templates;
 pub mod token;
+pub mod tracking;
 pub mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};

@@ -45,6 +45,8 @@ pub enum Stream {
     Log,
     /// Finished messages, as they left.
     Mails,
+    /// Pixels fetched and links followed, and what each was taken for.
+    Hits,
 }
 
 /// A row to append.

@@ -1,6 +1,7 @@
 //! Random customers, histories and conditions. Instants, spans and amounts lie on coarse grids, so that edges and
 //! ties are met all the time.
 
+use super::messages::{self, Raw, raws};
 use reveille::domain::campaign::Topic;
 use reveille::domain::condition::{
     Condition, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern, PropertyTest,
@@ -11,6 +12,7 @@ use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
 use reveille::domain::preference::{Consent, ConsentState, Consents};
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Properties, Value};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const START: i64 = 1_700_000_000_000;
@@ -66,9 +68,13 @@ pub struct World {
     pub events: Vec<(i64, Event)>,
     pub entry: Option<(i64, String, Option<EventName>)>,
     pub lenient: bool,
+    /// Messages that left, with what came back.
+    pub messages: Vec<Raw>,
+    /// Up to when the naive evaluator has heard of what became of them.
+    pub heard: Cell<i64>,
 }
 
-fn span(dice: &mut Dice) -> Span {
+pub fn span(dice: &mut Dice) -> Span {
     let jitter = if dice.one_in(6) {
         dice.below(3) as i64 - 1
     } else {
@@ -240,7 +246,8 @@ pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) ->
     match dice.below(if depth == 0 { 12 } else { 20 }) {
         0..=4 => Condition::Event(event_condition(dice, plain)),
         5..=6 => Condition::NoEvent(event_condition(dice, plain)),
-        7 => Condition::KnownFor(spans(dice)),
+        7 if dice.one_in(2) => Condition::KnownFor(spans(dice)),
+        7 => messages::condition(dice),
         8 if dice.one_in(3) => Condition::Attribute(PropertyTest {
             path: vec!["email".into()],
             test: property_test(dice).test,
@@ -350,5 +357,7 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
             )
         }),
         lenient: dice.one_in(3),
+        messages: raws(dice),
+        heard: Cell::new(START),
     }
 }

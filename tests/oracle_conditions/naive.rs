@@ -188,6 +188,7 @@ pub fn holds(world: &World, known: &[&Event], condition: &Condition, now: i64) -
                 (None, _) => false,
             }
         }
+        Condition::Message(message) => super::messages::holds(world, message, now),
         Condition::NoEvent(event) => asked(world, known, event, true, now).is_empty(),
         Condition::Event(event) => {
             if world.entry.is_none() && (event.since_entry || event.same.is_some()) {

@@ -36,6 +36,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
             exit: Vec::new(),
         },
         steps: Vec::new(),
+        tracking: None,
         limits: Limits::default(),
         hash: 0,
         audience_hash: 0,

@@ -2,10 +2,10 @@
 
 use super::audience;
 use crate::domain::condition::{
-    Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
-    ValueTest,
+    Condition, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas, NumberRange,
+    PropertyTest, Range, ValueTest,
 };
-use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
+use crate::domain::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
 use crate::domain::time::Span;
 use crate::domain::value::Value;
 
@@ -162,6 +162,16 @@ fn each_kind_of_condition_reads_as_it_is_written() {
         (
             "subscribed = \"offers\"",
             Condition::Subscribed(TopicId::parse("offers").unwrap()),
+        ),
+        (
+            "message = \"m\"\nwas = \"maybe_opened\"\nwithin = \"7d\"",
+            Condition::Message(MessageCondition {
+                campaign: CampaignId::parse("c").unwrap(),
+                step: StepId::parse("m").unwrap(),
+                was: MessageWas::MaybeOpened,
+                within: Some(Span::days(7)),
+                of_entry: false,
+            }),
         ),
         (
             "any = [{ tag = \"a\" }, { not = { all = [{ tag = \"b\" }] } }]",

@@ -5,8 +5,8 @@
 //! two conditions share a spelling. Changing anything here is a change of the stored format.
 
 use super::{
-    Condition, Edge, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
-    ValueTest,
+    Condition, Edge, EventCondition, EventSelector, EventTest, MessageWas, NumberRange,
+    PropertyTest, Range, ValueTest,
 };
 use crate::domain::id::SegmentName;
 use crate::domain::value::Value;
@@ -250,6 +250,22 @@ impl Canonical {
             Condition::Subscribed(topic) => {
                 self.tag(9);
                 self.text(topic.as_str());
+            }
+            Condition::Message(message) => {
+                self.tag(10);
+                self.text(message.campaign.as_str());
+                self.text(message.step.as_str());
+                self.tag(match message.was {
+                    MessageWas::Sent => 0,
+                    MessageWas::Accepted => 1,
+                    MessageWas::Bounced => 2,
+                    MessageWas::Opened => 3,
+                    MessageWas::MaybeOpened => 4,
+                    MessageWas::Clicked => 5,
+                    MessageWas::Answered => 6,
+                });
+                self.option(message.within, |to, span| to.int(span.0));
+                self.tag(u8::from(message.of_entry));
             }
         }
     }

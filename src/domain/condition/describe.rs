@@ -27,6 +27,7 @@ impl Condition {
             Condition::Tag(tag) => format!("tagged \"{tag}\""),
             Condition::Segment(name) => format!("in segment \"{name}\""),
             Condition::Subscribed(topic) => format!("subscribed to \"{topic}\""),
+            Condition::Message(message) => message.describe(),
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::selection::Selection;
 use super::{Condition, EventCondition, EventTest, NumberRange, PropertyTest, Range, Verdict};
 use crate::domain::campaign::Topic;
+use crate::domain::engagement::SentMessages;
 use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
 use crate::domain::preference::{Consents, Standing, standing_on};
 use crate::domain::record::Record;
@@ -31,6 +32,8 @@ pub struct Facts<'a> {
     /// Built by `plan`, which was made from the conditions to be asked; of others no event is known.
     pub tracks: &'a Tracks,
     pub plan: &'a TrackPlan,
+    /// The messages that left, as far as they are remembered.
+    pub sent: &'a SentMessages,
     /// What `since = "entry"` and `same` speak of.
     pub entry: Option<EntryFacts<'a>>,
     /// An event without the property counts as the same (for exits: Segment's `Order Completed` has no `cart_id`).
@@ -59,6 +62,7 @@ impl<'a> Facts<'a> {
             segments: &rules.segments,
             tracks: &record.tracks,
             plan: &rules.plan,
+            sent: &record.sent,
             entry: None,
             lenient_same: false,
         }
@@ -96,6 +100,7 @@ pub fn evaluate(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Ver
             None => stands(false),
         },
         Condition::Subscribed(topic) => stands(subscribed(topic, facts)),
+        Condition::Message(message) => message.evaluate(facts, now),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::domain::condition::{
     Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
     ValueTest, Verdict, explain,
 };
+use crate::domain::engagement::SentMessages;
 use crate::domain::event::Event;
 use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
 use crate::domain::preference::{Consent, ConsentState, Consents};
@@ -103,6 +104,7 @@ impl Customer {
             segments: &self.segments,
             tracks: &tracks,
             plan: &plan,
+            sent: &SentMessages::default(),
             entry: self.entry.as_ref().map(|(at, key, trigger)| EntryFacts {
                 at: t(*at),
                 key,

@@ -99,6 +99,7 @@ fn present(
                 Some(_) => "advertising is consented to, this topic was not asked for".to_owned(),
             }
         }
+        Condition::Message(message) => message.present(facts, now),
     }
 }
 
@@ -168,7 +169,7 @@ fn one(which: &str, at: Option<Timestamp>, now: Timestamp) -> String {
 }
 
 /// A length of time in its largest two units of the clock.
-fn rough(span: Span) -> String {
+pub(super) fn rough(span: Span) -> String {
     let unit = match span.0.unsigned_abs() {
         0..3_600_000 => 1_000,
         3_600_000..86_400_000 => 60_000,

@@ -8,6 +8,7 @@ mod canonical;
 mod describe;
 mod evaluate;
 mod explain;
+mod message;
 mod range;
 mod selection;
 mod value_test;
@@ -17,7 +18,7 @@ pub use evaluate::{EntryFacts, Facts, evaluate};
 pub use explain::{Explained, explain};
 
 use super::event::Event;
-use super::id::{EventName, SegmentName, TagName, TopicId};
+use super::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
 use super::time::{Span, Timestamp};
 use super::track::TrackKey;
 use super::value::Value;
@@ -174,6 +175,36 @@ impl EventCondition {
     }
 }
 
+/// What may have become of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MessageWas {
+    /// Its first attempt began.
+    Sent,
+    Accepted,
+    /// Refused for good by the recipient's server, at once or later.
+    Bounced,
+    /// By a person, as far as can be told: the pixel, or a link.
+    Opened,
+    /// Also by what may be a person or not: privacy proxies, programs that are not known.
+    MaybeOpened,
+    /// By a person, as far as can be told.
+    Clicked,
+    /// Opened, clicked, or followed by an order within 7 days.
+    Answered,
+}
+
+/// A test of the messages of one step that left and are remembered ([`super::engagement::SentMessages`]).
+#[derive(Clone, PartialEq, Debug)]
+pub struct MessageCondition {
+    pub campaign: CampaignId,
+    pub step: StepId,
+    pub was: MessageWas,
+    /// Only what happened in (now - within, now].
+    pub within: Option<Span>,
+    /// Only messages of the entry that it is judged for; without one it does not hold.
+    pub of_entry: bool,
+}
+
 /// A test of one customer.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Condition {
@@ -195,6 +226,8 @@ pub enum Condition {
     /// Consent to the topic is in force. One that is `on_request`, or not `default`, or unknown to the rules, must
     /// have been given by its own name; any other follows the consent to advertising as a whole.
     Subscribed(TopicId),
+    /// A message of that step became that; it holds from the latest time at which it did.
+    Message(MessageCondition),
 }
 
 impl Condition {
@@ -214,7 +247,8 @@ impl Condition {
             | Condition::Attribute(_)
             | Condition::Tag(_)
             | Condition::Segment(_)
-            | Condition::Subscribed(_) => {}
+            | Condition::Subscribed(_)
+            | Condition::Message(_) => {}
         }
     }
 }

@@ -357,6 +357,11 @@ impl Life<'_> {
             self.give_back_place(&message);
         }
         let now = self.now;
+        match (status, reason) {
+            (Status::Accepted, _) | (_, Reason::TakenAsSent) => self.record.sent.accepted(no, now),
+            (Status::Refused, _) => self.record.sent.bounced(no, now),
+            _ => {}
+        }
         let campaign = self.rules.campaigns.get(&message.campaign);
         let Some(standing) = self.record.campaigns.get_mut(&message.campaign) else {
             return;

@@ -12,6 +12,9 @@ use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
 use crate::domain::track::Tracks;
 use crate::domain::value::Value;
 
+/// The event by which a shop's systems tell of an order (Segment's ecommerce spec).
+const ORDER: &str = "Order Completed";
+
 impl Life<'_> {
     pub(super) fn take_event(
         &mut self,
@@ -25,6 +28,9 @@ impl Life<'_> {
             self.record.tracks = Tracks::rebuild(&self.rules.plan, all);
         }
         self.record.known_since = self.record.known_since.min(event.time);
+        if event.name.as_str() == ORDER {
+            self.record.sent.ordered(event.time);
+        }
         if liveness == Liveness::Live {
             self.pull_triggers(event, |_, _| false);
         }

@@ -9,6 +9,7 @@
 mod absorbing;
 mod alarm;
 mod audience;
+mod engagement;
 mod enrollment;
 mod intake;
 mod moving;
@@ -146,6 +147,7 @@ pub fn react(
             }
         }
         Cause::Alarm => {}
+        Cause::Engagement(engagement) => life.take_engagement(engagement),
         Cause::Walk => liveness = Liveness::History,
         Cause::Fires {
             campaign,
@@ -244,6 +246,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
         | Cause::Fires { .. }
         | Cause::Release
         | Cause::Merge { .. }
+        | Cause::Engagement(_)
         | Cause::Walk
         | Cause::Operator(_) => {}
     }

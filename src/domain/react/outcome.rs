@@ -131,6 +131,9 @@ impl Life<'_> {
         if !before.counted {
             self.uncount(&given_back);
         }
+        if given_back.state == MessageState::Waiting {
+            self.record.sent.came_back(given_back.no);
+        }
         self.log_message(&given_back, status_of(&given_back), reason, detail);
         // Room for what waits.
         self.ask_again();

@@ -137,6 +137,7 @@ impl Life<'_> {
             MessageState::Uncertain => (Reason::Resent, ""),
             _ => (Reason::Policy, ""),
         };
+        self.record.sent.leaves(&begun, now);
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
     }

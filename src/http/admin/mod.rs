@@ -9,6 +9,7 @@ mod customers;
 mod doubts;
 mod import;
 mod refusal;
+mod report;
 mod upkeep;
 
 pub use import::Sent;
@@ -64,6 +65,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
         .route("/consents", get(customers::consents))
+        .route("/report", get(report::show))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))

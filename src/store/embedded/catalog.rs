@@ -6,13 +6,17 @@ use crate::store::port::Stream;
 use crate::store::wire::{Cursor, put_bytes, put_i64, put_u32, put_u64};
 
 /// The streams in the order of their codes.
-pub(super) const STREAMS: [Stream; 3] = [Stream::Events, Stream::Log, Stream::Mails];
+pub(super) const STREAMS: [Stream; 4] = [Stream::Events, Stream::Log, Stream::Mails, Stream::Hits];
+
+/// So many streams the catalogs of the first stores had.
+const FIRST: usize = 3;
 
 pub(super) fn stream_code(stream: Stream) -> u8 {
     match stream {
         Stream::Events => 0,
         Stream::Log => 1,
         Stream::Mails => 2,
+        Stream::Hits => 3,
     }
 }
 
@@ -26,6 +30,7 @@ pub(super) fn stream_name(stream: Stream) -> &'static str {
         Stream::Events => "events",
         Stream::Log => "log",
         Stream::Mails => "mails",
+        Stream::Hits => "hits",
     }
 }
 
@@ -72,7 +77,7 @@ pub(super) struct Change {
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Catalog {
-    streams: [Listed; 3],
+    streams: [Listed; 4],
 }
 
 impl Catalog {
@@ -124,9 +129,17 @@ impl Catalog {
         }
     }
 
+    /// Reads a catalog, which is the last thing in what it stands in: one that ends early was written before there were so
+    /// many streams. No row of theirs lies before it, so the journal need not be read further back for them.
     pub(super) fn decode(cursor: &mut Cursor) -> Option<Catalog> {
         let mut catalog = Catalog::default();
-        for listed in &mut catalog.streams {
+        for at in 0..catalog.streams.len() {
+            if at >= FIRST && cursor.left() == 0 {
+                let known = catalog.streams[..FIRST].iter().map(|l| l.read_from);
+                catalog.streams[at].read_from = known.min().unwrap_or(0);
+                continue;
+            }
+            let listed = &mut catalog.streams[at];
             listed.sealed_to = cursor.u64()?;
             listed.read_from = cursor.u64()?;
             for _ in 0..cursor.u32()? {

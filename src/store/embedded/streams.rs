@@ -22,7 +22,7 @@ struct Inner {
     /// All rows of frames up to here are visible.
     sequence: u64,
     catalog: Catalog,
-    streams: [State; 3],
+    streams: [State; 4],
 }
 
 impl Inner {

@@ -1,0 +1,127 @@
+//! `reveille report`: opens, clicks and who left, by campaign, variant or hour.
+
+use super::Context;
+use super::failure::Failure;
+use super::screen::{Screen, plain};
+use super::table::Table;
+use super::way::{Need, query, through};
+use serde_json::Value;
+
+#[derive(clap::Subcommand)]
+#[command(after_help = "\
+Opened and clicked are by people, as far as can be told; what machines alone opened
+stands apart. Rates are of the mails delivered, with their 95 % interval; of fewer than
+30 they tell too little, and the report says so. docs/reports.md says what counts.
+
+Examples:
+  reveille report campaigns --since 30d
+  reveille report variants --json | jq '.groups[] | {variant, opened: .opened.rate}'")]
+pub enum Arguments {
+    /// By campaign
+    #[command(after_help = "Example:\n  reveille report campaigns --since 30d")]
+    Campaigns(Which),
+    /// By step and variant, with which does better
+    #[command(after_help = "Example:\n  reveille report variants")]
+    Variants(Which),
+    /// By the weekday and hour at which it reached its recipient, on their own clock
+    #[command(after_help = "Example:\n  reveille report hours --since 90d")]
+    Hours(Which),
+}
+
+#[derive(clap::Args)]
+pub struct Which {
+    /// Only mails sent since this time (RFC 3339), or so long ago (30d)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let (by, which) = match arguments {
+        Arguments::Campaigns(which) => ("campaigns", which),
+        Arguments::Variants(which) => ("variants", which),
+        Arguments::Hours(which) => ("hours", which),
+    };
+    let since = which.since.as_deref();
+    let path = query("/report", &[("by", Some(by)), ("since", since)]);
+    let screen = context.screen;
+    through(context, Need::Look, async |way| {
+        let answer = way.get(&path).await?;
+        if which.json {
+            return Ok(screen.json(&answer)?);
+        }
+        let groups = answer["groups"].as_array().map_or(&[][..], Vec::as_slice);
+        let text = match (groups, arguments) {
+            ([], _) => "no mail was sent in that time".to_owned(),
+            (groups, Arguments::Hours(_)) => hours(groups, screen),
+            (groups, _) => blocks(groups, &answer["verdicts"], screen),
+        };
+        Ok(screen.say(&text)?)
+    })
+    .await
+}
+
+/// A block a group: one rate a line.
+fn blocks(groups: &[Value], verdicts: &Value, screen: Screen) -> String {
+    let lines = [
+        ("delivered", "delivered"),
+        ("opened", "opened"),
+        ("machine_only", "by machines only"),
+        ("clicked", "clicked"),
+        ("unsubscribed", "unsubscribed"),
+    ];
+    let mut parts = Vec::new();
+    for group in groups {
+        let named = ["campaign", "step", "variant"].map(|key| group[key].as_str());
+        let name: Vec<&str> = named.into_iter().flatten().collect();
+        let mut text = screen.bold(&plain(&name.join("/")));
+        text.push_str(&format!("\n  {:<18}{}", "sent", group["sent"]));
+        for (key, label) in lines {
+            let rate = group[key]["text"].as_str().unwrap_or_default();
+            text.push_str(&format!("\n  {label:<18}{rate}"));
+        }
+        parts.push(text);
+    }
+    for verdict in verdicts.as_array().into_iter().flatten() {
+        let text = |key: &str| plain(verdict[key].as_str().unwrap_or_default());
+        parts.push(format!(
+            "{}/{}: {}",
+            text("campaign"),
+            text("step"),
+            text("text")
+        ));
+    }
+    parts.join("\n\n")
+}
+
+fn hours(groups: &[Value], screen: Screen) -> String {
+    let mut table = Table::new(&["WHEN", "SENT", "OPENED", "CLICKED"]);
+    for group in groups {
+        let day = group["weekday"].as_str().unwrap_or_default();
+        let hour = group["hour"].as_u64().unwrap_or_default();
+        let short = |key: &str| short(&group[key]);
+        table.row(vec![
+            format!("{day} {hour:02}:00"),
+            group["sent"].to_string(),
+            short("opened"),
+            short("clicked"),
+        ]);
+    }
+    table.render(&screen)
+}
+
+/// `24.0 % (18.0 to 31.2)`, or that it tells too little.
+fn short(rate: &Value) -> String {
+    let percent = |key: &str| rate[key].as_f64().unwrap_or_default() * 100.0;
+    match rate["tells"].as_bool() {
+        Some(true) => format!(
+            "{:.1} % ({:.1} to {:.1})",
+            percent("rate"),
+            percent("low"),
+            percent("high")
+        ),
+        _ => format!("{} of {}: too few", rate["count"], rate["of"]),
+    }
+}
