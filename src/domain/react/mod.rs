@@ -35,7 +35,7 @@ pub struct Reaction {
     /// Every mailbox that was given or made; those that differ from what was given are to be written.
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
-    /// To `Ready` only.
+    /// To `Ready`, and to an operator's word on a message in doubt.
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
     pub wants_release: bool,
@@ -43,7 +43,7 @@ pub struct Reaction {
     pub existing: Vec<CampaignId>,
 }
 
-/// The answer to `Ready`.
+/// The answer to `Ready`, or to an operator's word on a message in doubt ([`Answer::Settled`], else [`Answer::Gone`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// Begin this attempt within [`super::policy::LEAD`].
@@ -56,8 +56,10 @@ pub enum Answer {
     Dropped,
     /// Paused; it comes back when resumed.
     Parked,
-    /// There is no such message, or it is not in a state to be attempted.
+    /// There is no such message, or it is not in a state to be attempted, or settled.
     Gone,
+    /// The operator's word on it is in force.
+    Settled,
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -142,7 +144,7 @@ pub fn react(
             life.unblock();
         }
         Cause::Operator(Operator::Settle { message, resend }) => {
-            life.settle_doubt(*message, *resend);
+            answer = Some(life.settle_doubt(*message, *resend));
         }
     }
     life.settle(liveness);
