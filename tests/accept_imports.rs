@@ -190,7 +190,10 @@ async fn an_end_that_cannot_be_written_is_none() {
     store.mend();
     assert_eq!(waits_for(&app).await, [("one.jsonl".to_owned(), false)]);
     let one = app.core.import_begin("one.jsonl").await.unwrap();
+    let before = store.counts();
     assert_eq!(app.core.import_end(one).await.unwrap(), Ended::default());
+    let spent = store.counts() - before;
+    assert_eq!(spent.commits, 1, "all of the end or nothing of it");
 }
 
 /// How many of another audience stood there says nothing of this one.
