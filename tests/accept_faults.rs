@@ -651,3 +651,24 @@ async fn a_start_passes_by_a_message_in_doubt_that_cannot_be_read() {
         assert!(app.core.tick().await.is_ok(), "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_row_of_the_log_that_cannot_be_read_keeps_no_doubt_from_being_listed() {
+    let config = format!("{CONFIG}[safety]\nin_doubt = \"hold\"\n");
+    let (app, store, _) = died_in_doubt(&config).await;
+    app.leap(Span::minutes(1)).await;
+    let no = app.customer("mina").await;
+    let batch = Batch {
+        appends: vec![Append {
+            stream: Stream::Log,
+            customer: no.0,
+            time: app.now().millis(),
+            payload: b"no row".to_vec(),
+        }],
+        ..Batch::default()
+    };
+    store.commit(batch).await.unwrap();
+    let doubts = app.core.doubts().await.unwrap();
+    assert_eq!(doubts.len(), 1);
+    assert!(doubts[0].since.is_some() && doubts[0].why.contains("stopped"));
+}

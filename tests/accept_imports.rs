@@ -190,5 +190,64 @@ async fn an_end_that_cannot_be_written_is_none() {
     store.mend();
     assert_eq!(waits_for(&app).await, [("one.jsonl".to_owned(), false)]);
     let one = app.core.import_begin("one.jsonl").await.unwrap();
+    let before = store.counts();
     assert_eq!(app.core.import_end(one).await.unwrap(), Ended::default());
+    let spent = store.counts() - before;
+    assert_eq!(spent.commits, 1, "all of the end or nothing of it");
+}
+
+/// How many of another audience stood there says nothing of this one.
+#[tokio::test]
+async fn a_campaign_edited_during_an_import_is_not_measured_against_its_old_audience() {
+    let app = shop().await;
+    let numbers = app.buyers(0..250).await;
+    let import = app.core.import_begin("one.jsonl").await.unwrap();
+    let edited = DAILY.replace("event = \"Order Completed\"", "event = \"Tea Tasted\"");
+    app.file("daily.toml", Some(&edited));
+    app.reload().await;
+    let at = app.now() - Span::days(10);
+    let tasted = (numbers.iter().take(240)).map(|no| app.past(*no, "Tea Tasted", at));
+    for reply in app.offer(tasted.collect()).await {
+        reply.unwrap();
+    }
+    let ended = app.core.import_end(import).await.unwrap();
+    assert_eq!(ended.held.len(), 1, "{ended:?}");
+    assert_eq!((ended.held[0].customers, ended.held[0].more), (240, 240));
+    assert!(app.awaits_approval("daily"));
+}
+
+/// Whoever approved an edit during an import is not asked again for the same customers at its end.
+#[tokio::test]
+async fn what_was_approved_during_an_import_is_measured_from_there_on() {
+    for more in [10, 201] {
+        let early = DAILY.replace("event = \"Order Completed\"", "event = \"Tea Tasted\"");
+        let app = App::start(START, &[("daily.toml", &early)]).await;
+        let import = app.core.import_begin("one.jsonl").await.unwrap();
+        app.buyers(0..250).await;
+        app.file("daily.toml", Some(DAILY));
+        app.reload().await;
+        assert!(app.awaits_approval("daily"));
+        app.approve("daily").await;
+        app.buyers(250..250 + more).await;
+        let held = app.core.import_end(import).await.unwrap().held;
+        let told: Vec<_> = held.iter().map(|h| h.more).collect();
+        let wanted: &[u64] = if more > 200 { &[201] } else { &[] };
+        assert_eq!(told, wanted);
+        assert_eq!(app.awaits_approval("daily"), more > 200);
+    }
+}
+
+/// An edit that lets in no more than allowed goes live by itself, and is measured from there on too.
+#[tokio::test]
+async fn what_went_live_by_itself_during_an_import_is_measured_from_there_on() {
+    let early = DAILY.replace("event = \"Order Completed\"", "event = \"Tea Tasted\"");
+    let app = App::start(START, &[("daily.toml", &early)]).await;
+    let import = app.core.import_begin("one.jsonl").await.unwrap();
+    app.buyers(0..150).await;
+    app.file("daily.toml", Some(DAILY));
+    app.reload().await;
+    assert!(!app.awaits_approval("daily"));
+    app.buyers(150..250).await;
+    let held = app.core.import_end(import).await.unwrap().held;
+    assert_eq!(held, [], "150 were let go live, 100 are new since");
 }

@@ -8,6 +8,9 @@ use reveille::store::embedded::{EmbeddedStore, Options};
 use reveille::store::{Batch, Store, keys};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 const VERBS: &[&[&str]] = &[
@@ -21,6 +24,7 @@ const VERBS: &[&[&str]] = &[
     &["customer", "list"],
     &["customer", "set"],
     &["customer", "export"],
+    &["customer", "poisonous"],
     &["log"],
     &["explain"],
     &["campaign", "list"],
@@ -367,8 +371,91 @@ fn an_import_goes_on_beside_a_customer_who_cannot_be_read() {
     let listed = house.run(&["customer", "list"]).good();
     assert!(listed.contains("c-2"), "{listed}");
     // It has come to its end: schedules wait no longer.
-    let list = house.run(&["campaign", "list"]).good();
-    assert!(list.starts_with("campaign"), "{list}");
+    let list = || house.run(&["campaign", "list"]).good();
+    assert!(!list().contains("schedules wait"), "{}", list());
+    // The customer is listed, and people are told so, until somebody clears it.
+    assert!(
+        list().starts_with("1 customer could not be worked on"),
+        "{}",
+        list()
+    );
+    let listed = house.run(&["customer", "poisonous"]).good();
+    assert!(
+        listed.starts_with("c-1 ") && listed.contains("a customer record"),
+        "{listed}"
+    );
+    let json = house.run(&["customer", "poisonous", "--json"]).json();
+    assert_eq!(
+        (&json["customer"], &json["number"]),
+        (&"c-1".into(), &1.into())
+    );
+    assert!(
+        json["cause"].as_str().unwrap().contains("Profile"),
+        "{json}"
+    );
+    let clear = |id| house.run(&["customer", "poisonous", "--clear", id]);
+    assert_eq!(clear("c-2").code, 4);
+    assert_eq!(clear("c-1").good(), "1 entry of c-1 cleared\n");
+    assert!(list().starts_with("campaign"), "{}", list());
+    let listed = house.run(&["customer", "poisonous"]).good();
+    assert_eq!(listed, "there is nothing that could not be worked on\n");
+}
+
+/// Standard input that breaks after `text`: a socket whose other end was closed with something unread.
+fn breaking(text: &str) -> Stdio {
+    let (theirs, mut ours) = UnixStream::pair().unwrap();
+    (&theirs).write_all(b"never read").unwrap();
+    ours.write_all(text.as_bytes()).unwrap();
+    drop(ours);
+    Stdio::from(OwnedFd::from(theirs))
+}
+
+/// Only what was read to its end lifts the wait of schedules.
+#[test]
+fn an_import_that_fails_is_broken_off() {
+    let house = House::new();
+    let table = "customer,email\nc-1,one@customers.example\nc-2,two@customers.example\n";
+    let waits = || house.run(&["campaign", "list"]).good();
+    for running in [false, true] {
+        let running = running.then(|| house.start());
+        // What cannot be begun leaves all as it was.
+        let unknown = ["import", "-", "--map", "nothing=email"];
+        let failed = house.run_with(&unknown, table);
+        assert_eq!(failed.code, 1, "{}", failed.all());
+        assert!(failed.err.contains("nothing"), "{}", failed.err);
+        assert!(!waits().contains("schedules wait"), "{}", waits());
+        let mut import = house.command(&["import", "-"]);
+        let failed = import.stdin(breaking(table)).output().unwrap();
+        let told = String::from_utf8(failed.stderr).unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{told}");
+        assert!(told.contains("can't be read further"), "{told}");
+        assert!(told.contains("schedules wait"), "{told}");
+        // What was read is in.
+        assert!(house.run(&["customer", "list"]).good().contains("c-2"));
+        assert!(
+            waits().contains("the import of standard input, begun"),
+            "{}",
+            waits()
+        );
+        if running.is_none() {
+            // A start names it; a command, which may be the one that goes on with it, does not.
+            let (_, log) = house.start().stop();
+            let told = log.lines().find(|l| l.contains("was broken off"));
+            assert!(told.is_some_and(|l| l.contains("standard input")), "{log}");
+            let paused = house.run(&["pause", "welcome"]);
+            assert!(!paused.err.contains("broken off"), "{}", paused.err);
+            house.run(&["resume", "welcome"]).good();
+        }
+        // Nor does one that fails go on with it.
+        let failed = house.run_with(&unknown, table);
+        assert_eq!(failed.code, 1, "{}", failed.all());
+        assert!(waits().contains("was broken off"), "{}", waits());
+        house.run_with(&["import", "-"], table).good();
+        assert!(!waits().contains("schedules wait"), "{}", waits());
+        if let Some(running) = running {
+            assert!(running.stop().0.success());
+        }
+    }
 }
 
 /// What gathered during a pause would surprise: the resume says so, and what to do.

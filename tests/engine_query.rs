@@ -6,7 +6,7 @@ use reveille::config::Config;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{ConsentChange, Liveness, ProfileChange};
 use reveille::domain::explain::PolicyAnswer;
-use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, TagName};
+use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, ShardNo, TagName};
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
@@ -24,7 +24,7 @@ use reveille::store::embedded::{EmbeddedStore, Options as StoreOptions};
 use reveille::store::memory::MemoryStore;
 use reveille::store::{
     Append, Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream,
-    StreamFilter, Versioned,
+    StreamFilter, Versioned, keys,
 };
 use reveille::transport::Transport;
 use reveille::transport::config::TransportConfig;
@@ -844,6 +844,69 @@ async fn going_live_that_is_cut_off_is_done_again() {
         golive::require(&*shop.store, &real, now).await,
         Ok(Mode::Real)
     );
+}
+
+/// What cannot be read is passed by and told; everybody else is taken there, and the engine opens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_live_ends_beside_a_customer_and_a_mailbox_that_cannot_be_read() {
+    let shop = rehearsed(Arc::new(MemoryStore::new())).await;
+    let real = real(shop.folder.path());
+    let mina = shop.core.directory.find(&[customer("mina")]).await.unwrap()[0].unwrap();
+    let address = EmailAddress::parse("mina@customers.example").unwrap();
+    let record = keys::record(mina);
+    let garbled = [record.clone(), keys::mailbox(&address.mailbox())];
+    let spoil = Batch {
+        puts: (garbled.iter())
+            .map(|key| (key.clone(), b"garbled".to_vec()))
+            .collect(),
+        ..Batch::default()
+    };
+    shop.store.commit(spoil).await.unwrap();
+    let now = shop.clock.now();
+    let went = golive::go_live(&*shop.store, &real, now, &|_| {}).await;
+    let went = went.unwrap().unwrap();
+    assert_eq!(went.customers, 100);
+    let told: Vec<_> = went.unreadable.iter().map(|u| u.what.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            format!("customer number {}", mina.0).as_str(),
+            &format!("address {}", address.masked())
+        ]
+    );
+    assert!(went.unreadable[0].why.contains("customer record"));
+    let none_left = async |range| {
+        let found = shop.store.scan(range, Direction::Forward, usize::MAX).await;
+        assert_eq!(found.unwrap(), []);
+    };
+    // No key of what was begun is left, of those who cannot be read neither.
+    for shard in ShardNo::all() {
+        none_left(keys::outbox_all(shard)).await;
+        none_left(keys::parked_all(shard)).await;
+        none_left(keys::alarms_until(shard, now + Span::days(1000))).await;
+    }
+    let kept = shop.store.get_many(vec![record]).await.unwrap().remove(0);
+    assert_eq!(kept.unwrap().value, b"garbled", "left as it was");
+    let core = Core::open(Parts {
+        store: Arc::clone(&shop.store),
+        clock: shop.clock.clone(),
+        config: real,
+        transports: mail_folder(shop.folder.path().join("real mail")),
+        recorder: None,
+    })
+    .await
+    .unwrap();
+    assert_eq!(core.mode().await.unwrap(), (Mode::Real, now));
+    core.settle().await.unwrap();
+    // Listed with the shop's id, which the damaged record no longer tells; once, however often it is met since.
+    let listed = core.poisonous().await.unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0].customer, Some(customer("mina")));
+    assert_eq!(listed[0].number, mina.0);
+    assert!(listed[0].why.contains("customer record"), "{listed:?}");
+    assert_eq!(core.poisonous_customers().await.unwrap(), 1);
+    assert_eq!(core.clear_poison(mina).await.unwrap(), 1);
+    assert_eq!(core.poisonous().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,10 +3,14 @@
 mod app;
 
 use app::{App, shipped};
-use reveille::domain::cause::Liveness;
-use reveille::domain::id::CustomerId;
+use reveille::domain::address::EmailAddress;
+use reveille::domain::cause::{Cause, Liveness};
+use reveille::domain::id::{CustomerId, MessageNo};
+use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::ConsentState;
+use reveille::domain::react::Answer;
 use reveille::domain::time::Span;
+use reveille::engine::batch::{Mail, Work};
 use reveille::engine::query::LogFilter;
 use serde_json::json;
 
@@ -208,6 +212,63 @@ async fn an_export_holds_all_that_is_kept_of_a_customer_and_of_nobody_else() {
             .unwrap()
             .is_none()
     );
+}
+
+/// A mail is kept from the moment its first attempt may begin; one that was given back never left.
+#[tokio::test]
+async fn an_export_hands_over_no_mail_that_never_left() {
+    let welcome = shipped("welcome.toml");
+    let app = App::start("2026-03-02T09:00:00Z", &[("welcome.toml", &welcome)]).await;
+    app.sign_up("mina", "UTC").await;
+    app.event("mina", "Signed Up", json!({})).await;
+    app.clock.advance(Span::minutes(10));
+    app.core.advance().await.unwrap();
+    let no = app.customer("mina").await;
+    let message = MessageNo(1);
+    let begin = Work {
+        customer: no,
+        id: None,
+        cause: Cause::Ready {
+            message,
+            attempt: 1,
+        },
+        mail: Some(Mail {
+            to: EmailAddress::parse("mina@customers.example").unwrap(),
+            bytes: zstd::encode_all(&b"Subject: Hello\r\n\r\n"[..], 0)
+                .unwrap()
+                .into(),
+        }),
+    };
+    let replies = app.offer(vec![begin]).await;
+    assert_eq!(
+        replies[0].as_ref().unwrap().answer,
+        Some(Answer::Attempting)
+    );
+    let mails = async || {
+        let export = app.core.export(&customer_id("mina")).await;
+        let export = serde_json::to_value(export.unwrap().unwrap()).unwrap();
+        export["mails"].as_array().unwrap().clone()
+    };
+    let became = async |attempt, outcome| {
+        let cause = Cause::Outcome {
+            message,
+            attempt,
+            outcome,
+        };
+        app.core.act(no, cause).await.unwrap();
+    };
+    let why = || "the time was over".to_owned();
+    became(1, Outcome::NotStarted { why: why() }).await;
+    assert_eq!(mails().await, Vec::<serde_json::Value>::new());
+    let again = Cause::Ready {
+        message,
+        attempt: 2,
+    };
+    app.core.act(no, again).await.unwrap();
+    became(2, Outcome::Uncertain { why: why() }).await;
+    let told = mails().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["status"], "uncertain");
 }
 
 fn customer_id(text: &str) -> CustomerId {

@@ -95,6 +95,12 @@ fn list(answer: &Value, screen: Screen) -> String {
     for line in held::imports(&answer["imports"], screen) {
         out.push_str(&format!("{line}\n\n"));
     }
+    if let Some(count) = answer["poisonous"].as_u64().filter(|n| *n > 0) {
+        let customers = counted(count, "customer", "customers");
+        let line =
+            format!("{customers} could not be worked on: `reveille customer poisonous` says why");
+        out.push_str(&format!("{}\n\n", screen.yellow(&line)));
+    }
     if campaigns.is_empty() {
         return out + "there are no campaigns";
     }

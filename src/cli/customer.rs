@@ -1,11 +1,12 @@
-//! `reveille customer`: show, list, export, set.
+//! `reveille customer`: show, list, export, set, poisonous.
 
 use super::Context;
 use super::failure::Failure;
 use super::log::short;
-use super::screen::{Screen, plain};
+use super::screen::{Screen, counted, plain};
 use super::table::Table;
 use super::way::{Need, query, through, who};
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 #[derive(clap::Subcommand)]
@@ -67,6 +68,24 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// List customers of whom something could not be worked on, and why
+    #[command(after_help = "\
+Either the program met a defect, or something that is stored of the customer cannot be read; everybody
+else is served. --json prints what a report needs: the cause (it holds what the customer sent) and the
+text of the failure. An entry stays until it is cleared; what fails again is listed again.
+
+Examples:
+  reveille customer poisonous
+  reveille customer poisonous --json > report.jsonl
+  reveille customer poisonous --clear c-1001")]
+    Poisonous {
+        /// Forget what is listed of this customer, once it is mended
+        #[arg(long, value_name = "ID")]
+        clear: Option<String>,
+        /// Print one JSON object an entry
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
@@ -99,6 +118,31 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             let path = query("/customer/export", &[("id", Some(&id))]);
             through(context, Need::Look, async |way| {
                 Ok(screen.json(&way.get(&path).await?)?)
+            })
+            .await
+        }
+        Arguments::Poisonous { clear: None, json } => {
+            through(context, Need::Look, async |way| {
+                let rows = way.get("/customers/poisonous").await?;
+                Ok(screen.rows(&rows, json, poisonous)?)
+            })
+            .await
+        }
+        Arguments::Poisonous {
+            clear: Some(id),
+            json,
+        } => {
+            let path = query("/customers/poisonous", &[("id", Some(&id))]);
+            through(context, Need::Change, async |way| {
+                let answer = way.ask(Method::DELETE, &path, None).await?;
+                let count = answer["cleared"].as_u64().unwrap_or(0);
+                match json {
+                    true => Ok(screen.json(&answer)?),
+                    false => Ok(screen.say(&format!(
+                        "{} of {id} cleared",
+                        counted(count, "entry", "entries")
+                    ))?),
+                }
             })
             .await
         }
@@ -155,6 +199,28 @@ fn list(rows: &[Value], screen: Screen) -> String {
         ]);
     }
     table.render(&screen)
+}
+
+fn poisonous(rows: &[Value], screen: Screen) -> String {
+    if rows.is_empty() {
+        return "there is nothing that could not be worked on".to_owned();
+    }
+    let told = |row: &Value| {
+        let who = match row["customer"].as_str() {
+            Some(id) => plain(id),
+            None => format!("number {}", row["number"]),
+        };
+        format!(
+            "{}  {} UTC\n  {}",
+            screen.bold(&who),
+            short(row["at"].as_str().unwrap_or_default()),
+            words(&row["why"])
+        )
+    };
+    let mut lines: Vec<String> = rows.iter().map(told).collect();
+    lines.push(String::new());
+    lines.push("--json prints the causes as well, for a report".to_owned());
+    lines.join("\n")
 }
 
 /// Any JSON as a person would write it down.

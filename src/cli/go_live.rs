@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::daemon::house::{Ground, How, OpenError, Purpose};
 use crate::daemon::socket::{self, SocketError};
 use crate::daemon::{DaemonError, transports};
-use crate::engine::golive::{Mode, WentLive};
+use crate::engine::golive::{Mode, Unreadable, WentLive};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -102,5 +102,14 @@ fn tell(mode: Mode, went: Option<WentLive>, json: bool, screen: Screen) -> Resul
         counted(went.messages, "open message", "open messages"),
         counted(went.mailboxes, "address", "addresses"),
     ))?;
+    if !went.unreadable.is_empty() {
+        let left = counted(went.unreadable.len() as u64, "thing", "things");
+        screen.say(&screen.yellow(&format!(
+            "{left} could not be read and were left as they are; nothing happens to them until they can be:"
+        )))?;
+        for Unreadable { what, why } in &went.unreadable {
+            screen.say(&format!("  {what}: {why}"))?;
+        }
+    }
     Ok(screen.say("start the daemon now (`systemctl start reveille`, or `reveille run`)")?)
 }

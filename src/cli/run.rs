@@ -14,7 +14,8 @@ use tokio::task::JoinError;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Without anything set up, mails go to a folder (mail/index.html). SIGTERM and SIGINT stop, SIGHUP
-reloads, both from the first moment on. Bad campaigns are reported and don't keep the daemon from starting; a bad config.toml does.
+reloads; both are heard from the log's line `starting` on, before the store is opened. Bad campaigns
+are reported and don't keep the daemon from starting; a bad config.toml does.
 
 Examples:
   reveille run
@@ -74,7 +75,7 @@ fn opened(built: Result<Result<Daemon, DaemonError>, JoinError>) -> Result<Daemo
 fn report(daemon: &Daemon) {
     let catalogue = daemon.house().core.catalogue();
     for problem in catalogue.problems.iter().filter(|p| p.is_error()) {
-        tracing::error!(problem = problem.to_line(), "a campaign file is bad");
+        tracing::error!(problem = problem.to_line(), "a file is bad");
     }
     for problem in &catalogue.template_problems {
         tracing::error!(%problem, "a template is bad");

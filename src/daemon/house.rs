@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::engine::core::preset_salt;
 use crate::engine::golive::{self, Mode, WentLive};
+use crate::engine::imports::ImportView;
 use crate::engine::shard::Refused;
 use crate::engine::{Core, Parts};
 use crate::store::StoreError;
@@ -177,6 +178,9 @@ impl Ground {
         if how.purpose != Purpose::Look {
             house.hold_if_in_doubt(config).await?;
         }
+        if how.purpose == Purpose::Serve {
+            house.tell_of_imports().await?;
+        }
         Ok(house)
     }
 
@@ -201,8 +205,15 @@ impl House {
         if let Some(why) = why {
             self.core.hold(&why).await?;
         }
-        if let Some(since) = self.core.importing() {
+        Ok(())
+    }
+
+    /// At a start all imports that stand in the store were broken off. A command without a daemon does not tell: it may be
+    /// the one that goes on with it.
+    async fn tell_of_imports(&self) -> Result<(), OpenError> {
+        for ImportView { source, since, .. } in self.core.imports().await? {
             tracing::warn!(
+                source,
                 %since,
                 "an import of history was broken off: schedules wait until it is run again to its end, or `reveille resume --all`"
             );

@@ -2,12 +2,12 @@
 
 use super::batch::BatchError;
 use super::catalogue::{Catalogue, forget_key};
-use super::core::{Core, activated, write_controls};
+use super::core::{Core, activated, also, write_controls};
 use super::golive::Mode;
 use super::guard;
 use super::shard::{Order, Refused};
 use super::state::Number;
-use super::surprise::Held;
+use super::surprise::{Held, guarded};
 use crate::config::Config;
 use crate::domain::id::CampaignId;
 use crate::domain::preference::Class;
@@ -78,18 +78,14 @@ impl Core {
         tracing::info!(?scope, by, "resumed");
         // What gathered while it was paused must surprise nobody at its next occurrence.
         let catalogue = self.catalogue();
-        let resumed = self.guarded().into_iter().filter(|(id, _)| {
-            let controls = &catalogue.rules.controls;
-            match scope {
-                Scope::Campaign(one) => one == id && controls.paused.contains(id),
-                Scope::Class(class) => {
-                    catalogue.rules.campaigns[id].class == *class
-                        && controls.paused_classes.contains(class)
-                }
-                Scope::All => controls.paused_all,
+        let controls = &catalogue.rules.controls;
+        let resumed = guarded(&catalogue).filter(|campaign| match scope {
+            Scope::Campaign(id) => *id == campaign.id && controls.paused.contains(id),
+            Scope::Class(class) => {
+                campaign.class == *class && controls.paused_classes.contains(class)
             }
+            Scope::All => controls.paused_all,
         });
-        let resumed = resumed.collect();
         let mut held = self.hold_surprises(&BTreeMap::new(), resumed).await?;
         if *scope == Scope::All {
             self.clock.resume();
@@ -114,7 +110,12 @@ impl Core {
     pub async fn cancel(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
+        let forget = Batch {
+            deletes: vec![forget_key(id)],
+            ..Batch::default()
+        };
         self.turn_and_walk(
+            forget,
             |_| true,
             |controls| {
                 controls.cancelled.insert(id.clone());
@@ -122,15 +123,6 @@ impl Core {
             },
         )
         .await?;
-        let forget = Batch {
-            deletes: vec![forget_key(id)],
-            urgent: true,
-            ..Batch::default()
-        };
-        self.store
-            .commit(forget)
-            .await
-            .map_err(|e| Refused::from(BatchError::from(e)))?;
         self.unpark().await;
         Ok(())
     }
@@ -145,6 +137,7 @@ impl Core {
             return Err(ControlError::NotAwaiting(id.to_string()));
         }
         tracing::info!(campaign = %id, by, "approved");
+        let _changing = self.imports.changing().await;
         let now = self.clock.now();
         // Others may have begun to hold while it waited: a pace is worked out from all of them.
         self.drain_notices().await;
@@ -153,7 +146,11 @@ impl Core {
             None => 0,
         };
         let one = std::slice::from_ref(id);
+        let counted = (catalogue.rules.campaigns.get(id))
+            .map(|campaign| (id.clone(), (campaign.audience_hash, existing)));
+        let measured = self.measured_anew(counted).await?;
         self.turn_and_walk(
+            measured,
             |rules| guard::let_existing_in(rules, one),
             |controls| {
                 let waiting = controls.activations.get_mut(id);
@@ -197,7 +194,7 @@ impl Core {
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
-        write_controls(&*self.store, &catalogue.rules.controls, kept).await?;
+        write_controls(&*self.store, &catalogue.rules.controls, also(kept)).await?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         {
             let mut walked = self.walked.lock().await;
@@ -235,13 +232,13 @@ impl Core {
         self: &Arc<Self>,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
-        self.turn_with(Vec::new(), change).await
+        self.turn_with(Batch::default(), change).await
     }
 
     /// The same, with `more` written in the same commit.
     pub(super) async fn turn_with(
         self: &Arc<Self>,
-        more: Vec<(Vec<u8>, Vec<u8>)>,
+        more: Batch,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
         let changing = self.changing.lock().await;
@@ -251,7 +248,7 @@ impl Core {
     async fn change(
         &self,
         _changing: &MutexGuard<'_, ()>,
-        more: Vec<(Vec<u8>, Vec<u8>)>,
+        more: Batch,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
         let catalogue = self.catalogue();
@@ -262,12 +259,13 @@ impl Core {
         Ok(())
     }
 
-    /// Changes the controls and then, if `walks` says so of the rules in force, has every customer met by another walk.
+    /// Changes the controls, with `more` in the same commit, and then, if `walks` says so of the rules in force, has every customer met by another walk.
     /// The walk is numbered, and the number is written in the commit of the change, so that a walk that was cut off is
     /// made up for at the next opening; two changes at the same time never share a number, or the later one's walk would
     /// be taken for made.
     pub(super) async fn turn_and_walk(
         self: &Arc<Self>,
+        mut more: Batch,
         walks: impl FnOnce(&Rules) -> bool,
         change: impl FnOnce(&mut Controls),
     ) -> Result<(), Refused> {
@@ -277,10 +275,9 @@ impl Core {
             false => None,
         };
         let number = round.map(|round| Number(u64::from(round)));
-        let more = number
-            .iter()
-            .map(|n| (keys::house(guard::WALKS), encode(n)));
-        self.change(&changing, more.collect(), change).await?;
+        let number = number.map(|n| (keys::house(guard::WALKS), encode(&n)));
+        more.puts.extend(number);
+        self.change(&changing, more, change).await?;
         drop(changing);
         if let Some(round) = round {
             self.walk_again(round).await;

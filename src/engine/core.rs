@@ -115,7 +115,7 @@ impl Core {
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {
-            write_controls(&*store, &catalogue.rules.controls, kept).await?;
+            write_controls(&*store, &catalogue.rules.controls, also(kept)).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();
@@ -352,7 +352,6 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
     controls
 }
 
-/// The store's salt, made with the store.
 /// Gives a store that has none yet this salt in place of a random one, so that chance falls the same way each time. For
 /// shows: a shop's own must not be guessed.
 pub async fn preset_salt(store: &dyn Store, salt: [u8; 16]) -> Result<(), Refused> {
@@ -409,20 +408,24 @@ pub(super) async fn read_controls(store: &dyn Store) -> Result<Option<Controls>,
         .map_err(BatchError::from)?)
 }
 
-/// Writes the controls, and `more` with them.
+/// A batch of these.
+pub(super) fn also(puts: Vec<(Vec<u8>, Vec<u8>)>) -> Batch {
+    Batch {
+        puts,
+        ..Batch::default()
+    }
+}
+
+/// Writes the controls, and `more` in the same commit.
 pub(super) async fn write_controls(
     store: &dyn Store,
     controls: &Controls,
-    more: Vec<(Vec<u8>, Vec<u8>)>,
+    more: Batch,
 ) -> Result<(), Refused> {
-    let mut puts = vec![(keys::house(CONTROLS), encode(controls))];
-    puts.extend(more);
-    let batch = Batch {
-        puts,
-        // A pause must be in force on a full disk too.
-        urgent: true,
-        ..Batch::default()
-    };
+    let mut batch = more;
+    (batch.puts).push((keys::house(CONTROLS), encode(controls)));
+    // A pause must be in force on a full disk too.
+    batch.urgent = true;
     store.commit(batch).await.map_err(BatchError::from)?;
     Ok(())
 }

@@ -7,15 +7,21 @@
 //! campaigns have been activated) and keeps customers, events, consents, suppressions and the log. Every campaign then
 //! starts anew, with the guard of `[safety] at_once`.
 //!
+//! Whatever of a customer or a mailbox cannot be read is left as it is and told, or one damaged record would keep the
+//! whole store half way; the keys by which it would be asked for go with everybody's.
+//!
 //! It is done on the store before the engine is opened. A mark stands while it is under way, and the engine refuses a
 //! store with that mark, so that one that was cut off is done again from the start.
 
 use super::batch::BatchError;
-use super::core::{Core, read_controls, write_controls};
+use super::core::{Core, also, read_controls, write_controls};
+use super::pages::RecordPages;
 use super::shard::Refused;
-use super::state::CustomerState;
+use super::state::{CustomerState, Poison, id_of_stored};
 use crate::config::Config;
-use crate::domain::id::{CustomerNo, MessageRef, ShardNo};
+use crate::domain::address::{MailboxId, mask};
+use crate::domain::engagement::SentMessages;
+use crate::domain::id::ShardNo;
 use crate::domain::posted::{Letter, Posted};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Timestamp;
@@ -26,7 +32,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 const MODE: &str = "mode";
-/// So many records are cleared in one commit.
+/// So many mailboxes or keys are cleared in one commit.
 const CHUNK: usize = 500;
 
 /// What a store is for.
@@ -94,7 +100,7 @@ pub enum ModeError {
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// What going live did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct WentLive {
     pub customers: u64,
     /// Open enrollments that were ended.
@@ -103,6 +109,16 @@ pub struct WentLive {
     pub messages: u64,
     /// Mailboxes whose places were cleared.
     pub mailboxes: u64,
+    /// What was passed by.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A customer or an address of whom what is stored cannot be read: left as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Unreadable {
+    /// Addresses are masked.
+    pub what: String,
+    pub why: String,
 }
 
 /// Compares a store with a configuration. A store that has no mode yet takes the configuration's.
@@ -179,25 +195,15 @@ pub async fn go_live(
     };
     put(store, vec![(keys::house(MODE), encode(&mark))], Vec::new()).await?;
     let mut went = WentLive::default();
+    clear_records(store, now, wanted, &mut went, progress).await?;
     for shard in ShardNo::all() {
-        clear_records(store, shard, &mut went, progress).await?;
         clear_letters(store, shard).await?;
     }
     clear_mailboxes(store, &mut went).await?;
-    let mut deletes: Vec<Key> = ShardNo::all().map(keys::walk).collect();
-    for shard in ShardNo::all() {
-        for range in [
-            keys::occurrences_all(shard),
-            keys::outbox_all(shard),
-            keys::attempting_all(shard),
-            keys::parked_all(shard),
-        ] {
-            let found = (store.scan(range, Direction::Forward, usize::MAX).await)
-                .map_err(BatchError::from)?;
-            deletes.extend(found.into_iter().map(|(key, _)| key));
-        }
+    clear_keys(store).await?;
+    for Unreadable { what, why } in &went.unreadable {
+        tracing::error!(%what, %why, "what is stored cannot be read: it is left as it is, and nothing happens to it until it can");
     }
-    put(store, Vec::new(), deletes).await?;
     // Every campaign starts anew; what operators have paused or cancelled stays so.
     let mut controls = read_controls(store).await?.unwrap_or_default();
     controls.activations = BTreeMap::new();
@@ -207,7 +213,7 @@ pub async fn go_live(
         going: None,
     };
     let mode = (keys::house(MODE), encode(&row));
-    write_controls(store, &controls, vec![mode]).await?;
+    write_controls(store, &controls, also(vec![mode])).await?;
     tracing::info!(mode = %wanted, customers = went.customers, enrollments = went.enrollments, messages = went.messages, "the store was taken to another mode");
     Ok(Some(went))
 }
@@ -246,47 +252,54 @@ async fn put(
     Ok(())
 }
 
+/// Clears what was begun from every record that can be read. Index keys go afterwards, whosever they are.
 async fn clear_records(
     store: &dyn Store,
-    shard: ShardNo,
+    now: Timestamp,
+    wanted: Mode,
     went: &mut WentLive,
     progress: Progress<'_>,
 ) -> Result<(), Refused> {
-    let mut after: Option<CustomerNo> = None;
-    loop {
-        let range = keys::records_after(shard, after);
-        let found =
-            (store.scan(range, Direction::Forward, CHUNK).await).map_err(BatchError::from)?;
+    let mut pages = RecordPages::of(store);
+    while let Some((shard, found)) = pages.next_stored().await? {
         let mut batch = Batch {
             epochs: vec![(shard.0, store.epoch())],
             ..Batch::default()
         };
-        for (key, value) in &found {
-            let mut state: CustomerState = decode(&value.value).map_err(BatchError::from)?;
-            let record = &mut state.record;
-            after = Some(record.no);
-            went.customers += 1;
-            let entries = record.campaigns.values().flat_map(|s| &s.entries);
-            went.enrollments += entries.filter(|e| e.state.is_open()).count() as u64;
-            went.messages += record.messages.len() as u64;
-            batch.deletes.extend(index_keys(record));
-            record.campaigns.clear();
-            record.messages.clear();
-            record.alarm = None;
-            // Built for other rules than those in force, and not for none: it is met by the walk as one that was known
-            // before the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.
-            record.rules = 1;
-            record.walked = Timestamp::EARLIEST;
-            batch.puts.push((key.clone(), encode(&state)));
+        for (key, value) in found {
+            match decode::<CustomerState>(&value.value) {
+                Ok(mut state) => {
+                    clear(&mut state.record, went);
+                    batch.puts.push((key, encode(&state)));
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    let no = keys::read_record(&key);
+                    went.unreadable.push(Unreadable {
+                        what: match (id_of_stored(&value.value), no) {
+                            (Some(id), _) => format!("customer {:?}", id.as_str()),
+                            (None, Some(no)) => format!("customer number {}", no.0),
+                            (None, None) => "a customer".to_owned(),
+                        },
+                        why: why.clone(),
+                    });
+                    if let Some(no) = no {
+                        let listed = Poison {
+                            at: now,
+                            cause: format!("the store was taken to {wanted}"),
+                            panic: why,
+                        };
+                        batch.puts.push((keys::poison(no, now), encode(&listed)));
+                    }
+                }
+            }
         }
         if !batch.puts.is_empty() {
             store.commit(batch).await.map_err(BatchError::from)?;
             progress(went.customers);
         }
-        if found.len() < CHUNK {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// Letters keep what they say of customers and consent, and nothing of enrollments.
@@ -312,24 +325,19 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
     put(store, puts, deletes).await
 }
 
-/// Every index key that the record stands under.
-fn index_keys(record: &Record) -> Vec<Key> {
-    let no = record.no;
-    let index = record.index();
-    let message = |m| MessageRef {
-        customer: no,
-        message: m,
-    };
-    let mut all: Vec<Key> = index
-        .alarm
-        .map(|at| keys::alarm(at, no))
-        .into_iter()
-        .collect();
-    all.extend((index.due.iter()).map(|(campaign, at)| keys::due(no, campaign, *at)));
-    all.extend((index.outbox.iter()).map(|(at, m)| keys::outbox(*at, message(*m))));
-    all.extend((index.attempting.iter()).map(|m| keys::attempting(message(*m))));
-    all.extend((index.parked.iter()).map(|m| keys::parked(message(*m))));
-    all
+fn clear(record: &mut Record, went: &mut WentLive) {
+    went.customers += 1;
+    let entries = record.campaigns.values().flat_map(|s| &s.entries);
+    went.enrollments += entries.filter(|e| e.state.is_open()).count() as u64;
+    went.messages += record.messages.len() as u64;
+    record.campaigns.clear();
+    record.messages.clear();
+    record.sent = SentMessages::default();
+    record.alarm = None;
+    // Built for other rules than those in force, and not for none: it is met by the walk as one that was known before
+    // the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.
+    record.rules = 1;
+    record.walked = Timestamp::EARLIEST;
 }
 
 async fn clear_mailboxes(store: &dyn Store, went: &mut WentLive) -> Result<(), Refused> {
@@ -341,11 +349,20 @@ async fn clear_mailboxes(store: &dyn Store, went: &mut WentLive) -> Result<(), R
         let mut puts = Vec::new();
         for (key, value) in &found {
             after = keys::read_mailbox(key);
-            let mut mailbox: Mailbox = decode(&value.value).map_err(BatchError::from)?;
-            if !mailbox.places.is_empty() {
-                mailbox.places.clear();
-                went.mailboxes += 1;
-                puts.push((key.clone(), encode(&mailbox)));
+            match decode::<Mailbox>(&value.value) {
+                Ok(mailbox) if mailbox.places.is_empty() => {}
+                Ok(mut mailbox) => {
+                    mailbox.places.clear();
+                    went.mailboxes += 1;
+                    puts.push((key.clone(), encode(&mailbox)));
+                }
+                Err(error) => went.unreadable.push(Unreadable {
+                    what: match &after {
+                        Some(MailboxId(address)) => format!("address {}", mask(address)),
+                        None => "an address".to_owned(),
+                    },
+                    why: error.to_string(),
+                }),
             }
         }
         if !puts.is_empty() {
@@ -355,4 +372,32 @@ async fn clear_mailboxes(store: &dyn Store, went: &mut WentLive) -> Result<(), R
             return Ok(());
         }
     }
+}
+
+/// Every key that says of what was begun when it goes on, and how far schedules and walks have come.
+async fn clear_keys(store: &dyn Store) -> Result<(), Refused> {
+    for shard in ShardNo::all() {
+        for range in [
+            keys::alarms_all(shard),
+            keys::due_all(shard),
+            keys::occurrences_all(shard),
+            keys::outbox_all(shard),
+            keys::attempting_all(shard),
+            keys::parked_all(shard),
+        ] {
+            loop {
+                let found = store.scan(range.clone(), Direction::Forward, CHUNK).await;
+                let found = found.map_err(BatchError::from)?;
+                let few = found.len() < CHUNK;
+                let deletes: Vec<Key> = found.into_iter().map(|(key, _)| key).collect();
+                if !deletes.is_empty() {
+                    put(store, Vec::new(), deletes).await?;
+                }
+                if few {
+                    break;
+                }
+            }
+        }
+    }
+    put(store, Vec::new(), ShardNo::all().map(keys::walk).collect()).await
 }

@@ -94,23 +94,20 @@ impl Core {
     /// The walk has ended: campaigns that are not live yet go live, or wait for approval if they would enter more at once
     /// than `[safety] at_once`.
     async fn guard(self: &Arc<Self>) -> Result<(), Refused> {
-        let catalogue = self.catalogue();
-        let waiting: Vec<CampaignId> = (catalogue.rules.controls.activations.iter())
-            .filter(|(id, a)| {
-                a.live.is_none()
-                    && !a.awaiting_approval
-                    && catalogue.rules.campaigns.contains_key(*id)
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        if waiting.is_empty() {
+        if self.undecided().is_empty() {
             return Ok(());
         }
+        // No import begins or ends in between: what goes live now is what its end is measured against.
+        let _changing = self.imports.changing().await;
+        let catalogue = self.catalogue();
+        let waiting = self.undecided();
         let base = self.directory.count().await?;
         let allowed = self.config().safety.at_once.of(base);
         let mut counts = BTreeMap::new();
         for id in &waiting {
-            let campaign = &catalogue.rules.campaigns[id];
+            let Some(campaign) = catalogue.rules.campaigns.get(id) else {
+                continue;
+            };
             let all = self.count_existing(id, campaign).await?;
             let at_once = match (&campaign.start, campaign.entry.existing) {
                 (Start::Triggered(_), _) | (Start::Audience, Existing::Skip) => 0,
@@ -139,8 +136,23 @@ impl Core {
                 }
             }
         };
-        self.turn_and_walk(|rules| let_existing_in(rules, &waiting), change)
+        let counted = (counts.iter()).map(|(id, (hash, all, _))| (id.clone(), (*hash, *all)));
+        let measured = self.measured_anew(counted).await?;
+        self.turn_and_walk(measured, |rules| let_existing_in(rules, &waiting), change)
             .await
+    }
+
+    /// Campaigns that are neither live nor wait for approval.
+    fn undecided(&self) -> Vec<CampaignId> {
+        let catalogue = self.catalogue();
+        (catalogue.rules.controls.activations.iter())
+            .filter(|(id, a)| {
+                a.live.is_none()
+                    && !a.awaiting_approval
+                    && catalogue.rules.campaigns.contains_key(*id)
+            })
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// How many stand in a campaign's audience while it is not live: those in the due index; or those whom the walk, or

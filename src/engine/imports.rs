@@ -9,16 +9,17 @@
 //! Which imports run is known in memory only: after a start, all that stand in the store were broken off.
 
 use super::batch::BatchError;
-use super::core::Core;
+use super::core::{Core, also};
 use super::shard::Refused;
-use super::surprise::Held;
+use super::surprise::{Held, guarded};
 use crate::domain::id::CampaignId;
 use crate::domain::time::Timestamp;
-use crate::store::codec::{Stored, decode, encode};
+use crate::store::codec::{CodecError, Stored, decode, encode};
 use crate::store::{Batch, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::MutexGuard;
 
 const BASELINE: &str = "import";
 const IMPORTS: &str = "imports";
@@ -31,6 +32,11 @@ pub(super) struct Imports {
 }
 
 impl Imports {
+    /// None begins or ends while this is held.
+    pub async fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
     fn running(&self) -> BTreeSet<u64> {
         // A set of numbers is whole whatever panicked beside it.
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,13 +123,25 @@ impl Open {
     }
 }
 
-/// How many stood in each campaign's due index when the first import began.
+/// How many stood in each campaign's due index when the first import began, or when the campaign went live since; with
+/// the audience's hash.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-struct Baseline(BTreeMap<CampaignId, u64>);
+struct Baseline(BTreeMap<CampaignId, (u64, u64)>);
 
 impl Stored for Baseline {
     const WHAT: &'static str = "beginning of an import";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, _body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            // It did not say of which audience it spoke: everybody counts as new, which asks once too often at worst.
+            1 => Ok(Baseline::default()),
+            _ => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 impl Core {
@@ -159,9 +177,10 @@ impl Core {
             // What an interrupted end left behind speaks of nothing any more.
             open.imports.clear();
             let mut baseline = Baseline::default();
-            for (id, hash) in self.guarded() {
-                let due = self.count_due(&id, hash).await?;
-                baseline.0.insert(id.clone(), due);
+            for campaign in guarded(&self.catalogue()) {
+                let hash = campaign.audience_hash;
+                let due = self.count_due(&campaign.id, hash).await?;
+                baseline.0.insert(campaign.id, (hash, due));
             }
             puts.push((keys::house(BASELINE), encode(&baseline)));
         }
@@ -183,7 +202,7 @@ impl Core {
         };
         open.imports.insert(no, begun);
         puts.push(open.put());
-        self.turn_with(puts, |controls| {
+        self.turn_with(also(puts), |controls| {
             controls.importing = controls.importing.or(Some(now))
         })
         .await?;
@@ -226,30 +245,45 @@ impl Core {
     /// Writes which imports are left; if none is, lifts the wait.
     async fn lift(self: &Arc<Self>, left: &Open) -> Result<Vec<Held>, Refused> {
         if !left.imports.is_empty() {
-            self.turn_with(vec![left.put()], |_| {}).await?;
+            self.turn_with(also(vec![left.put()]), |_| {}).await?;
             return Ok(Vec::new());
         }
-        let found =
-            (self.store.get_many(vec![keys::house(BASELINE)]).await).map_err(BatchError::from)?;
-        let baseline = (found.into_iter().next().flatten()).map(|v| decode::<Baseline>(&v.value));
-        let baseline = baseline.transpose().map_err(BatchError::from)?;
-        let before = baseline.unwrap_or_default().0;
-        let held = self.hold_surprises(&before, self.guarded()).await?;
-        self.turn_with(vec![left.put()], |controls| controls.importing = None)
-            .await?;
-        let forget = Batch {
+        let before = self.stored::<Baseline>(BASELINE).await?.0;
+        let catalogue = self.catalogue();
+        let held = self.hold_surprises(&before, guarded(&catalogue)).await?;
+        let more = Batch {
+            puts: vec![left.put()],
             deletes: vec![keys::house(BASELINE)],
             ..Batch::default()
         };
-        self.store.commit(forget).await.map_err(BatchError::from)?;
+        self.turn_with(more, |controls| controls.importing = None)
+            .await?;
         Ok(held)
     }
 
+    /// What is to be written as campaigns go live with so many in their due index: while an import runs, its end is
+    /// measured against that. To be called, and written, while [`Imports::changing`] is held.
+    pub(super) async fn measured_anew(
+        &self,
+        counted: impl IntoIterator<Item = (CampaignId, (u64, u64))>,
+    ) -> Result<Batch, Refused> {
+        if self.importing().is_none() {
+            return Ok(Batch::default());
+        }
+        let mut baseline = self.stored::<Baseline>(BASELINE).await?;
+        baseline.0.extend(counted);
+        Ok(also(vec![(keys::house(BASELINE), encode(&baseline))]))
+    }
+
     async fn open_imports(&self) -> Result<Open, Refused> {
+        self.stored(IMPORTS).await
+    }
+
+    async fn stored<T: Stored + Default>(&self, name: &str) -> Result<T, Refused> {
         let found =
-            (self.store.get_many(vec![keys::house(IMPORTS)]).await).map_err(BatchError::from)?;
-        let open = (found.into_iter().next().flatten()).map(|v| decode::<Open>(&v.value));
-        Ok(open
+            (self.store.get_many(vec![keys::house(name)]).await).map_err(BatchError::from)?;
+        let value = (found.into_iter().next().flatten()).map(|v| decode::<T>(&v.value));
+        Ok(value
             .transpose()
             .map_err(BatchError::from)?
             .unwrap_or_default())

@@ -194,12 +194,13 @@ impl Stored for Text {
     const VERSION: u8 = 1;
 }
 
-/// A cause at which `react` panicked.
+/// A cause at which `react` panicked, or whose customer cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Poison {
     pub at: Timestamp,
     /// The cause, for developers; holds what the customer sent.
     pub cause: String,
+    /// The panic's text, or why it cannot be read.
     pub panic: String,
 }
 

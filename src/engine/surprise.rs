@@ -1,10 +1,12 @@
 //! The guard over what gathers while nobody looks (an import, a pause): a campaign whose next occurrence would let in many
 //! more than before waits for approval.
 
+use super::catalogue::Catalogue;
 use super::core::Core;
 use super::shard::Refused;
 use crate::domain::campaign::Start;
 use crate::domain::id::{CampaignId, CustomerId};
+use crate::domain::preference::Class;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,25 +26,58 @@ pub struct Held {
     pub examples: Vec<CustomerId>,
 }
 
+/// A scheduled campaign that does not wait for approval already.
+pub(super) struct Guarded {
+    pub id: CampaignId,
+    pub name: String,
+    pub class: Class,
+    /// That its due index stands under.
+    pub audience_hash: u64,
+}
+
+/// Those of a catalogue.
+pub(super) fn guarded(catalogue: &Catalogue) -> impl Iterator<Item = Guarded> {
+    let controls = &catalogue.rules.controls;
+    (catalogue.rules.campaigns.iter())
+        .filter(|(id, campaign)| {
+            matches!(campaign.start, Start::Scheduled(_))
+                && !controls.cancelled.contains(*id)
+                && (controls.activations.get(*id)).is_some_and(|a| !a.awaiting_approval)
+        })
+        .map(|(id, campaign)| Guarded {
+            id: id.clone(),
+            name: campaign.name.clone(),
+            class: campaign.class,
+            audience_hash: campaign.audience_hash,
+        })
+}
+
 impl Core {
     /// Puts back to wait for approval those of `campaigns` whose next occurrence would let in more than `[safety] at_once`
-    /// customers more than `before` (invariant 11). Returns them.
+    /// customers more than `before`, which counted them by campaign and audience (invariant 11): how many stood in another
+    /// audience, before an edit, says nothing of this one. Returns them.
     pub(super) async fn hold_surprises(
         self: &Arc<Self>,
-        before: &BTreeMap<CampaignId, u64>,
-        campaigns: Vec<(CampaignId, u64)>,
+        before: &BTreeMap<CampaignId, (u64, u64)>,
+        campaigns: impl Iterator<Item = Guarded>,
     ) -> Result<Vec<Held>, Refused> {
         let allowed = self.allowed_at_once().await?;
-        let catalogue = self.catalogue();
         let mut held = Vec::new();
-        for (id, hash) in campaigns {
-            let customers = self.count_due(&id, hash).await?;
-            let more = customers.saturating_sub(before.get(&id).copied().unwrap_or(0));
+        for Guarded {
+            id,
+            name,
+            audience_hash,
+            ..
+        } in campaigns
+        {
+            let customers = self.count_due(&id, audience_hash).await?;
+            let of_this = before.get(&id).filter(|(hash, _)| *hash == audience_hash);
+            let more = customers.saturating_sub(of_this.map_or(0, |(_, due)| *due));
             if more <= allowed {
                 continue;
             }
             held.push(Held {
-                name: catalogue.rules.campaigns[&id].name.clone(),
+                name,
                 customers,
                 more,
                 allowed,
@@ -65,20 +100,6 @@ impl Core {
         })
         .await?;
         Ok(held)
-    }
-
-    /// Scheduled campaigns that don't wait for approval already, with the hash that their due index stands under.
-    pub(super) fn guarded(&self) -> Vec<(CampaignId, u64)> {
-        let catalogue = self.catalogue();
-        let controls = &catalogue.rules.controls;
-        (catalogue.rules.campaigns.iter())
-            .filter(|(id, campaign)| {
-                matches!(campaign.start, Start::Scheduled(_))
-                    && !controls.cancelled.contains(*id)
-                    && (controls.activations.get(*id)).is_some_and(|a| !a.awaiting_approval)
-            })
-            .map(|(id, campaign)| (id.clone(), campaign.audience_hash))
-            .collect()
     }
 
     /// How many may enter a campaign at once without approval.

@@ -1,19 +1,13 @@
 //! What would leave if sending went on: the messages that stand in the outbox or are held back, by campaign. What an
 //! operator looks at before letting a hold go.
 
-use super::batch::BatchError;
 use super::core::Core;
+use super::pages::{PAGE, messages_to_go, records_of};
 use super::shard::Refused;
-use super::state::CustomerState;
-use crate::domain::id::{CampaignId, MessageRef, ShardNo};
+use crate::domain::id::{CampaignId, ShardNo};
 use crate::domain::time::{Span, Timestamp};
-use crate::store::codec::decode;
-use crate::store::{Direction, keys};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// So many records are read at once.
-const PAGE: usize = 1_000;
 
 /// The messages of one campaign.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -34,28 +28,14 @@ impl Core {
         let now = self.clock.now();
         let mut found: BTreeMap<CampaignId, (u64, u64, u64, Timestamp)> = BTreeMap::new();
         for shard in ShardNo::all() {
-            let mut messages: Vec<MessageRef> = Vec::new();
-            for (range, parked) in [
-                (keys::outbox_all(shard), false),
-                (keys::parked_all(shard), true),
-            ] {
-                let rows = self.store.scan(range, Direction::Forward, usize::MAX).await;
-                let rows = rows.map_err(BatchError::from)?;
-                messages.extend(rows.iter().filter_map(|(key, _)| match parked {
-                    true => keys::read_parked(key),
-                    false => keys::read_outbox(key).map(|(_, message)| message),
-                }));
-            }
+            let messages = messages_to_go(&*self.store, shard).await?;
             for page in messages.chunks(PAGE) {
-                let wanted = page.iter().map(|m| keys::record(m.customer)).collect();
-                let records = self.store.get_many(wanted).await;
-                for (message, value) in page.iter().zip(records.map_err(BatchError::from)?) {
-                    let Some(value) = value else { continue };
+                let whose: Vec<_> = page.iter().map(|m| m.customer).collect();
+                let records = records_of(&*self.store, &whose).await?;
+                for (message, record) in page.iter().zip(records) {
                     // Of whom nothing can be read nothing will leave.
-                    let Ok(state) = decode::<CustomerState>(&value.value) else {
-                        continue;
-                    };
-                    let Some(message) = state.record.messages.get(&message.message) else {
+                    let stands = record.and_then(|mut r| r.messages.remove(&message.message));
+                    let Some(message) = stands else {
                         continue;
                     };
                     let at = message.not_before;

@@ -103,6 +103,11 @@ pub fn alarms_until(shard: ShardNo, now: Timestamp) -> KeyRange {
     }
 }
 
+/// All alarms of `shard`.
+pub fn alarms_all(shard: ShardNo) -> KeyRange {
+    prefix(start(shard, ALARM))
+}
+
 fn alarm_bound(shard: ShardNo, kind: u8, now: Timestamp) -> Key {
     let mut to = start(shard, kind);
     to.extend(instant(Timestamp(now.millis().saturating_add(1))));
@@ -129,6 +134,11 @@ pub fn due(no: CustomerNo, campaign: &CampaignId, at: DueAt) -> Key {
     let mut key = due_prefix(no.shard(), campaign, at);
     key.extend(no.0.to_be_bytes());
     key
+}
+
+/// The due indexes of all campaigns in a shard.
+pub fn due_all(shard: ShardNo) -> KeyRange {
+    prefix(start(shard, DUE))
 }
 
 /// All keys of one campaign, audience and zone in a shard.
@@ -280,7 +290,7 @@ pub fn consents_of(no: CustomerNo) -> KeyRange {
     prefix(key)
 }
 
-/// A cause at which `react` panicked, kept for the developers.
+/// A cause that could not be reacted to, or met what cannot be read, kept for the developers.
 pub fn poison(no: CustomerNo, at: Timestamp) -> Key {
     let mut key = start(no.shard(), POISON);
     key.extend(no.0.to_be_bytes());
@@ -323,6 +333,10 @@ pub fn inbox_all(shard: ShardNo) -> KeyRange {
 
 /// To whom a letter is.
 pub fn read_inbox(key: &[u8]) -> Option<CustomerNo> {
+    read_u64(key.get(2..)?).map(CustomerNo)
+}
+
+pub fn read_poison(key: &[u8]) -> Option<CustomerNo> {
     read_u64(key.get(2..)?).map(CustomerNo)
 }
 

@@ -266,7 +266,11 @@ fn held_in_doubt_waits_for_an_operator() {
         let message = world.attempts[0].message;
         assert_eq!(world.ask(mina, message), Some(Answer::Gone));
         let cause = Cause::Operator(Operator::Settle { message, resend });
-        world.apply(mina, cause);
+        assert_eq!(world.apply(mina, cause.clone()), Some(Answer::Settled));
+        if !resend {
+            // Once said, it is no longer in doubt.
+            assert_eq!(world.apply(mina, cause), Some(Answer::Gone));
+        }
         world.run_for(Span::days(1));
         assert_eq!(world.attempts.len(), 1 + usize::from(resend));
         let last = if resend {
@@ -276,6 +280,25 @@ fn held_in_doubt_waits_for_an_operator() {
         };
         assert_eq!(world.last_row("hello"), last);
         assert_eq!(world.mailbox("mina@mail.example").places.len(), 1);
+    }
+}
+
+/// The next attempt may begin between the question what is in doubt and the operator's word.
+#[test]
+fn an_operators_word_on_a_message_that_is_sent_again_already_is_not_taken() {
+    for resend in [true, false] {
+        let (mut world, mina, _) = begin(vec![hello()]);
+        outcomes(&mut world, vec![uncertain()]);
+        visit(&mut world, mina);
+        world.run_for(Span::minutes(1));
+        assert_eq!(world.last_row("hello"), "uncertain in_doubt");
+        let message = world.attempts[0].message;
+        world.now = world.now + Span::hours(1);
+        assert_eq!(world.ask(mina, message), Some(Answer::Attempting));
+        let before = world.record(mina).clone();
+        let cause = Cause::Operator(Operator::Settle { message, resend });
+        assert_eq!(world.apply(mina, cause), Some(Answer::Gone));
+        assert_eq!(world.record(mina).messages, before.messages);
     }
 }
 

@@ -7,7 +7,7 @@ mod story;
 
 use super::Context;
 use super::failure::Failure;
-use super::import::reach;
+use super::import::summary::reach;
 use super::screen::{Screen, counted, grouped};
 use crate::clock::{self, Clock};
 use crate::config::Config;

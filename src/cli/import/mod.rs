@@ -4,17 +4,18 @@
 //! reading runs on a thread of its own, so that a pipe that keeps silent keeps nobody waiting.
 
 mod rejects;
+pub(super) mod summary;
 
 use super::Context;
 use super::failure::Failure;
-use super::screen::{Screen, counted, grouped};
+use super::screen::{Screen, counted};
 use super::way::{Need, Way, each_line, query, request, through};
 use crate::clock::Clock;
 use crate::config::text::zone;
 use crate::domain::id::{CustomerId, EventName};
 use crate::engine::intake::dates::Dates;
 use crate::engine::intake::{Kind, Options, Reading, Rows, What};
-use crate::http::admin::Sent;
+use crate::http::admin::{END, Sent};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use indicatif::ProgressBar;
@@ -24,7 +25,9 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use tokio::sync::mpsc;
+use std::thread::JoinHandle;
+use summary::summary;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 #[derive(clap::Args)]
@@ -186,6 +189,7 @@ struct Acknowledged {
     failed: u64,
     upto: u64,
     end: Option<Value>,
+    broken_off: bool,
     stopped: Option<(String, String)>,
 }
 
@@ -199,6 +203,7 @@ async fn import(
     screen: Screen,
 ) -> Result<(Taken, Acknowledged), Failure> {
     let (pieces, body) = mpsc::channel(8);
+    let (opened, is_open) = oneshot::channel();
     let rejects = Rejects::new(
         &source.path,
         arguments.rejected.clone(),
@@ -208,8 +213,12 @@ async fn import(
     let counting = bar.clone();
     let reading = std::thread::Builder::new()
         .name("import-rows".to_owned())
-        .spawn(move || read(source, options, &pieces, rejects, &counting))
+        .spawn(move || read(source, options, opened, &pieces, rejects, &counting))
         .map_err(|e| Failure::failed(format!("cannot start a thread: {e}")))?;
+    // What cannot be read at all, or not so, begins no import: nothing waits for it.
+    if is_open.await.is_err() {
+        return Ok((joined(reading).await?, Acknowledged::default()));
+    }
     let mut asked = request(Method::POST, path, None);
     *asked.body_mut() = Body::from_stream(ReceiverStream::new(body));
     let mut told = Acknowledged::default();
@@ -228,9 +237,13 @@ async fn import(
         // The reader may sit at a silent pipe: it is not waited for.
         return Ok((Taken::default(), told));
     }
+    Ok((joined(reading).await?, told))
+}
+
+async fn joined(reading: JoinHandle<Taken>) -> Result<Taken, Failure> {
     let read = tokio::task::spawn_blocking(move || reading.join()).await;
     match read {
-        Ok(Ok(read)) => Ok((read, told)),
+        Ok(Ok(read)) => Ok(read),
         _ => Err(Failure::failed("the reading of rows failed")),
     }
 }
@@ -253,6 +266,7 @@ impl Acknowledged {
             let hint = ack["hint"].as_str().unwrap_or_default();
             self.stopped = Some((why.to_owned(), hint.to_owned()));
         }
+        self.broken_off |= ack["broken_off"] == true;
         if ack["end"].is_object() {
             self.end = Some(ack["end"].clone());
         }
@@ -261,10 +275,12 @@ impl Acknowledged {
 
 type Pieces = mpsc::Sender<Result<Bytes, std::io::Error>>;
 
-/// Reads all rows, sends the good ones and tells of the bad ones. Runs on a thread of its own.
+/// Reads all rows, sends the good ones and tells of the bad ones; behind the last one it sends that this is the end, and
+/// not where the rest could not be read. `opened` is told when rows can be read, or dropped. Runs on a thread of its own.
 fn read(
     source: Source,
     options: Options,
+    opened: oneshot::Sender<()>,
     pieces: &Pieces,
     mut rejects: Rejects,
     bar: &ProgressBar,
@@ -280,9 +296,11 @@ fn read(
             return done;
         }
     };
+    let _ = opened.send(());
     done.mapping = rows.mapping().map(ToString::to_string);
     rejects.header = rows.header().map(<[u8]>::to_vec);
     let mut piece = Vec::with_capacity(PIECE + 4096);
+    let mut whole = true;
     while let Some((line, row)) = rows.next() {
         match row {
             Ok(row) => {
@@ -301,6 +319,7 @@ fn read(
                 let fatal = error.fatal;
                 rejects.take(&error);
                 if fatal {
+                    whole = false;
                     done.failure = Some(Failure::failed(error.to_string()));
                 }
             }
@@ -313,6 +332,9 @@ fn read(
             }
         }
     }
+    if whole {
+        piece.extend(END);
+    }
     if !piece.is_empty() {
         // Whoever took them is gone and has said why.
         let _ = pieces.blocking_send(Ok(Bytes::from(piece)));
@@ -323,6 +345,7 @@ fn read(
     }
     done
 }
+
 fn finish(
     read: &Taken,
     told: &Acknowledged,
@@ -336,7 +359,21 @@ fn finish(
         });
     }
     if let Some(failure) = &read.failure {
-        return Err(Failure::failed(failure.to_string()));
+        return Err(Failure::Failed {
+            what: failure.to_string(),
+            hint: match told.broken_off && !arguments.live {
+                true => "what was read is in, and schedules wait: import it again to its end (nothing is counted twice), \
+                         or `reveille resume --all`"
+                    .to_owned(),
+                false => String::new(),
+            },
+        });
+    }
+    if told.end.is_none() {
+        return Err(Failure::Failed {
+            what: format!("the import broke off behind line {}", told.upto),
+            hint: "import it again: nothing is counted twice".to_owned(),
+        });
     }
     if arguments.json {
         let summary = serde_json::json!({
@@ -363,59 +400,4 @@ fn finish(
             },
         }),
     }
-}
-
-fn summary(
-    read: &Taken,
-    told: &Acknowledged,
-    arguments: &Arguments,
-    screen: Screen,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(mapping) = &read.mapping {
-        lines.push(screen.faint(mapping.trim_end()));
-    }
-    let profiles = read.rows - read.events;
-    let new_events = read.events.saturating_sub(told.known);
-    lines.push(format!(
-        "{} of {}: {} ({} new, {} known already), {}",
-        counted(read.rows, "row", "rows"),
-        counted(read.customers.len() as u64, "customer", "customers"),
-        counted(read.events, "event", "events"),
-        grouped(new_events),
-        grouped(told.known),
-        counted(profiles, "profile", "profiles"),
-    ));
-    if !arguments.live && read.events > 0 {
-        lines.push("taken in as history, which starts nothing (--live does)".to_owned());
-    }
-    let end = told.end.clone().unwrap_or(Value::Null);
-    lines.extend(reach(&end["reach"], screen));
-    lines.extend(super::held::held(&end["held"], screen));
-    lines.extend(super::held::imports(&end["waits_for"], screen));
-    lines
-}
-
-/// Whom advertising reaches, and why not the others.
-pub fn reach(reach: &Value, screen: Screen) -> Vec<String> {
-    if !reach.is_object() {
-        return Vec::new();
-    }
-    let number = |key: &str| reach[key].as_u64().unwrap_or(0);
-    let mut lines = vec![format!(
-        "advertising can reach {} of {}",
-        screen.bold(&grouped(number("reachable"))),
-        counted(number("customers"), "customer", "customers"),
-    )];
-    for (key, why) in [
-        ("no_address", "have no email address"),
-        ("suppressed", "have a suppressed address"),
-        ("refused", "have refused advertising"),
-        ("no_consent", "have not consented to advertising"),
-    ] {
-        if number(key) > 0 {
-            lines.push(format!("  {:>7} {why}", grouped(number(key))));
-        }
-    }
-    lines
 }

@@ -45,7 +45,7 @@ pub struct Reaction {
     pub log: Vec<LogRow>,
     /// New rows of the consent ledger.
     pub consents: Vec<ConsentRow>,
-    /// To `Ready`, and to what is for whom this customer was merged into.
+    /// To `Ready`, to an operator's word on a message in doubt, and to what is for whom this customer was merged into.
     pub answer: Option<Answer>,
     /// A message waits to be released: `Release` is wanted once all causes up to now are applied.
     pub wants_release: bool,
@@ -55,7 +55,7 @@ pub struct Reaction {
     pub posts: Vec<(CustomerNo, Posted)>,
 }
 
-/// The answer to `Ready`.
+/// The answer to `Ready`, or to an operator's word on a message in doubt ([`Answer::Settled`], else [`Answer::Gone`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// Begin this attempt within [`super::policy::LEAD`].
@@ -68,10 +68,12 @@ pub enum Answer {
     Dropped,
     /// Paused; it comes back when resumed.
     Parked,
-    /// There is no such message, or it is not in a state to be attempted.
+    /// There is no such message, or it is not in a state to be attempted, or settled.
     Gone,
     /// This customer was merged into that one, whom the cause is for; nothing has changed.
     Moved(CustomerNo),
+    /// The operator's word on it is in force.
+    Settled,
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -177,7 +179,7 @@ pub fn react(
             life.unblock();
         }
         Cause::Operator(Operator::Settle { message, resend }) => {
-            life.settle_doubt(*message, *resend);
+            answer = Some(life.settle_doubt(*message, *resend));
         }
         Cause::Merge { into } => life.merge(*into),
         Cause::Posted(letter) => {

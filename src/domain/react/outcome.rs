@@ -1,7 +1,7 @@
 //! What became of an attempt.
 
-use super::Life;
 use super::ready::status_of;
+use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
@@ -178,14 +178,12 @@ impl Life<'_> {
         }
     }
 
-    /// An operator settles a message that is held in doubt.
-    pub(super) fn settle_doubt(&mut self, no: MessageNo, resend: bool) {
-        let Some(message) = self.record.messages.get(&no).cloned() else {
-            return;
+    /// An operator settles a message in doubt, held or not.
+    pub(super) fn settle_doubt(&mut self, no: MessageNo, resend: bool) -> Answer {
+        let found = self.record.messages.get(&no).cloned();
+        let Some(message) = found.filter(|m| m.state == MessageState::Uncertain) else {
+            return Answer::Gone;
         };
-        if message.state != MessageState::Uncertain {
-            return;
-        }
         if resend {
             self.becomes(
                 &message,
@@ -197,5 +195,6 @@ impl Life<'_> {
         } else {
             self.conclude(no, Status::Dropped, Reason::TakenAsSent, "");
         }
+        Answer::Settled
     }
 }

@@ -6,21 +6,19 @@ use crate::domain::chance;
 use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, ShardNo};
 use crate::domain::ledger::{LogRow, Status};
-use crate::domain::record::MessageState;
+use crate::domain::react::Answer;
+use crate::domain::record::{MessageState, Record};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::control::ControlError;
 use crate::engine::core::Core;
+use crate::engine::pages::{PAGE, messages_to_go, records_of};
 use crate::engine::shard::Refused;
-use crate::engine::state::CustomerState;
 use crate::store::codec::decode;
-use crate::store::{Direction, Stream, StreamFilter, keys};
+use crate::store::{Stream, StreamFilter};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// So many records are read at once.
-const PAGE: usize = 1_000;
 
 /// A message of which it is not known whether the mail server took it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -51,38 +49,21 @@ impl Core {
         let mut customers: BTreeSet<CustomerNo> = BTreeSet::new();
         for shard in ShardNo::all() {
             // One that is held stands in the outbox as well, at no instant that ever comes.
-            let rows = self
-                .store
-                .scan(keys::outbox_all(shard), Direction::Forward, usize::MAX);
-            let rows = rows.await.map_err(BatchError::from)?;
-            let in_outbox = rows.iter().filter_map(|(key, _)| keys::read_outbox(key));
-            customers.extend(in_outbox.map(|(_, message)| message.customer));
-            let rows = self
-                .store
-                .scan(keys::parked_all(shard), Direction::Forward, usize::MAX);
-            let rows = rows.await.map_err(BatchError::from)?;
-            let parked = rows.iter().filter_map(|(key, _)| keys::read_parked(key));
-            customers.extend(parked.map(|message| message.customer));
+            let messages = messages_to_go(&*self.store, shard).await?;
+            customers.extend(messages.iter().map(|message| message.customer));
         }
         let customers: Vec<CustomerNo> = customers.into_iter().collect();
         let mut doubts = Vec::new();
         for page in customers.chunks(PAGE) {
-            let wanted = page.iter().map(|no| keys::record(*no)).collect();
-            let found = (self.store.get_many(wanted).await).map_err(BatchError::from)?;
-            for value in found.into_iter().flatten() {
-                // Who cannot be read is told elsewhere.
-                let Ok(state) = decode::<CustomerState>(&value.value) else {
-                    continue;
-                };
-                self.doubts_of(&state, &mut doubts);
+            for record in records_of(&*self.store, page).await?.into_iter().flatten() {
+                self.doubts_of(&record, &mut doubts);
             }
         }
         self.tell_since(&mut doubts).await?;
         Ok(doubts.into_iter().map(|(_, view)| view).collect())
     }
 
-    fn doubts_of(&self, state: &CustomerState, doubts: &mut Vec<(MessageRef, DoubtView)>) {
-        let record = &state.record;
+    fn doubts_of(&self, record: &Record, doubts: &mut Vec<(MessageRef, DoubtView)>) {
         let salt = self.catalogue().rules.salt;
         let domain = self.from.sender.from.address.domain();
         let in_doubt = (record.messages.values()).filter(|m| m.state == MessageState::Uncertain);
@@ -124,7 +105,10 @@ impl Core {
         // By message and attempt: its first row in doubt.
         let mut told: BTreeMap<(CustomerNo, MessageNo, u32), LogRow> = BTreeMap::new();
         for row in rows.map_err(BatchError::from)? {
-            let row: LogRow = decode(&row.payload).map_err(BatchError::from)?;
+            // A row that cannot be read keeps nobody else's doubt from being told.
+            let Ok(row) = decode::<LogRow>(&row.payload) else {
+                continue;
+            };
             if let (Some(message), Status::Uncertain) = (row.message, row.status) {
                 let of = (row.customer, message, row.attempt);
                 told.entry(of).or_insert(row);
@@ -155,33 +139,31 @@ impl Core {
         let message = read_message_id(local)
             .filter(|m| chance::message_id(&salt, *m) == local)
             .ok_or_else(unknown)?;
-        let state = self
-            .customer(message.customer)
-            .await
-            .map_err(Refused::from)?;
-        let record = &state.as_ref().ok_or_else(unknown)?.record;
-        match record.messages.get(&message.message) {
-            Some(m) if m.state == MessageState::Uncertain => {}
-            Some(m) => {
-                return Err(ControlError::NotInDoubt {
-                    message: message_id.to_owned(),
-                    is: state_word(m.state).to_string(),
-                });
-            }
-            None if message.message.0 < record.next_message => {
-                return Err(ControlError::NotInDoubt {
-                    message: message_id.to_owned(),
-                    is: "settled already".to_owned(),
-                });
-            }
-            None => return Err(unknown()),
-        }
-        tracing::info!(message = %local, resend, by, "a message in doubt was settled");
         let settle = Operator::Settle {
             message: message.message,
             resend,
         };
-        self.act(message.customer, Cause::Operator(settle)).await?;
-        Ok(())
+        // Whether it is in doubt is for the shard to say: the next attempt may be about to begin.
+        let reply = (self.act(message.customer, Cause::Operator(settle))).await?;
+        if reply.answer == Some(Answer::Settled) {
+            tracing::info!(message = %local, resend, by, "a message in doubt was settled");
+            return Ok(());
+        }
+        let state = (self.customer(message.customer).await).map_err(Refused::from)?;
+        let record = &state.as_ref().ok_or_else(unknown)?.record;
+        let is = match record.messages.get(&message.message) {
+            // Not a word from `react`, and nothing done.
+            Some(m) if m.state == MessageState::Uncertain => {
+                let why = "this word could not be taken in; `reveille customer poisonous` says why";
+                return Err(Refused::Data(why.to_owned()).into());
+            }
+            Some(m) => state_word(m.state).to_string(),
+            None if message.message.0 < record.next_message => "settled already".to_owned(),
+            None => return Err(unknown()),
+        };
+        Err(ControlError::NotInDoubt {
+            message: message_id.to_owned(),
+            is,
+        })
     }
 }

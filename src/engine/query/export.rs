@@ -1,11 +1,12 @@
 //! Everything that is kept of one customer, as data that can be handed over to them: the view, each event as it was
-//! taken in, each row of the send log, each mail as it left (as long as `[retention]` keeps them).
+//! taken in, each row of the send log, each mail that left, with what became of it (as long as `[retention]` keeps them).
 
 use super::{CustomerView, LogFilter, LogView};
 use crate::domain::cause::Liveness;
 use crate::domain::chance;
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CustomerId, MessageRef};
+use crate::domain::id::{CustomerId, MessageNo, MessageRef};
+use crate::domain::ledger::{LogRow, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::value::properties_to_json;
 use crate::engine::batch::BatchError;
@@ -16,6 +17,7 @@ use crate::store::codec::decode;
 use crate::store::{Row, Stream, StreamFilter};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One customer, whole.
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +50,8 @@ pub struct SentMail {
     pub message_id: String,
     #[serde(serialize_with = "rfc3339")]
     pub time: Timestamp,
+    /// What became of it, by its last row in the log that says: `accepted`, `uncertain`, `refused` or `bounced`.
+    pub status: &'static str,
     /// The whole message (RFC 5322), headers first.
     pub message: String,
 }
@@ -81,9 +85,25 @@ impl Core {
         }
         let salt = self.catalogue().rules.salt;
         let domain = self.from.sender.from.address.domain();
+        // A mail is kept from the moment its first attempt may begin: one that was given back, or that the server never
+        // took for good, did not leave.
+        let mut left: BTreeMap<MessageNo, Status> = BTreeMap::new();
+        for row in rows(Stream::Log).await? {
+            let row: LogRow = decode(&row.payload).map_err(BatchError::from)?;
+            if let (
+                Some(message),
+                Status::Accepted | Status::Uncertain | Status::Refused | Status::Bounced,
+            ) = (row.message, row.status)
+            {
+                left.insert(message, row.status);
+            }
+        }
         let mut mails = Vec::new();
         for row in rows(Stream::Mails).await? {
             let mail: MailRow = decode(&row.payload).map_err(BatchError::from)?;
+            let Some(status) = left.get(&mail.message) else {
+                continue;
+            };
             let reference = MessageRef {
                 customer: no,
                 message: mail.message,
@@ -93,6 +113,7 @@ impl Core {
             mails.push(SentMail {
                 message_id: format!("{}@{domain}", chance::message_id(&salt, reference)),
                 time: Timestamp(row.time),
+                status: status.as_str(),
                 message: String::from_utf8_lossy(&bytes).into_owned(),
             });
         }

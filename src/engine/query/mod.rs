@@ -10,6 +10,7 @@ mod doubts;
 mod export;
 mod log;
 mod mailboxes;
+mod poisonous;
 
 pub use campaigns::{CampaignView, Next, Phase, ProblemView};
 pub use consents::{ConsentFilter, ConsentLogView};
@@ -21,3 +22,4 @@ pub use doubts::DoubtView;
 pub use export::{EventView, Export, SentMail};
 pub use log::{LogFilter, LogPages, LogView};
 pub use mailboxes::SuppressionView;
+pub use poisonous::PoisonView;

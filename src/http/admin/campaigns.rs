@@ -46,6 +46,7 @@ pub async fn list(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({
         "held": admin.core.held(),
         "imports": admin.core.imports().await?,
+        "poisonous": admin.core.poisonous_customers().await?,
         "campaigns": campaigns,
     })))
 }

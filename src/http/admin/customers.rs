@@ -76,6 +76,30 @@ pub async fn list(
     Ok(Json(object!(rows)))
 }
 
+/// Whose causes could not be worked on, and why.
+pub async fn poisonous(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(object!(admin.core.poisonous().await?)))
+}
+
+/// Forgets a customer's, once what they tell of is mended.
+pub async fn clear_poison(
+    State(admin): State<Admin>,
+    Query(named): Query<Named>,
+) -> Result<Json<Value>, Refusal> {
+    let id = customer(&named.id)?;
+    let found = admin.core.directory.find(std::slice::from_ref(&id)).await;
+    let found = found.map_err(Refused::from)?.into_iter().next().flatten();
+    let no = found.ok_or_else(|| unknown(&id))?;
+    let cleared = admin.core.clear_poison(no).await?;
+    if cleared == 0 {
+        return Err(Refusal::not_found(format!(
+            "nothing is listed of customer {:?}",
+            id.as_str()
+        )));
+    }
+    Ok(Json(object!({ "cleared": cleared })))
+}
+
 #[derive(Deserialize)]
 pub struct Set {
     id: String,

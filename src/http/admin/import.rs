@@ -1,9 +1,11 @@
 //! `POST /import`: rows come in as a streamed body, one JSON object a line, and acknowledgements go out as rows become
 //! durable, in order, while more are still coming; so a pipe that stays open is an import too.
 //!
-//! In: `{"line": 12, "row": {..}}`, rows understood by the caller already ([`Inbound`]). Out: `{"upto": 12, "fresh": 9,
-//! "known": 3, "failed": [..]}` a batch, at the end `{"end": {..}}`, or `{"stopped": "why", "hint": ".."}` if rows can be
-//! taken no longer; rows behind the last acknowledgement were not taken.
+//! In: `{"line": 12, "row": {..}}`, rows understood by the caller already ([`Inbound`]), and behind the last one
+//! `{"end": true}` ([`END`]): a body that ends without it was broken off, whatever kept its caller from reading on, and
+//! schedules go on waiting. Out: `{"upto": 12, "fresh": 9, "known": 3, "failed": [..]}` a batch, at the end `{"end": {..}}`
+//! or `{"broken_off": true}`, or `{"stopped": "why", "hint": ".."}` if rows can be taken no longer; rows behind the last
+//! acknowledgement were not taken.
 
 use super::{Admin, Refusal};
 use crate::domain::cause::Liveness;
@@ -30,6 +32,9 @@ use tokio_stream::wrappers::ReceiverStream;
 const CHUNK: usize = 5_000;
 /// A line longer than this is no row (a row itself has at most 32 KiB, and its canonical text as much again).
 const LONGEST_LINE: usize = 1 << 20;
+
+/// The last line of a body, byte for byte: everything was read.
+pub const END: &[u8] = b"{\"end\": true}\n";
 
 /// A row on its way to the engine, with the line that it stood on.
 #[derive(Serialize, Deserialize)]
@@ -92,21 +97,33 @@ struct Intake {
     under_way: Option<UnderWay>,
 }
 
+/// How a body came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// With its last line.
+    Whole,
+    BrokenOff,
+}
+
 /// Nothing more can be taken; the caller was told why, or is gone.
 struct Stopped;
 
 impl Intake {
     async fn run(mut self, body: BodyDataStream) {
-        if self.take_all(body).await.is_ok() {
-            let end = match self.end().await {
+        let end = match self.take_all(body).await {
+            Ok(Came::Whole) => match self.end().await {
                 Ok(end) => json!({ "end": end }),
                 Err(refusal) => json!({ "stopped": refusal.error, "hint": refusal.hint }),
-            };
-            let _ = self.tell(end).await;
-        }
+            },
+            Ok(Came::BrokenOff) => json!({ "broken_off": true }),
+            Err(Stopped) => return,
+        };
+        // It counts as broken off before its caller hears so.
+        drop(self.history.take());
+        let _ = self.tell(end).await;
     }
 
-    async fn take_all(&mut self, mut body: BodyDataStream) -> Result<(), Stopped> {
+    async fn take_all(&mut self, mut body: BodyDataStream) -> Result<Came, Stopped> {
         // Live rows are not kept waiting for company.
         let patience = match self.liveness {
             Liveness::Live => Duration::from_millis(2),
@@ -114,6 +131,7 @@ impl Intake {
         };
         let mut pending: Vec<u8> = Vec::new();
         let mut rows: Vec<(u64, Inbound)> = Vec::new();
+        let mut came = Came::BrokenOff;
         loop {
             let next = if rows.is_empty() && self.under_way.is_none() {
                 body.next().await
@@ -142,7 +160,14 @@ impl Intake {
             while let Some(end) = pending[from..].iter().position(|b| *b == b'\n') {
                 let line = &pending[from..from + end];
                 from += end + 1;
-                if !line.is_empty() {
+                if came == Came::Whole {
+                    return self
+                        .stop("a line follows the end of the request", None)
+                        .await;
+                }
+                if Some(line) == END.strip_suffix(b"\n") {
+                    came = Came::Whole;
+                } else if !line.is_empty() {
                     match read(line) {
                         Ok(sent) => rows.push((sent.line, sent.row)),
                         Err(why) => return self.stop(&why, None).await,
@@ -160,7 +185,8 @@ impl Intake {
             }
         }
         self.write(rows).await?;
-        self.acknowledge().await
+        self.acknowledge().await?;
+        Ok(came)
     }
 
     /// Begins to write these rows, once those before them are durable: so a customer's rows keep their order.
@@ -236,7 +262,7 @@ impl Intake {
         Ok(json!({ "held": ended.held, "waits_for": ended.waits_for, "reach": reach }))
     }
 
-    async fn stop(&self, why: &str, hint: Option<String>) -> Result<(), Stopped> {
+    async fn stop<T>(&self, why: &str, hint: Option<String>) -> Result<T, Stopped> {
         let _ = self.tell(json!({ "stopped": why, "hint": hint })).await;
         Err(Stopped)
     }

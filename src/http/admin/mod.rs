@@ -12,7 +12,7 @@ mod refusal;
 mod report;
 mod upkeep;
 
-pub use import::Sent;
+pub use import::{END, Sent};
 pub use refusal::Refusal;
 
 use crate::config::problem::Problem;
@@ -61,6 +61,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/backup", post(upkeep::backup))
         .route("/customers", get(customers::list))
         .route("/customer", get(customers::show).post(customers::set))
+        .route("/customers/poisonous", get(customers::poisonous))
+        .route("/customers/poisonous", delete(customers::clear_poison))
         .route("/customer/export", get(customers::export))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))

@@ -17,6 +17,7 @@ pub async fn status(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> 
         "now": admin.core.clock.now().to_string(),
         "held": admin.core.held(),
         "imports": admin.core.imports().await?,
+        "poisonous": admin.core.poisonous_customers().await?,
         "in_hand": admin.core.outbox.in_hand(),
         "store": {
             "journal_bytes": stats.journal_bytes,
