@@ -205,6 +205,8 @@ impl Daemon {
         end(serving, Duration::from_secs(1)).await;
         // Gone before the store is closed: from now on commands open it themselves.
         drop(file);
+        // Nothing comes in any more; what did is kept.
+        core.hits().flush().await;
         drop((core, reloader));
         house.close().await.map_err(DaemonError::Close)?;
         tracing::info!("stopped; the store is closed");

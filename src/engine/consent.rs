@@ -64,19 +64,20 @@ impl Core {
         name.unwrap_or_else(|| sender.from.address.domain().to_owned())
     }
 
-    /// The customer and the mailbox of their present address; none if there is no such customer.
+    /// The customer, whoever they were merged into, and the mailbox of their present address; none if there is no such
+    /// customer.
     pub async fn customer_and_mailbox(
         &self,
         no: CustomerNo,
     ) -> Result<Option<(Record, Mailbox)>, Refused> {
-        let Some(state) = self.customer(no).await? else {
+        let (_, Some(record)) = self.follow(no).await? else {
             return Ok(None);
         };
-        let mailbox = match &state.record.email {
+        let mailbox = match &record.email {
             Some(email) => self.mailbox(&email.mailbox()).await?,
             None => Mailbox::default(),
         };
-        Ok(Some((state.record, mailbox)))
+        Ok(Some((record, mailbox)))
     }
 
     async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
@@ -98,7 +99,7 @@ impl Core {
         let Some((record, present)) = self.customer_and_mailbox(no).await? else {
             return Ok(false);
         };
-        let origin = self.origin(&record, &by).await?;
+        let origin = self.origin(no, &by).await?;
         let refused = |consents: &Consents| {
             let known = consent_for(consents, topic.as_ref());
             known.is_some_and(|c| c.state == ConsentState::Refused)
@@ -129,11 +130,11 @@ impl Core {
 
     /// Takes what the customer chose on the preference centre, and that they looked at it. Durable when it returns.
     pub async fn choose(&self, no: CustomerNo, choices: Choices, by: By) -> Result<bool, Refused> {
-        let Some((record, _)) = self.customer_and_mailbox(no).await? else {
+        if self.customer_and_mailbox(no).await?.is_none() {
             return Ok(false);
-        };
+        }
         let changed = choices.change_anything();
-        let origin = self.origin(&record, &by).await?;
+        let origin = self.origin(no, &by).await?;
         let now = self.clock.now();
         let mut causes = Vec::new();
         for (topic, state, wording) in choices.consents {
@@ -195,7 +196,8 @@ impl Core {
         Ok(true)
     }
 
-    async fn origin(&self, record: &Record, by: &By) -> Result<Origin, BatchError> {
+    /// `customer` is the one whom the link names: the message is of theirs, whoever they were merged into.
+    async fn origin(&self, customer: CustomerNo, by: &By) -> Result<Origin, BatchError> {
         let mut origin = Origin {
             address: by.address.clone(),
             message: by.message,
@@ -204,7 +206,8 @@ impl Core {
         let Some(no) = by.message else {
             return Ok(origin);
         };
-        if let Some(message) = record.messages.get(&no) {
+        let state = self.customer(customer).await?;
+        if let Some(message) = state.as_ref().and_then(|s| s.record.messages.get(&no)) {
             origin.mail = Some(Box::new(MailOf {
                 campaign: message.campaign.clone(),
                 step: message.step.clone(),
@@ -215,7 +218,7 @@ impl Core {
             return Ok(origin);
         }
         let of_customer = || StreamFilter {
-            customers: Some(vec![record.no.0]),
+            customers: Some(vec![customer.0]),
             ..StreamFilter::default()
         };
         let mails = self.store.read_stream(Stream::Mails, of_customer()).await?;

@@ -6,8 +6,10 @@ use super::access::watch;
 use super::ingest::{self, Ingest};
 use super::meters::Meters;
 use super::ops::{self, Ops};
+use super::public;
 use super::pulse::Pulse;
 use super::server::{ListenError, bind};
+use super::tracking::{self, Tracking};
 use super::{described, ops::openapi};
 use crate::config::http::Http;
 use crate::engine::Core;
@@ -150,7 +152,11 @@ impl Outside {
             let events = described::router(ingest::operations());
             router = router.merge(events.with_state(self.ingest.clone()));
         }
-        // Links in mails and pages join here, under `serves.public`.
+        if serves.public {
+            let core = Arc::clone(&self.core);
+            let followed = tracking::router(Tracking { core });
+            router = (router.merge(public::router(Arc::clone(&self.core)))).merge(followed);
+        }
         router
             .merge(openapi::router())
             .fallback(nothing_here)

@@ -10,6 +10,7 @@ pub mod faces;
 pub mod ingest;
 pub mod meters;
 pub mod ops;
+mod origin;
 pub mod public;
 pub mod pulse;
 pub mod server;

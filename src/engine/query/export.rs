@@ -5,18 +5,19 @@ use super::{CustomerView, LogFilter, LogView};
 use crate::domain::cause::Liveness;
 use crate::domain::chance;
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CustomerId, MessageNo, MessageRef};
+use crate::domain::id::{CustomerId, CustomerNo, MessageRef};
 use crate::domain::ledger::{LogRow, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::value::properties_to_json;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
+use crate::engine::hits::HitRow;
 use crate::engine::shard::Refused;
 use crate::engine::state::{EventRow, MailRow};
 use crate::store::codec::decode;
 use crate::store::{Row, Stream, StreamFilter};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// One customer, whole.
@@ -31,6 +32,18 @@ pub struct Export {
     pub log: Vec<LogView>,
     /// Oldest first.
     pub mails: Vec<SentMail>,
+    /// Pixels fetched and links followed, and what each was taken for.
+    pub hits: Vec<HitView>,
+}
+
+/// A hit, or what it was taken for.
+#[derive(Clone, Debug, Serialize)]
+pub struct HitView {
+    pub message_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub what: Value,
 }
 
 /// An event, as it was taken in.
@@ -62,13 +75,15 @@ impl Core {
         let Some(customer) = self.customer_view(id).await? else {
             return Ok(None);
         };
-        let numbers = self.directory.find(std::slice::from_ref(id)).await?;
-        let Some(no) = numbers.into_iter().next().flatten() else {
+        let Some((_, Some(record))) = self.whom(id).await? else {
             return Ok(None);
         };
+        // Those who were merged into this customer are this customer.
+        let mut numbers: Vec<u64> = record.numbers().map(|no| no.0).collect();
+        numbers.sort_unstable();
         let rows = async |stream| -> Result<Vec<Row>, BatchError> {
             let filter = StreamFilter {
-                customers: Some(vec![no.0]),
+                customers: Some(numbers.clone()),
                 ..StreamFilter::default()
             };
             Ok(self.store.read_stream(stream, filter).await?)
@@ -87,7 +102,9 @@ impl Core {
         let domain = self.from.sender.from.address.domain();
         // A mail is kept from the moment its first attempt may begin: one that was given back, or that the server never
         // took for good, did not leave.
-        let mut left: BTreeMap<MessageNo, Status> = BTreeMap::new();
+        let message_id =
+            |message: MessageRef| format!("{}@{domain}", chance::message_id(&salt, message));
+        let mut left: BTreeMap<MessageRef, Status> = BTreeMap::new();
         for row in rows(Stream::Log).await? {
             let row: LogRow = decode(&row.payload).map_err(BatchError::from)?;
             if let (
@@ -95,26 +112,54 @@ impl Core {
                 Status::Accepted | Status::Uncertain | Status::Refused | Status::Bounced,
             ) = (row.message, row.status)
             {
-                left.insert(message, row.status);
+                let customer = row.customer;
+                left.insert(MessageRef { customer, message }, row.status);
             }
         }
         let mut mails = Vec::new();
         for row in rows(Stream::Mails).await? {
             let mail: MailRow = decode(&row.payload).map_err(BatchError::from)?;
-            let Some(status) = left.get(&mail.message) else {
-                continue;
-            };
             let reference = MessageRef {
-                customer: no,
+                customer: CustomerNo(row.customer),
                 message: mail.message,
+            };
+            let Some(status) = left.get(&reference) else {
+                continue;
             };
             let bytes = zstd::decode_all(mail.bytes.as_slice())
                 .map_err(|e| Refused::Data(format!("a sent mail cannot be read: {e}")))?;
             mails.push(SentMail {
-                message_id: format!("{}@{domain}", chance::message_id(&salt, reference)),
+                message_id: message_id(reference),
                 time: Timestamp(row.time),
                 status: status.as_str(),
                 message: String::from_utf8_lossy(&bytes).into_owned(),
+            });
+        }
+        let mut hits = Vec::new();
+        for row in rows(Stream::Hits).await? {
+            let (message, view) = match decode(&row.payload).map_err(BatchError::from)? {
+                HitRow::Hit { message, hit } => (
+                    message,
+                    json!({ "kind": hit.kind, "agent": hit.agent, "method": hit.method }),
+                ),
+                HitRow::Classed {
+                    message,
+                    kind,
+                    class,
+                    reason,
+                    ..
+                } => (
+                    message,
+                    json!({ "kind": kind, "taken_for": class, "because": reason.text() }),
+                ),
+            };
+            hits.push(HitView {
+                message_id: message_id(MessageRef {
+                    customer: CustomerNo(row.customer),
+                    message,
+                }),
+                time: Timestamp(row.time),
+                what: view,
             });
         }
         let filter = LogFilter {
@@ -127,6 +172,7 @@ impl Core {
             history,
             log: self.log(&filter).await?,
             mails,
+            hits,
         }))
     }
 }

@@ -19,7 +19,7 @@ pub use customer::{
     MessageView, PlaceView, PreferencesView, TrackView,
 };
 pub use doubts::DoubtView;
-pub use export::{EventView, Export, SentMail};
+pub use export::{EventView, Export, HitView, SentMail};
 pub use log::{LogFilter, LogPages, LogView};
 pub use mailboxes::SuppressionView;
 pub use poisonous::PoisonView;

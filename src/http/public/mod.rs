@@ -8,7 +8,6 @@
 mod body;
 mod choices;
 mod entered;
-mod origin;
 mod page;
 mod preferences;
 mod summary;

@@ -6,7 +6,7 @@ use super::choices::{LONGEST_PAUSE, Problem, read};
 use super::entered::{CAPS, Entered, KEEP, Seen};
 use super::page::{Page, language, masked};
 use super::words::Language;
-use super::{Public, Shared, origin, summary, zones};
+use super::{Public, Shared, summary, zones};
 use crate::domain::id::{CustomerNo, MessageNo};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::ConsentState;
@@ -15,6 +15,7 @@ use crate::domain::wall::local;
 use crate::engine::consent::{By, Choices};
 use crate::engine::localized;
 use crate::engine::shard::Refused;
+use crate::http::origin;
 use crate::message::token::Token;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -214,7 +215,7 @@ pub async fn choose(
     let changed = choices.change_anything();
     let by = By {
         source: SOURCE,
-        address: origin::address(&extensions, &headers),
+        address: origin::address(&extensions, &headers).map(|a| a.to_string()),
         message,
     };
     match public.core.choose(customer, choices, by).await {

@@ -3,11 +3,12 @@
 use super::body::{Posted, asked_language};
 use super::page::{Page, language, masked};
 use super::words::Language;
-use super::{Public, Shared, origin};
+use super::{Public, Shared};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
 use crate::domain::record::Record;
 use crate::engine::consent::By;
 use crate::engine::localized;
+use crate::http::origin;
 use crate::message::token::Token;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -128,7 +129,7 @@ pub async fn leave(
         } else {
             "unsubscribe page"
         },
-        address: origin::address(&extensions, &headers),
+        address: origin::address(&extensions, &headers).map(|a| a.to_string()),
         message: leaving.message,
     };
     let wording = (!one_click).then(|| match &leaving.topic {

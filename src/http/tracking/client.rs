@@ -1,24 +1,8 @@
-//! Where a request came from, and what it says of itself.
+//! Whose network a request came from, and what it says of itself.
 
 use crate::domain::engagement::Network;
-use axum::extract::ConnectInfo;
-use axum::http::{Extensions, HeaderMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// The client's address: the other end of the connection; behind a proxy on this machine, what that proxy adds last.
-pub(super) fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip();
-    let peer = peer.to_canonical();
-    if !peer.is_loopback() {
-        return Some(peer);
-    }
-    let told = headers.get_all("x-forwarded-for").iter().next_back();
-    let last = told
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.rsplit(',').next())
-        .and_then(|text| text.trim().parse::<IpAddr>().ok());
-    Some(last.map_or(peer, |address| address.to_canonical()))
-}
+use axum::http::HeaderMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Whether the request was made ahead of anybody's asking (Sec-Purpose, and the headers before it).
 pub(super) fn is_ahead(headers: &HeaderMap) -> bool {
@@ -67,11 +51,10 @@ pub(super) fn network(address: IpAddr) -> Network {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, is_ahead, network};
+    use super::{is_ahead, network};
     use crate::domain::engagement::Network;
-    use axum::extract::ConnectInfo;
-    use axum::http::{Extensions, HeaderMap, HeaderValue};
-    use std::net::{IpAddr, SocketAddr};
+    use axum::http::{HeaderMap, HeaderValue};
+    use std::net::IpAddr;
 
     #[test]
     fn known_ranges_are_told_from_others() {
@@ -89,24 +72,6 @@ mod tests {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(network(address), whose, "{text}");
         }
-    }
-
-    #[test]
-    fn only_a_proxy_on_this_machine_is_believed_about_whom_it_speaks_for() {
-        let told = |peer: &str, forwarded: &'static str| {
-            let mut extensions = Extensions::new();
-            extensions.insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
-            let mut headers = HeaderMap::new();
-            headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
-            address(&extensions, &headers).unwrap().to_string()
-        };
-        assert_eq!(
-            told("127.0.0.1:9", "198.51.100.1, 203.0.113.7"),
-            "203.0.113.7"
-        );
-        assert_eq!(told("127.0.0.1:9", "nonsense"), "127.0.0.1");
-        assert_eq!(told("192.0.2.1:9", "203.0.113.7"), "192.0.2.1");
-        assert_eq!(address(&Extensions::new(), &HeaderMap::new()), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod client;
 use crate::domain::engagement::{Hit, HitKind, HitMethod, LinkPlace, MOST_AGENT};
 use crate::domain::id::MessageRef;
 use crate::engine::Core;
+use crate::http::origin;
 use crate::message::token::Token;
 use crate::message::tracking::{CLICK, OPEN, is_web_address};
 use axum::Router;
@@ -127,7 +128,7 @@ fn hit(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Hit {
-    let address = client::address(extensions, headers);
+    let address = origin::address(extensions, headers);
     Hit {
         kind,
         link,

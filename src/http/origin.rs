@@ -1,12 +1,11 @@
-//! The network address that a request came from, for the consent ledger. Behind a reverse proxy on this machine or in a
-//! private network the proxy's word is taken for it (the last entry of `X-Forwarded-For`, which the proxy itself wrote);
-//! anybody else's is not.
+//! The network address that a request came from. Behind a reverse proxy on this machine or in a private network the
+//! proxy's word is taken for it (the last entry of `X-Forwarded-For`, which the proxy itself wrote); anybody else's is not.
 
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap};
 use std::net::{IpAddr, SocketAddr};
 
-pub fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+pub fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip();
     let told = || {
         let last = headers.get_all("x-forwarded-for").iter().next_back()?;
@@ -17,7 +16,7 @@ pub fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
         true => told().unwrap_or(peer),
         false => peer,
     };
-    Some(address.to_canonical().to_string())
+    Some(address.to_canonical())
 }
 
 fn is_near(peer: IpAddr) -> bool {
@@ -43,7 +42,7 @@ mod tests {
             if let Some(text) = forwarded {
                 headers.insert("x-forwarded-for", HeaderValue::from_static(text));
             }
-            address(&extensions, &headers).unwrap()
+            address(&extensions, &headers).unwrap().to_string()
         };
         let told = Some("6.6.6.6, 203.0.113.9");
         assert_eq!(from("127.0.0.1:9", told), "203.0.113.9");
