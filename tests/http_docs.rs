@@ -147,7 +147,10 @@ async fn the_daemon_listens_takes_its_keys_and_forgets_nothing_when_it_is_killed
     assert_eq!(house.run(&["key", "web", "--may", "fly"]).code, 2);
     let config = std::fs::read_to_string(house.path("config.toml")).unwrap();
     let open = "[http]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"";
-    house.write("config.toml", &config.replacen("[http]", open, 1));
+    house.write(
+        "config.toml",
+        &config.replacen("\n[http]", &format!("\n{open}"), 1),
+    );
 
     let running = house.start();
     let listens = addresses(&running);
@@ -160,7 +163,10 @@ async fn the_daemon_listens_takes_its_keys_and_forgets_nothing_when_it_is_killed
     send(address).await.error(401);
     house.write(
         "config.toml",
-        &format!("{}\n{lines}", config.replacen("[http]", open, 1)),
+        &format!(
+            "{}\n{lines}",
+            config.replacen("\n[http]", &format!("\n{open}"), 1)
+        ),
     );
     assert_eq!(house.run(&["reload"]).good(), "reloaded\n");
     send(address).await.done(1, 0);
@@ -178,7 +184,7 @@ async fn the_daemon_listens_takes_its_keys_and_forgets_nothing_when_it_is_killed
     send(address).await.done(0, 1);
     // A port that somebody has is told, and nothing is changed.
     let other = House::new();
-    let taken = config.replacen("[http]", &format!("[http]\nlisten = \"{address}\""), 1);
+    let taken = config.replacen("\n[http]", &format!("\n[http]\nlisten = \"{address}\""), 1);
     other.write("config.toml", &taken);
     let failed = other.run(&["run"]);
     assert_eq!(failed.code, 1, "{}", failed.all());

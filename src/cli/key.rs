@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -23,6 +24,9 @@ pub struct Arguments {
     /// What it may do: identify, track, page, screen, group, alias, metrics; by default all but metrics
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     may: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -47,6 +51,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let key = format!("rvl_{}", URL_SAFE_NO_PAD.encode(secret));
     let hash = digest(&SHA256, key.as_bytes());
     let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    if arguments.json {
+        let may: Vec<&str> = may.iter().map(|m| m.as_str()).collect();
+        let made = json!({ "name": name, "key": key, "sha256": hex, "may": may });
+        return Ok(context.screen.json(&made)?);
+    }
     let words: Vec<String> = may.iter().map(|m| format!("\"{}\"", m.as_str())).collect();
     let may = words.join(", ");
     context.screen.say(&format!(
