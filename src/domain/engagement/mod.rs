@@ -1,5 +1,5 @@
 //! Engagement: what came back for a message that left. Here are the hits (a pixel fetched, a link followed) and what
-//! they are taken for; [`classify`] judges, [`SentMessages`] is what a customer's record remembers of it.
+//! they are taken for; [`mod@classify`] judges, [`SentMessages`] is what a customer's record remembers of it.
 //!
 //! No hit is believed blindly: mail programs' proxies and scanners fetch pixels and links as people do. A hit is judged
 //! [`SETTLING`] after it happened, with all the others around it, and its class is final from then on. Taking hits in and
