@@ -1,7 +1,7 @@
 //! Whole-house figures, measured in one run on one machine: events made durable, the cost of a tick, evaluation of a new
 //! campaign, mails accepted by a local SMTP server, opening time and memory.
 //!
-//! `cargo bench --bench house [-- PART ...]` with parts `events`, `tick`, `walk`, `mails`, `open`; all by default.
+//! `cargo bench --bench house [-- PART ...]` with parts `events`, `import`, `tick`, `walk`, `mails`, `open`; all by default.
 //! `REVEILLE_BENCH_CUSTOMERS` (default 1000000) sets the size of the base.
 
 #[path = "../tests/smtp_server/mod.rs"]
@@ -286,6 +286,45 @@ async fn events(customers: u64) {
     house.store.inner.close().expect("closes");
 }
 
+/// The same through the command: a file of JSON Lines, read, checked, resolved and made durable by a process of its own.
+fn import(customers: u64) {
+    println!("rows imported by `reveille import`, {customers} customers");
+    let dir = tempfile::tempdir().expect("a folder");
+    campaigns(
+        dir.path(),
+        &[("dormant.toml", DORMANT), ("receipt.toml", RECEIPT)],
+    );
+    let total = 4 * customers;
+    let mut text = String::new();
+    for n in 0..customers {
+        text += &format!(
+            "{{\"type\":\"identify\",\"userId\":\"c-{n}\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"traits\":{{\"email\":\"c{n}@customers.example\"}}}}\n"
+        );
+    }
+    for n in 0..total {
+        let who = n.wrapping_mul(2_654_435_761) % customers;
+        let (day, minute) = (1 + n % 28, n % 60);
+        text += &format!(
+            "{{\"type\":\"track\",\"userId\":\"c-{who}\",\"event\":\"Order Completed\",\"timestamp\":\"2026-01-{day:02}T08:{minute:02}:00Z\",\"messageId\":\"m-{n}\",\"properties\":{{\"order_id\":\"o-{n}\",\"total\":42.5}}}}\n"
+        );
+    }
+    std::fs::write(dir.path().join("rows.jsonl"), text).expect("writes");
+    let start = stopwatch();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_reveille"))
+        .current_dir(dir.path())
+        .env("REVEILLE_CONFIG", "config.toml")
+        .args(["import", "rows.jsonl"])
+        .output()
+        .expect("it runs");
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(done.status.success(), "{done:?}");
+    let rows = customers + total;
+    println!(
+        "  {rows} rows in {seconds:.2} s, from start to end of the process: {:.0} rows/s",
+        rows as f64 / seconds
+    );
+}
+
 async fn tick(customers: u64, changed: u64) -> (u64, u64) {
     let dir = tempfile::tempdir().expect("a folder");
     campaigns(dir.path(), &[("dormant.toml", DORMANT)]);
@@ -509,6 +548,9 @@ fn main() {
     runtime.block_on(async {
         if wants("events") {
             events(customers.min(100_000)).await;
+        }
+        if wants("import") {
+            import(customers.min(100_000));
         }
         if wants("mails") {
             mails(30_000).await;

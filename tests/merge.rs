@@ -7,7 +7,8 @@ use app::watched::Watched;
 use app::{App, CONFIG, shipped};
 use futures_util::future::join_all;
 use reveille::domain::address::EmailAddress;
-use reveille::domain::cause::{Cause, Liveness, ProfileChange};
+use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
+use reveille::domain::consent_ledger::Origin;
 use reveille::domain::event::Event;
 use reveille::domain::id::{CustomerId, CustomerNo, EventName, ShardNo};
 use reveille::domain::ledger::{LogRow, Status};
@@ -395,6 +396,57 @@ async fn a_mail_in_doubt_is_settled_where_it_began() {
     assert_eq!(entries.len(), 1);
     assert!(entries[0].counted && !entries[0].state.is_open());
     assert_eq!(letters(&app).await, 0);
+}
+
+/// The mailbox that a refusal names is the one that a mail of the target went to; the source has nothing to do with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_by_a_link_after_a_merge_stops_what_is_under_way_at_the_source_too() {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let profile = ProfileChange {
+        email: Some(EmailAddress::parse("form@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    app.act(BROWSER, Cause::Profile(Box::new(profile), Liveness::Live))
+        .await;
+    app.consent(BROWSER, ConsentState::Given).await;
+    fill_cart(&app, BROWSER, "a").await;
+    app.clock.advance(Span::hours(24));
+    // The source's mail is in doubt when it moves.
+    store.fail(|batch| {
+        let told = batch.appends.iter().any(|row| {
+            row.stream == Stream::Log
+                && decode::<LogRow>(&row.payload).unwrap().status == Status::Accepted
+        });
+        told.then(|| StoreError::Unavailable("down".into()))
+    });
+    app.core.tick().await.unwrap();
+    while app.mails().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(alias(&app, BROWSER, "mina").await, Ok(Merged::Absorbed));
+    let app = app.reopen(store.again()).await;
+    let target = app.customer("mina").await;
+    let mut refusal = ConsentChange {
+        topic: None,
+        state: ConsentState::Refused,
+        at: app.now(),
+        source: "test".into(),
+        wording: None,
+        origin: Origin::default(),
+    };
+    let elsewhere = EmailAddress::parse("elsewhere@customers.example").unwrap();
+    refusal.origin.mailbox = Some(elsewhere.mailbox());
+    let told = app
+        .core
+        .act(target, Cause::Consent(refusal, Liveness::Live));
+    told.await.unwrap();
+    let ticked = tokio::time::timeout(std::time::Duration::from_secs(20), app.settle());
+    ticked.await.expect("nobody goes round in a circle");
+    app.leap(Span::hours(1)).await;
+    let story = app.story(BROWSER).await;
+    assert!(!story.iter().any(|row| row.contains("resent")), "{story:?}");
 }
 
 /// A rehearsal ends while a letter lies unread: customers, events and consent go on, enrollments don't.

@@ -151,7 +151,7 @@ fn shown(row: &Value, screen: Screen) -> String {
         "dropped" | "refused" | "uncertain" | "bounced" | "expired" => screen.yellow(status),
         _ => status.to_owned(),
     };
-    let pad = " ".repeat(11usize.saturating_sub(status.len()));
+    let pad = " ".repeat(14usize.saturating_sub(status.len()));
     let head = format!(
         "{}  {dressed}{pad}{}  {}",
         short(text("time")),

@@ -259,7 +259,10 @@ async fn turns(
             }
             // It is alive and refuses as it should; a restart would make nothing better, and would cost the outcomes and
             // consents that are still taken.
-            Err(Refused::Store(StoreError::Full(_))) => watchdog.advanced(),
+            Err(Refused::Store(StoreError::Full(_))) => {
+                watchdog.advanced();
+                pulse.beat();
+            }
             // Told once until it changes: one event a failure.
             Err(error) if !failing => {
                 tracing::error!(%error, "a turn of the engine failed; trying again");

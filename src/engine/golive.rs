@@ -309,7 +309,14 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
         (store.scan(range, Direction::Forward, usize::MAX).await).map_err(BatchError::from)?;
     let (mut puts, mut deletes) = (Vec::new(), Vec::new());
     for (key, value) in found {
-        let mut letter: Letter = decode(&value.value).map_err(BatchError::from)?;
+        let Ok(mut letter) = decode::<Letter>(&value.value) else {
+            let to = keys::read_inbox(&key).map_or(0, |no| no.0);
+            tracing::error!(
+                customer = to,
+                "a letter cannot be read: it is left as it is"
+            );
+            continue;
+        };
         match &mut letter.posted {
             Posted::Absorb(from) => {
                 from.standings.clear();

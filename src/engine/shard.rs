@@ -363,7 +363,7 @@ impl Shard {
         self.process_as(works, extra, false).await
     }
 
-    async fn process_as(
+    pub(super) async fn process_as(
         &mut self,
         works: &[Work],
         extra: Extra<'_>,

@@ -73,6 +73,11 @@ impl Life<'_> {
 
     /// What is under way at those who were merged into this customer is the same person's mail: a refusal binds it too.
     pub(super) fn tell_sources(&mut self, refusal: &ConsentChange) {
+        // Where it came from is a matter of this customer's mails, and told in this customer's rows.
+        let refusal = ConsentChange {
+            origin: Origin::default(),
+            ..refusal.clone()
+        };
         let letter = |source: &CustomerNo| (*source, Posted::Refusal(refusal.clone()));
         self.posts.extend(self.record.absorbed.iter().map(letter));
     }

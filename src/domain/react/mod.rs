@@ -240,7 +240,10 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Refusal(_) => boxes.extend(present),
+            Posted::Refusal(change) => {
+                boxes.extend(present);
+                boxes.extend(change.origin.mailbox.clone());
+            }
             Posted::Entry { .. } => {}
         },
         Cause::Event(..)

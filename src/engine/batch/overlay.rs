@@ -114,6 +114,14 @@ impl Overlay {
             other => other?,
         };
         self.destroy_letter(work);
+        // A mailbox that was not read cannot be written: its check would fail for ever.
+        let unread = |r: &Reaction| r.boxes.keys().any(|id| !self.mailboxes.contains_key(id));
+        let reaction = match reaction {
+            Ok(reaction) if unread(&reaction) => {
+                Err("it wrote a mailbox that it was not given".to_owned())
+            }
+            other => other,
+        };
         match reaction {
             // Nothing has happened: whoever offered it is to offer it to that one.
             Ok(Reaction {
@@ -211,23 +219,12 @@ impl Overlay {
     ) -> Result<(), BatchError> {
         let no = work.customer;
         for (id, mailbox) in reaction.boxes {
-            match self.mailboxes.get_mut(&id) {
-                Some(known) if known.mailbox == mailbox => {}
-                Some(known) => {
-                    known.mailbox = mailbox;
-                    known.changed = true;
-                }
-                // react makes boxes only among those it was asked to be given.
-                None => {
-                    self.mailboxes.insert(
-                        id,
-                        Box_ {
-                            revision: None,
-                            mailbox,
-                            changed: true,
-                        },
-                    );
-                }
+            // Each was given; that was looked at before.
+            if let Some(known) = self.mailboxes.get_mut(&id)
+                && known.mailbox != mailbox
+            {
+                known.mailbox = mailbox;
+                known.changed = true;
             }
         }
         for row in &reaction.log {

@@ -101,7 +101,8 @@ impl Shard {
         }
         let mut failed = None;
         if !works.is_empty() {
-            let done = self.process(&works, &|_| Vec::new()).await?;
+            // A letter may hold a refusal, acknowledged with what posted it: it is taken on a full disk too.
+            let done = self.process_as(&works, &|_| Vec::new(), true).await?;
             failed = done.replies.into_iter().find_map(Result::err);
         }
         if let Some(error) = failed {

@@ -104,6 +104,7 @@ impl Hits {
     /// Takes a hit in; never waits. False: there are too many, and it was shed.
     pub fn offer(&self, message: MessageRef, hit: Hit) -> bool {
         let taken = self.pending.len() < MOST_PENDING
+            && !self.pending.is_crowded(message)
             && self.queue.try_send(Item::Hit(message, hit)).is_ok();
         if !taken {
             self.shed.fetch_add(1, Ordering::Relaxed);
@@ -170,9 +171,14 @@ async fn recall(store: &dyn Store, pending: &Pending) -> Result<(), Refused> {
         let full = rows.len() == PAGE;
         let mut found = Vec::new();
         for row in rows {
-            if let HitRow::Hit { message, hit } = decode(&row.payload).map_err(BatchError::from)? {
-                let customer = CustomerNo(row.customer);
-                found.push((MessageRef { customer, message }, hit));
+            match decode(&row.payload) {
+                Ok(HitRow::Hit { message, hit }) => {
+                    let customer = CustomerNo(row.customer);
+                    found.push((MessageRef { customer, message }, hit));
+                }
+                Ok(HitRow::Classed { .. }) => {}
+                // A hit is not worth a start.
+                Err(error) => tracing::warn!(%error, "a hit cannot be read and is passed by"),
             }
         }
         pending.add(found, settled);

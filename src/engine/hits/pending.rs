@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// So many hits of one message stand here at most: somebody who calls for one pixel without end fills neither memory
+/// nor disk, and keeps nobody else's from being settled.
+const MOST_OF_A_MESSAGE: usize = 500;
+
 #[derive(Default)]
 pub(super) struct Pending {
     state: Mutex<State>,
@@ -53,6 +57,12 @@ impl Pending {
     /// How many stand here.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether this message has so many hits here that more would tell nothing.
+    pub(super) fn is_crowded(&self, message: MessageRef) -> bool {
+        let state = self.lock();
+        (state.by_message.get(&message)).is_some_and(|hits| hits.len() >= MOST_OF_A_MESSAGE)
     }
 
     /// Adds hits that are kept; those up to `settled` only surround the others.

@@ -5,6 +5,7 @@ use super::super::composer::{self, CannotCompose};
 use super::super::core::Core;
 use super::super::shard::Refused;
 use super::super::state::{CustomerState, MailRow};
+use super::Known;
 use crate::domain::address::EmailAddress;
 use crate::domain::cause::Cause;
 use crate::domain::chance;
@@ -66,8 +67,9 @@ impl Core {
         customer: CustomerNo,
         no: MessageNo,
         lane: usize,
+        known: Option<Arc<Known>>,
     ) -> Result<Option<MessageNo>, Stuck> {
-        let mut composed = match self.composed(customer, no, lane).await? {
+        let mut composed = match self.composed(customer, no, lane, known).await? {
             Made::Ready(composed) => composed,
             Made::Gone => return Ok(None),
             Made::Behind(other) => return Ok(Some(other)),
@@ -84,7 +86,7 @@ impl Core {
         }
         let stands = self.revision_of(customer).await?;
         if stands != Some(composed.revision) || self.clock.now().since(composed.at) > FRESH {
-            composed = match self.composed(customer, no, lane).await? {
+            composed = match self.composed(customer, no, lane, None).await? {
                 Made::Ready(composed) => composed,
                 Made::Gone => return Ok(None),
                 Made::Behind(other) => return Ok(Some(other)),
@@ -181,12 +183,22 @@ impl Core {
         customer: CustomerNo,
         no: MessageNo,
         lane: usize,
+        known: Option<Arc<Known>>,
     ) -> Result<Made, BatchError> {
-        let found = self.store.get_many(vec![keys::record(customer)]).await?;
-        let Some(value) = found.into_iter().next().flatten() else {
-            return Ok(Made::Gone);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let found = self.store.get_many(vec![keys::record(customer)]).await?;
+                let Some(value) = found.into_iter().next().flatten() else {
+                    return Ok(Made::Gone);
+                };
+                Arc::new(Known {
+                    state: decode(&value.value)?,
+                    revision: value.revision,
+                })
+            }
         };
-        let state: CustomerState = decode(&value.value)?;
+        let state = &known.state;
         let Some(message) = state.record.messages.get(&no) else {
             return Ok(Made::Gone);
         };
@@ -233,7 +245,7 @@ impl Core {
         };
         Ok(Made::Ready(Box::new(Composed {
             attempt: message.attempts + 1,
-            revision: value.revision,
+            revision: known.revision,
             at,
             to,
             bytes,

@@ -13,6 +13,7 @@ mod pump;
 use super::batch::BatchError;
 use super::core::Core;
 use super::shard::Refused;
+use super::state::CustomerState;
 use crate::domain::cause::Cause;
 use crate::domain::id::{MessageRef, ShardNo};
 use crate::domain::outcome::Outcome;
@@ -38,6 +39,12 @@ pub struct Outbox {
     passed: Mutex<Passed>,
     /// What goes wrong is told once, until something goes well again.
     stuck: AtomicBool,
+}
+
+/// A customer as read, and the revision at which the record stood then.
+struct Known {
+    state: CustomerState,
+    revision: u64,
 }
 
 /// A transport, and how many more messages may be in hand for it.

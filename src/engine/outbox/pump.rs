@@ -4,8 +4,7 @@
 use super::super::batch::BatchError;
 use super::super::core::Core;
 use super::super::shard::Refused;
-use super::super::state::CustomerState;
-use super::{Lane, Outbox};
+use super::{Known, Lane, Outbox};
 use crate::domain::id::{CampaignId, CustomerNo, MessageRef, ShardNo};
 use crate::domain::record::Message;
 use crate::store::codec::decode;
@@ -134,10 +133,10 @@ impl Look<'_> {
         }
         let states = self.core.states_of(&wanted).await?;
         for message in wanted {
-            let Some(state) = states.get(&message.customer) else {
+            let Some(known) = states.get(&message.customer) else {
                 continue;
             };
-            let Some(found) = state.record.messages.get(&message.message) else {
+            let Some(found) = known.state.record.messages.get(&message.message) else {
                 continue;
             };
             let Some(lane) = self.core.lane_of(found) else {
@@ -148,7 +147,8 @@ impl Look<'_> {
             };
             match self.room(lane).await {
                 Some(room) => {
-                    self.taken += usize::from(take_in_hand(self.core, message, lane, room));
+                    let known = Arc::clone(known);
+                    self.taken += usize::from(take_in_hand(self.core, message, known, lane, room));
                 }
                 None => _ = self.passed.lanes.insert(message, lane),
             }
@@ -182,6 +182,7 @@ impl Look<'_> {
 fn take_in_hand(
     core: &Arc<Core>,
     message: MessageRef,
+    known: Arc<Known>,
     lane: usize,
     room: OwnedSemaphorePermit,
 ) -> bool {
@@ -196,8 +197,9 @@ fn take_in_hand(
         let core = &held.core;
         // A message given up by policy in favour of another of this customer: that one goes first.
         let mut next = Some(message.message);
+        let mut known = Some(known);
         while let Some(no) = next {
-            match core.bring(message.customer, no, lane).await {
+            match core.bring(message.customer, no, lane, known.take()).await {
                 Ok(before) => {
                     core.outbox.went_well();
                     next = before.filter(|b| *b != no);
@@ -251,7 +253,7 @@ impl Core {
     async fn states_of(
         &self,
         messages: &[MessageRef],
-    ) -> Result<HashMap<CustomerNo, CustomerState>, BatchError> {
+    ) -> Result<HashMap<CustomerNo, Arc<Known>>, BatchError> {
         let numbers: BTreeSet<CustomerNo> = messages.iter().map(|m| m.customer).collect();
         let keys = numbers.iter().map(|no| keys::record(*no)).collect();
         let found = self.store.get_many(keys).await?;
@@ -259,7 +261,10 @@ impl Core {
         for (no, value) in numbers.into_iter().zip(found) {
             let Some(value) = value else { continue };
             match decode(&value.value) {
-                Ok(state) => _ = states.insert(no, state),
+                Ok(state) => {
+                    let revision = value.revision;
+                    states.insert(no, Arc::new(Known { state, revision }));
+                }
                 // Their mail stays; everybody else's goes.
                 Err(error) if self.outbox.is_new_trouble() => {
                     tracing::error!(customer = no.0, %error, "a customer cannot be read; their messages stay in the outbox");

@@ -40,8 +40,16 @@ impl Core {
         let ranges = match &filter.customer {
             None => ShardNo::all().map(keys::consents_all).collect(),
             Some(id) => {
-                let no = self.number_of(id).await?;
-                no.into_iter().map(keys::consents_of).collect::<Vec<_>>()
+                // Those who were merged into this customer are this customer.
+                let numbers: Vec<CustomerNo> = match self.whom(id).await? {
+                    Some((_, Some(record))) => record.numbers().collect(),
+                    Some((no, None)) => vec![no],
+                    None => Vec::new(),
+                };
+                numbers
+                    .into_iter()
+                    .map(keys::consents_of)
+                    .collect::<Vec<_>>()
             }
         };
         let mut rows: Vec<(CustomerNo, ConsentRow)> = Vec::new();

@@ -1,7 +1,7 @@
 //! Looking customers up, listing them, changing one by hand, and why they get what they get.
 
 use super::customer::{
-    AttributeMap, CustomerRow, CustomerView, EnrollmentView, MailboxView, PlaceView,
+    AttributeMap, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView, PlaceView,
     PreferencesView, consents, enrollment, ledger, message, row, tracks,
 };
 use super::mailboxes::SuppressionView;
@@ -55,7 +55,12 @@ impl Core {
         let messages = (record.messages.values())
             .map(|m| message(m, &record, rules, domain))
             .collect();
-        let told = self.consent_ledger(record.no).await?;
+        // Those who were merged into this customer are this customer; each row names messages of its own number.
+        let mut told: Vec<LedgerView> = Vec::new();
+        for no in record.numbers() {
+            told.extend(ledger(self.consent_ledger(no).await?, no, rules, domain));
+        }
+        told.sort_by_key(|row| row.told);
         Ok(Some(CustomerView {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
             known_since: record.known_since,
@@ -71,7 +76,7 @@ impl Core {
                 pause_until: own.pause_until,
             },
             consents: consents(&record.consents),
-            consent_ledger: ledger(told, record.no, rules, domain),
+            consent_ledger: told,
             events: tracks(&record, rules),
             enrollments,
             messages,
