@@ -29,7 +29,12 @@ fn both_ways_in_give_the_same_answers() {
         &["verify"],
     ];
     let all = || -> Vec<String> {
-        let one = |a: &&[&str]| house.masked(&house.run(a).all());
+        // A minute may pass in between.
+        let clock = regex::Regex::new(r"\d\d:\d\d").unwrap();
+        let one = |a: &&[&str]| {
+            let told = house.masked(&house.run(a).all());
+            clock.replace_all(&told, "TIME").into_owned()
+        };
         asked.iter().map(one).collect()
     };
     let direct = all();
