@@ -71,7 +71,7 @@ enum Item {
 pub struct Hits {
     queue: mpsc::Sender<Item>,
     pending: Arc<Pending>,
-    shed: AtomicU64,
+    shed: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     key: hmac::Key,
     /// Held while hits are settled.
@@ -85,16 +85,18 @@ impl Hits {
         recall(&*store, &pending).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let shed = Arc::new(AtomicU64::new(0));
         tokio::spawn(keep(
             store,
             waiting,
             Arc::clone(&pending),
             Arc::clone(&lost),
+            Arc::clone(&shed),
         ));
         Ok(Hits {
             queue,
             pending,
-            shed: AtomicU64::new(0),
+            shed,
             lost,
             key: hmac::Key::new(hmac::HMAC_SHA256, &[&salt[..], b"origin of a hit"].concat()),
             settling: Mutex::new(()),
@@ -104,7 +106,6 @@ impl Hits {
     /// Takes a hit in; never waits. False: there are too many, and it was shed.
     pub fn offer(&self, message: MessageRef, hit: Hit) -> bool {
         let taken = self.pending.len() < MOST_PENDING
-            && !self.pending.is_crowded(message)
             && self.queue.try_send(Item::Hit(message, hit)).is_ok();
         if !taken {
             self.shed.fetch_add(1, Ordering::Relaxed);
@@ -195,6 +196,7 @@ async fn keep(
     mut queue: mpsc::Receiver<Item>,
     pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
+    shed: Arc<AtomicU64>,
 ) {
     let mut items = Vec::new();
     let mut failing = false;
@@ -207,6 +209,8 @@ async fn keep(
                 Item::Flush(answer) => flushed.push(answer),
             }
         }
+        // Here and not where a hit is offered: a pixel's answer waits for no lock.
+        shed.fetch_add(pending.leave_out(&mut hits) as u64, Ordering::Relaxed);
         if !hits.is_empty() {
             let appends = hits.iter().map(|(message, hit)| Append {
                 stream: Stream::Hits,

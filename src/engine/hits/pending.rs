@@ -59,10 +59,18 @@ impl Pending {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Whether this message has so many hits here that more would tell nothing.
-    pub(super) fn is_crowded(&self, message: MessageRef) -> bool {
+    /// Leaves out hits of messages that have so many here that more would tell nothing; returns how many.
+    pub(super) fn leave_out(&self, hits: &mut Vec<(MessageRef, Hit)>) -> usize {
         let state = self.lock();
-        (state.by_message.get(&message)).is_some_and(|hits| hits.len() >= MOST_OF_A_MESSAGE)
+        let mut counts: HashMap<MessageRef, usize> = HashMap::new();
+        let before = hits.len();
+        hits.retain(|(message, _)| {
+            let known = || state.by_message.get(message).map_or(0, Vec::len);
+            let count = counts.entry(*message).or_insert_with(known);
+            *count += 1;
+            *count <= MOST_OF_A_MESSAGE
+        });
+        before - hits.len()
     }
 
     /// Adds hits that are kept; those up to `settled` only surround the others.

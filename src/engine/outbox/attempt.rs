@@ -69,12 +69,11 @@ impl Core {
         lane: usize,
         known: Option<Arc<Known>>,
     ) -> Result<Option<MessageNo>, Stuck> {
-        let mut composed = match self.composed(customer, no, lane, known).await? {
-            Made::Ready(composed) => composed,
-            Made::Gone => return Ok(None),
-            Made::Behind(other) => return Ok(Some(other)),
-            Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
+        let mut made = self.composed(customer, no, lane, known).await?;
+        let Made::Ready(composed) = &made else {
+            return self.not_asked(customer, no, made).await;
         };
+        let (revision, at) = (composed.revision, composed.at);
         // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
         let mut stopping = self.outbox.stopping.subscribe();
         let permit = tokio::select! {
@@ -85,14 +84,12 @@ impl Core {
             return Ok(None);
         }
         let stands = self.revision_of(customer).await?;
-        if stands != Some(composed.revision) || self.clock.now().since(composed.at) > FRESH {
-            composed = match self.composed(customer, no, lane, None).await? {
-                Made::Ready(composed) => composed,
-                Made::Gone => return Ok(None),
-                Made::Behind(other) => return Ok(Some(other)),
-                Made::Undeliverable(why) => return self.undeliverable(customer, no, why).await,
-            };
+        if stands != Some(revision) || self.clock.now().since(at) > FRESH {
+            made = self.composed(customer, no, lane, None).await?;
         }
+        let Made::Ready(composed) = made else {
+            return self.not_asked(customer, no, made).await;
+        };
         let Composed {
             attempt,
             to,
@@ -120,7 +117,7 @@ impl Core {
         match (reply.answer, bytes, to) {
             (Some(Answer::Attempting), Some(bytes), Some(to)) => {
                 let late = self.clock.now().since(reply.now) > COMMITTED_WITHIN;
-                // The customer's address changed while the message waited for its transport: it is made anew.
+                // The address changed in the instant between the last look and the asking: it is made anew.
                 let moved = reply.to.as_ref() != Some(&to);
                 let reference = MessageRef {
                     customer,
@@ -162,12 +159,18 @@ impl Core {
         }
     }
 
-    async fn undeliverable(
+    /// What follows where there is nothing to ask for; the message that is to be asked first, if there is one.
+    async fn not_asked(
         &self,
         customer: CustomerNo,
         message: MessageNo,
-        why: String,
+        made: Made,
     ) -> Result<Option<MessageNo>, Stuck> {
+        let why = match made {
+            Made::Ready(_) | Made::Gone => return Ok(None),
+            Made::Behind(other) => return Ok(Some(other)),
+            Made::Undeliverable(why) => why,
+        };
         let cause = Cause::Outcome {
             message,
             attempt: 0,
