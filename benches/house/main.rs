@@ -1,12 +1,16 @@
 //! Whole-house figures, measured in one run on one machine: events made durable, the cost of a tick, evaluation of a new
 //! campaign, mails accepted by a local SMTP server, opening time and memory.
 //!
-//! `cargo bench --bench house [-- PART ...]` with parts `events`, `import`, `tick`, `walk`, `mails`, `open`; all by default.
+//! `cargo bench --bench house [-- PART ...]` with parts `events`, `import`, `mails`, `http`, `tick`, `walk`, `open`; all by
+//! default.
 //! `REVEILLE_BENCH_CUSTOMERS` (default 1000000) sets the size of the base.
 
-#[path = "../tests/smtp_server/mod.rs"]
+mod http;
+mod load;
+mod postgres;
+#[path = "../../tests/smtp_server/mod.rs"]
 mod smtp_server;
-#[path = "../tests/app/watched.rs"]
+#[path = "../../tests/app/watched.rs"]
 mod watched;
 
 use reveille::clock::{Clock, stopwatch};
@@ -533,6 +537,9 @@ async fn open_only(dir: &Path) {
 fn main() {
     smtp_server::process::serve_if_asked();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if let Ok(dir) = std::env::var(http::SERVE) {
+        return runtime.block_on(http::serve(Path::new(&dir)));
+    }
     if let Ok(dir) = std::env::var(OPEN) {
         return runtime.block_on(open_only(Path::new(&dir)));
     }
@@ -554,6 +561,10 @@ fn main() {
         }
         if wants("mails") {
             mails(30_000).await;
+        }
+        if wants("http") {
+            http::batches(customers.min(100_000)).await;
+            http::pixels(customers.min(20_000)).await;
         }
         if wants("tick") {
             println!("the cost of a tick follows what changed");
