@@ -32,6 +32,10 @@ use std::path::Path;
 use std::sync::Arc;
 use watched::Watched;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONFIG: &str = r#"
 [sender]
 from = "Corner Shop <hello@shop.example>"
