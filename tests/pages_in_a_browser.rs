@@ -495,7 +495,7 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
     ];
     vec![
         page("preferences", &centre, &[], "form"),
-        page("preferences-kept", &centre, &[SAVE], ".said"),
+        page("preferences-saved", &centre, &[SAVE], ".said"),
         page("preferences-wrong", &centre, no_day, ".wrong"),
         page("preferences-left", &centre, &["button.second"], ".said"),
         page("preferences-stopped", &stopped, &[], ".wrong"),
@@ -559,7 +559,7 @@ async fn every_page_fits_narrow_and_wide_screens_and_keeps_to_wcag() {
             for width in [320, 1280] {
                 browser.width(width).await;
                 browser.picture(&format!("{name}-{width}")).await;
-                let script = "return [document.documentElement.scrollWidth, window.innerWidth]";
+                let script = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
                 let [has, shown] =
                     serde_json::from_value::<[u32; 2]>(browser.run(script).await).unwrap();
                 assert_eq!(shown, width);

@@ -121,6 +121,8 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--lang=en-US",
+            // As on a telephone: they lie above the page and take no room.
+            "--hide-scrollbars",
             &folder,
         ];
         if rustix::process::getuid().is_root() {
