@@ -1,4 +1,6 @@
-//! The shapes that are taken, as JSON Schema for the interface's description.
+//! The shapes that are taken, as JSON Schema for the interface's description: what to send. More than that is taken
+//! (`null` is as if it were not there, a clock that cannot be read is passed over), since senders drop for good what they
+//! are told is bad; and that an instant lies after 1989 once `sentAt` has put it right, no schema can say.
 
 use super::MESSAGES_LIMIT;
 use crate::engine::intake::json::MessageKind;
@@ -6,26 +8,22 @@ use serde_json::{Value, json};
 
 /// No control character, as ids and names are.
 const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
-/// The year of an instant: nothing that a shop knows is older than 1990.
-const YEAR: &str = "^(199[0-9]|[2-9][0-9]{3})-";
-/// The greatest whole number that every program reads alike (RFC 8259 §6).
-const WHOLE: i64 = (1 << 53) - 1;
 
 /// A message of this kind, or of any, which then says its `type`.
 pub fn message(kind: Option<MessageKind>) -> Value {
     let text = || json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": PLAIN });
-    let time = || json!({ "type": "string", "format": "date-time", "pattern": YEAR });
+    let time = || json!({ "type": "string", "format": "date-time" });
     let object = || json!({ "type": "object" });
     let mut schema = json!({
         "type": "object",
         "properties": {
-            "userId": { "oneOf": [text(), { "type": "integer", "minimum": -WHOLE, "maximum": WHOLE }], "description": "the shop's own id of the customer" },
+            "userId": { "oneOf": [text(), { "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }], "description": "the shop's own id of the customer" },
             "anonymousId": { "type": "string", "minLength": 1, "maxLength": 200, "pattern": PLAIN, "description": "of a visitor who has not said who they are" },
             "messageId": { "type": "string", "minLength": 1, "maxLength": 99, "description": "by which a copy is known" },
             "timestamp": time(),
             "originalTimestamp": time(),
             "sentAt": time(),
-            "writeKey": { "description": "the key, where no header shows it; what is no text shows none" },
+            "writeKey": { "type": "string", "description": "the key, where no header shows it" },
             "context": object(),
             "integrations": object(),
         },
@@ -86,7 +84,7 @@ pub fn batch() -> Value {
         "properties": {
             "batch": { "type": "array", "maxItems": MESSAGES_LIMIT, "items": message(None) },
             "sentAt": { "type": "string", "format": "date-time" },
-            "writeKey": { "description": "the key, where no header shows it" },
+            "writeKey": { "type": "string" },
             "context": { "type": "object" },
             "integrations": { "type": "object" },
         },
