@@ -440,6 +440,32 @@ async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
     assert!(metrics.lines().any(|line| line == sent), "{metrics}");
 }
 
+/// Senders don't keep the order of what happened.
+#[tokio::test]
+async fn an_order_that_comes_in_before_its_cart_ends_the_reminder() {
+    let campaign = app::shipped("cart_reminder.toml");
+    let campaigns = [("cart_reminder.toml", campaign.as_str())];
+    let shop = Shop::open_on(Arc::new(MemoryStore::new()), "", &campaigns).await;
+    for customer in ["mina", "joon"] {
+        shop.app.sign_up(customer, "Asia/Seoul").await;
+    }
+    // What happened before the campaign went live would be history.
+    shop.app.advance(Span::hours(1)).await;
+    let sent = |messages: &[Value]| json!({ "batch": messages, "sentAt": "2026-03-02T10:00:00Z" });
+    let told = |user: &str, event: &str, at: &str| {
+        json!({ "type": "track", "userId": user, "event": event, "messageId": format!("{user} {event}"),
+                "timestamp": at, "properties": { "cart_id": user, "product_id": "p-1", "name": "Blue cup" } })
+    };
+    let order = told("mina", "Order Completed", "2026-03-02T09:50:00Z");
+    shop.send("/v1/batch", &sent(&[order])).await.done(1, 0);
+    let late = ["mina", "joon"].map(|user| told(user, "Product Added", "2026-03-02T09:40:00Z"));
+    shop.send("/v1/batch", &sent(&late)).await.done(2, 0);
+    shop.app.advance(Span::hours(26)).await;
+    let mails = shop.app.mails();
+    assert_eq!(mails.len(), 1, "only who did not order is reminded");
+    assert!(mails[0].1.contains("joon@"), "{}", mails[0].1);
+}
+
 #[tokio::test]
 async fn too_much_at_once_is_put_off_and_a_full_disk_too() {
     let store = Moody::new();

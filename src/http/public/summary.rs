@@ -61,6 +61,12 @@ pub fn sentences(seen: &Seen, language: Language) -> Vec<String> {
     lines
 }
 
+/// A language by its own name, where it is one of ours.
+fn spoken(tag: &str) -> &str {
+    let own = Language::ALL.into_iter().find(|own| own.tag() == tag);
+    own.map_or(tag, |own| own.name())
+}
+
 /// What is held, each with when and how it was told.
 pub fn held(seen: &Seen, language: Language) -> Value {
     let own = &seen.record.preferences;
@@ -99,7 +105,10 @@ pub fn held(seen: &Seen, language: Language) -> Value {
             "held_pause",
             seen.paused_until().map(|at| day(at, zone, language)),
         ),
-        ("held_language", own.locale.clone()),
+        (
+            "held_language",
+            own.locale.as_deref().map(|tag| spoken(tag).to_owned()),
+        ),
     ];
     rows.extend(more.map(|(key, text)| (language.say(key).to_owned(), text.unwrap_or_else(none))));
     let rows = rows
