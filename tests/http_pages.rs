@@ -266,7 +266,7 @@ async fn one_click_leaves_at_once_however_it_is_posted_and_whatever_became_of_th
         let ledger = site.app.core.consent_ledger(no).await.unwrap();
         let refusals: Vec<_> = ledger
             .iter()
-            .filter(|r| r.state == ConsentState::Refused)
+            .filter(|r| r.state == ConsentState::Refused.into())
             .collect();
         assert_eq!(refusals.len(), 1);
         let row = refusals[0];

@@ -55,6 +55,7 @@ fn request(template: &'static str, context: Value) -> ComposeRequest<'static> {
         list_domain: "lists.shop.example",
         links: None,
         tracking: None,
+        text_only: false,
         unsubscribe_mailto: Some("leave@shop.example?subject=leave"),
         korean: false,
         sender: &SENDER,

@@ -43,6 +43,7 @@ fn html(
         list_domain: "b.example",
         links: None,
         tracking: None,
+        text_only: false,
         unsubscribe_mailto: None,
         korean: false,
         sender: &SenderBlock::default(),

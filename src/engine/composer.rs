@@ -2,6 +2,7 @@
 
 use super::batch::{BatchError, read_history};
 use super::catalogue::Catalogue;
+use super::opt_in::what_to_confirm;
 use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, Localized, Start};
@@ -9,7 +10,7 @@ use crate::domain::chance;
 use crate::domain::event::Event;
 use crate::domain::id::MessageRef;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{Class, Standing, standing_on};
+use crate::domain::preference::{Class, Format, Standing, standing_on};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -76,7 +77,7 @@ pub async fn finish(
             });
             events
         }
-        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
+        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience | Start::Asked => Vec::new(),
     };
     let locale = record
         .preferences
@@ -111,17 +112,30 @@ pub async fn finish(
         .map(|m| m.as_str().to_owned());
     let links = (from.links.as_ref())
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
-    let tracking = may_track(record, campaign, message, rules)
+    let text_only = record.preferences.format == Some(Format::Text);
+    // A plain text fetches nothing, and its links stand there in the clear.
+    let tracking = (!text_only && may_track(record, campaign, message, rules))
         .then(|| tracking_of(from, reference))
         .flatten();
     let to_name = display_name(record);
+    let mut context = context(record, message, &events);
+    if matches!(campaign.start, Start::Asked) {
+        let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
+        match found {
+            Ok((data, link)) => {
+                context["data"] = data;
+                context["links"] = json!({ "confirm": link });
+            }
+            Err(why) => return Ok(Err(CannotCompose::Because(why))),
+        }
+    }
     let request = ComposeRequest {
         template,
         subject: localized(subject, locale),
         preheader: localized(preheader, locale),
         locale,
         zone: zone_of(record, rules),
-        context: context(record, message, &events),
+        context,
         message_id: &message_id,
         from_name: sender.from.name.as_deref().unwrap_or_default(),
         from: address,
@@ -133,6 +147,7 @@ pub async fn finish(
         list_domain: address.domain(),
         links: links.as_ref(),
         tracking: tracking.as_ref(),
+        text_only,
         unsubscribe_mailto: unsubscribe.as_deref(),
         korean,
         sender: &block,

@@ -3,12 +3,16 @@
 
 use super::token::{Token, TokenKeys};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
+use crate::domain::time::Timestamp;
 use std::sync::Arc;
 
 /// The unsubscribe page, and one-click (RFC 8058).
 pub const UNSUBSCRIBE: &str = "/u/";
 /// The preference centre.
 pub const PREFERENCES: &str = "/p/";
+
+/// Confirming a subscription (double opt-in).
+pub const CONFIRM: &str = "/c/";
 
 /// What links are made with.
 #[derive(Clone, Debug)]
@@ -26,6 +30,16 @@ pub struct MailLinks {
 }
 
 impl Links {
+    /// The link of the mail that asks for a confirmation.
+    pub fn to_confirm(&self, customer: CustomerNo, topic: TopicId, asked: Timestamp) -> String {
+        let token = Token::Confirm {
+            customer,
+            topic,
+            asked,
+        };
+        format!("{}{CONFIRM}{}", self.public_url, self.keys.sign(&token))
+    }
+
     pub fn of_mail(
         &self,
         customer: CustomerNo,

@@ -18,7 +18,7 @@ pub const CLICK: &str = "/t/c/";
 const OWN: [&str; 4] = [
     super::links::UNSUBSCRIBE,
     super::links::PREFERENCES,
-    "/c/",
+    super::links::CONFIRM,
     "/t/",
 ];
 
