@@ -15,7 +15,7 @@ use reveille::domain::consent_ledger::{Origin, Word};
 use reveille::domain::id::{CustomerId, TopicId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
-use reveille::domain::time::Span;
+use reveille::domain::time::{Span, Timestamp};
 use reveille::http::public;
 use reveille::message::token::Token;
 use reveille::store::memory::MemoryStore;
@@ -690,8 +690,8 @@ async fn invariant_3_nothing_leaves_without_a_confirmation_later_than_the_last_r
         let mailbox = [0, 0, 1];
         let address = Some(EmailAddress::parse("mina@customers.example").unwrap());
         site.profile("joon", |c| c.email = address).await;
-        let mut confirmed = [None; 3];
-        let mut refused = [None; 2];
+        let mut confirmed: [Option<Timestamp>; 3] = [None; 3];
+        let mut refused: [Option<Timestamp>; 3] = [None; 3];
         let mut seen = 0;
         for step in 0..60 {
             let told = format!("seed {seed}, step {step}");
@@ -706,7 +706,7 @@ async fn invariant_3_nothing_leaves_without_a_confirmation_later_than_the_last_r
                     let topic = (draw(2) == 0).then(news);
                     site.say(customer, topic, ConsentState::Refused, false)
                         .await;
-                    refused[mailbox[c]] = Some(site.app.now());
+                    refused[c] = Some(site.app.now());
                 }
                 4 => site.say(customer, None, ConsentState::Given, false).await,
                 5..8 => {
@@ -730,8 +730,13 @@ async fn invariant_3_nothing_leaves_without_a_confirmation_later_than_the_last_r
                         }
                     }
                     if answer.status == StatusCode::OK {
-                        let refusal = refused[mailbox[owner]];
-                        let in_force = confirmed[owner].is_some() && confirmed[owner] > refusal;
+                        let of_mailbox = |all: &[Option<Timestamp>; 3]| {
+                            let same = (0..3).filter(|n| mailbox[*n] == mailbox[owner]);
+                            same.filter_map(|n| all[n]).max()
+                        };
+                        let refusal = of_mailbox(&refused);
+                        let in_force =
+                            confirmed[owner] > refused[owner] && of_mailbox(&confirmed) > refusal;
                         assert!(in_force || Some(asked) > refusal, "{told}: an old link");
                         confirmed[owner] = Some(site.app.now());
                     }
@@ -754,8 +759,15 @@ async fn invariant_3_nothing_leaves_without_a_confirmation_later_than_the_last_r
                         }
                         let owner = owner.unwrap();
                         assert!(confirmed[owner].is_some(), "{told}: never confirmed");
-                        let refusal = refused[mailbox[owner]];
-                        assert!(confirmed[owner] > refusal, "{told}: refused since");
+                        let own = refused[owner];
+                        assert!(confirmed[owner] > own, "{told}: refused since");
+                        // What one refuses binds the mailbox until one of it confirms anew.
+                        let of_mailbox = |all: &[Option<Timestamp>; 3]| {
+                            let same = (0..3).filter(|n| mailbox[*n] == mailbox[owner]);
+                            same.filter_map(|n| all[n]).max()
+                        };
+                        let (given, refusal) = (of_mailbox(&confirmed), of_mailbox(&refused));
+                        assert!(given > refusal, "{told}: refused for the mailbox since");
                     }
                     seen = left.len();
                 }
