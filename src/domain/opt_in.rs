@@ -158,7 +158,7 @@ mod tests {
     fn the_campaign_has_its_cap_and_an_entry_names_its_topic() {
         let campaign = campaign(Localized::new(), 1);
         assert_eq!(campaign.limits.caps.len(), 1);
-        let topic = TopicId::parse("새 소식").unwrap();
+        let topic = TopicId::parse("소식").unwrap();
         assert_eq!(topic_of(&key_of(&topic)), Some(topic));
     }
 }

@@ -17,10 +17,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Properties, Value};
 use crate::message::links::Links;
+use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
+use std::sync::Arc;
 
 /// Who sends, from config.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct From {
     pub country: Option<String>,
     /// What of a mail is followed, where it may be.
     pub tracking: Tracking,
+    /// What the address to write to is signed with.
+    pub keys: Arc<KeyRing>,
     /// With `[http] public_url`: what the links of a mail are made with.
     pub links: Option<Links>,
 }
@@ -106,10 +110,15 @@ pub async fn finish(
     let korean = country_of(record, from).is_some_and(|c| {
         c.eq_ignore_ascii_case("KR") || c.eq_ignore_ascii_case("KOR") || c == "대한민국"
     });
-    let unsubscribe = sender
-        .unsubscribe_mailto
-        .as_ref()
-        .map(|m| m.as_str().to_owned());
+    // Who writes there is known by the subject (RFC 6068 §2): whom a mail says that it is from proves nothing.
+    let unsubscribe = sender.unsubscribe_mailto.as_ref().map(|address| {
+        let token = from.keys.sign(&Token::Unsubscribe {
+            customer: record.no,
+            message: Some(message.no),
+            topic: message.topic.clone(),
+        });
+        format!("{}?subject=unsubscribe%20{token}", address.as_str())
+    });
     let links = (from.links.as_ref())
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
     let text_only = record.preferences.format == Some(Format::Text);

@@ -282,7 +282,10 @@ impl From<ConsentRow1> for ConsentRow {
 #[cfg(test)]
 mod tests {
     use super::{CustomerState1, Preferences1, Record1};
-    use crate::domain::id::{CustomerId, CustomerNo};
+    use crate::domain::consent_ledger::{ConsentRow, Word};
+    use crate::domain::engagement::SentMessages;
+    use crate::domain::id::{CustomerId, CustomerNo, MessageNo};
+    use crate::domain::posted::{Letter, Posted};
     use crate::domain::record::Record;
     use crate::domain::time::Timestamp;
     use crate::engine::state::{CustomerState, Seen, id_of_stored};
@@ -360,5 +363,44 @@ mod tests {
         assert_eq!(state.record.known_since, Timestamp(6));
         assert_eq!(state.record.next_message, 1);
         assert_eq!(state.seen.recent, [3, 4]);
+    }
+
+    #[test]
+    fn what_was_written_before_consents_were_confirmed_is_read() {
+        let bytes = [
+            &[2u8, 7, 4][..],
+            b"mina",
+            // rules, plan, walked, known_since, email, attributes, tags
+            &[2, 3, 10, 12, 0, 0, 0],
+            // preferences, of which the language is said
+            &[0, 1, 2],
+            b"ko",
+            // window, caps, gap, pause_until, consents, tracks, campaigns, messages, next_message, alarm
+            &[0, 0, 0, 0, 0, 0, 0, 0, 1, 0],
+            &postcard::to_stdvec(&SentMessages::default()).unwrap(),
+            // moved_to, absorbed; seen: recent, pages, spilled; posted
+            &[1, 9, 0, 0, 0, 0, 5],
+        ]
+        .concat();
+        let state = decode::<CustomerState>(&bytes).unwrap();
+        assert_eq!(state.record.preferences.locale.as_deref(), Some("ko"));
+        assert_eq!(state.record.preferences.format, None);
+        assert!(state.record.pending.is_empty());
+        assert_eq!(
+            (state.record.moved_to, state.posted),
+            (Some(CustomerNo(9)), 5)
+        );
+
+        // A row of the ledger: told, topic, refused, at, source, wording, address, message, campaign.
+        let bytes = [&[1u8, 8, 0, 1, 6, 4][..], b"page", &[0, 0, 1, 3, 0]].concat();
+        let row = decode::<ConsentRow>(&bytes).unwrap();
+        assert_eq!((row.state, row.told), (Word::Refused, Timestamp(4)));
+        assert_eq!((row.message, row.message_of), (Some(MessageNo(3)), None));
+        assert_eq!(encode(&row)[0], 2);
+
+        // A letter: who posted it, its number, a refusal (topic, state, at, source, wording, origin).
+        let bytes = [&[1u8, 9, 1, 2, 0, 1, 6, 4][..], b"page", &[0, 0, 0, 0, 0]].concat();
+        let letter = decode::<Letter>(&bytes).unwrap();
+        assert!(matches!(letter.posted, Posted::Refusal(change) if change.source == "page"));
     }
 }

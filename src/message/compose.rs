@@ -369,7 +369,7 @@ fn mailto_uri(text: &str) -> Option<String> {
             uri.push_str(&format!("%{byte:02X}"));
         }
     }
-    (uri.len() <= 500).then_some(uri)
+    (uri.len() <= 900).then_some(uri)
 }
 
 #[cfg(test)]

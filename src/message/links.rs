@@ -1,7 +1,7 @@
 //! The public links of a mail, signed: where its recipient leaves or chooses what to get, and when. Which pages answer
 //! there is for `http`; these paths are what the two share.
 
-use super::token::{Token, TokenKeys};
+use super::token::{KeyRing, Token};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
 use crate::domain::time::Timestamp;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub const CONFIRM: &str = "/c/";
 pub struct Links {
     /// `[http] public_url`, without a slash at its end.
     pub public_url: String,
-    pub keys: Arc<TokenKeys>,
+    pub keys: Arc<KeyRing>,
 }
 
 /// The links of one mail.
