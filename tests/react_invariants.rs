@@ -670,6 +670,7 @@ proptest! {
                 rules: &world.rules,
                 history: Some(&customer.history),
                 unfinished,
+                person: None,
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

@@ -5,7 +5,7 @@
 //! *target*). What each side does with a letter is [`super::react`]'s; carrying it is the engine's.
 
 use super::address::EmailAddress;
-use super::cause::{ConsentChange, Liveness};
+use super::cause::Liveness;
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, TagName};
 use super::preference::{Consents, Preferences};
@@ -31,8 +31,6 @@ pub enum Posted {
     /// To the target: an entry whose message was under way when the source moved, now that the message is settled. It was
     /// told as over before, so that nothing else entered under its key meanwhile.
     Entry { campaign: CampaignId, entry: Entry },
-    /// To a source that still has messages under way: the customer refused, and that binds them too.
-    Refusal(ConsentChange),
 }
 
 impl Posted {
@@ -44,7 +42,7 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Refusal(_) => Liveness::Live,
+            Posted::Absorb(_) | Posted::Entry { .. } => Liveness::Live,
         }
     }
 }

@@ -81,6 +81,15 @@ impl Record {
         std::iter::once(self.no).chain(self.absorbed.iter().copied())
     }
 
+    /// As policy sees the messages that stayed with this customer, who was merged into `person`: it is that person's mail.
+    pub fn seen_as(&self, person: &Record) -> Record {
+        Record {
+            no: self.no,
+            messages: self.messages.clone(),
+            ..person.clone()
+        }
+    }
+
     /// Every index key that this record stands under. The only source of them: whoever writes a record writes the
     /// difference between the old record's index and the new one's, so that no index can drift.
     pub fn index(&self) -> Index<'_> {

@@ -323,7 +323,6 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
                 puts.push((key, encode(&letter)));
             }
             Posted::Entry { .. } => deletes.push(key),
-            Posted::Refusal(_) => {}
         }
     }
     if puts.is_empty() && deletes.is_empty() {

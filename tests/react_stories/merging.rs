@@ -288,6 +288,46 @@ fn a_refusal_is_carried_over_and_binds_what_is_under_way() {
 }
 
 #[test]
+fn what_is_under_way_at_the_source_goes_as_the_target_is_and_wants() {
+    let under_way = |then: &dyn Fn(&mut World, CustomerNo)| {
+        let (mut world, mina, somebody, _) = begin(vec![cart()]);
+        reachable(&mut world, somebody, "elsewhere@mail.example");
+        world.script = Box::new(|a| match a.attempt {
+            1 => (try_later(), Span::ZERO),
+            _ => (accepted(), Span::ZERO),
+        });
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(24) + Span::minutes(1));
+        assert_eq!(world.attempts.len(), 1);
+        world.merge(somebody, mina);
+        then(&mut world, mina);
+        world.run_for(Span::days(2));
+        check_log(&world);
+        world
+    };
+    let world = under_way(&|_, _| {});
+    assert_eq!(world.attempts.len(), 2);
+    // The hours that mina chose.
+    let world = under_way(&|world, mina| {
+        world.prefer(mina, |p| {
+            p.preferences.window = Some(Some(window("Mon-Sun 20:00-21:00")));
+        });
+    });
+    assert_eq!(world.attempts[1].at, at("2026-03-03T20:00:00Z"));
+    // Or none for a while.
+    let until = at("2026-03-04T09:00:00Z");
+    let world = under_way(&|world, mina| {
+        world.prefer(mina, |p| p.preferences.pause_until = Some(Some(until)));
+    });
+    assert_eq!(world.attempts[1].at, until);
+    // What ends the entry.
+    let world = under_way(&|world, mina| world.event(mina, "Order Completed", &[("cart_id", "a")]));
+    assert_eq!(world.attempts.len(), 1);
+    assert!(world.has("cart", Status::Left, Reason::Exit));
+    assert!(world.has("cart", Status::Dropped, Reason::Exit));
+}
+
+#[test]
 fn the_targets_own_word_stands() {
     let (mut world, mina, somebody, _) = begin(vec![cart()]);
     let text = |t: &str| Value::Text(t.into());

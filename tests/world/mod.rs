@@ -121,6 +121,8 @@ pub struct Recorded {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub unfinished: bool,
+    /// Whom the customer was merged into.
+    pub person: Option<Box<Record>>,
 }
 
 /// What becomes of an attempt, and how long it takes.
@@ -744,6 +746,8 @@ impl World {
             now: self.now,
             rules: Arc::clone(&self.rules),
             unfinished: self.unfinished,
+            person: (self.record(no).moved_to)
+                .map(|to| Box::new(self.record(self.whom(to)).clone())),
         };
         if let Cause::Event(event, _) = &recorded.cause
             && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
@@ -854,6 +858,7 @@ pub fn play(
         rules: &recorded.rules,
         history: None,
         unfinished: recorded.unfinished,
+        person: recorded.person.as_deref(),
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

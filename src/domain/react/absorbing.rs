@@ -10,10 +10,10 @@ use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, EntryKey, TopicId};
+use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::posted::{Absorb, Posted};
-use crate::domain::preference::{Consent, ConsentState, Preferences};
+use crate::domain::posted::Absorb;
+use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -45,13 +45,6 @@ impl Life<'_> {
         for (topic, consent) in &from.consents {
             self.take_consent(&told(topic, consent));
         }
-        let refused: Vec<ConsentChange> = (self.record.consents.iter())
-            .filter(|(_, consent)| consent.state == ConsentState::Refused)
-            .map(|(topic, consent)| told(topic, consent))
-            .collect();
-        for change in &refused {
-            self.tell_sources(change);
-        }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
             .filter(|(_, e)| e.state.is_open())
@@ -69,17 +62,6 @@ impl Life<'_> {
         self.unblock();
         self.ask_again();
         Ok(())
-    }
-
-    /// What is under way at those who were merged into this customer is the same person's mail: a refusal binds it too.
-    pub(super) fn tell_sources(&mut self, refusal: &ConsentChange) {
-        // Where it came from is a matter of this customer's mails, and told in this customer's rows.
-        let refusal = ConsentChange {
-            origin: Origin::default(),
-            ..refusal.clone()
-        };
-        let letter = |source: &CustomerNo| (*source, Posted::Refusal(refusal.clone()));
-        self.posts.extend(self.record.absorbed.iter().map(letter));
     }
 
     fn absorb_events(

@@ -27,7 +27,6 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
-use super::preference::ConsentState;
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -88,6 +87,8 @@ pub struct Context<'a> {
     pub history: Option<&'a [Event]>,
     /// An occurrence up to now is unfinished in this shard: only transactional messages may begin.
     pub unfinished: bool,
+    /// To `Ready`, of one who was merged into another: that other, at the end of the chain, as they stand at the commit.
+    pub person: Option<&'a Record>,
 }
 
 /// Reacts to one cause.
@@ -121,6 +122,7 @@ pub fn react(
         existing: Vec::new(),
         posts: Vec::new(),
         moving: None,
+        person: context.person,
         wake: Timestamp::NEVER,
     };
     if life.record.rules != life.rules.version {
@@ -144,9 +146,6 @@ pub fn react(
         Cause::Consent(change, live) => {
             liveness = *live;
             life.take_consent(change);
-            if change.state == ConsentState::Refused {
-                life.tell_sources(change);
-            }
         }
         Cause::Alarm => {}
         Cause::Engagement(engagement) => life.take_engagement(engagement),
@@ -240,10 +239,6 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Refusal(change) => {
-                boxes.extend(present);
-                boxes.extend(change.origin.mailbox.clone());
-            }
             Posted::Entry { .. } => {}
         },
         Cause::Event(..)
@@ -270,6 +265,7 @@ struct Life<'a> {
     posts: Vec<(CustomerNo, Posted)>,
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
+    person: Option<&'a Record>,
     /// The earliest instant at which something may change by itself, gathered while settling.
     wake: Timestamp,
 }

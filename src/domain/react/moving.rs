@@ -1,7 +1,8 @@
 //! The source's side of a merge: an anonymous customer turns out to be another one, and hands over all there is.
 //!
 //! Messages that were attempted and are not settled stay, since an outcome is awaited under their numbers, and so do the
-//! places that they hold; their entries follow when they are settled. A message that waits is withdrawn: its entry goes
+//! places that they hold; their entries follow when they are settled. Whether they may be tried again is judged by what
+//! the target says and is at that instant ([`super::ready`]), so nothing need be told to the source afterwards. A message that waits is withdrawn: its entry goes
 //! on at the target, where the step falls due when it was due here. Whoever moved is judged by no campaign any more.
 
 use super::{Life, NeedsHistory};
@@ -35,18 +36,13 @@ impl Life<'_> {
         }));
     }
 
-    /// A letter has come. Whoever moved on sends it after, save what concerns the messages that stayed.
+    /// A letter has come. Whoever moved on sends it after.
     pub(super) fn read_letter(
         &mut self,
         posted: &Posted,
         history: Option<&[Event]>,
     ) -> Result<(), NeedsHistory> {
         match (posted, self.record.moved_to) {
-            (Posted::Refusal(change), _) => {
-                if !self.record.messages.is_empty() {
-                    self.take_consent(change);
-                }
-            }
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
             (Posted::Absorb(from), None) => self.absorb(from, history)?,
             (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),

@@ -37,6 +37,12 @@ impl Overlay {
                 batch.puts.push((keys::seen(no, page), encode(&row.page)));
             }
         }
+        for (no, witness) in self.witnesses {
+            batch.checks.push(Check {
+                key: keys::record(no),
+                expected: witness.revision,
+            });
+        }
         for (id, row) in self.mailboxes {
             let key = keys::mailbox(&id);
             // What was only read is checked too, absence included: an answer may rest on it.

@@ -213,6 +213,7 @@ impl Core {
         if state.record.messages.len() > 1 {
             let boxes = self.boxes_of(&state.record).await?;
             let (rules, now) = (&self.catalogue().rules, self.clock.now());
+            // Of one who moved `Ready` asks whom they were merged into; here it is only guessed by their own record.
             let first = goes_before(&state.record, &boxes, rules, now, message);
             if let Some(other) = first.and_then(|no| state.record.messages.get(&no))
                 && other.released
