@@ -597,6 +597,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         tags: BTreeSet::new(),
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),
+                        sent: Vec::new(),
                         standings: [(campaign, standing)].into(),
                         events,
                     }))

@@ -6,8 +6,9 @@
 
 use super::address::EmailAddress;
 use super::cause::Liveness;
+use super::engagement::SentMessage;
 use super::event::Event;
-use super::id::{CampaignId, CustomerNo, TagName};
+use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
 use super::preference::{Consents, Preferences};
 use super::record::{Entry, Standing};
 use super::time::Timestamp;
@@ -31,6 +32,11 @@ pub enum Posted {
     /// To the target: an entry whose message was under way when the source moved, now that the message is settled. It was
     /// told as over before, so that nothing else entered under its key meanwhile.
     Entry { campaign: CampaignId, entry: Entry },
+    /// To the target: what came back for a message that the source got, or `None` where it did not leave after all.
+    Sent {
+        message: MessageRef,
+        sent: Option<SentMessage>,
+    },
 }
 
 impl Posted {
@@ -42,7 +48,7 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_) | Posted::Entry { .. } => Liveness::Live,
+            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } => Liveness::Live,
         }
     }
 }
@@ -60,6 +66,8 @@ pub struct Absorb {
     pub preferences: Preferences,
     pub consents: Consents,
     pub standings: BTreeMap<CampaignId, Standing>,
+    /// The messages that the source got, or those whom it had absorbed.
+    pub sent: Vec<SentMessage>,
     /// The events of source and `earlier` that the target has not met. Empty in the letter, since they stand in the
     /// history under their own numbers; whoever hands the letter over reads them there.
     pub events: Vec<(Event, Liveness)>,

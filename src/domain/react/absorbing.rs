@@ -45,6 +45,12 @@ impl Life<'_> {
         for (topic, consent) in &from.consents {
             self.take_consent(&told(topic, consent));
         }
+        for sent in &from.sent {
+            self.record.sent.take_over(sent.clone());
+        }
+        for (event, _) in &from.events {
+            self.note_order(event);
+        }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
             .filter(|(_, e)| e.state.is_open())

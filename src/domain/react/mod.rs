@@ -187,6 +187,9 @@ pub fn react(
         }
     }
     life.settle(liveness);
+    if let Some(to) = record.moved_to {
+        life.tell_of_sent(to, &record.sent);
+    }
     let wants_release = life.set_alarm();
     Ok(Reaction {
         record: life.record,
@@ -239,7 +242,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Entry { .. } => {}
+            Posted::Entry { .. } | Posted::Sent { .. } => {}
         },
         Cause::Event(..)
         | Cause::Alarm

@@ -6,8 +6,9 @@
 //! on at the target, where the step falls due when it was due here. Whoever moved is judged by no campaign any more.
 
 use super::{Life, NeedsHistory};
+use crate::domain::engagement::{SentMessage, SentMessages};
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo};
+use crate::domain::id::{CampaignId, CustomerNo, MessageRef};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::posted::{Absorb, Posted};
 use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
@@ -32,6 +33,7 @@ impl Life<'_> {
             preferences: record.preferences.clone(),
             consents: record.consents.clone(),
             standings: BTreeMap::new(),
+            sent: record.sent.handed_over(record.no),
             events: Vec::new(),
         }));
     }
@@ -46,6 +48,21 @@ impl Life<'_> {
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
             (Posted::Absorb(from), None) => self.absorb(from, history)?,
             (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
+            (
+                Posted::Sent {
+                    sent: Some(sent), ..
+                },
+                None,
+            ) => {
+                self.record.sent.take_over(sent.clone());
+            }
+            (
+                Posted::Sent {
+                    message,
+                    sent: None,
+                },
+                None,
+            ) => self.record.sent.take_back(*message),
         }
         Ok(())
     }
@@ -92,6 +109,35 @@ impl Life<'_> {
         if self.record.messages.is_empty() {
             self.forget_oneself();
         }
+    }
+
+    /// Posts to whom this customer moved what has come back since for the messages that were sent here.
+    pub(super) fn tell_of_sent(&mut self, to: CustomerNo, before: &SentMessages) {
+        let source = self.record.no;
+        let (before, now) = (
+            before.handed_over(source),
+            self.record.sent.handed_over(source),
+        );
+        let reference = |m: &SentMessage| MessageRef {
+            customer: m.by.unwrap_or(source),
+            message: m.no,
+        };
+        for sent in now.iter().filter(|sent| !before.contains(sent)) {
+            let (message, sent) = (reference(sent), Some(sent.clone()));
+            self.posts.push((to, Posted::Sent { message, sent }));
+        }
+        let known: Vec<MessageRef> = now.iter().map(reference).collect();
+        let gone = before.iter().map(reference).filter(|m| !known.contains(m));
+        let gone = gone.map(|message| {
+            (
+                to,
+                Posted::Sent {
+                    message,
+                    sent: None,
+                },
+            )
+        });
+        self.posts.extend(gone);
     }
 
     /// Makes of an entry what the target is told of it.
