@@ -106,7 +106,11 @@ impl Record {
             match message.state {
                 MessageState::Attempting(_) => index.attempting.push(message.no),
                 _ if message.parked => index.parked.push(message.no),
-                _ if message.released => index.outbox.push((message.not_before, message.no)),
+                _ if message.released => {
+                    index
+                        .outbox
+                        .push((message.class, message.not_before, message.no))
+                }
                 _ => {}
             }
         }
@@ -120,7 +124,7 @@ pub struct Index<'a> {
     pub alarm: Option<Timestamp>,
     pub due: Vec<(&'a CampaignId, DueAt)>,
     /// Messages that the outbox asks for at an instant.
-    pub outbox: Vec<(Timestamp, MessageNo)>,
+    pub outbox: Vec<(Class, Timestamp, MessageNo)>,
     /// Messages whose attempt is under way; at opening, those in doubt.
     pub attempting: Vec<MessageNo>,
     pub parked: Vec<MessageNo>,

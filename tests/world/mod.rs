@@ -542,7 +542,7 @@ impl World {
         for customer in self.customers.values() {
             let index = customer.record.index();
             next.extend(index.alarm);
-            next.extend(index.outbox.iter().map(|(at, _)| *at));
+            next.extend(index.outbox.iter().map(|(_, at, _)| *at));
         }
         if !self.wants_release.is_empty() {
             next.push(self.now);
@@ -652,17 +652,18 @@ impl World {
     fn ask_outbox(&mut self) {
         let mut asked = BTreeSet::new();
         loop {
-            let mut keys: Vec<(Timestamp, CustomerNo, MessageNo)> = Vec::new();
+            let mut keys: Vec<(bool, Timestamp, CustomerNo, MessageNo)> = Vec::new();
             for (no, customer) in &self.customers {
                 let own = customer.record.index().outbox;
-                keys.extend(own.into_iter().map(|(at, m)| (at, *no, m)));
+                let ordinary = |class| class != Class::Transactional;
+                keys.extend((own.into_iter()).map(|(class, at, m)| (ordinary(class), at, *no, m)));
             }
-            keys.retain(|(at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
+            keys.retain(|(_, at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
             keys.sort();
             if self.backwards {
                 keys.reverse();
             }
-            let Some((_, no, mut message)) = keys.first().copied() else {
+            let Some((_, _, no, mut message)) = keys.first().copied() else {
                 return;
             };
             // One that was put behind another is asked again in the same tick.
