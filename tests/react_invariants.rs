@@ -624,6 +624,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),
                         pending: [(news(), pending(known_since))].into(),
+                        sent: Vec::new(),
                         standings: [(campaign, standing)].into(),
                         events,
                     }))
@@ -705,6 +706,7 @@ proptest! {
                 rules: &world.rules,
                 history: Some(&customer.history),
                 unfinished,
+                person: None,
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

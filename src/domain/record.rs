@@ -85,6 +85,15 @@ impl Record {
         std::iter::once(self.no).chain(self.absorbed.iter().copied())
     }
 
+    /// As policy sees the messages that stayed with this customer, who was merged into `person`: it is that person's mail.
+    pub fn seen_as(&self, person: &Record) -> Record {
+        Record {
+            no: self.no,
+            messages: self.messages.clone(),
+            ..person.clone()
+        }
+    }
+
     /// Every index key that this record stands under. The only source of them: whoever writes a record writes the
     /// difference between the old record's index and the new one's, so that no index can drift.
     pub fn index(&self) -> Index<'_> {
@@ -101,7 +110,11 @@ impl Record {
             match message.state {
                 MessageState::Attempting(_) => index.attempting.push(message.no),
                 _ if message.parked => index.parked.push(message.no),
-                _ if message.released => index.outbox.push((message.not_before, message.no)),
+                _ if message.released => {
+                    index
+                        .outbox
+                        .push((message.class, message.not_before, message.no))
+                }
                 _ => {}
             }
         }
@@ -115,7 +128,7 @@ pub struct Index<'a> {
     pub alarm: Option<Timestamp>,
     pub due: Vec<(&'a CampaignId, DueAt)>,
     /// Messages that the outbox asks for at an instant.
-    pub outbox: Vec<(Timestamp, MessageNo)>,
+    pub outbox: Vec<(Class, Timestamp, MessageNo)>,
     /// Messages whose attempt is under way; at opening, those in doubt.
     pub attempting: Vec<MessageNo>,
     pub parked: Vec<MessageNo>,

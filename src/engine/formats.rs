@@ -4,11 +4,13 @@
 use super::state::{CustomerState, Seen};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cap::Cap;
-use crate::domain::cause::{ConsentChange, Liveness};
-use crate::domain::consent_ledger::{ConsentRow, MailOf, Origin};
+use crate::domain::cause::Liveness;
+use crate::domain::consent_ledger::{ConsentRow, MailOf};
 use crate::domain::engagement::SentMessages;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, TagName, TopicId};
+use crate::domain::id::{
+    CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, TagName, TopicId,
+};
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::preference::{ConsentState, Consents, Preferences};
@@ -228,17 +230,18 @@ impl From<Letter1> for Letter {
                 consents: from.consents,
                 pending: Pendings::new(),
                 standings: from.standings,
+                sent: Vec::new(),
                 events: from.events,
             })),
             Posted1::Entry { campaign, entry } => Posted::Entry { campaign, entry },
-            Posted1::Refusal(change) => Posted::Refusal(ConsentChange {
-                topic: change.topic,
-                state: change.state,
-                at: change.at,
-                source: change.source,
-                wording: change.wording,
-                origin: Origin::default(),
-            }),
+            // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
+            Posted1::Refusal(_) => Posted::Sent {
+                message: MessageRef {
+                    customer: old.sender,
+                    message: MessageNo(0),
+                },
+                sent: None,
+            },
         };
         Letter {
             sender: old.sender,
@@ -401,6 +404,6 @@ mod tests {
         // A letter: who posted it, its number, a refusal (topic, state, at, source, wording, origin).
         let bytes = [&[1u8, 9, 1, 2, 0, 1, 6, 4][..], b"page", &[0, 0, 0, 0, 0]].concat();
         let letter = decode::<Letter>(&bytes).unwrap();
-        assert!(matches!(letter.posted, Posted::Refusal(change) if change.source == "page"));
+        assert!(matches!(letter.posted, Posted::Sent { sent: None, .. }));
     }
 }

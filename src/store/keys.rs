@@ -7,6 +7,7 @@
 use super::port::{Key, KeyRange};
 use crate::domain::address::MailboxId;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, ShardNo};
+use crate::domain::preference::Class;
 use crate::domain::record::DueAt;
 use crate::domain::time::Timestamp;
 
@@ -99,7 +100,7 @@ pub fn alarm(at: Timestamp, no: CustomerNo) -> Key {
 pub fn alarms_until(shard: ShardNo, now: Timestamp) -> KeyRange {
     KeyRange {
         from: start(shard, ALARM),
-        to: alarm_bound(shard, ALARM, now),
+        to: bound(start(shard, ALARM), now),
     }
 }
 
@@ -108,8 +109,8 @@ pub fn alarms_all(shard: ShardNo) -> KeyRange {
     prefix(start(shard, ALARM))
 }
 
-fn alarm_bound(shard: ShardNo, kind: u8, now: Timestamp) -> Key {
-    let mut to = start(shard, kind);
+/// Behind all keys up to `now` that begin so.
+fn bound(mut to: Key, now: Timestamp) -> Key {
     to.extend(instant(Timestamp(now.millis().saturating_add(1))));
     to
 }
@@ -160,8 +161,33 @@ pub fn read_due_customer(key: &[u8]) -> Option<CustomerNo> {
     read_u64(key.get(key.len().checked_sub(8)?..)?).map(CustomerNo)
 }
 
-pub fn outbox(at: Timestamp, message: MessageRef) -> Key {
-    let mut key = start(message.customer.shard(), OUTBOX);
+/// Of the outbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    /// What waits for nobody: transactional messages.
+    Express,
+    Ordinary,
+}
+
+impl Queue {
+    pub const ALL: [Queue; 2] = [Queue::Express, Queue::Ordinary];
+
+    pub fn of(class: Class) -> Queue {
+        match class {
+            Class::Transactional => Queue::Express,
+            Class::Informational | Class::Advertising => Queue::Ordinary,
+        }
+    }
+}
+
+fn queue_start(shard: ShardNo, queue: Queue) -> Key {
+    let mut key = start(shard, OUTBOX);
+    key.push(queue as u8);
+    key
+}
+
+pub fn outbox(queue: Queue, at: Timestamp, message: MessageRef) -> Key {
+    let mut key = queue_start(message.customer.shard(), queue);
     key.extend(instant(at));
     key.extend(message.customer.0.to_be_bytes());
     key.extend(message.message.0.to_be_bytes());
@@ -169,24 +195,23 @@ pub fn outbox(at: Timestamp, message: MessageRef) -> Key {
 }
 
 /// What the outbox of `shard` is to ask for by `now`.
-pub fn outbox_until(shard: ShardNo, now: Timestamp) -> KeyRange {
-    KeyRange {
-        from: start(shard, OUTBOX),
-        to: alarm_bound(shard, OUTBOX, now),
-    }
+pub fn outbox_until(shard: ShardNo, queue: Queue, now: Timestamp) -> KeyRange {
+    let from = queue_start(shard, queue);
+    let to = bound(from.clone(), now);
+    KeyRange { from, to }
 }
 
-/// The whole outbox of `shard`.
+/// The whole outbox of `shard`, both queues.
 pub fn outbox_all(shard: ShardNo) -> KeyRange {
     prefix(start(shard, OUTBOX))
 }
 
 pub fn read_outbox(key: &[u8]) -> Option<(Timestamp, MessageRef)> {
     Some((
-        read_instant(key.get(2..)?)?,
+        read_instant(key.get(3..)?)?,
         MessageRef {
-            customer: CustomerNo(read_u64(key.get(10..)?)?),
-            message: MessageNo(u32::from_be_bytes(key.get(18..22)?.try_into().ok()?)),
+            customer: CustomerNo(read_u64(key.get(11..)?)?),
+            message: MessageNo(u32::from_be_bytes(key.get(19..23)?.try_into().ok()?)),
         },
     ))
 }
@@ -394,8 +419,8 @@ pub fn house_all(prefix_of: &str) -> KeyRange {
 #[cfg(test)]
 mod tests {
     use super::{
-        alarm, alarms_until, due, due_prefix, outbox, prefix, read_alarm, read_due_customer,
-        read_outbox,
+        KeyRange, Queue, alarm, alarms_until, due, due_prefix, outbox, outbox_all, outbox_until,
+        prefix, read_alarm, read_due_customer, read_outbox,
     };
     use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
     use crate::domain::record::DueAt;
@@ -417,8 +442,14 @@ mod tests {
             customer: CustomerNo(70_000),
             message: MessageNo(9),
         };
-        let key = outbox(Timestamp(3), message);
-        assert_eq!(read_outbox(&key), Some((Timestamp(3), message)));
+        for queue in Queue::ALL {
+            let key = outbox(queue, Timestamp(3), message);
+            assert_eq!(read_outbox(&key), Some((Timestamp(3), message)));
+            let until = |at| outbox_until(message.customer.shard(), queue, Timestamp(at));
+            let inside = |range: KeyRange| range.from <= key && key < range.to;
+            assert!(inside(until(3)) && !inside(until(2)));
+            assert!(inside(outbox_all(message.customer.shard())));
+        }
         let campaign = CampaignId::parse("welcome").unwrap();
         let at = DueAt {
             hash: 0xFF00,

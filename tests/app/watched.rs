@@ -17,8 +17,12 @@ type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 /// Is told of each range that was read, and how many rows were found.
 type Look = Box<dyn FnMut(&KeyRange, usize) + Send>;
 
+/// What is to happen before a commit is made, if anything.
+type Before = Box<dyn FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send>;
+
 pub struct Watched<S = MemoryStore> {
     pub inner: S,
+    before: Mutex<Option<Before>>,
     fault: Mutex<Option<Fault>>,
     look: Mutex<Option<Look>>,
     /// Lets others in between what a batch has read and its commit.
@@ -62,6 +66,7 @@ impl<S: Store> Watched<S> {
     pub fn over(inner: S) -> Arc<Watched<S>> {
         Arc::new(Watched {
             inner,
+            before: Mutex::new(None),
             fault: Mutex::new(None),
             look: Mutex::new(None),
             dawdles: AtomicBool::new(false),
@@ -79,6 +84,14 @@ impl<S: Store> Watched<S> {
 
     pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
         *self.fault.lock().unwrap() = Some(Box::new(fault));
+    }
+
+    /// Lets something happen between what a batch has read and its commit.
+    pub fn before(
+        &self,
+        before: impl FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send + 'static,
+    ) {
+        *self.before.lock().unwrap() = Some(Box::new(before));
     }
 
     /// Calls this after every scan.
@@ -176,6 +189,10 @@ impl<S: Store> Store for Watched<S> {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
         async move {
+            let before = (self.before.lock().unwrap().as_mut()).and_then(|before| before(&batch));
+            if let Some(before) = before {
+                before.await;
+            }
             let error = (self.fault.lock().unwrap().as_mut()).and_then(|fault| fault(&batch));
             if let Some(error) = error {
                 return Err(error);

@@ -121,6 +121,8 @@ pub struct Recorded {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub unfinished: bool,
+    /// Whom the customer was merged into.
+    pub person: Option<Box<Record>>,
 }
 
 /// What becomes of an attempt, and how long it takes.
@@ -540,7 +542,7 @@ impl World {
         for customer in self.customers.values() {
             let index = customer.record.index();
             next.extend(index.alarm);
-            next.extend(index.outbox.iter().map(|(at, _)| *at));
+            next.extend(index.outbox.iter().map(|(_, at, _)| *at));
         }
         if !self.wants_release.is_empty() {
             next.push(self.now);
@@ -650,17 +652,18 @@ impl World {
     fn ask_outbox(&mut self) {
         let mut asked = BTreeSet::new();
         loop {
-            let mut keys: Vec<(Timestamp, CustomerNo, MessageNo)> = Vec::new();
+            let mut keys: Vec<(bool, Timestamp, CustomerNo, MessageNo)> = Vec::new();
             for (no, customer) in &self.customers {
                 let own = customer.record.index().outbox;
-                keys.extend(own.into_iter().map(|(at, m)| (at, *no, m)));
+                let ordinary = |class| class != Class::Transactional;
+                keys.extend((own.into_iter()).map(|(class, at, m)| (ordinary(class), at, *no, m)));
             }
-            keys.retain(|(at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
+            keys.retain(|(_, at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
             keys.sort();
             if self.backwards {
                 keys.reverse();
             }
-            let Some((_, no, mut message)) = keys.first().copied() else {
+            let Some((_, _, no, mut message)) = keys.first().copied() else {
                 return;
             };
             // One that was put behind another is asked again in the same tick.
@@ -744,6 +747,8 @@ impl World {
             now: self.now,
             rules: Arc::clone(&self.rules),
             unfinished: self.unfinished,
+            person: (self.record(no).moved_to)
+                .map(|to| Box::new(self.record(self.whom(to)).clone())),
         };
         if let Cause::Event(event, _) = &recorded.cause
             && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
@@ -854,6 +859,7 @@ pub fn play(
         rules: &recorded.rules,
         history: None,
         unfinished: recorded.unfinished,
+        person: recorded.person.as_deref(),
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

@@ -11,10 +11,10 @@ use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, EntryKey, TopicId};
+use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::posted::{Absorb, Posted};
-use crate::domain::preference::{Consent, ConsentState, Preferences};
+use crate::domain::posted::Absorb;
+use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -53,12 +53,11 @@ impl Life<'_> {
         for (topic, pending) in &from.pending {
             self.absorb_pending(topic, pending, same, liveness);
         }
-        let refused: Vec<ConsentChange> = (self.record.consents.iter())
-            .filter(|(_, consent)| consent.state == ConsentState::Refused)
-            .map(|(topic, consent)| told(topic, consent))
-            .collect();
-        for change in &refused {
-            self.tell_sources(change);
+        for sent in &from.sent {
+            self.record.sent.take_over(sent.clone());
+        }
+        for (event, _) in &from.events {
+            self.note_order(event);
         }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
@@ -77,17 +76,6 @@ impl Life<'_> {
         self.unblock();
         self.ask_again();
         Ok(())
-    }
-
-    /// What is under way at those who were merged into this customer is the same person's mail: a refusal binds it too.
-    pub(super) fn tell_sources(&mut self, refusal: &ConsentChange) {
-        // Where it came from is a matter of this customer's mails, and told in this customer's rows.
-        let refusal = ConsentChange {
-            origin: Origin::default(),
-            ..refusal.clone()
-        };
-        let letter = |source: &CustomerNo| (*source, Posted::Refusal(refusal.clone()));
-        self.posts.extend(self.record.absorbed.iter().map(letter));
     }
 
     fn absorb_events(

@@ -2,11 +2,12 @@
 
 use super::Life;
 use crate::domain::campaign::{Again, Campaign, Repeat, Start, Trigger};
-use crate::domain::condition::{EntryFacts, Facts, evaluate};
+use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::record::{Entry, EntryState, Message, MessageState, Standing};
+use crate::domain::record::{Entry, EntryState, Message, MessageState, Record, Standing};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{TrackPlan, count_within, key_text};
 
@@ -278,21 +279,7 @@ impl Life<'_> {
                 self.leave(id, &key, Reason::Answered, "");
                 continue;
             }
-            let trigger = match &campaign.start {
-                Start::Triggered(t) => t.event.name.as_ref(),
-                _ => None,
-            };
-            let facts = Facts::of(&self.record, rules).for_exit(EntryFacts {
-                at,
-                key: &key.0,
-                trigger,
-            });
-            let verdicts: Vec<_> = campaign
-                .entry
-                .exit
-                .iter()
-                .map(|c| (c, evaluate(c, &facts, self.now)))
-                .collect();
+            let verdicts = exits(campaign, &self.record, rules, (&key, at), self.now);
             if let Some((condition, _)) = verdicts.iter().find(|(_, v)| v.holds) {
                 let text = condition.describe();
                 self.leave(id, &key, Reason::Exit, &text);
@@ -403,4 +390,25 @@ impl Life<'_> {
         };
         self.forget_old_entries(&message.campaign);
     }
+}
+
+/// The exit conditions of an entry (its key, and when it began), as they stand for the customer of `record`.
+pub(super) fn exits<'c>(
+    campaign: &'c Campaign,
+    record: &Record,
+    rules: &Rules,
+    (key, at): (&EntryKey, Timestamp),
+    now: Timestamp,
+) -> Vec<(&'c Condition, Verdict)> {
+    let trigger = match &campaign.start {
+        Start::Triggered(t) => t.event.name.as_ref(),
+        _ => None,
+    };
+    let facts = Facts::of(record, rules).for_exit(EntryFacts {
+        at,
+        key: &key.0,
+        trigger,
+    });
+    let conditions = campaign.entry.exit.iter();
+    conditions.map(|c| (c, evaluate(c, &facts, now))).collect()
 }

@@ -28,13 +28,18 @@ impl Life<'_> {
             self.record.tracks = Tracks::rebuild(&self.rules.plan, all);
         }
         self.record.known_since = self.record.known_since.min(event.time);
-        if event.name.as_str() == ORDER {
-            self.record.sent.ordered(event.time);
-        }
+        self.note_order(event);
         if liveness == Liveness::Live {
             self.pull_triggers(event, |_, _| false);
         }
         Ok(())
+    }
+
+    /// An order is an answer to what left shortly before it.
+    pub(super) fn note_order(&mut self, event: &Event) {
+        if event.name.as_str() == ORDER {
+            self.record.sent.ordered(event.time);
+        }
     }
 
     pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {

@@ -28,7 +28,6 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
-use super::preference::ConsentState;
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -90,6 +89,8 @@ pub struct Context<'a> {
     pub history: Option<&'a [Event]>,
     /// An occurrence up to now is unfinished in this shard: only transactional messages may begin.
     pub unfinished: bool,
+    /// To `Ready`, of one who was merged into another: that other, at the end of the chain, as they stand at the commit.
+    pub person: Option<&'a Record>,
 }
 
 /// Reacts to one cause.
@@ -123,6 +124,7 @@ pub fn react(
         existing: Vec::new(),
         posts: Vec::new(),
         moving: None,
+        person: context.person,
         wake: Timestamp::NEVER,
     };
     if life.record.rules != life.rules.version {
@@ -146,9 +148,6 @@ pub fn react(
         Cause::Consent(change, live) => {
             liveness = *live;
             life.take_consent(change, *live);
-            if change.state == ConsentState::Refused {
-                life.tell_sources(change);
-            }
         }
         Cause::Alarm => {}
         Cause::Engagement(engagement) => life.take_engagement(engagement),
@@ -191,6 +190,9 @@ pub fn react(
         }
     }
     life.settle(liveness);
+    if let Some(to) = record.moved_to {
+        life.tell_of_sent(to, &record.sent);
+    }
     let wants_release = life.set_alarm();
     Ok(Reaction {
         record: life.record,
@@ -244,11 +246,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Refusal(change) => {
-                boxes.extend(present);
-                boxes.extend(change.origin.mailbox.clone());
-            }
-            Posted::Entry { .. } => {}
+            Posted::Entry { .. } | Posted::Sent { .. } => {}
         },
         Cause::Event(..)
         | Cause::Alarm
@@ -274,6 +272,7 @@ struct Life<'a> {
     posts: Vec<(CustomerNo, Posted)>,
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
+    person: Option<&'a Record>,
     /// The earliest instant at which something may change by itself, gathered while settling.
     wake: Timestamp,
 }

@@ -9,6 +9,7 @@ mod commit;
 mod letters;
 mod loading;
 mod overlay;
+mod person;
 mod seen;
 mod unreadable;
 
@@ -82,6 +83,8 @@ pub struct Recorded {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub unfinished: bool,
+    /// Whom the customer was merged into, where that was asked for.
+    pub person: Option<Box<Record>>,
 }
 
 /// Why a batch could not be done.

@@ -14,12 +14,15 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::person::Witness;
 use super::{BatchError, Done, Recorded, Reply, Surroundings, Work, read_history};
 
 #[derive(Default)]
 pub(super) struct Overlay {
     pub(super) customers: HashMap<CustomerNo, Customer>,
     pub(super) mailboxes: HashMap<MailboxId, Box_>,
+    /// Customers of other shards that an answer rests on.
+    pub(super) witnesses: HashMap<CustomerNo, Witness>,
     pub(super) pages: HashMap<(CustomerNo, u32), Page>,
     /// Of these customers something that is stored cannot be read: their causes are refused.
     pub(super) unreadable: HashMap<CustomerNo, CodecError>,
@@ -104,7 +107,8 @@ impl Overlay {
             other => other?,
         };
         let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
-        let reaction = match self.reaction(around, work).await {
+        let person = self.person_of(around, work).await?;
+        let reaction = match self.reaction(around, work, person.as_ref()).await {
             Err(BatchError::Codec(error)) => {
                 if is_new {
                     self.customers.remove(&no);
@@ -140,6 +144,7 @@ impl Overlay {
                         now: around.now,
                         rules: Arc::clone(around.rules),
                         unfinished: around.unfinished,
+                        person: person.map(Box::new),
                     });
                 }
                 reply.answer = reaction.answer.clone();
@@ -159,6 +164,7 @@ impl Overlay {
         &mut self,
         around: &Surroundings<'_>,
         work: &Work,
+        person: Option<&Record>,
     ) -> Result<Result<Reaction, String>, BatchError> {
         let no = work.customer;
         let mut history: Option<Vec<Event>> = None;
@@ -183,6 +189,7 @@ impl Overlay {
                 rules: around.rules,
                 history: history.as_deref(),
                 unfinished: around.unfinished,
+                person,
             };
             let reacted = catch_unwind(AssertUnwindSafe(|| {
                 react(&state.record, &boxes, &work.cause, &context)

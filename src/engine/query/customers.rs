@@ -200,6 +200,7 @@ impl Core {
                 rules,
                 history,
                 unfinished: false,
+                person: None,
             };
             // Who asks about a record at which `react` panics gets it as it stands.
             catch_unwind(AssertUnwindSafe(|| {
