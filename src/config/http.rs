@@ -238,6 +238,21 @@ mod tests {
     }
 
     #[test]
+    fn links_that_nobody_would_serve_are_told_where_a_real_transport_sends() {
+        let url = "[http]\npublic_url = \"https://mail.shop.example\"\n";
+        let smtp = "[sender]\nfrom = \"hello@shop.example\"\n[transport.main]\nkind = \"smtp\"\nhost = \"mx.example\"\n";
+        assert!(read(url).is_ok(), "a rehearsal sends to nobody");
+        let why = read(&format!("{url}{smtp}")).unwrap_err();
+        assert!(
+            why.starts_with("config.toml:2:14: mails would carry links"),
+            "{why}"
+        );
+        let served = format!("{url}listen = \"127.0.0.1:8087\"\n{smtp}");
+        assert!(read(&served).is_ok(), "{served}");
+        assert!(read(smtp).is_ok());
+    }
+
+    #[test]
     fn what_is_wrong_is_told_and_a_key_is_never_shown() {
         let key = "rvl_secret-that-somebody-put-here-in-place-of-its-hash";
         for (text, told) in [

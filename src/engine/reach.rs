@@ -22,6 +22,8 @@ pub struct Reach {
     pub suppressed: u64,
     /// They said no.
     pub refused: u64,
+    /// They asked, and have not confirmed it yet.
+    pub unconfirmed: u64,
     /// Nobody knows that they said yes.
     pub no_consent: u64,
 }
@@ -82,6 +84,7 @@ fn count(reach: &mut Reach, record: &Record, mailbox: &Mailbox, rules: &Rules) {
         match (given, refused) {
             (true, _) => &mut reach.reachable,
             (false, true) => &mut reach.refused,
+            (false, false) if !record.pending.is_empty() => &mut reach.unconfirmed,
             (false, false) => &mut reach.no_consent,
         }
     };

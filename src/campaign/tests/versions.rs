@@ -131,6 +131,17 @@ fn advertising_by_smtp_needs_an_address_and_a_way_out() {
         "{smtp}address = \"1 Market Street\"\n[http]\nlisten = \"127.0.0.1:8087\"\npublic_url = \"https://mail.shop.example\"\n"
     );
     assert_eq!(found(&by_page, &SHIPPED), 0, "the page is the way out");
+    // Nobody could confirm without the page.
+    let confirmed = |text: &str| {
+        let config = config(text);
+        let mut files = sources(&[]);
+        let topic = "[news]\nname = { en = \"News\", ko = \"소식\" }\nconfirm = true\n";
+        files.topics = Some(source("topics", topic));
+        let loaded = compile(files, &Context::of(&config));
+        assert!(!loaded.topics.is_empty(), "{:?}", loaded.problems);
+        cross::check(&config, &loaded).len()
+    };
+    assert_eq!((confirmed(""), confirmed(&by_page)), (1, 0));
 }
 
 /// The last good version of a campaign is its own sources, through whatever keeps them, compiled alone.

@@ -51,6 +51,7 @@ pub fn reach(reach: &Value, screen: Screen) -> Vec<String> {
         ("no_address", "have no email address"),
         ("suppressed", "have a suppressed address"),
         ("refused", "have refused advertising"),
+        ("unconfirmed", "have not confirmed yet what they asked for"),
         ("no_consent", "have not consented to advertising"),
     ] {
         if number(key) > 0 {
