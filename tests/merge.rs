@@ -5,6 +5,7 @@ mod app;
 
 use app::watched::Watched;
 use app::{App, CONFIG, shipped};
+use chrono::Timelike;
 use futures_util::future::{FutureExt, join_all};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -17,9 +18,12 @@ use reveille::domain::time::Span;
 use reveille::engine::batch::Work;
 use reveille::engine::golive::go_live;
 use reveille::engine::merge::{AliasError, Merged};
+use reveille::engine::outbox::Outbox;
 use reveille::engine::query::LogFilter;
-use reveille::store::codec::decode;
-use reveille::store::{Direction, Store, StoreError, Stream, StreamFilter, keys};
+use reveille::engine::state::Poison;
+use reveille::report::{By, report};
+use reveille::store::codec::{decode, encode};
+use reveille::store::{Batch, Direction, Store, StoreError, Stream, StreamFilter, keys};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -637,6 +641,106 @@ async fn a_merge_told_again_waits_until_all_is_there() {
         record(&app, target).await.absorbed,
         [source, between, first]
     );
+}
+
+/// A cause of the source's could not be worked on; the operator knows whichever id.
+#[tokio::test]
+async fn what_is_listed_of_whoever_was_merged_is_cleared_by_either_id() {
+    for by in [BROWSER, "mina"] {
+        let store = Watched::new();
+        let app = start(store.clone()).await;
+        fill_cart(&app, BROWSER, "a").await;
+        let source = app.customer(BROWSER).await;
+        let row = Poison {
+            at: app.now(),
+            cause: "a cause".into(),
+            panic: "a panic".into(),
+        };
+        let listed = Batch {
+            puts: vec![(keys::poison(source, app.now()), encode(&row))],
+            ..Batch::default()
+        };
+        store.commit(listed).await.unwrap();
+        app.sign_up("mina", "Asia/Seoul").await;
+        alias(&app, BROWSER, "mina").await.unwrap();
+        assert_eq!(app.core.poisonous_customers().await.unwrap(), 1);
+        assert_eq!(app.core.clear_poison(&id("nobody")).await, Ok(None));
+        assert_eq!(app.core.clear_poison(&id(by)).await, Ok(Some(1)), "{by}");
+        assert_eq!(app.core.poisonous_customers().await.unwrap(), 0);
+    }
+}
+
+/// What the source got before it was merged is told by the clock of whom they turned out to be.
+#[tokio::test]
+async fn reports_by_hour_go_by_the_clock_of_whoever_it_is() {
+    let app = start(Watched::new()).await;
+    let mut profile = ProfileChange {
+        email: Some(EmailAddress::parse("form@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    profile.preferences.timezone = Some(Some("America/New_York".parse().unwrap()));
+    app.act(BROWSER, Cause::Profile(Box::new(profile), Liveness::Live))
+        .await;
+    app.consent(BROWSER, ConsentState::Given).await;
+    fill_cart(&app, BROWSER, "a").await;
+    app.leap(Span::hours(24)).await;
+    // In the morning, by their clock.
+    app.leap(Span::hours(11)).await;
+    let left = (app.log().await.iter())
+        .find(|row| row.status == Status::Attempting)
+        .unwrap()
+        .time;
+    let hour = |zone: &str| {
+        let zone: chrono_tz::Tz = zone.parse().unwrap();
+        left.to_utc().with_timezone(&zone).hour()
+    };
+    let told = async || {
+        let told = report(&app.core, By::Hours, None).await.unwrap();
+        let hours: Vec<_> = told.groups.iter().map(|g| g.hour.unwrap()).collect();
+        hours
+    };
+    assert_eq!(told().await, [hour("America/New_York")]);
+    app.sign_up("mina", "Europe/Berlin").await;
+    alias(&app, BROWSER, "mina").await.unwrap();
+    assert_eq!(told().await, [hour("Europe/Berlin")]);
+}
+
+/// The address changes in the instant between the outbox's last look and the asking.
+#[tokio::test]
+async fn a_mail_made_for_an_address_that_has_just_changed_is_made_anew() {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    fill_cart(&app, "mina", "a").await;
+    let mina = app.customer("mina").await;
+    app.clock.advance(Span::hours(24));
+    app.core.advance().await.unwrap();
+    let profile = ProfileChange {
+        email: Some(EmailAddress::parse("new@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    let (core, key) = (Arc::clone(&app.core), keys::record(mina));
+    let mut changes = Some(async move {
+        let change = Cause::Profile(Box::new(profile), Liveness::Live);
+        core.act(mina, change).await.unwrap();
+    });
+    // Its first read is the look that composes, its second the last one.
+    let mut looks = 0;
+    store.after_read(move |keys| {
+        looks += usize::from(*keys == [key.clone()]);
+        let last = looks == 2;
+        last.then(|| changes.take()).flatten().map(|c| c.boxed())
+    });
+    Outbox::pump(&app.core).await.unwrap();
+    app.core.outbox.wait_idle().await;
+    assert!(app.mails().is_empty());
+    let told = reasons(&app).await;
+    assert!(told.contains(&Reason::NotStarted), "{told:?}");
+    app.settle().await;
+    let mails = app.mails();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].1.contains("new@customers.example"));
+    assert!(!mails[0].1.contains("mina@customers.example"));
 }
 
 /// The chain breaks in the middle: a letter finds its reader moved already.

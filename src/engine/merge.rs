@@ -156,7 +156,7 @@ impl Core {
     }
 
     /// Whom this number leads to: chains of merges are followed to their end.
-    pub(super) async fn follow(
+    pub(in crate::engine) async fn follow(
         &self,
         no: CustomerNo,
     ) -> Result<(CustomerNo, Option<Record>), BatchError> {
@@ -168,6 +168,11 @@ impl Core {
                 None => return Ok((at, record)),
             }
         }
+    }
+
+    /// Whom this number leads to, as they stand.
+    pub async fn person(&self, no: CustomerNo) -> Result<Option<Record>, BatchError> {
+        Ok(self.follow(no).await?.1)
     }
 
     /// The customer of this id, whoever they were merged into; with the record, if anything is known of them.

@@ -20,8 +20,12 @@ type Look = Box<dyn FnMut(&KeyRange, usize) + Send>;
 /// What is to happen before a commit is made, if anything.
 type Before = Box<dyn FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send>;
 
+/// What is to happen after keys were read, if anything.
+type After = Box<dyn FnMut(&[Key]) -> Option<BoxFuture<'static, ()>> + Send>;
+
 pub struct Watched<S = MemoryStore> {
     pub inner: S,
+    after_read: Mutex<Option<After>>,
     before: Mutex<Option<Before>>,
     fault: Mutex<Option<Fault>>,
     look: Mutex<Option<Look>>,
@@ -66,6 +70,7 @@ impl<S: Store> Watched<S> {
     pub fn over(inner: S) -> Arc<Watched<S>> {
         Arc::new(Watched {
             inner,
+            after_read: Mutex::new(None),
             before: Mutex::new(None),
             fault: Mutex::new(None),
             look: Mutex::new(None),
@@ -92,6 +97,14 @@ impl<S: Store> Watched<S> {
         before: impl FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send + 'static,
     ) {
         *self.before.lock().unwrap() = Some(Box::new(before));
+    }
+
+    /// Lets something happen between what was read and what is made of it.
+    pub fn after_read(
+        &self,
+        after: impl FnMut(&[Key]) -> Option<BoxFuture<'static, ()>> + Send + 'static,
+    ) {
+        *self.after_read.lock().unwrap() = Some(Box::new(after));
     }
 
     /// Calls this after every scan.
@@ -157,7 +170,15 @@ impl<S: Store> Store for Watched<S> {
     ) -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>> {
         self.reads.fetch_add(1, Relaxed);
         self.keys_read.fetch_add(keys.len() as u64, Relaxed);
-        self.inner.get_many(keys)
+        async move {
+            let found = self.inner.get_many(keys.clone()).await;
+            let after = (self.after_read.lock().unwrap().as_mut()).and_then(|after| after(&keys));
+            if let Some(after) = after {
+                after.await;
+            }
+            found
+        }
+        .boxed()
     }
 
     fn scan(

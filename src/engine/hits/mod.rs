@@ -82,10 +82,10 @@ impl Hits {
     /// Reads what is not settled yet, and starts to keep what comes.
     pub(super) async fn open(store: Arc<dyn Store>, salt: &Salt) -> Result<Hits, Refused> {
         let pending = Arc::new(Pending::default());
-        recall(&*store, &pending).await?;
+        let left_out = recall(&*store, &pending).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let shed = Arc::new(AtomicU64::new(0));
+        let shed = Arc::new(AtomicU64::new(left_out as u64));
         tokio::spawn(keep(
             store,
             waiting,
@@ -157,8 +157,9 @@ async fn settled_upto(store: &dyn Store) -> Result<Option<Timestamp>, BatchError
     Ok(number.and_then(|n| i64::try_from(n.0).ok()).map(Timestamp))
 }
 
-/// Hits that were kept and not settled stand in memory again, with those just before them.
-async fn recall(store: &dyn Store, pending: &Pending) -> Result<(), Refused> {
+/// Hits that were kept and not settled stand in memory again, with those just before them. Returns how many found no room.
+async fn recall(store: &dyn Store, pending: &Pending) -> Result<usize, Refused> {
+    let mut left_out = 0;
     let settled = settled_upto(store).await?;
     let mut filter = StreamFilter {
         from_time: settled.map_or(i64::MIN, |at| (at - SETTLING).millis()),
@@ -182,12 +183,24 @@ async fn recall(store: &dyn Store, pending: &Pending) -> Result<(), Refused> {
                 Err(error) => tracing::warn!(%error, "a hit cannot be read and is passed by"),
             }
         }
+        // What is kept and not settled may be more than stands in memory: after a long stop, or a crash under a flood.
+        left_out += pending.leave_out(&mut found);
+        let room = MOST_PENDING.saturating_sub(pending.len());
+        left_out += found.len().saturating_sub(room);
+        found.truncate(room);
         pending.add(found, settled);
         match last {
             Some(last) if full => filter.from_position = last + 1,
-            _ => return Ok(()),
+            _ => break,
         }
     }
+    if left_out > 0 {
+        tracing::warn!(
+            hits = left_out,
+            "more opens and clicks wait to be settled than are held in memory; these are never classed"
+        );
+    }
+    Ok(left_out)
 }
 
 /// Keeps what comes, until the house is closed.
@@ -243,5 +256,48 @@ async fn keep(
         for answer in flushed {
             let _ = answer.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HitRow, Pending, recall};
+    use crate::domain::engagement::{Hit, HitKind, HitMethod, Network};
+    use crate::domain::id::MessageNo;
+    use crate::domain::time::Timestamp;
+    use crate::store::codec::encode;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Append, Batch, Store, Stream};
+
+    /// Hits of one message beyond what a message may have, as a store of before that bound holds them.
+    #[tokio::test]
+    async fn what_is_recalled_is_bounded_as_what_comes() {
+        let store = MemoryStore::new();
+        let append = |n: i64| Append {
+            stream: Stream::Hits,
+            customer: 1,
+            time: n,
+            payload: encode(&HitRow::Hit {
+                message: MessageNo(1),
+                hit: Hit {
+                    kind: HitKind::Open,
+                    link: None,
+                    at: Timestamp(n),
+                    method: HitMethod::Get,
+                    agent: String::new(),
+                    origin: None,
+                    network: Network::Other,
+                    ahead: false,
+                },
+            }),
+        };
+        let batch = Batch {
+            appends: (0..700).map(append).collect(),
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+        let pending = Pending::default();
+        assert_eq!(recall(&store, &pending).await, Ok(200));
+        assert_eq!(pending.len(), 500);
     }
 }

@@ -87,10 +87,8 @@ pub async fn clear_poison(
     Query(named): Query<Named>,
 ) -> Result<Json<Value>, Refusal> {
     let id = customer(&named.id)?;
-    let found = admin.core.directory.find(std::slice::from_ref(&id)).await;
-    let found = found.map_err(Refused::from)?.into_iter().next().flatten();
-    let no = found.ok_or_else(|| unknown(&id))?;
-    let cleared = admin.core.clear_poison(no).await?;
+    let cleared = admin.core.clear_poison(&id).await?;
+    let cleared = cleared.ok_or_else(|| unknown(&id))?;
     if cleared == 0 {
         return Err(Refusal::not_found(format!(
             "nothing is listed of customer {:?}",

@@ -60,6 +60,31 @@ async fn engine(page: &mut Page, ops: &Ops) {
             customers,
         );
     }
+    if let Ok(customers) = core.poisonous_customers().await {
+        page.gauge(
+            "poisonous_customers",
+            "Customers with a cause that could not be worked on; `reveille customer poisonous` lists them.",
+            customers,
+        );
+    }
+    if let Ok(imports) = core.imports().await {
+        page.gauge(
+            "imports_broken_off",
+            "Imports of history that were broken off; schedules wait until each is run again to its end.",
+            imports.iter().filter(|import| !import.running).count(),
+        );
+    }
+    let hits = core.hits();
+    page.counter(
+        "hits_shed_total",
+        "Opens and clicks since the start that found no room and were not kept, or never classed.",
+        hits.shed(),
+    );
+    page.counter(
+        "hits_lost_total",
+        "Opens and clicks since the start that the store did not take.",
+        hits.lost(),
+    );
     let mut decisions = page.family(
         "decisions_total",
         Kind::Counter,
