@@ -52,7 +52,9 @@ impl Answer {
                 "the request is larger than {} KB, unpacked; send several",
                 BATCH_LIMIT / 1024
             )),
-            BodyError::Unread(Unread::Broken) => Answer::Bad("the request broke off".into()),
+            BodyError::Unread(Unread::NoRoom | Unread::Broken) => {
+                Answer::Bad("the request broke off".into())
+            }
             BodyError::BadGzip => Answer::Bad("the body is not gzip, though it begins so".into()),
         }
     }
