@@ -47,6 +47,9 @@ pub struct Record {
     pub moved_to: Option<CustomerNo>,
     /// Who was merged into this customer: their events stand in the history under their own numbers.
     pub absorbed: Vec<CustomerNo>,
+    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): of those only that
+    /// were ever told with their own time ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
+    pub told: BTreeMap<String, Timestamp>,
 }
 
 impl Record {
@@ -72,6 +75,7 @@ impl Record {
             sent: SentMessages::default(),
             moved_to: None,
             absorbed: Vec::new(),
+            told: BTreeMap::new(),
         }
     }
 

@@ -40,11 +40,11 @@ pub struct Record1 {
     pub alarm: Option<Timestamp>,
 }
 
-impl From<CustomerState1> for CustomerState {
-    fn from(old: CustomerState1) -> CustomerState {
+impl From<CustomerState1> for CustomerState2 {
+    fn from(old: CustomerState1) -> CustomerState2 {
         let CustomerState1 { record, seen } = old;
-        CustomerState {
-            record: Record {
+        CustomerState2 {
+            record: Record2 {
                 no: record.no,
                 id: record.id,
                 rules: record.rules,
@@ -67,6 +67,73 @@ impl From<CustomerState1> for CustomerState {
             },
             seen,
             posted: 0,
+        }
+    }
+}
+
+/// Before a profile's traits were told with times of their own.
+#[derive(Serialize, Deserialize)]
+pub struct CustomerState2 {
+    pub record: Record2,
+    pub seen: Seen,
+    pub posted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Record2 {
+    pub no: CustomerNo,
+    pub id: CustomerId,
+    pub rules: u64,
+    pub plan: u64,
+    pub walked: Timestamp,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub tracks: Tracks,
+    pub campaigns: BTreeMap<CampaignId, Standing>,
+    pub messages: BTreeMap<MessageNo, Message>,
+    pub next_message: u32,
+    pub alarm: Option<Timestamp>,
+    pub sent: SentMessages,
+    pub moved_to: Option<CustomerNo>,
+    pub absorbed: Vec<CustomerNo>,
+}
+
+impl From<CustomerState2> for CustomerState {
+    fn from(old: CustomerState2) -> CustomerState {
+        let CustomerState2 {
+            record,
+            seen,
+            posted,
+        } = old;
+        CustomerState {
+            record: Record {
+                no: record.no,
+                id: record.id,
+                rules: record.rules,
+                plan: record.plan,
+                walked: record.walked,
+                known_since: record.known_since,
+                email: record.email,
+                attributes: record.attributes,
+                tags: record.tags,
+                preferences: record.preferences,
+                consents: record.consents,
+                tracks: record.tracks,
+                campaigns: record.campaigns,
+                messages: record.messages,
+                next_message: record.next_message,
+                alarm: record.alarm,
+                sent: record.sent,
+                moved_to: record.moved_to,
+                absorbed: record.absorbed,
+                told: BTreeMap::new(),
+            },
+            seen,
+            posted,
         }
     }
 }
@@ -117,9 +184,30 @@ mod tests {
         assert_eq!(decode::<CustomerState>(&bytes), Ok(new.clone()));
         assert_eq!(id_of_stored(&bytes), Some(id));
         // Written again, it is of the newest format.
-        assert_eq!(encode(&new)[0], 2);
+        assert_eq!(encode(&new)[0], 3);
         assert!(decode::<CustomerState>(&[9, 0]).is_err());
         assert!(decode::<CustomerState>(&[1, 0]).is_err());
+    }
+
+    /// The newest format is the second one and, before what follows the record, what was told when.
+    #[test]
+    fn a_record_of_before_traits_had_times_is_read() {
+        let mut new = CustomerState {
+            record: Record::new(
+                CustomerNo(7),
+                CustomerId::parse("mina").unwrap(),
+                Timestamp(5),
+            ),
+            seen: Seen::default(),
+            posted: 4,
+        };
+        new.record.absorbed = vec![CustomerNo(9)];
+        let bytes = encode(&new);
+        // Nothing told, nothing seen (three zeros), four letters posted.
+        let (told, rest) = (bytes.len() - 5, &[0, 0, 0, 0, 4]);
+        assert_eq!(&bytes[told..], rest);
+        let old = [&[2], &bytes[1..told], &bytes[told + 1..]].concat();
+        assert_eq!(decode::<CustomerState>(&old), Ok(new));
     }
 
     /// The bytes as the first version of this program wrote them, so that no part of the old shape changes unseen.

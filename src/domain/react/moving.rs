@@ -131,6 +131,7 @@ impl Life<'_> {
         self.record.preferences = empty.preferences;
         self.record.consents = empty.consents;
         self.record.tracks = Tracks::default();
+        self.record.told = empty.told;
     }
 }
 
