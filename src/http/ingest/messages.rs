@@ -18,12 +18,22 @@ use std::time::Duration;
 /// A store that answers later than this is taken for one that does not answer; what was begun goes on all the same.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// When it is told who is whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joins {
+    /// After all that the messages tell of their customers.
+    Last,
+    /// Before: all of the request is about one person.
+    First,
+}
+
 /// The messages of a request, read.
 pub struct Messages {
     rows: Vec<(usize, MessageKind, Inbound)>,
     /// Who is whom, with the message that told it.
     joins: Vec<(usize, MessageKind, Join)>,
     spoilt: Vec<(Option<MessageKind>, Spoilt)>,
+    when: Joins,
 }
 
 /// What came of writing them.
@@ -37,11 +47,12 @@ struct Written {
 }
 
 impl Messages {
-    pub fn new() -> Messages {
+    pub fn new(when: Joins) -> Messages {
         Messages {
             rows: Vec::new(),
             joins: Vec::new(),
             spoilt: Vec::new(),
+            when,
         }
     }
 
@@ -111,8 +122,18 @@ impl Messages {
             errors: self.spoilt.into_iter().map(|(_, spoilt)| spoilt).collect(),
             ..Written::default()
         };
-        written.rows(core, meters, self.rows).await;
-        written.joins(core, meters, self.joins).await;
+        match self.when {
+            Joins::Last => {
+                written.rows(core, meters, self.rows).await;
+                written.joins(core, meters, self.joins).await;
+            }
+            Joins::First => {
+                written.joins(core, meters, self.joins).await;
+                if written.failed.is_none() {
+                    written.rows(core, meters, self.rows).await;
+                }
+            }
+        }
         if let Some(error) = written.failed {
             tracing::warn!(%error, "messages could not be taken for now; their sender was asked to try again");
             return Answer::refused(&error);

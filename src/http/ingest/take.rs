@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::held::Held;
 use super::keys::{Presented, find};
-use super::messages::Messages;
+use super::messages::{Joins, Messages};
 use super::{BATCH_LIMIT, Ingest, body, envelope, right};
 use crate::config::http::KeySettings;
 use crate::domain::time::Timestamp;
@@ -99,7 +99,7 @@ fn read(
     key: &KeySettings,
     now: Timestamp,
 ) -> (Messages, usize) {
-    let mut messages = Messages::new();
+    let mut messages = Messages::new(Joins::Last);
     let mut forbidden = 0;
     let reading = Reading {
         consent_source: "http".to_owned(),
