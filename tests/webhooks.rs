@@ -187,6 +187,8 @@ async fn only_the_bytes_that_the_shop_signed_are_taken() {
         .body(Body::from(CUSTOMER))
         .unwrap();
     shop.request(nobody).await.error(404);
+    let no_text = Request::post("/webhooks/%ff").body(Body::from(CUSTOMER));
+    shop.request(no_text.unwrap()).await.error(404);
     let large = format!("{CUSTOMER}{}", " ".repeat(1 << 20));
     send(&[(name, &signed(SECRET, large.as_bytes()))], &large)
         .await

@@ -14,6 +14,7 @@ mod take;
 use super::described::Operation;
 use super::ingest::Ingest;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::routing::post;
@@ -54,10 +55,12 @@ pub fn operations() -> Vec<Operation<Webhooks>> {
         answers: documented(),
         handler: post(
             |State(webhooks): State<Webhooks>,
-             Path(name): Path<String>,
+             name: Result<Path<String>, PathRejection>,
              Extension(id),
              headers: HeaderMap,
              body: Body| async move {
+                // What is no text is nobody's name.
+                let name = name.map(|Path(name)| name).unwrap_or_default();
                 take::take(&webhooks, &name, id, &headers, body).await
             },
         ),
