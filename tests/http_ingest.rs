@@ -17,6 +17,7 @@ use reveille::http::faces::Serves;
 use reveille::http::pulse::Pulse;
 use reveille::http::server::Limits;
 use reveille::store::memory::MemoryStore;
+use reveille::store::{Batch, Store, keys};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -500,6 +501,92 @@ async fn too_much_at_once_is_put_off_and_a_full_disk_too() {
         .await
         .done(1, 0);
     assert_eq!(shop.events("c-1").await.len(), 3);
+}
+
+/// A request that announces so many bytes more than it has sent; the answer comes when the rest is sent.
+async fn begun(shop: &Shop, header: &str, sent: usize, more: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(shop.address).await.unwrap();
+    let head = format!(
+        "POST /v1/batch HTTP/1.1\r\nhost: x\r\n{header}content-length: {}\r\n\r\n",
+        sent + more
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; sent]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn what_nobody_vouches_for_is_counted_as_it_comes_and_a_wrong_key_keeps_nothing() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store, "in_hand = \"64KB\"", &[]).await;
+    // Whose it is stands in its body, which is still to come.
+    let mut slow = begun(&shop, "", 48 << 10, 1).await;
+    let kept = async {
+        while shop.outside.ingest.in_hand() < 48 << 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    (tokio::time::timeout(Duration::from_secs(20), kept).await)
+        .expect("bytes that were not counted");
+
+    let large = || "x".repeat(32 << 10);
+    let wrong = posted("/v1/batch", "rvl_wrong", large());
+    shop.request(wrong).await.error(401);
+    let unnamed = |body: Vec<u8>| Request::post("/v1/batch").body(Body::from(body)).unwrap();
+    let put_off = shop.request(unnamed(large().into_bytes())).await;
+    assert!(put_off.headers.contains_key("retry-after"));
+    put_off.error(429);
+    // Small as it is sent, large as it is unpacked.
+    let bomb = gzip(&vec![b' '; 400 << 10]);
+    assert!(bomb.len() < 8 << 10);
+    shop.request(unnamed(bomb.clone())).await.error(429);
+    shop.send("/v1/track", &track("c-1", "m-1"))
+        .await
+        .done(1, 0);
+
+    slow.write_all(b" ").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    shop.request(unnamed(bomb)).await.error(400);
+    assert_eq!(shop.outside.ingest.in_hand(), 0);
+}
+
+#[tokio::test]
+async fn a_join_with_a_customer_who_cannot_be_read_is_an_error_of_that_message() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    shop.send("/v1/track", &track("bad", "m-0"))
+        .await
+        .done(1, 0);
+    let damage = Batch {
+        puts: vec![(
+            keys::record(shop.app.customer("bad").await),
+            b"not a record".to_vec(),
+        )],
+        ..Batch::default()
+    };
+    store.commit(damage).await.unwrap();
+    let alias = |previous: &str, user: &str| json!({ "type": "alias", "previousId": previous, "userId": user });
+    let seen = |visitor: &str| json!({ "type": "track", "anonymousId": visitor, "event": "Product Added", "messageId": visitor });
+    let body = json!({ "sentAt": NOW, "batch": [
+        seen("v-1"), seen("v-2"), seen("v-3"),
+        alias("v-1", "bad"),
+        { "type": "identify", "userId": "bad", "anonymousId": "v-2", "messageId": "i-1", "traits": {} },
+        alias("v-3", "c-1"),
+        track("c-1", "m-1"),
+        alias("bad", "c-1"),
+    ] });
+    let errors = shop.send("/v1/batch", &body).await.done(5, 0);
+    let places: Vec<&Value> = errors.iter().map(|e| &e["index"]).collect();
+    assert_eq!(places, [3, 4, 7], "{errors:?}");
+    for error in &errors {
+        let error = error["error"].as_str().unwrap();
+        assert!(error.contains("cannot be read"), "{error}");
+    }
+    assert_eq!(shop.events("c-1").await.len(), 2);
+    let alone = shop.send("/v1/alias", &alias("v-1", "bad")).await;
+    assert!(alone.error(400).contains("cannot be read"));
 }
 
 #[tokio::test]

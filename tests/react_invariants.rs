@@ -466,6 +466,7 @@ fn hostile_profile() -> impl Strategy<Value = ProfileChange> {
                     .map(|t| (t, true))
                     .into_iter()
                     .collect(),
+                as_of: None,
             },
         )
 }

@@ -1,6 +1,7 @@
 //! The keys that config.toml knows, and those of later releases; the default file is checked against this list.
 
 use super::toml_reader::Keys;
+use super::webhook::keys::WEBHOOK;
 
 pub static ROOT: Keys = Keys {
     of: "config.toml",
@@ -12,6 +13,7 @@ pub static ROOT: Keys = Keys {
         "sender",
         "transport",
         "http",
+        "webhook",
         "tracking",
         "admin",
         "defaults",
@@ -20,7 +22,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
     ],
-    later: &["dkim", "bounces", "webhook", "dashboard"],
+    later: &["dkim", "bounces", "dashboard"],
 };
 pub static STORE: Keys = Keys {
     of: "[store]",
@@ -134,7 +136,7 @@ pub static TIMEOUTS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 15] = [
-    &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS, &CEILING,
-    &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 16] = [
+    &WEBHOOK, &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS,
+    &CEILING, &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
 ];

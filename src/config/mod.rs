@@ -17,5 +17,6 @@ mod tests;
 pub mod text;
 pub mod toml_reader;
 pub mod transport;
+pub mod webhook;
 
 pub use settings::Config;

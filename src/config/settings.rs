@@ -33,6 +33,8 @@ pub struct Config {
     /// By name; never empty.
     pub transports: BTreeMap<String, TransportSettings>,
     pub http: super::http::Http,
+    /// By name.
+    pub webhooks: BTreeMap<String, super::webhook::Webhook>,
     pub tracking: Tracking,
     pub admin: Admin,
     pub defaults: Defaults,

@@ -96,6 +96,10 @@ pub struct ProfileChange {
     pub created_at: Option<Timestamp>,
     pub preferences: PreferenceChange,
     pub tags: Vec<(TagName, bool)>,
+    /// As of when it is told, where its source may tell things out of order: what is older than the word that stands
+    /// changes nothing, trait by trait. `None`: now.
+    #[serde(default)]
+    pub as_of: Option<Timestamp>,
 }
 
 /// A change of preferences: `None` stays, `Some(None)` goes back to the shop's default.

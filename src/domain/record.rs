@@ -50,6 +50,9 @@ pub struct Record {
     pub absorbed: Vec<CustomerNo>,
     /// Consents that were asked for and wait for their confirmation.
     pub pending: Pendings,
+    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): of those only that
+    /// were ever told with their own time ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
+    pub told: BTreeMap<String, Timestamp>,
 }
 
 impl Record {
@@ -76,6 +79,7 @@ impl Record {
             moved_to: None,
             absorbed: Vec::new(),
             pending: Pendings::new(),
+            told: BTreeMap::new(),
         }
     }
 

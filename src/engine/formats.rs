@@ -6,10 +6,10 @@ use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cap::Cap;
 use crate::domain::cause::Liveness;
 use crate::domain::consent_ledger::{ConsentRow, MailOf};
-use crate::domain::engagement::SentMessages;
+use crate::domain::engagement::{SentMessage, SentMessages};
 use crate::domain::event::Event;
 use crate::domain::id::{
-    CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, TagName, TopicId,
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
 };
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
@@ -71,7 +71,7 @@ impl From<CustomerState1> for CustomerState2 {
                 messages: record.messages,
                 next_message: record.next_message,
                 alarm: record.alarm,
-                sent: SentMessages::default(),
+                sent: Vec::new(),
                 moved_to: None,
                 absorbed: Vec::new(),
             },
@@ -107,7 +107,7 @@ pub struct Record2 {
     pub messages: BTreeMap<MessageNo, Message>,
     pub next_message: u32,
     pub alarm: Option<Timestamp>,
-    pub sent: SentMessages,
+    pub sent: Vec<SentMessage2>,
     pub moved_to: Option<CustomerNo>,
     pub absorbed: Vec<CustomerNo>,
 }
@@ -157,15 +157,57 @@ impl From<CustomerState2> for CustomerState {
                 messages: record.messages,
                 next_message: record.next_message,
                 alarm: record.alarm,
-                sent: record.sent,
+                sent: sent_messages(record.sent),
                 moved_to: record.moved_to,
                 absorbed: record.absorbed,
                 pending: Pendings::new(),
+                told: BTreeMap::new(),
             },
             seen: old.seen,
             posted: old.posted,
         }
     }
+}
+
+/// A message that left, of the same time: only the customer's own were remembered.
+#[derive(Serialize, Deserialize)]
+pub struct SentMessage2 {
+    pub no: MessageNo,
+    pub campaign: CampaignId,
+    pub step: StepId,
+    pub entry: EntryKey,
+    pub variant: Option<String>,
+    pub left: Timestamp,
+    pub accepted: Option<Timestamp>,
+    pub bounced: Option<Timestamp>,
+    pub opened: Option<Timestamp>,
+    pub maybe_opened: Option<Timestamp>,
+    pub clicked: Option<Timestamp>,
+    pub ordered: Option<Timestamp>,
+    pub told: u8,
+}
+
+fn sent_messages(old: Vec<SentMessage2>) -> SentMessages {
+    let mut sent = SentMessages::default();
+    for m in old {
+        sent.take_over(SentMessage {
+            by: None,
+            no: m.no,
+            campaign: m.campaign,
+            step: m.step,
+            entry: m.entry,
+            variant: m.variant,
+            left: m.left,
+            accepted: m.accepted,
+            bounced: m.bounced,
+            opened: m.opened,
+            maybe_opened: m.maybe_opened,
+            clicked: m.clicked,
+            ordered: m.ordered,
+            told: m.told,
+        });
+    }
+    sent
 }
 
 /// Letters of the same time.

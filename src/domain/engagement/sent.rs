@@ -36,7 +36,7 @@ pub struct SentMessage {
     pub clicked: Option<Timestamp>,
     pub ordered: Option<Timestamp>,
     /// Which kinds and classes of hits the log has a row of already.
-    told: u8,
+    pub told: u8,
 }
 
 impl SentMessage {

@@ -9,6 +9,7 @@ use crate::domain::id::TopicId;
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::preference::{Consent, ConsentState, Consents};
 use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
+use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
 use crate::domain::value::Value;
 
@@ -43,7 +44,11 @@ impl Life<'_> {
     }
 
     pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {
+        let as_of = change.as_of;
         for (name, value) in &change.attributes {
+            if !self.is_news(name, as_of) {
+                continue;
+            }
             match value {
                 Value::Null => self.record.attributes.remove(name),
                 value => self.record.attributes.insert(name.clone(), value.clone()),
@@ -53,22 +58,27 @@ impl Life<'_> {
             self.record.known_since = self.record.known_since.min(created);
         }
         for (tag, bears) in &change.tags {
+            if !self.is_news(&format!("tag:{tag}"), as_of) {
+                continue;
+            }
             if *bears {
                 self.record.tags.insert(tag.clone());
             } else {
                 self.record.tags.remove(tag);
             }
         }
-        let own = &mut self.record.preferences;
         let new = &change.preferences;
-        set(&mut own.timezone, &new.timezone);
-        set(&mut own.locale, &new.locale);
-        set(&mut own.window, &new.window);
-        set(&mut own.caps, &new.caps);
-        set(&mut own.gap, &new.gap);
-        set(&mut own.pause_until, &new.pause_until);
-        set(&mut own.format, &new.format);
-        if let Some(email) = &change.email {
+        macro_rules! prefer {
+            ($($name:ident),*) => {$(
+                if new.$name.is_some() && self.is_news(stringify!($name), as_of) {
+                    set(&mut self.record.preferences.$name, &new.$name);
+                }
+            )*};
+        }
+        prefer!(timezone, locale, window, caps, gap, pause_until, format);
+        if let Some(email) = &change.email
+            && self.is_news("email", as_of)
+        {
             let former = self.record.email.as_ref().map(|e| e.mailbox());
             self.move_to(email);
             if former != Some(email.mailbox()) {
@@ -77,6 +87,21 @@ impl Life<'_> {
         }
         self.unblock();
         self.ask_again();
+    }
+
+    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes without a time
+    /// of its own is said now.
+    fn is_news(&mut self, name: &str, as_of: Option<Timestamp>) -> bool {
+        let now = self.now;
+        let told = &mut self.record.told;
+        match (as_of, told.get_mut(name)) {
+            (None, None) => {}
+            (None, Some(at)) => *at = now.max(*at),
+            (Some(new), Some(at)) if new < *at => return false,
+            (Some(new), Some(at)) => *at = new.min(now).max(*at),
+            (Some(new), None) => _ = told.insert(name.to_owned(), new.min(now)),
+        }
+        true
     }
 
     /// A new address takes over the old one's places: changing it must not win another message. What was refused before

@@ -175,6 +175,7 @@ impl Life<'_> {
         self.record.consents = empty.consents;
         self.record.pending = empty.pending;
         self.record.tracks = Tracks::default();
+        self.record.told = empty.told;
     }
 }
 

@@ -33,7 +33,13 @@ pub enum Answer {
     /// What was sent makes no sense, and will make none when it is sent again.
     Bad(String),
     Late,
+    /// Larger than what is taken at all.
+    TooLarge,
     NoKey,
+    /// A delivery does not prove whose it is.
+    Unproved,
+    /// There is no webhook of this name.
+    Nothing,
     NotAllowed(String),
     /// Too much at once; the instant is now.
     Busy(Timestamp),
@@ -52,7 +58,9 @@ impl Answer {
                 "the request is larger than {} KB, unpacked; send several",
                 BATCH_LIMIT / 1024
             )),
-            BodyError::Unread(Unread::Broken) => Answer::Bad("the request broke off".into()),
+            BodyError::Unread(Unread::NoRoom | Unread::Broken) => {
+                Answer::Bad("the request broke off".into())
+            }
             BodyError::BadGzip => Answer::Bad("the body is not gzip, though it begins so".into()),
         }
     }
@@ -111,6 +119,16 @@ impl IntoResponse for Answer {
                     .insert(header::WWW_AUTHENTICATE, scheme);
                 response
             }
+            Answer::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "the delivery is too large"),
+            Answer::Unproved => {
+                let mut response = refusal(StatusCode::UNAUTHORIZED, "this was not accepted");
+                let scheme = HeaderValue::from_static("Signature realm=\"reveille\"");
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, scheme);
+                response
+            }
+            Answer::Nothing => refusal(StatusCode::NOT_FOUND, "there is nothing at this address"),
             Answer::NotAllowed(why) => refusal(StatusCode::FORBIDDEN, &why),
             Answer::Busy(now) => {
                 let text = "too many messages are being written; try again";

@@ -5,7 +5,7 @@ use super::Ops;
 use super::exposition::{Kind, Page};
 use crate::engine::catalogue::FileState;
 use crate::engine::intake::json::MessageKind;
-use crate::http::meters::Fate;
+use crate::http::meters::{Delivered, Fate};
 use crate::store::Room;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -254,6 +254,19 @@ fn http(page: &mut Page, ops: &Ops) {
         for fate in Fate::ALL {
             let count = meters.messages(kind, fate);
             messages.sample(&[("type", word), ("fate", fate.as_str())], count);
+        }
+    }
+    let counted = meters.all_deliveries();
+    let mut deliveries = page.family(
+        "webhook_deliveries_total",
+        Kind::Counter,
+        "Shops' deliveries since the start, by webhook and by what became of them.",
+    );
+    for name in ops.core.config().webhooks.keys() {
+        for delivered in Delivered::ALL {
+            let count = counted.get(&(name.clone(), delivered)).copied();
+            let labels = [("webhook", name.as_str()), ("outcome", delivered.as_str())];
+            deliveries.sample(&labels, count.unwrap_or(0));
         }
     }
     page.counter(
