@@ -18,6 +18,7 @@ use reveille::domain::id::{
     CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
+use reveille::domain::opt_in::{self, Pending};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::posted::{Absorb, Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
@@ -458,6 +459,7 @@ fn hostile_profile() -> impl Strategy<Value = ProfileChange> {
                     caps: cap.map(|c| Some(vec![Cap::parse(c).unwrap()])),
                     gap: gap.map(|g| Some(Span(g))),
                     pause_until: pause.map(Some),
+                    format: None,
                 },
                 tags: TagName::parse(&tag)
                     .ok()
@@ -543,8 +545,32 @@ fn hostile_cause() -> impl Strategy<Value = Cause> {
         1 => (number(), any::<bool>()).prop_map(|(message, resend)| {
             Cause::Operator(Operator::Settle { message, resend })
         }),
+        1 => (hostile_time(), hostile_time()).prop_map(|(asked, at)| Cause::Confirm {
+            asked,
+            change: ConsentChange {
+                topic: Some(news()),
+                state: ConsentState::Given,
+                at,
+                source: String::new(),
+                wording: None,
+                origin: Default::default(),
+            },
+        }),
         1 => hostile_letter(),
     ]
+}
+
+fn news() -> TopicId {
+    TopicId::parse("news").unwrap()
+}
+
+fn pending(at: Timestamp) -> Pending {
+    Pending {
+        at,
+        source: String::new(),
+        wording: None,
+        since: at,
+    }
 }
 
 /// All that another record may hold after some causes, with events beside it; or a merge of this one.
@@ -597,6 +623,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         tags: BTreeSet::new(),
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),
+                        pending: [(news(), pending(known_since))].into(),
                         standings: [(campaign, standing)].into(),
                         events,
                     }))
@@ -613,7 +640,7 @@ fn hostile_files() -> World {
         .per("cart_id")
         .again(Again::Always)
         .exit(since_entry("Order Completed", Some("cart_id")));
-    World::new(
+    let mut world = World::new(
         "2026-03-02T09:00:00Z",
         vec![
             cart,
@@ -632,7 +659,15 @@ fn hostile_files() -> World {
                 .and_step("two", Span(i64::MAX), Span(i64::MAX)),
             triggered("receipt", "Visited").class(Class::Transactional),
         ],
-    )
+    );
+    // One topic wants confirming, with the program's own campaign for that.
+    let rules = std::sync::Arc::make_mut(&mut world.rules);
+    if let Some(topic) = rules.topics.get_mut(&news()) {
+        topic.confirm = true;
+    }
+    let asking = opt_in::campaign(Default::default(), 1);
+    rules.campaigns.insert(asking.id.clone(), asking.into());
+    world
 }
 
 fn cases(by_default: u32) -> ProptestConfig {

@@ -84,7 +84,7 @@ pub static LIMITS: Keys = Keys {
 };
 pub static TOPIC: Keys = Keys {
     of: "a topic",
-    known: &["name", "description", "default", "on_request"],
+    known: &["name", "description", "default", "on_request", "confirm"],
     later: &["renamed_from"],
 };
 

@@ -48,7 +48,7 @@ fn bytes_of(item: &Item<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Reads `[offers] name = ... description = ... default = ... on_request = ...`.
+/// Reads `[offers] name = ... description = ... default = ... on_request = ... confirm = ...`.
 pub fn read_topics(
     reader: &Reader,
     shop_locale: &str,
@@ -90,9 +90,16 @@ fn read_topic(item: &Item<'_>, shop_locale: &str) -> Option<Topic> {
         .get("description")
         .map_or(Some(Localized::new()), |i| localized::read(&i, shop_locale));
     let on_request = table.get("on_request").map_or(Some(false), |i| i.flag())?;
+    let confirm = table.get("confirm").map_or(Some(false), |i| i.flag())?;
     let default = table
         .get("default")
-        .map_or(Some(!on_request), |i| i.flag())?;
+        .map_or(Some(!on_request && !confirm), |i| i.flag())?;
+    if let Some(item) = table.get("default").filter(|_| confirm && default) {
+        item.error(
+            "a topic whose subscription is to be confirmed cannot be subscribed to by default",
+            "remove `default` or `confirm`",
+        );
+    }
     if let Some(item) = table.get("default").filter(|_| on_request && default) {
         item.error(
             "a topic that is sent on request only cannot be subscribed to by default",
@@ -105,6 +112,7 @@ fn read_topic(item: &Item<'_>, shop_locale: &str) -> Option<Topic> {
         description: description?,
         on_request,
         default,
+        confirm,
     })
 }
 

@@ -64,6 +64,14 @@ impl Sources {
                 ));
                 continue;
             }
+            if stem == crate::domain::opt_in::CAMPAIGN {
+                problems.push(Problem::of_file(
+                    file,
+                    format!("`{stem}` is the program's own campaign, which asks for confirmations"),
+                    "rename the file: its name is the campaign's identity",
+                ));
+                continue;
+            }
             let text = match read_text(&path) {
                 Ok(text) => text,
                 Err((what, help)) => {

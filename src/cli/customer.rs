@@ -49,7 +49,7 @@ Example:
     },
     /// Change a customer's address, preferences, consent, tags or attributes
     #[command(after_help = "\
-Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, consent, tags,
+Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, format, consent, tags,
 created_at, test, and any attribute. A value that is JSON is taken as such (null goes back to the
 shop's default, or removes an attribute); anything else is a text.
 
@@ -258,6 +258,7 @@ fn show(view: &Value, screen: Screen) -> String {
         line(key, words(&preferences[key]));
     }
     line("pause until", time(&preferences["pause_until"]));
+    line("format", words(&preferences["format"]));
     for consent in view["consents"].as_array().unwrap_or(&empty) {
         let topic = consent["topic"].as_str().unwrap_or("advertising");
         line(
@@ -267,6 +268,17 @@ fn show(view: &Value, screen: Screen) -> String {
                 words(&consent["state"]),
                 time(&consent["at"]),
                 words(&consent["source"])
+            ),
+        );
+    }
+    for pending in view["unconfirmed"].as_array().unwrap_or(&empty) {
+        line(
+            "consent",
+            format!(
+                "{}: waits for confirmation since {} ({})",
+                words(&pending["topic"]),
+                time(&pending["asked"]),
+                words(&pending["source"])
             ),
         );
     }

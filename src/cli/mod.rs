@@ -29,6 +29,7 @@ mod suppression;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unsubscribe;
 mod verify;
 mod way;
 
@@ -49,6 +50,7 @@ Exit codes:
   3  the configuration, a campaign or a template is bad
   4  what was asked for was not found
   5  the store is in use, unavailable or damaged
+`reveille unsubscribe` answers a mail server in its own codes instead: 65, 75.
 
 The configuration is looked for at --config, $REVEILLE_CONFIG, ./config.toml and
 /etc/reveille/config.toml. $NO_COLOR turns colours off; $REVEILLE_LOG sets what is
@@ -92,7 +94,7 @@ enum Command {
     Reload(reload::Arguments),
     /// Take customers and events in from a file or a pipe
     Import(import::Arguments),
-    /// Make a key with which events may be sent over HTTP
+    /// Make a key with which events may be sent over HTTP, or a new one that signs links
     Key(key::Arguments),
     /// Show, list or change customers
     #[command(subcommand)]
@@ -118,6 +120,8 @@ enum Command {
     /// List, add, remove or import addresses that must not be sent to
     #[command(subcommand)]
     Suppression(suppression::Arguments),
+    /// Take a mail that was written to the unsubscribe address, from standard input
+    Unsubscribe(unsubscribe::Arguments),
     /// Compare everything in the store with its checksums
     Verify(verify::Arguments),
     /// Copy the store to a folder, while the daemon runs or not
@@ -193,7 +197,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
-        Command::Key(arguments) => key::run(&arguments, context),
+        Command::Key(arguments) => key::run(&arguments, context).await,
         Command::Customer(arguments) => customer::run(arguments, context).await,
         Command::Log(arguments) => log::run(&arguments, context).await,
         Command::Report(arguments) => report::run(&arguments, context).await,
@@ -204,6 +208,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Cancel(arguments) => cancel::run(&arguments, context).await,
         Command::Settle(arguments) => settle::run(&arguments, context).await,
         Command::Suppression(arguments) => suppression::run(arguments, context).await,
+        Command::Unsubscribe(arguments) => unsubscribe::run(&arguments, context).await,
         Command::Verify(arguments) => verify::run(&arguments, context).await,
         Command::Backup(arguments) => backup::run(&arguments, context).await,
         Command::Restore(arguments) => restore::run(&arguments, context).await,

@@ -103,13 +103,22 @@ impl May {
     }
 }
 
-pub(super) fn read(table: &Table<'_>) -> Option<Http> {
+/// `real`: some transport sends to customers.
+pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let usual = Http::default();
     let address = |key: &str| optional(table.get(key), |i| i.parsed(socket_address));
     let listen = address("listen");
     let ingest_listen = address("ingest_listen");
     let admin_listen = address("admin_listen");
     let public_url = optional(table.get("public_url"), |i| i.parsed(web_address));
+    if let Some(item) = table.get("public_url").filter(|_| real)
+        && table.get("listen").is_none()
+    {
+        item.error(
+            "mails would carry links to pages that nobody serves: [http] has no `listen`",
+            "write listen = \"127.0.0.1:8087\" beside it, and have the web server that answers at this address hand /u/, /p/, /c/, /a/ and /t/ on to it; or remove `public_url`",
+        );
+    }
     let connections = table
         .get("connections")
         .map_or(Some(usual.connections), |i| {

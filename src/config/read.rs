@@ -74,7 +74,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         .flatten()
         .any(|(_, t)| matches!(t, TransportSettings::Smtp(_)));
     let sender = section(root, "sender", &SENDER, |t| read_sender(t, real));
-    let http = section(root, "http", &HTTP, http::read);
+    let http = section(root, "http", &HTTP, |t| http::read(t, real));
     let tracking = section(root, "tracking", &TRACKING, read_tracking);
     let defaults = section(root, "defaults", &DEFAULTS, read_defaults);
     let ceiling = section(root, "ceiling", &CEILING, read_ceiling);

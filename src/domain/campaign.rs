@@ -55,6 +55,8 @@ pub enum Start {
     Triggered(Trigger),
     /// When the audience begins to hold.
     Audience,
+    /// When a customer asks for a topic that wants confirming: the program's own campaign ([`super::opt_in`]).
+    Asked,
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +212,8 @@ pub struct Topic {
     pub description: Localized,
     /// Only for those who asked for it.
     pub on_request: bool,
+    /// What is given by name counts once it was confirmed by mail (double opt-in).
+    pub confirm: bool,
     /// Subscribed unless refused, once advertising as a whole is consented to; otherwise must be given by name.
     pub default: bool,
 }

@@ -8,7 +8,7 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
 use super::posted::Letter;
-use super::preference::ConsentState;
+use super::preference::{ConsentState, Format};
 use super::record::Suppression;
 use super::time::{Span, Timestamp};
 use super::value::Properties;
@@ -66,6 +66,11 @@ pub enum Cause {
     },
     /// A letter from another customer.
     Posted(Box<Letter>),
+    /// The customer confirms what was asked for then (double opt-in); `change` is the consent as of now.
+    Confirm {
+        asked: Timestamp,
+        change: ConsentChange,
+    },
 }
 
 /// What an operator does to one customer.
@@ -102,6 +107,7 @@ pub struct PreferenceChange {
     pub caps: Option<Option<Vec<Cap>>>,
     pub gap: Option<Option<Span>>,
     pub pause_until: Option<Option<Timestamp>>,
+    pub format: Option<Option<Format>>,
 }
 
 /// The customer's word on a topic, or (`None`) on advertising as a whole.

@@ -8,6 +8,7 @@ use super::address::EmailAddress;
 use super::cause::{ConsentChange, Liveness};
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, TagName};
+use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
 use super::record::{Entry, Standing};
 use super::time::Timestamp;
@@ -61,6 +62,8 @@ pub struct Absorb {
     pub tags: BTreeSet<TagName>,
     pub preferences: Preferences,
     pub consents: Consents,
+    /// What the source had asked for and not confirmed.
+    pub pending: Pendings,
     pub standings: BTreeMap<CampaignId, Standing>,
     /// The events of source and `earlier` that the target has not met. Empty in the letter, since they stand in the
     /// history under their own numbers; whoever hands the letter over reads them there.

@@ -7,6 +7,7 @@ use super::engagement::SentMessages;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
 };
+use super::opt_in::Pendings;
 use super::preference::{Class, Consents, Preferences};
 use super::time::Timestamp;
 use super::track::Tracks;
@@ -47,6 +48,8 @@ pub struct Record {
     pub moved_to: Option<CustomerNo>,
     /// Who was merged into this customer: their events stand in the history under their own numbers.
     pub absorbed: Vec<CustomerNo>,
+    /// Consents that were asked for and wait for their confirmation.
+    pub pending: Pendings,
 }
 
 impl Record {
@@ -72,6 +75,7 @@ impl Record {
             sent: SentMessages::default(),
             moved_to: None,
             absorbed: Vec::new(),
+            pending: Pendings::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! templates, partials, segments and topics together), which the store keeps, over restarts too. Segments of a last
 //! good version are written into its conditions, so that it does not meet the new ones.
 
+use super::opt_in;
 use super::state::Text;
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
@@ -105,6 +106,8 @@ impl Catalogue {
             files: BTreeMap::new(),
             tells_events: BTreeSet::new(),
         };
+        let (asking, mut shipped) = opt_in::own_campaign(&templates);
+        compile_texts(shipped.as_mut().unwrap_or(&mut templates), &asking);
         let all_templates = Arc::new(templates);
         let mut keep = Vec::new();
         for (id, outcome) in &loaded.campaigns {
@@ -132,6 +135,10 @@ impl Catalogue {
                     }
                 },
             }
+        }
+        if made.topics.values().any(|topic| topic.confirm) {
+            let templates = shipped.map_or_else(|| Arc::clone(&all_templates), Arc::new);
+            made.take(asking, templates, FileState::Good);
         }
         for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
             if !controls.cancelled.contains(id) {

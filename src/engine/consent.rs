@@ -6,6 +6,7 @@
 
 use super::batch::{BatchError, Work};
 use super::core::Core;
+use super::formats::ConsentRow1;
 use super::shard::Refused;
 use super::state::MailRow;
 use crate::domain::address::{EmailAddress, MailboxId};
@@ -13,12 +14,12 @@ use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use crate::domain::chance::keyed_hash;
 use crate::domain::consent_ledger::{ConsentRow, MailOf, Origin};
 use crate::domain::event::Event;
-use crate::domain::id::{CustomerNo, EventName, MessageNo, TopicId};
+use crate::domain::id::{CustomerNo, EventName, MessageNo, MessageRef, TopicId};
 use crate::domain::ledger::LogRow;
 use crate::domain::preference::{ConsentState, Consents, consent_for};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::value::{Properties, Value};
-use crate::store::codec::{Stored, decode};
+use crate::store::codec::{CodecError, Stored, decode, read_body};
 use crate::store::{Direction, Stream, StreamFilter, keys};
 
 /// When customers looked at their preferences on the page and kept or changed them.
@@ -28,7 +29,17 @@ const PAGE: usize = 1_000;
 
 impl Stored for ConsentRow {
     const WHAT: &'static str = "row of the consent ledger";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, ConsentRow1>(body).map(ConsentRow::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 /// By which way a word came.
@@ -134,7 +145,9 @@ impl Core {
             return Ok(false);
         }
         let changed = choices.change_anything();
-        let origin = self.origin(no, &by).await?;
+        let mut origin = self.origin(no, &by).await?;
+        // Whoever ticks it, or presses the button, wants the mail.
+        origin.anew = true;
         let now = self.clock.now();
         let mut causes = Vec::new();
         for (topic, state, wording) in choices.consents {
@@ -200,7 +213,7 @@ impl Core {
     async fn origin(&self, customer: CustomerNo, by: &By) -> Result<Origin, BatchError> {
         let mut origin = Origin {
             address: by.address.clone(),
-            message: by.message,
+            message: by.message.map(|message| MessageRef { customer, message }),
             ..Origin::default()
         };
         let Some(no) = by.message else {

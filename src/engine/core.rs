@@ -18,7 +18,7 @@ use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
 use crate::message::links::Links;
-use crate::message::token::TokenKeys;
+use crate::message::token::KeyRing;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Room, Store, StoreError, keys};
 use crate::transport::Transport;
@@ -64,7 +64,7 @@ pub struct Core {
     pub(super) merging: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
-    pub(super) token_keys: Arc<TokenKeys>,
+    pub(super) token_keys: Arc<KeyRing>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
@@ -106,7 +106,9 @@ impl Core {
         }
         let salt = read_or_make_salt(&*store).await?;
         let making = intent == Intent::Work;
-        let token_keys = Arc::new(super::tokens::read_or_make(&*store, making).await?);
+        let token_keys = Arc::new(KeyRing::new(
+            super::tokens::read_or_make(&*store, making).await?,
+        ));
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -152,6 +154,7 @@ impl Core {
                 sender: config.sender.clone(),
                 country: config.law.country.clone(),
                 tracking: config.tracking,
+                keys: Arc::clone(&token_keys),
                 links: config.http.public_url.clone().map(|public_url| Links {
                     public_url,
                     keys: Arc::clone(&token_keys),
@@ -336,7 +339,8 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
             }
             _ => {
                 // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let live = matches!(campaign.start, Start::Triggered(_)).then_some(now);
+                let live =
+                    matches!(campaign.start, Start::Triggered(_) | Start::Asked).then_some(now);
                 let new = Activation {
                     hash: campaign.hash,
                     audience_hash: campaign.audience_hash,

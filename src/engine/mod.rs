@@ -16,6 +16,7 @@ pub mod imports;
 pub mod ingest;
 pub mod intake;
 pub mod merge;
+mod opt_in;
 pub mod outbox;
 mod pages;
 mod post;

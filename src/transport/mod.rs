@@ -17,6 +17,7 @@ pub mod config;
 mod eml;
 mod folder;
 mod health;
+pub mod leaving;
 mod login;
 mod pace;
 mod page;

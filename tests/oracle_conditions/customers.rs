@@ -325,6 +325,7 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
             name: BTreeMap::new(),
             description: BTreeMap::new(),
             on_request,
+            confirm: false,
             default,
         };
         (id, topic)

@@ -302,6 +302,7 @@ pub fn topic(name: &str) -> (TopicId, Topic) {
         name: Localized::new(),
         description: Localized::new(),
         on_request: name == "digest",
+        confirm: false,
         default: name == "offers",
     };
     (id, topic)

@@ -128,7 +128,7 @@ fn advertising_by_smtp_needs_an_address_and_a_way_out() {
     );
     assert_eq!(found(&complete, &SHIPPED), 0);
     let by_page = format!(
-        "{smtp}address = \"1 Market Street\"\n[http]\npublic_url = \"https://mail.shop.example\"\n"
+        "{smtp}address = \"1 Market Street\"\n[http]\nlisten = \"127.0.0.1:8087\"\npublic_url = \"https://mail.shop.example\"\n"
     );
     assert_eq!(found(&by_page, &SHIPPED), 0, "the page is the way out");
 }

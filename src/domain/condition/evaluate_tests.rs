@@ -511,6 +511,7 @@ fn a_topic_follows_the_whole_only_where_it_says_so() {
             name: BTreeMap::new(),
             description: BTreeMap::new(),
             on_request,
+            confirm: false,
             default,
         };
         customer.topics.insert(topic.clone(), declared);

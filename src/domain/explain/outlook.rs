@@ -102,6 +102,7 @@ pub(super) fn outlook(
                 )),
             }
         }
+        Start::Asked => no("enters when the customer asks for a topic that wants a confirmation"),
         Start::Audience => {
             if standing.is_some_and(|s| s.existing) {
                 let at = admitted(id, campaign, record, rules);

@@ -6,6 +6,7 @@
 
 use super::enrollment::may_enter;
 use super::{Life, NeedsHistory};
+use crate::domain::address::EmailAddress;
 use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
@@ -27,6 +28,7 @@ impl Life<'_> {
         &mut self,
         from: &Absorb,
         history: Option<&[Event]>,
+        liveness: Liveness,
     ) -> Result<(), NeedsHistory> {
         self.absorb_events(from, history)?;
         let own = &mut self.record;
@@ -41,9 +43,15 @@ impl Life<'_> {
         fill(&mut own.preferences, &from.preferences);
         if let (None, Some(email)) = (&own.email, &from.email) {
             self.move_to(email);
+            self.ask_at_new_address(liveness);
         }
         for (topic, consent) in &from.consents {
-            self.take_consent(&told(topic, consent));
+            self.take_consent(&told(topic, consent), Liveness::History);
+        }
+        let mailbox = |email: &Option<EmailAddress>| email.as_ref().map(|e| e.mailbox());
+        let same = mailbox(&self.record.email) == mailbox(&from.email);
+        for (topic, pending) in &from.pending {
+            self.absorb_pending(topic, pending, same, liveness);
         }
         let refused: Vec<ConsentChange> = (self.record.consents.iter())
             .filter(|(_, consent)| consent.state == ConsentState::Refused)
@@ -236,4 +244,5 @@ fn fill(own: &mut Preferences, from: &Preferences) {
     own.caps = own.caps.take().or(from.caps.clone());
     own.gap = own.gap.or(from.gap);
     own.pause_until = own.pause_until.or(from.pause_until);
+    own.format = own.format.or(from.format);
 }

@@ -40,6 +40,7 @@ impl Life<'_> {
                     self.enter_at_edge(id, campaign, liveness);
                     self.advance_entries(id, campaign);
                 }
+                Start::Asked => self.advance_entries(id, campaign),
                 Start::Triggered(_) => {
                     let known = self.record.campaigns.contains_key(id);
                     if known && campaign.entry.again == Again::AfterLeaving {

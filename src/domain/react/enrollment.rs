@@ -274,6 +274,10 @@ impl Life<'_> {
             return self.leave_all(id, Reason::CampaignCancelled);
         }
         for (key, at) in self.open_entries(id) {
+            if self.is_answered(&campaign.start, &key) {
+                self.leave(id, &key, Reason::Answered, "");
+                continue;
+            }
             let trigger = match &campaign.start {
                 Start::Triggered(t) => t.event.name.as_ref(),
                 _ => None,
@@ -372,6 +376,7 @@ impl Life<'_> {
                 | Reason::NoConsent
                 | Reason::TopicRefused
                 | Reason::NotRequested
+                | Reason::Unconfirmed
                 | Reason::Suppressed
                 | Reason::Rehearsal
                 | Reason::RenderError

@@ -3,7 +3,7 @@
 use super::{Life, NeedsHistory};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
-use crate::domain::consent_ledger::ConsentRow;
+use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::event::Event;
 use crate::domain::id::TopicId;
 use crate::domain::ledger::{LogRow, Reason, Status};
@@ -37,7 +37,7 @@ impl Life<'_> {
         Ok(())
     }
 
-    pub(super) fn take_profile(&mut self, change: &ProfileChange) {
+    pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {
         for (name, value) in &change.attributes {
             match value {
                 Value::Null => self.record.attributes.remove(name),
@@ -62,8 +62,13 @@ impl Life<'_> {
         set(&mut own.caps, &new.caps);
         set(&mut own.gap, &new.gap);
         set(&mut own.pause_until, &new.pause_until);
+        set(&mut own.format, &new.format);
         if let Some(email) = &change.email {
+            let former = self.record.email.as_ref().map(|e| e.mailbox());
             self.move_to(email);
+            if former != Some(email.mailbox()) {
+                self.ask_at_new_address(liveness);
+            }
         }
         self.unblock();
         self.ask_again();
@@ -100,7 +105,16 @@ impl Life<'_> {
         mailbox.places.sort_by_key(|p| (p.at, p.message));
     }
 
-    pub(super) fn take_consent(&mut self, change: &ConsentChange) {
+    /// Takes the customer's word; one that is to be confirmed first only asks.
+    pub(super) fn take_consent(&mut self, change: &ConsentChange, liveness: Liveness) {
+        if self.only_asks(change, liveness) {
+            self.ask(change);
+        } else {
+            self.take_word(change);
+        }
+    }
+
+    pub(super) fn take_word(&mut self, change: &ConsentChange) {
         // What is dated ahead was said at its receipt: nothing said from then on may count as older.
         let at = change.at.min(self.now);
         let consent = Consent {
@@ -120,7 +134,7 @@ impl Life<'_> {
                 != (&consent.source, &consent.wording, consent.state)
         });
         if newer && says_more {
-            self.keep_proof(change, &consent);
+            self.keep_proof(change, &consent, change.state.into());
         }
         if newer {
             self.record
@@ -137,31 +151,62 @@ impl Life<'_> {
             let mailbox = self.boxes.entry(went_to.clone()).or_default();
             tell_mailbox(mailbox, &change.topic, &consent);
         }
+        match change.state {
+            ConsentState::Refused => {
+                self.take_back(change.topic.as_ref(), at);
+                if change.topic.is_none() {
+                    self.refuse_confirmed(&consent);
+                }
+            }
+            ConsentState::Given => _ = change.topic.as_ref().map(|t| self.record.pending.remove(t)),
+        }
         self.unblock();
         self.ask_again();
     }
 
+    /// Who leaves altogether leaves each topic that wants confirming by its name: a consent to advertising as a whole that
+    /// comes later brings none of them back unconfirmed.
+    fn refuse_confirmed(&mut self, refusal: &Consent) {
+        let rules = self.rules;
+        for topic in rules.topics.values().filter(|t| t.confirm) {
+            let key = Some(topic.id.clone());
+            let known = self.record.consents.get(&key);
+            if known.is_none_or(|k| refusal.at >= k.at) {
+                self.record.consents.insert(key.clone(), refusal.clone());
+            }
+            if let Some(email) = &self.record.email {
+                let mailbox = self.boxes.entry(email.mailbox()).or_default();
+                tell_mailbox(mailbox, &key, refusal);
+                lift_by_later_words(mailbox, &self.record.consents);
+            }
+        }
+    }
+
     /// What was told goes into the ledger; who left by a link of a mail, into the send log beside that mail.
-    fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent) {
+    pub(super) fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent, word: Word) {
         let origin = &change.origin;
         self.consents.push(ConsentRow {
             told: self.now,
             topic: change.topic.clone(),
-            state: consent.state,
+            state: word,
             at: consent.at,
             source: consent.source.clone(),
             wording: consent.wording.clone(),
             address: origin.address.clone(),
-            message: origin.message,
+            message: origin.message.map(|m| m.message),
+            message_of: (origin.message.map(|m| m.customer)).filter(|no| *no != self.record.no),
             campaign: origin.mail.as_ref().map(|mail| mail.campaign.clone()),
         });
         if let (Some(mail), ConsentState::Refused) = (&origin.mail, change.state) {
             let topic = change.topic.as_ref().map(TopicId::as_str);
             let detail = topic.unwrap_or("advertising as a whole");
             let (status, reason) = (Status::Unsubscribed, Reason::Unsubscribed);
+            let own = self.record.no;
             let row = LogRow {
+                // Beside the mail that it came by, whoever that one was merged into since.
+                customer: origin.message.map_or(own, |m| m.customer),
                 step: Some(mail.step.clone()),
-                message: origin.message,
+                message: origin.message.map(|m| m.message),
                 variant: mail.variant.clone(),
                 ..self.row(&mail.campaign, &mail.entry, status, reason, detail)
             };

@@ -13,6 +13,7 @@ mod engagement;
 mod enrollment;
 mod intake;
 mod moving;
+mod opt_in;
 mod outcome;
 mod places;
 mod ready;
@@ -55,7 +56,8 @@ pub struct Reaction {
     pub posts: Vec<(CustomerNo, Posted)>,
 }
 
-/// The answer to `Ready`, or to an operator's word on a message in doubt ([`Answer::Settled`], else [`Answer::Gone`]).
+/// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
+/// ([`Answer::Settled`], else [`Answer::Gone`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// Begin this attempt within [`super::policy::LEAD`].
@@ -72,7 +74,7 @@ pub enum Answer {
     Gone,
     /// This customer was merged into that one, whom the cause is for; nothing has changed.
     Moved(CustomerNo),
-    /// The operator's word on it is in force.
+    /// The operator's word on it is in force; or the customer's confirmation.
     Settled,
 }
 
@@ -139,11 +141,11 @@ pub fn react(
         }
         Cause::Profile(change, live) => {
             liveness = *live;
-            life.take_profile(change);
+            life.take_profile(change, *live);
         }
         Cause::Consent(change, live) => {
             liveness = *live;
-            life.take_consent(change);
+            life.take_consent(change, *live);
             if change.state == ConsentState::Refused {
                 life.tell_sources(change);
             }
@@ -181,6 +183,7 @@ pub fn react(
         Cause::Operator(Operator::Settle { message, resend }) => {
             answer = Some(life.settle_doubt(*message, *resend));
         }
+        Cause::Confirm { asked, change } => answer = Some(life.confirm(*asked, change)),
         Cause::Merge { into } => life.merge(*into),
         Cause::Posted(letter) => {
             liveness = letter.posted.liveness();
@@ -209,6 +212,7 @@ fn follows(cause: &Cause) -> bool {
         Cause::Event(..)
             | Cause::Profile(..)
             | Cause::Consent(..)
+            | Cause::Confirm { .. }
             | Cause::Operator(Operator::Tag { .. })
     )
 }
@@ -225,7 +229,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
     }
     match cause {
         Cause::Ready { .. } | Cause::Outcome { .. } => boxes.extend(present),
-        Cause::Consent(change, _) => {
+        Cause::Consent(change, _) | Cause::Confirm { change, .. } => {
             boxes.extend(present);
             boxes.extend(change.origin.mailbox.clone());
         }

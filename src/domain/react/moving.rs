@@ -5,6 +5,7 @@
 //! on at the target, where the step falls due when it was due here. Whoever moved is judged by no campaign any more.
 
 use super::{Life, NeedsHistory};
+use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo};
 use crate::domain::ledger::{Reason, Status};
@@ -30,6 +31,7 @@ impl Life<'_> {
             tags: record.tags.clone(),
             preferences: record.preferences.clone(),
             consents: record.consents.clone(),
+            pending: record.pending.clone(),
             standings: BTreeMap::new(),
             events: Vec::new(),
         }));
@@ -44,11 +46,11 @@ impl Life<'_> {
         match (posted, self.record.moved_to) {
             (Posted::Refusal(change), _) => {
                 if !self.record.messages.is_empty() {
-                    self.take_consent(change);
+                    self.take_consent(change, Liveness::History);
                 }
             }
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
-            (Posted::Absorb(from), None) => self.absorb(from, history)?,
+            (Posted::Absorb(from), None) => self.absorb(from, history, posted.liveness())?,
             (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
         }
         Ok(())
@@ -130,6 +132,7 @@ impl Life<'_> {
         self.record.tags = empty.tags;
         self.record.preferences = empty.preferences;
         self.record.consents = empty.consents;
+        self.record.pending = empty.pending;
         self.record.tracks = Tracks::default();
     }
 }

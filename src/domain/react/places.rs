@@ -2,20 +2,29 @@
 //! it over when the customer changed the address. Both must say the same, so there is one function that writes them.
 
 use super::Life;
+use crate::domain::campaign::{Campaign, Start};
 use crate::domain::id::MessageRef;
 use crate::domain::preference::Class;
 use crate::domain::record::{Mailbox, Message, Place};
 use crate::domain::time::Timestamp;
 
 impl Life<'_> {
-    /// The message's place is at `at` from now on, or nowhere. Returns where it was. Transactional messages take none.
+    /// The message's place is at `at` from now on, or nowhere. Returns where it was. Transactional messages take
+    /// none, save the mail that asks for a confirmation, which has a cap of its own.
     pub(super) fn set_place(
         &mut self,
         message: &Message,
         at: Option<Timestamp>,
     ) -> Option<Timestamp> {
         let own = message.to.as_ref().map(|to| to.mailbox())?;
-        if message.class == Class::Transactional {
+        let capped = |c: &std::sync::Arc<Campaign>| matches!(c.start, Start::Asked);
+        let takes = message.class != Class::Transactional
+            || self
+                .rules
+                .campaigns
+                .get(&message.campaign)
+                .is_some_and(capped);
+        if at.is_some() && !takes {
             return None;
         }
         let reference = self.message_ref(message.no);

@@ -231,7 +231,7 @@ impl Overlay {
             *done.decided.entry(row.status).or_default() += 1;
             self.appends.push(Append {
                 stream: Stream::Log,
-                customer: no.0,
+                customer: row.customer.0,
                 time: row.time.millis(),
                 payload: encode(row),
             });

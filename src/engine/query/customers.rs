@@ -2,7 +2,7 @@
 
 use super::customer::{
     AttributeMap, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView, PlaceView,
-    PreferencesView, consents, enrollment, ledger, message, row, tracks,
+    PreferencesView, consents, enrollment, ledger, message, row, tracks, unconfirmed,
 };
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -74,7 +74,9 @@ impl Core {
                 caps: (own.caps.as_ref()).map(|c| c.iter().map(|c| c.to_string()).collect()),
                 gap: own.gap.map(|g| g.to_string()),
                 pause_until: own.pause_until,
+                format: own.format,
             },
+            unconfirmed: unconfirmed(&record.pending),
             consents: consents(&record.consents),
             consent_ledger: told,
             events: tracks(&record, rules),

@@ -8,6 +8,7 @@ mod campaigns;
 mod customers;
 mod doubts;
 mod import;
+mod links;
 mod refusal;
 mod report;
 mod upkeep;
@@ -77,6 +78,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/campaign", get(campaigns::show))
         .route("/campaign/approve", post(campaigns::approve))
         .route("/campaign/cancel", post(campaigns::cancel))
+        .route("/links/rotate", post(links::rotate))
+        .route("/unsubscribe", post(links::unsubscribe))
         .route("/pause", post(campaigns::pause))
         .route("/resume", post(campaigns::resume))
         .route("/import", post(import::import))
