@@ -12,10 +12,10 @@ use browser::{Browser, DOWN, ENTER, Kind, SPACE, target};
 use http_house::Shop;
 use mail_parser::MessageParser;
 use reveille::domain::address::EmailAddress;
-use reveille::domain::cause::{Cause, Liveness, ProfileChange};
-use reveille::domain::consent_ledger::ConsentRow;
+use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
+use reveille::domain::consent_ledger::{ConsentRow, Origin};
 use reveille::domain::id::TopicId;
-use reveille::domain::preference::{ConsentState, Preferences};
+use reveille::domain::preference::{ConsentState, Format, Preferences};
 use reveille::domain::time::{Span, Timestamp};
 use reveille::message::token::Token;
 use reveille::store::memory::MemoryStore;
@@ -37,6 +37,14 @@ template = "welcome"
 subject = "An offer"
 "#;
 
+/// Asked back by mail (double opt-in).
+const NEWS: &str = r#"
+[news]
+name = { en = "The newsletter", ko = "새 소식" }
+description = { en = "Twice a month: what is new", ko = "한 달에 두 번 새 소식을 보내 드립니다" }
+confirm = true
+"#;
+
 const PUBLIC: &str = "https://mail.shop.example";
 
 /// What is read on the pages in one language.
@@ -50,6 +58,7 @@ struct Words {
     saved: [&'static str; 5],
     kept: &'static str,
     wrong: [&'static str; 3],
+    confirm: [&'static str; 3],
     none: &'static str,
     zone: &'static str,
 }
@@ -73,6 +82,11 @@ const ENGLISH: Words = Words {
         "Please look at this again; nothing was saved",
         "Choose at least one day.",
         "Write the end as a time, such as 21:00, other than the start.",
+    ],
+    confirm: [
+        "Confirm",
+        "Confirmed",
+        "From now on you get mails about “The newsletter”.",
     ],
     none: "You get no advertising.",
     zone: "Found in your browser: America/New_York. It counts once you save.",
@@ -98,6 +112,11 @@ const KOREAN: Words = Words {
         "요일을 하나 이상 선택해 주세요.",
         "종료 시각을 시작 시각과 다르게 21:00처럼 입력해 주세요.",
     ],
+    confirm: [
+        "수신 신청 확인",
+        "확인되었습니다",
+        "이제 ‘새 소식’ 메일을 보내 드립니다.",
+    ],
     none: "광고성 메일을 보내 드리지 않습니다.",
     zone: "브라우저에서 확인한 시간대는 America/New_York입니다. 저장하면 적용됩니다.",
 };
@@ -110,7 +129,9 @@ impl Site {
     async fn open() -> Site {
         let public = format!("public_url = \"{PUBLIC}\"");
         let store = Arc::new(MemoryStore::new());
-        let shop = Shop::open_on(store, &public, &[("offer.toml", OFFER)]).await;
+        let topics = app::shipped("topics.toml") + NEWS;
+        let files = [("offer.toml", OFFER), ("topics.toml", topics.as_str())];
+        let shop = Shop::open_on(store, &public, &files).await;
         Site { shop }
     }
 
@@ -138,6 +159,20 @@ impl Site {
         set(&mut change);
         let cause = Cause::Profile(Box::new(change), Liveness::Live);
         self.shop.app.act(id, cause).await;
+    }
+
+    /// The link of the mail that asks whether the customer wants a topic.
+    fn question(&self, id: &str) -> String {
+        let own = format!("{id}@customers.example");
+        let link = self.shop.app.mails().into_iter().find_map(|(path, text)| {
+            let bytes = std::fs::read(path).unwrap();
+            let mail = MessageParser::new().parse(&bytes).unwrap();
+            let body = mail.body_text(0).unwrap();
+            let start = body.find(&format!("{PUBLIC}/c/"))?;
+            let link = body[start..].split_whitespace().next().unwrap();
+            text.contains(&own).then(|| link.to_owned())
+        });
+        self.url(link.unwrap().strip_prefix(PUBLIC).unwrap())
     }
 
     /// The links of a mail that the customer gets: to leave, and to choose.
@@ -195,7 +230,7 @@ impl Site {
     }
 }
 
-const SAVE: &str = "form button[type=submit]:not(.second)";
+const SAVE: &str = "form button[type=submit]:not([form]):not(.second)";
 
 /// One press on the page behind a mail, and nothing before it.
 async fn leave_by_one_press(site: &Site, browser: &Browser, id: &str, words: &Words) -> String {
@@ -338,13 +373,38 @@ async fn change_language(site: &Site, browser: &Browser, id: &str, centre: &str,
     assert_eq!(browser.is("html", "lang").await, words.tag, "at once");
 }
 
+/// A topic that is asked back by mail: ticking it gives nothing, the button behind the mail's link does; as plain text.
+async fn opt_in(site: &Site, browser: &Browser, id: &str, centre: &str, words: &Words) {
+    browser.go(centre).await;
+    browser.press("label[for=topic-news]").await;
+    browser.press("label[for=format-text]").await;
+    site.later();
+    browser.follow(SAVE).await;
+    site.shop.app.settle().await;
+    assert_eq!(site.preferences(id).await.format, Some(Format::Text));
+    assert_ne!(site.word(id, Some("news")).await, Some(ConsentState::Given));
+    let before = site.held(id).await;
+    browser.go(&site.question(id)).await;
+    assert_eq!(browser.text("h1").await, words.confirm[0]);
+    assert_eq!(site.held(id).await, before, "looking changes nothing");
+    site.later();
+    browser.follow("main button").await;
+    assert_eq!(browser.text("h1").await, words.confirm[1]);
+    assert_eq!(browser.text(".said").await, words.confirm[2]);
+    assert_eq!(site.word(id, Some("news")).await, Some(ConsentState::Given));
+    let ledger = site.ledger(id).await;
+    assert_eq!(ledger.last().unwrap().source, "confirmation page");
+    browser.follow("main a").await;
+    assert_eq!(browser.is("#topic-news", "checked").await, true);
+}
+
 async fn leave_altogether(site: &Site, browser: &Browser, id: &str, words: &Words) {
     site.later();
     browser.follow("button.second").await;
     let said = browser.text(".said").await;
     assert_eq!(said.lines().nth(1).unwrap(), words.none);
     assert_eq!(site.word(id, None).await, Some(ConsentState::Refused));
-    for topic in ["offers", "reminders", "monthly"] {
+    for topic in ["offers", "reminders", "monthly", "news"] {
         let ticked = browser.is(&format!("#topic-{topic}"), "checked").await;
         assert_eq!(ticked, false, "{topic}");
     }
@@ -365,6 +425,7 @@ async fn all_that_customers_do(scripts: bool) {
         err(&site, &browser, id, words).await;
         change_zone(&site, &browser, id, &centre, scripts).await;
         change_language(&site, &browser, id, &centre, words).await;
+        opt_in(&site, &browser, id, &centre, words).await;
         leave_altogether(&site, &browser, id, words).await;
     }
     browser.close().await;
@@ -483,6 +544,33 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
             message: None,
         })
     ));
+    // Asked, and asked too long ago.
+    let topic = TopicId::parse("news").unwrap();
+    let anew = Cause::Consent(
+        ConsentChange {
+            topic: Some(topic.clone()),
+            state: ConsentState::Given,
+            at: site.shop.app.now(),
+            source: "sign-up form".into(),
+            wording: None,
+            origin: Origin {
+                anew: true,
+                ..Origin::default()
+            },
+        },
+        Liveness::Live,
+    );
+    site.shop.app.act(&id, anew).await;
+    site.shop.app.settle().await;
+    let question = site.question(&id);
+    let over = site.url(&format!(
+        "/c/{}",
+        sign(&Token::Confirm {
+            customer,
+            topic,
+            asked: Timestamp::EARLIEST,
+        })
+    ));
     let no_day: &[_] = &[
         "label[for=day-0]",
         "label[for=day-1]",
@@ -497,6 +585,8 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
         page("preferences", &centre, &[], "form"),
         page("preferences-saved", &centre, &[SAVE], ".said"),
         page("preferences-wrong", &centre, no_day, ".wrong"),
+        page("confirm", &question, &[], "main button"),
+        page("confirmed", &question, &["main button"], ".said"),
         page("preferences-left", &centre, &["button.second"], ".said"),
         page("preferences-stopped", &stopped, &[], ".wrong"),
         page("unsubscribe", &leave, &[], "main button"),
@@ -507,6 +597,7 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
             &[],
             "main button",
         ),
+        page("confirm-over", &over, &[], "main a"),
         page("gone", &site.url("/u/nonsense"), &[], "[lang=ko]"),
     ]
 }

@@ -220,7 +220,11 @@ impl Browser {
         let before = self.find("html").await;
         act.await;
         let path = format!("/session/{}/element/{before}/name", self.session);
-        let turning = async { while self.ask("GET", &path, None).await.is_ok() {} };
+        let state = "return document.readyState";
+        let turning = async {
+            while self.ask("GET", &path, None).await.is_ok() {}
+            while self.run(state).await != "complete" {}
+        };
         let turned = tokio::time::timeout(PATIENCE, turning).await;
         turned.unwrap_or_else(|_| panic!("no other page came within {PATIENCE:?}"));
     }
