@@ -144,6 +144,9 @@ pub fn react(
         Cause::Consent(change, live) => {
             liveness = *live;
             life.take_consent(change);
+            if *live == Liveness::Live {
+                life.lift_forgetting(change);
+            }
             if change.state == ConsentState::Refused {
                 life.tell_sources(change);
             }

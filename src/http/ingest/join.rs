@@ -45,6 +45,7 @@ async fn make_one(
 ) -> Result<Result<(), String>, Refused> {
     match core.alias(previous, user).await {
         Ok(_) => Ok(Ok(())),
+        Err(AliasError::Refused(error @ Refused::Forgotten)) => Ok(Err(error.to_string())),
         Err(AliasError::Refused(error)) => Err(error),
         Err(error @ (AliasError::NotAnonymous(_) | AliasError::BelongsToAnother(_))) => {
             Ok(Err(error.to_string()))

@@ -212,6 +212,7 @@ impl Messages {
         let (mut taken, mut known) = (0, 0);
         let mut errors: Vec<Spoilt> = self.spoilt.into_iter().map(|(_, spoilt)| spoilt).collect();
         let mut failed = None;
+        let mut forgotten = false;
         for ((index, kind), result) in places.into_iter().zip(results) {
             let fate = match result {
                 Ok(Ingested { fresh: true }) => Fate::Taken,
@@ -220,6 +221,13 @@ impl Messages {
                 Err(error @ Refused::Unreadable(_)) => {
                     tracing::error!(%error, "a message was not taken");
                     let error = "what is stored of this customer cannot be read".to_owned();
+                    errors.push(Spoilt { index, error });
+                    Fate::Refused
+                }
+                // Dropped, as its sender may know; nobody else's are held up by it.
+                Err(error @ Refused::Forgotten) => {
+                    forgotten = true;
+                    let error = error.to_string();
                     errors.push(Spoilt { index, error });
                     Fate::Refused
                 }
@@ -262,7 +270,9 @@ impl Messages {
             return Answer::refused(&error);
         }
         errors.sort_by_key(|spoilt| spoilt.index);
+        // What is told of somebody who was forgotten is no fault of the sender's.
         if matches!(self.call, Call::One(_))
+            && !forgotten
             && taken + known == 0
             && let Some(only) = errors.pop()
         {
