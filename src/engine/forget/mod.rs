@@ -220,18 +220,19 @@ impl Core {
         let key = keys::mailbox(id);
         let found = self.store.get_many(vec![key.clone()]).await;
         let found = found.map_err(BatchError::from)?.into_iter().next();
-        let Some(value) = found.flatten() else {
-            return Ok(());
-        };
+        let found = found.flatten();
         batch.checks.push(Check {
             key: key.clone(),
-            expected: Some(value.revision),
+            expected: found.as_ref().map(|value| value.revision),
         });
         if !shared {
             batch.deletes.push(key);
             return Ok(());
         }
-        let mut mailbox: Mailbox = decode(&value.value).map_err(BatchError::from)?;
+        let mut mailbox: Mailbox = match found {
+            Some(value) => decode(&value.value).map_err(BatchError::from)?,
+            None => Mailbox::default(),
+        };
         let stronger = |cause| {
             matches!(
                 cause,
