@@ -50,6 +50,23 @@ pub struct Applied {
     pub forgotten: u64,
 }
 
+/// Several lists as one: of stores that were the same once. An error where one is none, or another key's.
+pub fn joined(lists: &[Vec<u8>]) -> Result<Option<Vec<u8>>, String> {
+    let mut all: Option<List> = None;
+    for list in lists {
+        let list: List = serde_json::from_slice(list).map_err(|e| e.to_string())?;
+        match &mut all {
+            None => all = Some(list),
+            Some(known) if (known.format, &known.key) == (list.format, &list.key) => {
+                known.erasures.extend(list.erasures);
+            }
+            Some(_) => return Err("they were made by different stores".to_owned()),
+        }
+    }
+    let joined = all.map(|list| serde_json::to_vec_pretty(&list));
+    joined.transpose().map_err(|e| e.to_string())
+}
+
 impl Core {
     /// All erasures, as a list to be kept outside the store's own files.
     pub async fn erasure_list(&self) -> Result<Vec<u8>, Refused> {

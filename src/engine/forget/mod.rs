@@ -10,11 +10,13 @@
 mod gather;
 mod known;
 mod list;
+mod pass;
 mod rows;
 mod writer;
 
 pub use known::{Forgotten, Stood};
-pub use list::Applied;
+pub use list::{Applied, joined};
+pub use pass::Passed;
 
 use super::batch::BatchError;
 use super::core::Core;
