@@ -81,7 +81,10 @@ async fn two(store: Arc<dyn Store>) -> App {
     app.sign_up("mina", "Asia/Seoul").await;
     fill_cart(&app, "mina", "b").await;
     app.core.alias(&id(BROWSER), &id("mina")).await.unwrap();
-    app.core.alias(&id("mina-of-old"), &id("mina")).await.unwrap();
+    app.core
+        .alias(&id("mina-of-old"), &id("mina"))
+        .await
+        .unwrap();
     app.sign_up("juno", "Asia/Seoul").await;
     fill_cart(&app, "juno", "c").await;
     app.settle().await;
@@ -159,7 +162,9 @@ async fn nothing_that_comes_later_brings_anybody_back() {
     let outcome = Cause::Outcome {
         message: MessageNo(1),
         attempt: 1,
-        outcome: Outcome::Accepted { reply: "250".into() },
+        outcome: Outcome::Accepted {
+            reply: "250".into(),
+        },
     };
     app.core.act(mina, outcome).await.unwrap();
     app.leap(Span::hours(24)).await;
@@ -211,7 +216,10 @@ async fn the_address_stays_suppressed_until_a_later_word_of_their_own() {
     app.act("m-2", Cause::Consent(consent(app.now()), Liveness::History))
         .await;
     app.act("m-2", Cause::Consent(old, Liveness::Live)).await;
-    assert!(suppressed(&app).await, "a list of consents, and an old word");
+    assert!(
+        suppressed(&app).await,
+        "a list of consents, and an old word"
+    );
     fill_cart(&app, "m-2", "q").await;
     app.leap(Span::hours(24)).await;
     assert!(app.mails().iter().all(|(_, text)| !text.contains("ina@")));

@@ -45,12 +45,19 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
     let screen = context.screen;
     let Some(id) = &arguments.id else {
         return match arguments.now {
-            true => through(context, Need::Change, async |way| {
-                let passed = erase(way, screen).await?;
-                tell(arguments, &Value::Null, Some(&passed), screen)
-            })
-            .await,
-            false => through(context, Need::Look, async |way| list(way, arguments, screen).await).await,
+            true => {
+                through(context, Need::Change, async |way| {
+                    let passed = erase(way, screen).await?;
+                    tell(arguments, &Value::Null, Some(&passed), screen)
+                })
+                .await
+            }
+            false => {
+                through(context, Need::Look, async |way| {
+                    list(way, arguments, screen).await
+                })
+                .await
+            }
         };
     };
     if !arguments.yes {
@@ -131,9 +138,13 @@ fn tell(
             0 | 1 => String::new(),
             more => format!(", with {} merged into them", more - 1),
         };
-        screen.say(&format!("forgotten{with}: nothing happens to them any more"))?;
+        screen.say(&format!(
+            "forgotten{with}: nothing happens to them any more"
+        ))?;
         if forgot["forgot"]["shared"].as_u64().unwrap_or(0) > 0 {
-            screen.say("another customer has the same address: it is suppressed until they consent anew")?;
+            screen.say(
+                "another customer has the same address: it is suppressed until they consent anew",
+            )?;
         }
     }
     let number = |passed: &Value, key: &str| passed[key].as_u64().unwrap_or(0);
@@ -143,9 +154,14 @@ fn tell(
             "erased: {}, {} of the journal, {}",
             counted(number(passed, "rows"), "row", "rows"),
             counted(number(passed, "journal_files"), "file", "files"),
-            counted(number(passed, "snapshots"), "older snapshot", "older snapshots"),
+            counted(
+                number(passed, "snapshots"),
+                "older snapshot",
+                "older snapshots"
+            ),
         ))?,
-        None => screen.say("their bytes are erased by the daemon within a day, or at once with --now")?,
+        None => screen
+            .say("their bytes are erased by the daemon within a day, or at once with --now")?,
     })
 }
 

@@ -40,10 +40,17 @@ pub async fn keep(core: Arc<Core>, store: Arc<EmbeddedStore>) {
 
 /// The bytes of those who were forgotten go.
 async fn erase(core: &Arc<Core>, store: &Arc<EmbeddedStore>) {
-    match core.erase_pending(store, Arc::new(|_: &str, _, _| ())).await {
+    match core
+        .erase_pending(store, Arc::new(|_: &str, _, _| ()))
+        .await
+    {
         Ok(None) => {}
         Ok(Some(passed)) => {
-            tracing::info!(erasures = passed.erasures, rows = passed.rows, "the bytes of customers who were forgotten are erased");
+            tracing::info!(
+                erasures = passed.erasures,
+                rows = passed.rows,
+                "the bytes of customers who were forgotten are erased"
+            );
         }
         Err(error) => {
             tracing::error!(%error, "the bytes of customers who were forgotten could not be erased; trying again tomorrow, or `reveille customer forget --pending --now`");

@@ -145,7 +145,8 @@ impl Life<'_> {
     /// may be written to again.
     pub(super) fn lift_forgetting(&mut self, change: &ConsentChange) {
         let at = change.at.min(self.now);
-        let Some(email) = (self.record.email.as_ref()).filter(|_| change.state == ConsentState::Given)
+        let Some(email) =
+            (self.record.email.as_ref()).filter(|_| change.state == ConsentState::Given)
         else {
             return;
         };

@@ -109,7 +109,8 @@ impl Person {
         for row in store.read_stream(Stream::Mails, filter).await? {
             let mail = decode::<MailRow>(&row.payload).ok();
             let mailbox = mail.and_then(|mail| recipient(&mail.bytes));
-            self.addresses.extend(mailbox.map(|mailbox| (mailbox, false)));
+            self.addresses
+                .extend(mailbox.map(|mailbox| (mailbox, false)));
         }
         Ok(())
     }
@@ -162,7 +163,8 @@ impl Person {
                 }
             }
         }
-        self.addresses.extend(former.into_iter().map(|id| (id, false)));
+        self.addresses
+            .extend(former.into_iter().map(|id| (id, false)));
         Ok(())
     }
 }

@@ -87,15 +87,21 @@ impl Core {
     /// Forgets again whoever the list names and the store does not know as forgotten. Nothing must have been sent since
     /// the store was opened.
     pub async fn apply_erasures(&self, list: &[u8]) -> Result<Applied, Refused> {
-        let bad = |what: String| Refused::Data(format!("the list of erasures cannot be used: {what}"));
+        let bad =
+            |what: String| Refused::Data(format!("the list of erasures cannot be used: {what}"));
         let list: List = serde_json::from_slice(list).map_err(|e| bad(e.to_string()))?;
         if list.format != FORMAT {
-            let what = format!("it has format {}, and this version reads {FORMAT}", list.format);
+            let what = format!(
+                "it has format {}, and this version reads {FORMAT}",
+                list.format
+            );
             return Err(bad(what));
         }
         let mut missing = Vec::new();
         for listed in list.erasures {
-            let row = listed.row().ok_or_else(|| bad("a hash is none".to_owned()))?;
+            let row = listed
+                .row()
+                .ok_or_else(|| bad("a hash is none".to_owned()))?;
             let known = row.ids.iter().map(|hash| keys::forgotten_id(hash));
             let known = self.store.get_many(known.collect()).await;
             let known = known.map_err(super::BatchError::from)?;

@@ -152,7 +152,10 @@ impl Core {
         let hashes: Vec<_> = hashes.map(|key| (key, since(row.at))).collect();
         loop {
             let range = keys::erasures_all();
-            let last = (self.store.scan(range, crate::store::Direction::Backward, 1).await)
+            let last = (self
+                .store
+                .scan(range, crate::store::Direction::Backward, 1)
+                .await)
                 .map_err(BatchError::from)?;
             let last = last.first().and_then(|(key, _)| keys::read_erasure(key));
             let erasure = last.map_or(1, |last| last + 1);
@@ -252,7 +255,10 @@ impl Core {
     pub(super) async fn go_on_forgetting(&self) -> Result<(), Refused> {
         for (erasure, row) in self.erasure_rows().await? {
             if row.begun.is_some() {
-                tracing::warn!(erasure, "forgetting a customer was cut off; it is ended now");
+                tracing::warn!(
+                    erasure,
+                    "forgetting a customer was cut off; it is ended now"
+                );
                 self.end_erasure(erasure, row).await?;
             }
         }

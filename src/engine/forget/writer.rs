@@ -7,7 +7,10 @@ use crate::engine::shard::{Refused, Shard};
 use crate::store::{Batch, Direction, Key, KeyRange, keys};
 
 impl Shard {
-    pub(in crate::engine) async fn forget(&mut self, numbers: &[CustomerNo]) -> Result<(), Refused> {
+    pub(in crate::engine) async fn forget(
+        &mut self,
+        numbers: &[CustomerNo],
+    ) -> Result<(), Refused> {
         let mut batch = Batch {
             epochs: vec![(self.no.0, self.store.epoch())],
             // What keeps mail from leaving is written on a full disk too.

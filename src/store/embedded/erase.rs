@@ -77,8 +77,11 @@ pub(super) fn erase(
         }
     }
     sync_folder(&shared.folder.snapshots())?;
-    (shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner))
-        .retain(|kept| kept.path == first || kept.path == second);
+    (shared
+        .snapshots
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner))
+    .retain(|kept| kept.path == first || kept.path == second);
     write_mark(shared)?;
     progress("dropping the journal", 2, steps);
     erased.journal_files = drop_journal(shared, old)?;
@@ -282,7 +285,8 @@ fn swap(shared: &Shared, fresh: Tree) -> Result<(), StoreError> {
     };
     let tree = put().inspect_err(|error| shared.fail(error))?;
     if tree.position() != Some(position) {
-        let text = "sled's folder was built anew and does not say what was written; restart the daemon";
+        let text =
+            "sled's folder was built anew and does not say what was written; restart the daemon";
         let error = StoreError::Unavailable(text.to_owned());
         shared.fail(&error);
         return Err(error);
@@ -298,7 +302,8 @@ fn check(shared: &Shared, customers: &[u64]) -> Result<(), StoreError> {
         left += shared.streams.read(stream, &rows_of(customers))?.len();
     }
     if left > 0 {
-        let text = format!("{left} rows came in while they were being erased; erasing is tried again");
+        let text =
+            format!("{left} rows came in while they were being erased; erasing is tried again");
         return Err(StoreError::Unavailable(text));
     }
     Ok(())

@@ -2,10 +2,10 @@
 //! has reached, and the failure after which nothing more is committed.
 
 use super::catalog::Change;
+use super::erase::Erased;
 use super::folder::{Folder, remove, sync_folder};
 use super::journal::{JournalFile, JournalFiles};
 use super::mark::Mark;
-use super::erase::Erased;
 use super::options::{Options, Progress};
 use super::pending::{Entry, Pending};
 use super::segment::Segment;
@@ -56,7 +56,11 @@ pub(super) enum Task {
     /// Forget the segments of a stream whose rows are all older than a time.
     Forget(Stream, i64, blocking::Sender<Result<u64, StoreError>>),
     /// Erase the rows of these customers, and every older copy of anything.
-    Erase(Vec<u64>, Progress, blocking::Sender<Result<Erased, StoreError>>),
+    Erase(
+        Vec<u64>,
+        Progress,
+        blocking::Sender<Result<Erased, StoreError>>,
+    ),
     Survey(blocking::Sender<Result<Survey, StoreError>>),
     TakeReserve,
     Close(blocking::Sender<Result<(), StoreError>>),
@@ -175,8 +179,7 @@ impl Shared {
     pub(super) fn note_changes(&self, noting: bool) {
         // Nothing is being applied while it begins.
         let _alone = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        *(self.changes.lock()).unwrap_or_else(PoisonError::into_inner) =
-            noting.then(BTreeSet::new);
+        *(self.changes.lock()).unwrap_or_else(PoisonError::into_inner) = noting.then(BTreeSet::new);
     }
 
     /// Takes the keys that were noted so far.

@@ -298,7 +298,10 @@ pub(super) fn apply(shared: &Arc<Shared>) {
         let work = || {
             shared.with_tree(|tree| {
                 // Under sled's lock: who copies it either finds the value or its key here.
-                let mut changes = shared.changes.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut changes = shared
+                    .changes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 if let Some(changes) = changes.as_mut() {
                     changes.extend(layer.keys().cloned());
                 }
