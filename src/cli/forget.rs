@@ -148,9 +148,9 @@ fn tell(
         }
     }
     let number = |passed: &Value, key: &str| passed[key].as_u64().unwrap_or(0);
-    Ok(match passed {
-        Some(Value::Null) => screen.say("there was nothing to erase")?,
-        Some(passed) => screen.say(&format!(
+    let said = match passed {
+        Some(Value::Null) => "there was nothing to erase".to_owned(),
+        Some(passed) => format!(
             "erased: {}, {} of the journal, {}",
             counted(number(passed, "rows"), "row", "rows"),
             counted(number(passed, "journal_files"), "file", "files"),
@@ -159,10 +159,12 @@ fn tell(
                 "older snapshot",
                 "older snapshots"
             ),
-        ))?,
-        None => screen
-            .say("their bytes are erased by the daemon within a day, or at once with --now")?,
-    })
+        ),
+        None => {
+            "their bytes are erased by the daemon within a day, or at once with --now".to_owned()
+        }
+    };
+    Ok(screen.say(&said)?)
 }
 
 async fn list(way: &mut Way, arguments: &Arguments, screen: Screen) -> Result<(), Failure> {
