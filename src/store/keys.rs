@@ -4,6 +4,10 @@
 //! (mailboxes, ids) and what the whole house shares has ranges of its own behind the last shard. Numbers are
 //! big-endian, so that keys sort as the numbers do; instants are shifted to be unsigned.
 
+mod forgotten;
+
+pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
+
 use super::port::{Key, KeyRange};
 use crate::domain::address::MailboxId;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, ShardNo};
@@ -23,13 +27,10 @@ const TICKED: u8 = b'k';
 const CONSENT: u8 = b'l';
 const POISON: u8 = b'x';
 const INBOX: u8 = b'i';
-const GONE: u8 = b'g';
 
 const IDS: u8 = 0xFD;
 const MAILBOXES: u8 = 0xFE;
 const HOUSE: u8 = 0xFF;
-
-const ERASURES: &str = "erasure:";
 
 fn start(shard: ShardNo, kind: u8) -> Key {
     vec![shard.0, kind]
@@ -348,38 +349,6 @@ pub fn seen_of(no: CustomerNo) -> KeyRange {
     let mut key = start(no.shard(), SEEN);
     key.extend(no.0.to_be_bytes());
     prefix(key)
-}
-
-/// Stands where the record of a forgotten customer stood: nothing is to be kept under this number again.
-pub fn gone(no: CustomerNo) -> Key {
-    let mut key = start(no.shard(), GONE);
-    key.extend(no.0.to_be_bytes());
-    key
-}
-
-/// What is known of one erasure, by its number.
-pub fn erasure(no: u64) -> Key {
-    let mut key = house(ERASURES);
-    key.extend(no.to_be_bytes());
-    key
-}
-
-pub fn erasures_all() -> KeyRange {
-    prefix(house(ERASURES))
-}
-
-pub fn read_erasure(key: &[u8]) -> Option<u64> {
-    read_u64(key.strip_prefix(house(ERASURES).as_slice())?)
-}
-
-/// The keyed hash of a forgotten customer's id.
-pub fn forgotten_id(hash: &[u8]) -> Key {
-    [house("forgotten_id:").as_slice(), hash].concat()
-}
-
-/// The keyed hash of a forgotten customer's address.
-pub fn forgotten_address(hash: &[u8]) -> Key {
-    [house("forgotten_address:").as_slice(), hash].concat()
 }
 
 /// The shop's own id of a customer, leading to its number.
