@@ -1,7 +1,8 @@
-//! `reveille customer`: show, list, export, set, poisonous.
+//! `reveille customer`: show, list, export, set, poisonous; forget has a file of its own.
 
 use super::Context;
 use super::failure::Failure;
+use super::forget;
 use super::log::short;
 use super::screen::{Screen, counted, plain};
 use super::table::Table;
@@ -68,6 +69,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Forget a customer: everything that is kept of them goes, for good
+    Forget(forget::Arguments),
     /// List customers of whom something could not be worked on, and why
     #[command(after_help = "\
 Either the program met a defect, or something that is stored of the customer cannot be read; everybody
@@ -121,6 +124,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
+        Arguments::Forget(arguments) => forget::run(&arguments, context).await,
         Arguments::Poisonous { clear: None, json } => {
             through(context, Need::Look, async |way| {
                 let rows = way.get("/customers/poisonous").await?;

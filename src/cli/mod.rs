@@ -11,6 +11,7 @@ mod customer;
 mod demo;
 mod explain;
 mod failure;
+mod forget;
 mod go_live;
 mod held;
 mod import;

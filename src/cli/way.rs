@@ -82,6 +82,11 @@ impl Way {
     pub async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, Failure> {
         let response = match &mut self.0 {
             Kind::Daemon(sender) => {
+                // Of several requests each waits until the one before is over.
+                sender
+                    .ready()
+                    .await
+                    .map_err(|e| broke_off(&e.to_string()))?;
                 let sent = sender.send_request(request).await;
                 sent.map_err(|e| broke_off(&e.to_string()))?.map(Body::new)
             }

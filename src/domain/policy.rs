@@ -115,7 +115,9 @@ fn forbidden(
     };
     if let Some(suppression) = &mailbox.suppression {
         let binds = match suppression.cause {
-            SuppressionCause::HardBounce | SuppressionCause::ByHand => true,
+            SuppressionCause::HardBounce
+            | SuppressionCause::ByHand
+            | SuppressionCause::Forgotten => true,
             SuppressionCause::Complaint | SuppressionCause::Unsubscribe => {
                 message.class != Class::Transactional
             }

@@ -319,6 +319,8 @@ pub enum SuppressionCause {
     Complaint,
     Unsubscribe,
     ByHand,
+    /// A customer with this address was forgotten: until somebody consents anew, nothing goes there.
+    Forgotten,
 }
 
 /// One of the N messages of a cap.

@@ -92,10 +92,10 @@ impl Core {
     }
 
     async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
-        let found = self.store.get_many(vec![keys::mailbox(id)]).await?;
-        let value = found.into_iter().next().flatten();
-        let mailbox = value.map(|v| decode(&v.value)).transpose()?;
-        Ok(mailbox.unwrap_or_default())
+        let ids = std::slice::from_ref(id);
+        let found = self.forgotten.mailboxes(&*self.store, ids).await?;
+        let mailbox = found.into_iter().next().map(|stood| stood.mailbox);
+        Ok(mailbox.transpose()?.unwrap_or_default())
     }
 
     /// The customer leaves `topic` (`None`: advertising as a whole). Durable when it returns, and in force for whatever
@@ -280,7 +280,7 @@ impl Core {
 }
 
 /// The mailbox that a stored mail is addressed to.
-fn recipient(compressed: &[u8]) -> Option<MailboxId> {
+pub(super) fn recipient(compressed: &[u8]) -> Option<MailboxId> {
     let bytes = zstd::decode_all(compressed).ok()?;
     let head_end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     // A header of ours: `To: NAME <address>`, perhaps folded, and the address always last.

@@ -4,6 +4,7 @@ use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
+use super::forget::Forgotten;
 use super::golive::ModeError;
 use super::hits::Hits;
 use super::imports::Imports;
@@ -62,6 +63,9 @@ pub struct Core {
     pub(super) changing: Mutex<()>,
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
+    /// Held alone while somebody is forgotten, and by all who make two customers one.
+    pub(super) forgetting: tokio::sync::RwLock<()>,
+    pub(super) forgotten: Arc<Forgotten>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
     pub(super) token_keys: Arc<KeyRing>,
@@ -109,6 +113,7 @@ impl Core {
         let token_keys = Arc::new(KeyRing::new(
             super::tokens::read_or_make(&*store, making).await?,
         ));
+        let forgotten = Arc::new(Forgotten::open(&*store, making).await?);
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -134,6 +139,7 @@ impl Core {
                 post: post.clone(),
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
+                forgotten: Arc::clone(&forgotten),
                 recorder: recorder.clone(),
             })
             .await?;
@@ -145,9 +151,9 @@ impl Core {
         if intent == Intent::Work {
             tokio::spawn(carry(deliveries, &shards));
         }
-        let hits = Hits::open(Arc::clone(&store), &salt).await?;
+        let hits = Hits::open(Arc::clone(&store), &salt, Arc::clone(&forgotten)).await?;
         let core = Arc::new(Core {
-            directory: Directory::new(Arc::clone(&store)),
+            directory: Directory::new(Arc::clone(&store), Arc::clone(&forgotten)),
             store,
             clock,
             from: From {
@@ -168,6 +174,8 @@ impl Core {
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
             merging: Mutex::new(()),
+            forgetting: tokio::sync::RwLock::new(()),
+            forgotten,
             imports: Imports::default(),
             hits,
             notices: Mutex::new(notices),
@@ -178,6 +186,7 @@ impl Core {
         if intent == Intent::Look {
             return Ok(core);
         }
+        core.go_on_forgetting().await?;
         core.recall_walks().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {

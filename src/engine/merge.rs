@@ -52,6 +52,8 @@ impl Core {
         previous: &CustomerId,
         user: &CustomerId,
     ) -> Result<Merged, AliasError> {
+        // Nobody is forgotten half merged.
+        let _none_forgotten = self.forgetting.read().await;
         let target = self.directory.resolve(std::slice::from_ref(user)).await?;
         let Some(target) = target.into_iter().next() else {
             return Err(Refused::Data("no number was given".into()).into());

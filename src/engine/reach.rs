@@ -8,8 +8,6 @@ use crate::domain::address::MailboxId;
 use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
-use crate::store::codec::decode;
-use crate::store::keys;
 use serde::Serialize;
 
 /// How many customers at least one topic of advertising can reach, and the first reason for each of the others.
@@ -53,14 +51,9 @@ impl Core {
         &self,
         ids: impl Iterator<Item = &MailboxId>,
     ) -> Result<Vec<Mailbox>, BatchError> {
-        let found = self
-            .store
-            .get_many(ids.map(keys::mailbox).collect())
-            .await?;
-        let decoded = found.into_iter().map(|value| match value {
-            Some(value) => decode::<Mailbox>(&value.value),
-            None => Ok(Mailbox::default()),
-        });
+        let ids: Vec<MailboxId> = ids.cloned().collect();
+        let found = self.forgotten.mailboxes(&*self.store, &ids).await?;
+        let decoded = found.into_iter().map(|stood| stood.mailbox);
         Ok(decoded.collect::<Result<_, _>>()?)
     }
 }

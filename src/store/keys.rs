@@ -4,8 +4,10 @@
 //! (mailboxes, ids) and what the whole house shares has ranges of its own behind the last shard. Numbers are
 //! big-endian, so that keys sort as the numbers do; instants are shifted to be unsigned.
 
+mod forgotten;
 mod outbox;
 
+pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
 pub use outbox::{Queue, outbox, outbox_all, outbox_until, read_outbox};
 
 use super::port::{Key, KeyRange};
@@ -311,6 +313,13 @@ pub fn read_inbox(key: &[u8]) -> Option<CustomerNo> {
 
 pub fn read_poison(key: &[u8]) -> Option<CustomerNo> {
     read_u64(key.get(2..)?).map(CustomerNo)
+}
+
+/// The pages of event identities beside a customer's record.
+pub fn seen_of(no: CustomerNo) -> KeyRange {
+    let mut key = start(no.shard(), SEEN);
+    key.extend(no.0.to_be_bytes());
+    prefix(key)
 }
 
 /// The shop's own id of a customer, leading to its number.

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod damage;
+mod erase;
 mod faults;
 mod kill;
 mod model;

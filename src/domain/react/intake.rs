@@ -212,6 +212,22 @@ impl Life<'_> {
         }
     }
 
+    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents: they
+    /// may be written to again.
+    pub(super) fn lift_forgetting(&mut self, change: &ConsentChange) {
+        let at = change.at.min(self.now);
+        let Some(email) =
+            (self.record.email.as_ref()).filter(|_| change.state == ConsentState::Given)
+        else {
+            return;
+        };
+        let mailbox = self.boxes.entry(email.mailbox()).or_default();
+        let lifted = |s: &Suppression| s.cause == SuppressionCause::Forgotten && s.at < at;
+        if mailbox.suppression.as_ref().is_some_and(lifted) {
+            mailbox.suppression = None;
+        }
+    }
+
     /// What was told goes into the ledger; who left by a link of a mail, into the send log beside that mail.
     pub(super) fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent, word: Word) {
         let origin = &change.origin;

@@ -10,7 +10,7 @@ use crate::domain::time::Span;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, encode};
 use crate::store::{Append, Key, Stream, keys};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub(super) struct Overlay {
     pub(super) pages: HashMap<(CustomerNo, u32), Page>,
     /// Of these customers something that is stored cannot be read: their causes are refused.
     pub(super) unreadable: HashMap<CustomerNo, CodecError>,
+    /// These were forgotten: nobody is made anew under their numbers.
+    pub(super) gone: HashSet<CustomerNo>,
     pub(super) bad_boxes: HashMap<MailboxId, CodecError>,
     pub(super) appends: Vec<Append>,
     pub(super) puts: Vec<(Key, Vec<u8>)>,
@@ -77,7 +79,7 @@ impl Overlay {
         let known = self.customers.entry(no).or_default();
         let is_new = known.state.is_none();
         if is_new {
-            let Some(id) = &work.id else {
+            let Some(id) = work.id.as_ref().filter(|_| !self.gone.contains(&no)) else {
                 self.destroy_letter(work);
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;

@@ -10,6 +10,7 @@ mod settle;
 
 use super::batch::BatchError;
 use super::core::Core;
+use super::forget::Forgotten;
 use super::shard::Refused;
 use super::state::Number;
 use crate::domain::chance::Salt;
@@ -73,6 +74,7 @@ pub struct Hits {
     pending: Arc<Pending>,
     shed: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
+    forgotten: Arc<Forgotten>,
     key: hmac::Key,
     /// Held while hits are settled.
     settling: Mutex<()>,
@@ -80,7 +82,11 @@ pub struct Hits {
 
 impl Hits {
     /// Reads what is not settled yet, and starts to keep what comes.
-    pub(super) async fn open(store: Arc<dyn Store>, salt: &Salt) -> Result<Hits, Refused> {
+    pub(super) async fn open(
+        store: Arc<dyn Store>,
+        salt: &Salt,
+        forgotten: Arc<Forgotten>,
+    ) -> Result<Hits, Refused> {
         let pending = Arc::new(Pending::default());
         let left_out = recall(&*store, &pending).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
@@ -92,19 +98,24 @@ impl Hits {
             Arc::clone(&pending),
             Arc::clone(&lost),
             Arc::clone(&shed),
+            Arc::clone(&forgotten),
         ));
         Ok(Hits {
             queue,
             pending,
             shed,
             lost,
+            forgotten,
             key: hmac::Key::new(hmac::HMAC_SHA256, &[&salt[..], b"origin of a hit"].concat()),
             settling: Mutex::new(()),
         })
     }
 
-    /// Takes a hit in; never waits. False: there are too many, and it was shed.
+    /// Takes a hit in; never waits. False: there are too many, and it was shed; or the customer was forgotten.
     pub fn offer(&self, message: MessageRef, hit: Hit) -> bool {
+        if self.forgotten.has(message.customer) {
+            return false;
+        }
         let taken = self.pending.len() < MOST_PENDING
             && self.queue.try_send(Item::Hit(message, hit)).is_ok();
         if !taken {
@@ -132,6 +143,12 @@ impl Hits {
     /// Hits that the store did not take, since the start.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Returns when all that was taken in so far is kept, and what is being settled is.
+    pub(super) async fn rest(&self) {
+        drop(self.settling.lock().await);
+        self.flush().await;
     }
 
     /// Returns when all that was taken in so far is kept.
@@ -210,6 +227,7 @@ async fn keep(
     pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
     shed: Arc<AtomicU64>,
+    forgotten: Arc<Forgotten>,
 ) {
     let mut items = Vec::new();
     let mut failing = false;
@@ -222,6 +240,7 @@ async fn keep(
                 Item::Flush(answer) => flushed.push(answer),
             }
         }
+        hits.retain(|(message, _)| !forgotten.has(message.customer));
         // Here and not where a hit is offered: a pixel's answer waits for no lock.
         shed.fetch_add(pending.leave_out(&mut hits) as u64, Ordering::Relaxed);
         if !hits.is_empty() {

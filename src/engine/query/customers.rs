@@ -11,7 +11,7 @@ use crate::domain::explain::{Explanation, explain};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
 use crate::domain::react::{Boxes, Context, NeedsHistory, react};
-use crate::domain::record::{Mailbox, Record};
+use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, Work, read_history};
@@ -236,15 +236,11 @@ impl Core {
         let wanted: BTreeSet<_> = (under_way.chain(&record.email))
             .map(|a| a.mailbox())
             .collect();
-        let found = (self.store)
-            .get_many(wanted.iter().map(keys::mailbox).collect())
-            .await?;
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found = self.forgotten.mailboxes(&*self.store, &wanted).await?;
         let mut boxes = Boxes::new();
-        for (id, value) in wanted.into_iter().zip(found) {
-            if let Some(value) = value {
-                let mailbox: Mailbox = decode(&value.value)?;
-                boxes.insert(id, mailbox);
-            }
+        for (id, stood) in wanted.into_iter().zip(found) {
+            boxes.insert(id, stood.mailbox?);
         }
         Ok(boxes)
     }

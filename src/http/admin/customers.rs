@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 #[derive(Deserialize)]
 pub struct Named {
-    id: String,
+    pub(super) id: String,
 }
 
 fn customer(id: &str) -> Result<CustomerId, Refusal> {

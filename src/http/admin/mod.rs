@@ -7,6 +7,7 @@
 mod campaigns;
 mod customers;
 mod doubts;
+mod forget;
 mod import;
 mod links;
 mod refusal;
@@ -65,6 +66,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/customers/poisonous", get(customers::poisonous))
         .route("/customers/poisonous", delete(customers::clear_poison))
         .route("/customer/export", get(customers::export))
+        .route("/customer/forget", post(forget::forget))
+        .route("/erasures", get(forget::list).post(forget::erase))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
         .route("/consents", get(customers::consents))

@@ -19,6 +19,19 @@ pub struct Spoilt {
     /// Its place in the batch, from 0.
     pub index: usize,
     pub error: String,
+    /// Dropped by what the house has promised somebody, which is no fault of the sender's.
+    #[serde(skip)]
+    pub dropped: bool,
+}
+
+impl Spoilt {
+    pub fn new(index: usize, error: String) -> Spoilt {
+        Spoilt {
+            index,
+            error,
+            dropped: false,
+        }
+    }
 }
 
 /// What became of a request.
@@ -78,7 +91,7 @@ impl Answer {
             Refused::Stopping => return Answer::stopping(),
             Refused::Store(StoreError::Full(_)) => ("the disk is full", 60),
             Refused::Store(_) => ("the store cannot take anything now", 10),
-            Refused::Data(_) | Refused::Unreadable(_) | Refused::Mode(_) => {
+            Refused::Data(_) | Refused::Unreadable(_) | Refused::Mode(_) | Refused::Forgotten => {
                 ("this cannot be taken now; the daemon's log says why", 60)
             }
         };

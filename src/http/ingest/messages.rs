@@ -65,7 +65,7 @@ impl Messages {
 
     /// A message that is not taken, and why.
     pub fn spoil(&mut self, index: usize, kind: Option<MessageKind>, error: String) {
-        self.spoilt.push((kind, Spoilt { index, error }));
+        self.spoilt.push((kind, Spoilt::new(index, error)));
     }
 
     pub fn first_error(&self) -> Option<&str> {
@@ -175,7 +175,11 @@ impl Written {
                 Err(error @ Refused::Unreadable(_)) => {
                     tracing::error!(%error, "a message was not taken");
                     let error = "what is stored of this customer cannot be read".to_owned();
-                    self.errors.push(Spoilt { index, error });
+                    self.errors.push(Spoilt::new(index, error));
+                    Fate::Refused
+                }
+                Err(error @ Refused::Forgotten) => {
+                    self.drop(index, &error);
                     Fate::Refused
                 }
                 Err(error) => {
@@ -214,7 +218,15 @@ impl Written {
                 Ok(Err(error)) => {
                     // One message, one error.
                     if !self.errors.iter().any(|told| told.index == index) {
-                        self.errors.push(Spoilt { index, error });
+                        self.errors.push(Spoilt::new(index, error));
+                    }
+                    if alone {
+                        meters.count(Some(kind), Fate::Refused, 1);
+                    }
+                }
+                Err(error @ Refused::Forgotten) => {
+                    if !self.errors.iter().any(|told| told.index == index) {
+                        self.drop(index, &error);
                     }
                     if alone {
                         meters.count(Some(kind), Fate::Refused, 1);
@@ -223,6 +235,14 @@ impl Written {
                 Err(error) => self.failed = Some(error),
             }
         }
+    }
+
+    /// A message about somebody who was forgotten: nobody else's are held up by it.
+    fn drop(&mut self, index: usize, error: &Refused) {
+        self.errors.push(Spoilt {
+            dropped: true,
+            ..Spoilt::new(index, error.to_string())
+        });
     }
 }
 

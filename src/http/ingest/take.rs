@@ -84,7 +84,7 @@ pub async fn take(
             taken: 0,
             known: 0,
             mut errors,
-        } if matches!(call, Call::One(_)) && !errors.is_empty() => {
+        } if matches!(call, Call::One(_)) && errors.iter().any(|e| !e.dropped) => {
             Answer::Bad(errors.swap_remove(0).error)
         }
         answer => answer,
