@@ -80,6 +80,7 @@ fn benches(c: &mut Criterion) {
         rules: &rules,
         history: None,
         unfinished: false,
+        person: None,
     };
     for n in 0..8 {
         let cause = Cause::Event(event(n), Liveness::Live);
