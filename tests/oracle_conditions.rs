@@ -9,6 +9,8 @@ mod customers;
 mod messages;
 #[path = "oracle_conditions/naive.rs"]
 mod naive;
+#[path = "oracle_conditions/standing.rs"]
+mod standing;
 
 use customers::{DAYS, Dice, SEGMENTS, START, World, condition, world};
 use messages::remembered;
@@ -44,7 +46,19 @@ fn lengths(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
             }
         }
         Condition::Message(message) => all.extend(message.within.map(|span| span.0)),
-        Condition::Attribute(_) | Condition::Tag(_) | Condition::Subscribed(_) => {}
+        Condition::Tag(tag) => {
+            if let Some(part) = world.derived.get(tag) {
+                lengths(world, part, all);
+            }
+        }
+        Condition::Campaign(campaign) => all.extend(campaign.within.map(|span| span.0)),
+        Condition::Engaged(ages) => range(ages, all),
+        Condition::Attribute(_)
+        | Condition::Subscribed(_)
+        | Condition::Date(_)
+        | Condition::Preference(_)
+        | Condition::UnderWay { .. }
+        | Condition::Unanswered(_) => {}
     }
 }
 
@@ -57,11 +71,18 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     let told = acts
         .map(|(at, _)| *at)
         .filter(|at| *at <= world.heard.get());
+    let entries = (world.entries.iter().flat_map(standing::RawEntry::instants))
+        .filter(|at| *at <= world.heard.get());
+    let days = standing::midnights(world.zone);
+    edges.extend(days.into_iter().flat_map(|at| [at - 1, at, at + 1]));
+    let pause = world.preferences.pause_until.map(|until| until.0);
     for at in known
         .iter()
         .map(|event| event.time.0)
         .chain([world.known_since])
         .chain(told)
+        .chain(entries)
+        .chain(pause)
     {
         for length in &all {
             edges.extend([
@@ -78,7 +99,11 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
 fn is_leaf(condition: &Condition) -> bool {
     !matches!(
         condition,
-        Condition::All(_) | Condition::Any(_) | Condition::Not(_) | Condition::Segment(_)
+        Condition::All(_)
+            | Condition::Any(_)
+            | Condition::Not(_)
+            | Condition::Segment(_)
+            | Condition::Tag(_)
     )
 }
 
@@ -107,7 +132,9 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
     let conditions: Vec<Condition> = (0..checks.conditions)
         .map(|n| condition(dice, (n % 5) as u32, &SEGMENTS, checks.plain))
         .collect();
-    let plan = TrackPlan::from_conditions(world.segments.values().chain(&conditions), []);
+    let shared = world.segments.values().chain(world.derived.values());
+    let plan = TrackPlan::from_conditions(shared.chain(&conditions), []);
+    let campaigns = standing::campaigns();
 
     world.heard.set(i64::MAX);
     let everything: Vec<&Event> = world.events.iter().map(|(_, event)| event).collect();
@@ -136,11 +163,17 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
         }
         world.heard.set(now);
         let sent = remembered(&world, now);
+        let standings = standing::standings(&world, now);
         let facts = Facts {
             known_since: Timestamp(world.known_since),
             attributes: &world.attributes,
             email: world.email.as_deref(),
             tags: &world.tags,
+            derived: &world.derived,
+            preferences: &world.preferences,
+            zone: world.zone,
+            standings: &standings,
+            campaigns: &campaigns,
             consents: &world.consents,
             topics: &world.topics,
             segments: &world.segments,

@@ -1,7 +1,8 @@
 //! Conditions: a table with one leading key, refined by the others.
 
-use super::keys::{CONDITIONS, LATER_CONDITIONS};
+use super::keys::CONDITIONS;
 use super::names::Names;
+use super::standing::{read_campaign, read_date, read_preference, read_unanswered};
 use super::value_test::{path, read_tests, read_where};
 use crate::config::nearest::suggest;
 use crate::config::text::positive;
@@ -41,23 +42,14 @@ pub fn read(item: &Item<'_>, scope: Scope<'_>) -> Option<Condition> {
         .iter()
         .filter(|e| CONDITIONS.iter().any(|(key, _)| *key == e.name))
         .collect();
-    let later = entries.iter().find(|e| LATER_CONDITIONS.contains(&e.name));
-    match (leading.as_slice(), later) {
-        (_, Some(later)) => {
-            item.reader().error(
-                later.key_span(),
-                format!("the condition `{}` comes in a later release", later.name),
-                "remove it for now",
-            );
-            None
-        }
-        ([one], None) => {
+    match leading.as_slice() {
+        [one] => {
             let (_, keys) = CONDITIONS.iter().find(|(key, _)| *key == one.name)?;
             let before = item.reader().errors();
             let condition = read_kind(one, &item.table(keys)?, scope);
             condition.filter(|_| item.reader().errors() == before)
         }
-        ([], None) => {
+        [] => {
             let span = entries.first().map_or(item.span(), Item::key_span);
             let what = match entries.first() {
                 Some(first) => format!("`{}` does not begin a condition", first.name),
@@ -68,7 +60,7 @@ pub fn read(item: &Item<'_>, scope: Scope<'_>) -> Option<Condition> {
             item.reader().error(span, what, suggest(name, known));
             None
         }
-        ([first, second, ..], None) => {
+        [first, second, ..] => {
             item.reader().error(
                 second.key_span(),
                 format!(
@@ -102,7 +94,15 @@ fn read_kind(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<
             .parsed(Range::<Span>::parse)
             .map(Condition::KnownFor),
         "attribute" => read_attribute(leading, table),
-        "tag" => leading.parsed(TagName::parse).map(Condition::Tag),
+        "tag" => {
+            scope.names.tag(leading)?;
+            leading.parsed(TagName::parse).map(Condition::Tag)
+        }
+        "date" => read_date(leading, table),
+        "preference" => read_preference(leading, table),
+        "campaign" => read_campaign(leading, table, scope),
+        "engaged" => leading.parsed(Range::<Span>::parse).map(Condition::Engaged),
+        "unanswered" => read_unanswered(leading),
         "message" => read_message(leading, table, scope),
         "segment" => {
             let name = scope.names.segment(leading)?;

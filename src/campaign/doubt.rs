@@ -3,17 +3,18 @@
 //! Only what is certain is said. A contradiction that this does not see shows in `plan` as a campaign that writes to
 //! nobody.
 
-use crate::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
-use crate::domain::id::SegmentName;
+use super::standing::REMEMBERED;
+use crate::domain::condition::{
+    Condition, EventCondition, EventSelector, EventTest, Named, PreferenceTest, Range,
+};
 use crate::domain::time::Span;
-use std::collections::BTreeMap;
 
 /// `Some(true)`: it holds for everybody; `Some(false)`: for nobody; `None`: it depends.
-pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition>) -> Option<bool> {
+pub fn certain(condition: &Condition, named: &Named<'_>) -> Option<bool> {
     match condition {
         Condition::All(list) => {
-            let flat = flatten(list, segments, true);
-            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, segments)).collect();
+            let flat = flatten(list, named, true);
+            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, named)).collect();
             if answers.contains(&Some(false)) || some_pair(&flat, contradict) {
                 Some(false)
             } else if answers.iter().all(|a| *a == Some(true)) {
@@ -23,8 +24,8 @@ pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition
             }
         }
         Condition::Any(list) => {
-            let flat = flatten(list, segments, false);
-            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, segments)).collect();
+            let flat = flatten(list, named, false);
+            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, named)).collect();
             if answers.contains(&Some(true)) || some_pair(&flat, opposites) {
                 Some(true)
             } else if answers.iter().all(|a| *a == Some(false)) {
@@ -33,13 +34,19 @@ pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition
                 None
             }
         }
-        Condition::Not(inner) => certain(inner, segments).map(|answer| !answer),
-        Condition::Segment(name) => segments.get(name).and_then(|c| certain(c, segments)),
+        Condition::Not(inner) => certain(inner, named).map(|answer| !answer),
+        Condition::Segment(name) => named.segments.get(name).and_then(|c| certain(c, named)),
+        Condition::Tag(tag) => named.tags.get(tag).and_then(|c| certain(c, named)),
         Condition::KnownFor(range) => {
             let any = range.low.is_none_or(|low| low <= Span::ZERO) && range.high.is_none();
             any.then_some(true)
         }
         Condition::Event(event) => certain_event(event),
+        Condition::Unanswered(range) => {
+            let any =
+                range.low.unwrap_or(0) == 0 && range.high.is_none_or(|high| high >= REMEMBERED);
+            any.then_some(true)
+        }
         _ => None,
     }
 }
@@ -61,23 +68,23 @@ fn certain_event(event: &EventCondition) -> Option<bool> {
     }
 }
 
-/// The members, with those of lists of the same kind (and segments that are such) in their place.
-fn flatten<'a>(
-    list: &'a [Condition],
-    segments: &'a BTreeMap<SegmentName, Condition>,
-    all: bool,
-) -> Vec<&'a Condition> {
+/// The members, with those of lists of the same kind (and segments and tags that are such) in their place.
+fn flatten<'a>(list: &'a [Condition], named: &Named<'a>, all: bool) -> Vec<&'a Condition> {
     let mut flat = Vec::new();
     for condition in list {
         let mut resolved = condition;
-        while let Condition::Segment(name) = resolved
-            && let Some(segment) = segments.get(name)
-        {
-            resolved = segment;
+        loop {
+            let inner = match resolved {
+                Condition::Segment(name) => named.segments.get(name),
+                Condition::Tag(tag) => named.tags.get(tag),
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            resolved = inner;
         }
         match resolved {
-            Condition::All(inner) if all => flat.extend(flatten(inner, segments, all)),
-            Condition::Any(inner) if !all => flat.extend(flatten(inner, segments, all)),
+            Condition::All(inner) if all => flat.extend(flatten(inner, named, all)),
+            Condition::Any(inner) if !all => flat.extend(flatten(inner, named, all)),
             other => flat.push(other),
         }
     }
@@ -100,8 +107,16 @@ fn contradict(a: &Condition, b: &Condition) -> bool {
     if opposites(a, b) {
         return true;
     }
-    let Condition::Event(a) = a else {
-        return false;
+    let a = match (a, b) {
+        (Condition::Event(a), _) => a,
+        (Condition::Preference(a), Condition::Preference(b)) if a.what == b.what => {
+            // Not set, and yet set or something.
+            return a.test == PreferenceTest::Exists(false)
+                && b.test != PreferenceTest::Exists(false);
+        }
+        (Condition::Engaged(a), Condition::Engaged(b)) => return apart(*a, *b),
+        (Condition::Unanswered(a), Condition::Unanswered(b)) => return apart(*a, *b),
+        _ => return false,
     };
     match b {
         Condition::NoEvent(b) => {

@@ -5,6 +5,7 @@
 //! templates ([`Context`]) and hands back typed campaigns ([`Loaded`]).
 
 mod alone;
+mod circles;
 pub mod compile;
 mod condition;
 pub mod cross;
@@ -15,6 +16,7 @@ mod localized;
 mod names;
 mod shared;
 pub mod sources;
+mod standing;
 mod start;
 mod step;
 #[cfg(test)]
@@ -26,7 +28,7 @@ use crate::config::Config;
 use crate::config::problem::{Problem, sort};
 use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::condition::Condition;
-use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::rules::Shop;
 use crate::domain::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,8 @@ pub struct Loaded {
     pub campaigns: BTreeMap<CampaignId, Result<Campaign, Vec<Problem>>>,
     /// The good ones, without circles.
     pub segments: BTreeMap<SegmentName, Condition>,
+    /// The good ones, without circles.
+    pub tags: BTreeMap<TagName, Condition>,
     pub topics: BTreeMap<TopicId, Topic>,
     /// Every error and warning of every file, in the order of files and lines.
     pub problems: Vec<Problem>,

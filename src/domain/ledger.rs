@@ -131,6 +131,7 @@ reasons! {
     FetchedAhead, "fetched_ahead", "it was fetched ahead, before anybody asked for it";
     NoAgent, "no_agent", "it does not say what it is";
     OddAgent, "odd_agent", "what it calls itself is not known";
+    Date, "date", "the trigger's date came";
 }
 
 /// One row of the send log.

@@ -13,6 +13,7 @@ pub mod event;
 pub mod explain;
 pub mod id;
 pub mod ledger;
+pub mod order;
 pub mod outcome;
 pub mod policy;
 pub mod posted;

@@ -1,7 +1,7 @@
 //! The catalogue: all campaigns in force, with the templates that each goes out with.
 //!
 //! It is made from the folders; a campaign whose files don't validate goes on as its last good version (file,
-//! templates, partials, segments and topics together), which the store keeps, over restarts too. Segments of a last
+//! templates, partials, segments, tags and topics together), which the store keeps, over restarts too. Segments and tags of a last
 //! good version are written into its conditions, so that it does not meet the new ones.
 
 use super::state::Text;
@@ -9,12 +9,13 @@ use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
 use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
-use crate::domain::condition::Condition;
-use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::condition::{Condition, Named};
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
+use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
-use crate::store::codec::{Stored, decode, encode};
+use crate::store::codec::{CodecError, Stored, decode, encode, read_body};
 use crate::store::{Direction, Key, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,11 +35,40 @@ pub struct Good {
     pub topics: Option<(String, String)>,
     /// Of its templates and all partials, by file name.
     pub templates: BTreeMap<String, String>,
+    /// Rules of tags.
+    pub tags: Option<(String, String)>,
+}
+
+/// Before tags had rules.
+#[derive(Serialize, Deserialize)]
+struct Good1 {
+    file: String,
+    text: String,
+    segments: Option<(String, String)>,
+    topics: Option<(String, String)>,
+    templates: BTreeMap<String, String>,
 }
 
 impl Stored for Good {
     const WHAT: &'static str = "last good version of a campaign";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, Good1>(body).map(|old| Good {
+                file: old.file,
+                text: old.text,
+                segments: old.segments,
+                topics: old.topics,
+                templates: old.templates,
+                tags: None,
+            }),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 /// How a campaign's file stands.
@@ -139,7 +169,7 @@ impl Catalogue {
             }
         }
         Ok(Catalogue {
-            rules: Arc::new(made.rules(loaded.segments, salt, controls)),
+            rules: Arc::new(made.rules(loaded.segments, loaded.tags, salt, controls)),
             templates: made.templates,
             files: made.files,
             tells_events: made.tells_events,
@@ -270,6 +300,7 @@ fn good_version(campaign: &Campaign, sources: &Sources, templates: &Templates) -
         text: source.map(|s| s.text.clone()).unwrap_or_default(),
         segments: pair(&sources.segments),
         topics: pair(&sources.topics),
+        tags: pair(&sources.tags),
         templates: (names.into_iter())
             .flat_map(|name| templates.sources_of(name))
             .map(|(file, text)| (file.to_owned(), text.to_owned()))
@@ -300,13 +331,20 @@ fn revive(
         )]),
         segments: source(&good.segments),
         topics: source(&good.topics),
+        tags: source(&good.tags),
     };
     let mut loaded = campaign::compile(sources, &context(config, &templates));
     let campaign = loaded.campaigns.remove(id)?.ok()?;
     if compile_texts(&mut templates, &campaign).is_some() {
         return None;
     }
-    let campaign = campaign::alone(&campaign, &loaded.segments);
+    let campaign = campaign::alone(
+        &campaign,
+        &Named {
+            segments: &loaded.segments,
+            tags: &loaded.tags,
+        },
+    );
     Some((campaign, loaded.topics, templates))
 }
 
@@ -346,6 +384,7 @@ impl Making {
     fn rules(
         &self,
         segments: BTreeMap<SegmentName, Condition>,
+        tags: BTreeMap<TagName, Condition>,
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Rules {
@@ -355,7 +394,13 @@ impl Making {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,
         });
-        let plan = TrackPlan::from_conditions(of_campaigns.chain(segments.values()), triggers);
+        let shared = segments.values().chain(tags.values());
+        let plan = TrackPlan::from_conditions(of_campaigns.chain(shared), triggers);
+        let named = Named {
+            segments: &segments,
+            tags: &tags,
+        };
+        let order = judging_order(&self.campaigns, &named);
         let mut hash = Xxh3::new();
         hash.update(&DOMAIN_VERSION.to_le_bytes());
         hash.update(chrono_tz::IANA_TZDB_VERSION.as_bytes());
@@ -366,7 +411,12 @@ impl Making {
         }
         for (name, segment) in &segments {
             hash.update(name.as_str().as_bytes());
-            hash.update(&segment.stable_hash(&segments).to_le_bytes());
+            hash.update(&segment.stable_hash(&named).to_le_bytes());
+        }
+        for (name, tag) in &tags {
+            hash.update(b"tag");
+            hash.update(name.as_str().as_bytes());
+            hash.update(&tag.stable_hash(&named).to_le_bytes());
         }
         hash.update(&plan.fingerprint().to_le_bytes());
         Rules {
@@ -374,6 +424,8 @@ impl Making {
             version: hash.digest().max(1),
             campaigns: self.campaigns.clone(),
             segments,
+            tags,
+            order,
             topics: self.topics.clone(),
             shop: self.shop.clone(),
             plan,

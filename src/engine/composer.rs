@@ -6,8 +6,9 @@ use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, Localized, Start};
 use crate::domain::chance;
+use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
-use crate::domain::id::MessageRef;
+use crate::domain::id::{MessageRef, TagName};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{Class, Standing, standing_on};
 use crate::domain::record::{Message, Record};
@@ -20,6 +21,7 @@ use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
 
 /// Who sends, from config.
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ pub async fn finish(
             });
             events
         }
-        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
+        Start::Triggered(_) | Start::Dated(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
     };
     let locale = record
         .preferences
@@ -121,7 +123,7 @@ pub async fn finish(
         preheader: localized(preheader, locale),
         locale,
         zone: zone_of(record, rules),
-        context: context(record, message, &events),
+        context: context(record, message, &events, tags_of(record, rules, now)),
         message_id: &message_id,
         from_name: sender.from.name.as_deref().unwrap_or_default(),
         from: address,
@@ -197,7 +199,12 @@ fn display_name(record: &Record) -> Option<String> {
 }
 
 /// What templates see: the customer, the entry with the event that made it, and the products that its events name.
-fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::Value {
+fn context(
+    record: &Record,
+    message: &Message,
+    events: &[Event],
+    tags: BTreeSet<TagName>,
+) -> serde_json::Value {
     let mut customer = Map::new();
     for (name, value) in &record.attributes {
         customer.insert(name.clone(), value.to_json());
@@ -206,7 +213,7 @@ fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::
     if let Some(email) = &record.email {
         customer.insert("email".into(), email.as_str().into());
     }
-    let tags: Vec<&str> = record.tags.iter().map(|t| t.as_str()).collect();
+    let tags: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
     customer.insert("tags".into(), json!(tags));
     let latest = events.iter().max_by_key(|e| e.time);
     let entry = json!({

@@ -336,7 +336,8 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
             }
             _ => {
                 // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let live = matches!(campaign.start, Start::Triggered(_)).then_some(now);
+                let triggered = matches!(campaign.start, Start::Triggered(_) | Start::Dated(_));
+                let live = triggered.then_some(now);
                 let new = Activation {
                     hash: campaign.hash,
                     audience_hash: campaign.audience_hash,

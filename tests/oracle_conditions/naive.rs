@@ -167,7 +167,16 @@ pub fn holds(world: &World, known: &[&Event], condition: &Condition, now: i64) -
             .get(name)
             .is_some_and(|part| holds(world, known, part, now)),
         Condition::KnownFor(range) => aged(range, now - world.known_since),
-        Condition::Tag(tag) => world.tags.iter().any(|one| one == tag),
+        Condition::Tag(tag) => match world.derived.get(tag) {
+            Some(rule) => holds(world, known, rule, now),
+            None => world.tags.iter().any(|one| one == tag),
+        },
+        Condition::Date(_)
+        | Condition::Preference(_)
+        | Condition::Campaign(_)
+        | Condition::UnderWay { .. }
+        | Condition::Engaged(_)
+        | Condition::Unanswered(_) => super::standing::holds(world, condition, now),
         Condition::Attribute(test) if test.path == ["email"] => {
             let email = world.email.clone().map(Value::Text);
             passes(test, email.iter().collect())

@@ -2,8 +2,9 @@
 
 use super::audience;
 use crate::domain::condition::{
-    Condition, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas, NumberRange,
-    PropertyTest, Range, ValueTest,
+    CampaignCondition, CampaignWas, Condition, DateCondition, DateRule, EventCondition,
+    EventSelector, EventTest, MessageCondition, MessageWas, NumberRange, Preference,
+    PreferenceCondition, PreferenceTest, PropertyTest, Range, ValueTest,
 };
 use crate::domain::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
 use crate::domain::time::Span;
@@ -24,6 +25,7 @@ fn each_kind_of_condition_reads_as_it_is_written() {
             test,
         })
     };
+    let preference = |what, test| Condition::Preference(PreferenceCondition { what, test });
     let text = |t: &str| Value::Text(t.to_owned());
     let over = |low: &str| NumberRange::parse(&format!(">= {low}")).unwrap();
     let days = |low: i64, high: Option<i64>| Range {
@@ -171,6 +173,51 @@ fn each_kind_of_condition_reads_as_it_is_written() {
                 was: MessageWas::MaybeOpened,
                 within: Some(Span::days(7)),
                 of_entry: false,
+            }),
+        ),
+        (
+            "date = \"address.moved\"\nbefore = \"1w\"\nafter = \"2d\"\nevery = \"year\"",
+            Condition::Date(DateCondition {
+                rule: DateRule {
+                    path: path("address.moved"),
+                    yearly: true,
+                },
+                before: 7,
+                after: 2,
+            }),
+        ),
+        (
+            "preference = \"caps\"\nis = \"2 per 7d\"",
+            preference(
+                Preference::Caps,
+                PreferenceTest::OneOf(vec!["2 per 7d".into()]),
+            ),
+        ),
+        (
+            "preference = \"locale\"\nin = [\"KO\", \"en-GB\"]",
+            preference(
+                Preference::Locale,
+                PreferenceTest::OneOf(vec!["ko".into(), "en-gb".into()]),
+            ),
+        ),
+        (
+            "preference = \"pause\"\nexists = false",
+            preference(Preference::Pause, PreferenceTest::Exists(false)),
+        ),
+        (
+            "campaign = \"other\"\nwas = \"finished\"\nwithin = \"30d\"",
+            Condition::Campaign(CampaignCondition {
+                campaign: CampaignId::parse("other").unwrap(),
+                was: CampaignWas::Finished,
+                within: Some(Span::days(30)),
+            }),
+        ),
+        ("engaged = \">= 7d\"", Condition::Engaged(days(7, None))),
+        (
+            "unanswered = \">= 5\"",
+            Condition::Unanswered(Range {
+                low: Some(5),
+                high: None,
             }),
         ),
         (

@@ -1,6 +1,7 @@
 //! A condition's answer with its reasons: what each part asks, what it finds, and when that can next change.
 
 use super::selection::Selection;
+use super::standing::{last_answer, unanswered, under_way};
 use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe, evaluate};
 use crate::domain::preference::{ConsentState, consent_for};
 use crate::domain::time::{Span, Timestamp};
@@ -25,8 +26,12 @@ pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Expl
             parts.iter().map(|part| explain(part, facts, now)).collect()
         }
         Condition::Not(part) => vec![explain(part, facts, now)],
-        Condition::Segment(name) => {
-            let inner = facts.segments.get(name);
+        Condition::Segment(_) | Condition::Tag(_) => {
+            let inner = match condition {
+                Condition::Segment(name) => facts.segments.get(name),
+                Condition::Tag(tag) => facts.derived.get(tag),
+                _ => None,
+            };
             inner
                 .map(|inner| explain(inner, facts, now))
                 .into_iter()
@@ -82,8 +87,17 @@ fn present(
             }
         },
         Condition::Tag(tag) => {
-            let tagged = facts.tags.contains(tag);
-            if tagged { "tagged" } else { "not tagged" }.to_owned()
+            let derived = facts.derived.contains_key(tag);
+            let by_hand = facts.tags.contains(tag);
+            let tagged = if derived { holding > 0 } else { by_hand };
+            let text = if tagged { "tagged" } else { "not tagged" };
+            match (derived, by_hand) {
+                (true, true) => {
+                    format!("{text}, by its rule; it was set by hand once, which no longer counts")
+                }
+                (true, false) => format!("{text}, by its rule"),
+                (false, _) => text.to_owned(),
+            }
         }
         Condition::Subscribed(topic) => {
             let consent = consent_for(facts.consents, Some(topic));
@@ -100,6 +114,19 @@ fn present(
             }
         }
         Condition::Message(message) => message.present(facts, now),
+        Condition::Date(date) => date.present(facts, now),
+        Condition::Preference(preference) => preference.present(facts),
+        Condition::Campaign(campaign) => campaign.present(facts, now),
+        Condition::UnderWay { above } => {
+            let ids: Vec<String> =
+                (under_way(facts, *above).map(|id| format!("\"{id}\""))).collect();
+            match ids.is_empty() {
+                true => "under way in none".to_owned(),
+                false => format!("under way in {}", ids.join(", ")),
+            }
+        }
+        Condition::Engaged(_) => one("latest", last_answer(facts), now),
+        Condition::Unanswered(_) => format!("{} in a row", unanswered(facts)),
     }
 }
 

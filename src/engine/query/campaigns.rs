@@ -262,7 +262,7 @@ impl Core {
             Start::Audience if campaign.entry.existing != Existing::Skip => {
                 self.examples_existing(id).await
             }
-            Start::Audience | Start::Triggered(_) => Ok(Vec::new()),
+            Start::Audience | Start::Triggered(_) | Start::Dated(_) => Ok(Vec::new()),
         }
     }
 
