@@ -12,7 +12,7 @@ mod naive;
 #[path = "oracle_conditions/standing.rs"]
 mod standing;
 
-use customers::{DAYS, Dice, SEGMENTS, START, World, condition, world};
+use customers::{DAYS, Dice, SEGMENTS, START, World, condition, rules, world};
 use messages::remembered;
 use naive::holds;
 use reveille::domain::condition::{
@@ -71,6 +71,8 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     let told = acts
         .map(|(at, _)| *at)
         .filter(|at| *at <= world.heard.get());
+    // From when on an absence is known.
+    let since = (0..40).map(|n| START + n * 6 * 3_600_000);
     let entries = (world.entries.iter().flat_map(standing::RawEntry::instants))
         .filter(|at| *at <= world.heard.get());
     let days = standing::midnights(world.zone);
@@ -83,6 +85,7 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
         .chain(told)
         .chain(entries)
         .chain(pause)
+        .chain(since.filter(|_| !plain(condition)))
     {
         for length in &all {
             edges.extend([
@@ -94,6 +97,19 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
         }
     }
     edges.into_iter().collect()
+}
+
+/// Whether nothing in it, segments aside, is told from some time on only.
+fn plain(condition: &Condition) -> bool {
+    let mut plain = true;
+    condition.each_leaf(&mut |leaf| {
+        plain &= match leaf {
+            Condition::Event(event) | Condition::NoEvent(event) => event.complete_since.is_none(),
+            Condition::Segment(_) | Condition::Tag(_) => false,
+            _ => true,
+        }
+    });
+    plain
 }
 
 fn is_leaf(condition: &Condition) -> bool {
@@ -133,7 +149,7 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
         .map(|n| condition(dice, (n % 5) as u32, &SEGMENTS, checks.plain))
         .collect();
     let shared = world.segments.values().chain(world.derived.values());
-    let plan = TrackPlan::from_conditions(shared.chain(&conditions), []);
+    let plan = TrackPlan::with_events(shared.chain(&conditions), [], &rules());
     let campaigns = standing::campaigns();
 
     world.heard.set(i64::MAX);
@@ -157,9 +173,11 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
     for now in instants {
         while let Some((_, event)) = arrivals.next_if(|(arrival, _)| *arrival <= now) {
             known.push(event);
-            tracks
-                .absorb(&plan, event)
-                .expect("late events find their place");
+            // What undoes others is found in the history; all else finds its place.
+            if tracks.absorb(&plan, event).is_err() {
+                assert_eq!(event.name.as_str(), "Order Cancelled");
+                tracks = Tracks::rebuild(&plan, known.iter().copied());
+            }
         }
         world.heard.set(now);
         let sent = remembered(&world, now);

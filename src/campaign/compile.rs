@@ -1,7 +1,7 @@
 //! From the texts to [`Loaded`]: topics, segments, then each campaign.
 
 use super::condition::{self, Entry, Scope};
-use super::doubt::certain;
+use super::doubt::{certain, warn_beyond_knowing};
 use super::keys::CAMPAIGN;
 use super::names::{Defined, Names, count_events};
 use super::shared::{Written, defined, read_conditions, read_topics};
@@ -356,6 +356,7 @@ fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Conditi
         known: root.has("trigger"),
     };
     let audience = condition::read(&item, scope)?;
+    warn_beyond_knowing(&item, &audience);
     match certain(&audience, &shared.named) {
         Some(true) => root.reader().warn(
             item.key_span(),

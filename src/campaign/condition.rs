@@ -141,7 +141,8 @@ fn read_list(leading: &Item<'_>, scope: Scope<'_>, all: bool) -> Option<Vec<Cond
 }
 
 /// The only place that makes an event condition.
-fn event_condition(asked: &Asked, test: EventTest) -> EventCondition {
+fn event_condition(asked: &Asked, test: EventTest, names: &Names<'_>) -> EventCondition {
+    let rule = (asked.select.name.as_ref()).and_then(|name| names.context.events.get(name));
     EventCondition::new(
         asked.select.clone(),
         asked.within,
@@ -149,6 +150,7 @@ fn event_condition(asked: &Asked, test: EventTest) -> EventCondition {
         asked.same.clone(),
         test,
     )
+    .complete_since(rule.and_then(|rule| rule.complete_since))
 }
 
 /// What `event` and `no_event` share.
@@ -245,11 +247,17 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
             "`sum` stands without `is`",
             "say what the sum must be: is = \">= 100\"",
         ),
-        (None, Some(is)) => table.reader().error(
-            is.key_span(),
-            "`is` stands without `sum`",
-            "write sum = \"total\" beside it, or count = \">= 3\" to count events",
-        ),
+        (None, Some(is)) => match value_of(leading, scope.names) {
+            Some(property) => {
+                let is = is.parsed(NumberRange::parse);
+                tests.extend(is.map(|is| EventTest::Sum { property, is }));
+            }
+            None => table.reader().error(
+                is.key_span(),
+                "`is` stands without `sum`",
+                "write sum = \"total\" beside it, or count = \">= 3\" to count events",
+            ),
+        },
         (None, None) => {}
     }
     let mut age = |key: &str, test: fn(Range<Span>) -> EventTest| {
@@ -274,12 +282,18 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
     let asked = asked?;
     let mut conditions: Vec<Condition> = tests
         .into_iter()
-        .map(|test| Condition::Event(event_condition(&asked, test)))
+        .map(|test| Condition::Event(event_condition(&asked, test, scope.names)))
         .collect();
     match conditions.len() {
         1 => conditions.pop(),
         _ => Some(Condition::All(conditions)),
     }
+}
+
+/// The property that config says is the event's value.
+fn value_of(leading: &Item<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+    let rule = names.context.events.get(leading.as_text()?)?;
+    rule.value.clone()
 }
 
 fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<Condition> {
@@ -302,6 +316,7 @@ fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Opt
     Some(Condition::NoEvent(event_condition(
         &asked,
         EventTest::Count(none),
+        scope.names,
     )))
 }
 

@@ -4,10 +4,11 @@
 //! nobody.
 
 use super::standing::REMEMBERED;
+use crate::config::toml_reader::Item;
 use crate::domain::condition::{
     Condition, EventCondition, EventSelector, EventTest, Named, PreferenceTest, Range,
 };
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 
 /// `Some(true)`: it holds for everybody; `Some(false)`: for nobody; `None`: it depends.
 pub fn certain(condition: &Condition, named: &Named<'_>) -> Option<bool> {
@@ -65,6 +66,43 @@ fn certain_event(event: &EventCondition) -> Option<bool> {
             too_old.then_some(false)
         }
         _ => None,
+    }
+}
+
+/// What in a condition can hold for nobody, since it looks past what is known of an event; in words.
+pub fn beyond_knowing(condition: &Condition) -> Vec<String> {
+    fn walk(condition: &Condition, negated: bool, found: &mut Vec<String>) {
+        let (event, absence) = match condition {
+            Condition::All(list) | Condition::Any(list) => {
+                return list.iter().for_each(|inner| walk(inner, negated, found));
+            }
+            Condition::Not(inner) => return walk(inner, !negated, found),
+            Condition::Event(event) => (event, false),
+            Condition::NoEvent(event) => (event, true),
+            _ => return,
+        };
+        let never = event.known_from(absence, negated) == Some(Timestamp::NEVER);
+        if let (true, Some(since)) = (never, event.complete_since) {
+            let not = if negated { "not " } else { "" };
+            found.push(format!(
+                "\"{not}{}\" looks further back than {since}, since when config.toml says the event is told completely",
+                condition.describe().replace('"', "'")
+            ));
+        }
+    }
+    let mut found = Vec::new();
+    walk(condition, false, &mut found);
+    found
+}
+
+/// Warns of it.
+pub fn warn_beyond_knowing(item: &Item<'_>, condition: &Condition) {
+    for what in beyond_knowing(condition) {
+        item.reader().warn(
+            item.key_span(),
+            format!("{what}: it holds for nobody"),
+            "ask for less with `within`, or set `complete_since` under [events] earlier",
+        );
     }
 }
 

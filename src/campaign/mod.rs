@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::config::problem::{Problem, sort};
 use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::condition::Condition;
+use crate::domain::event::EventRules;
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::rules::Shop;
 use crate::domain::time::Span;
@@ -45,6 +46,8 @@ pub struct Context {
     pub shop: Shop,
     /// How long events are kept (`[retention] events`).
     pub events_kept: Span,
+    /// `[events.NAME]`.
+    pub events: EventRules,
     /// Names of events that the store has seen.
     pub events_seen: BTreeSet<String>,
     /// Each template with a hash of all its files and partials; `None`: not known, so not checked.
@@ -61,6 +64,7 @@ impl Context {
         Context {
             shop: config.shop(),
             events_kept: config.retention.events,
+            events: config.events.clone(),
             events_seen: BTreeSet::new(),
             templates: None,
             transports: config.transports.keys().cloned().collect(),

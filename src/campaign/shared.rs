@@ -1,6 +1,7 @@
 //! `segments.toml`, `tags.toml` and `topics.toml`: what all campaigns may refer to.
 
 use super::condition::{self, Entry, Scope};
+use super::doubt::warn_beyond_knowing;
 use super::keys::TOPIC;
 use super::localized;
 use super::names::{Defined, Names};
@@ -139,6 +140,7 @@ pub fn read_conditions<N: Ord>(
         let condition = condition::read(item, scope).filter(|_| reader.errors() == before);
         match name.zip(condition) {
             Some((name, what)) => {
+                warn_beyond_knowing(item, &what);
                 let bytes = bytes_of(item);
                 conditions.insert(name, Written { what, bytes });
             }

@@ -1,6 +1,7 @@
 //! What lets customers in: `[schedule]`, `[trigger]`, or the audience alone; and `[entry]`, on what terms.
 
 use super::condition::{self, Entry, Scope, check_reach, read_selector};
+use super::doubt::warn_beyond_knowing;
 use super::keys::{ENTRY, SCHEDULE, TRIGGER};
 use super::names::Names;
 use super::standing::{read_date_trigger, refuse_date_keys};
@@ -304,6 +305,7 @@ fn read_exit(
                         "add since = \"entry\", or within = \"...\"",
                     );
                 }
+                warn_beyond_knowing(item, &exit);
                 exits.push(exit);
             }
             None => good = false,

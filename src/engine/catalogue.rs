@@ -4,72 +4,28 @@
 //! templates, partials, segments, tags and topics together), which the store keeps, over restarts too. Segments and tags of a last
 //! good version are written into its conditions, so that it does not meet the new ones.
 
+use super::kept::{self, Good};
 use super::state::Text;
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
 use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
 use crate::domain::condition::{Condition, Named};
+use crate::domain::event::EventRules;
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
-use crate::store::codec::{CodecError, Stored, decode, encode, read_body};
-use crate::store::{Direction, Key, Store, StoreError, keys};
-use serde::{Deserialize, Serialize};
+use crate::store::codec::{decode, encode};
+use crate::store::{Key, Store, StoreError, keys};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
 const DOMAIN_VERSION: u64 = 1;
-const GOOD: &str = "good/";
-
-/// Everything that a campaign was made of when it last validated.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Good {
-    pub file: String,
-    pub text: String,
-    pub segments: Option<(String, String)>,
-    pub topics: Option<(String, String)>,
-    /// Of its templates and all partials, by file name.
-    pub templates: BTreeMap<String, String>,
-    /// Rules of tags.
-    pub tags: Option<(String, String)>,
-}
-
-/// Before tags had rules.
-#[derive(Serialize, Deserialize)]
-struct Good1 {
-    file: String,
-    text: String,
-    segments: Option<(String, String)>,
-    topics: Option<(String, String)>,
-    templates: BTreeMap<String, String>,
-}
-
-impl Stored for Good {
-    const WHAT: &'static str = "last good version of a campaign";
-    const VERSION: u8 = 2;
-
-    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
-        match version {
-            1 => read_body::<Self, Good1>(body).map(|old| Good {
-                file: old.file,
-                text: old.text,
-                segments: old.segments,
-                topics: old.topics,
-                templates: old.templates,
-                tags: None,
-            }),
-            version => Err(CodecError::Unknown {
-                what: Self::WHAT,
-                version,
-            }),
-        }
-    }
-}
 
 /// How a campaign's file stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -107,7 +63,7 @@ impl Catalogue {
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Result<Catalogue, StoreError> {
-        let kept = kept(store).await?;
+        let kept = kept::all(store).await?;
         let (mut templates, mut template_problems) = match Templates::load(&config.templates) {
             Ok(templates) => (templates, Vec::new()),
             Err(problems) => (Templates::from_sources(BTreeMap::new()), problems),
@@ -129,6 +85,7 @@ impl Catalogue {
         }
         let mut made = Making {
             shop: config.shop(),
+            events: config.events.clone(),
             campaigns: BTreeMap::new(),
             templates: HashMap::new(),
             topics: loaded.topics.clone(),
@@ -142,7 +99,7 @@ impl Catalogue {
                 Ok(campaign) => {
                     let good = good_version(campaign, &loaded.sources, &all_templates);
                     if kept.get(id) != Some(&good) {
-                        keep.push((good_key(id), encode(&good)));
+                        keep.push((kept::key(id), encode(&good)));
                     }
                     made.take(
                         campaign.clone(),
@@ -197,37 +154,6 @@ impl Catalogue {
             ..self.clone()
         }
     }
-}
-
-fn good_key(id: &CampaignId) -> Key {
-    keys::house(&format!("{GOOD}{id}"))
-}
-
-/// Forgets a campaign's last good version: it was cancelled.
-pub fn forget_key(id: &CampaignId) -> Key {
-    good_key(id)
-}
-
-async fn kept(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreError> {
-    let range = keys::house_all(GOOD);
-    let skip = range.from.len();
-    let rows = store.scan(range, Direction::Forward, usize::MAX).await?;
-    let mut kept = BTreeMap::new();
-    for (key, value) in rows {
-        let id = std::str::from_utf8(&key[skip..])
-            .ok()
-            .and_then(|t| CampaignId::parse(t).ok());
-        match (id, decode::<Good>(&value.value)) {
-            (Some(id), Ok(good)) => {
-                kept.insert(id, good);
-            }
-            (id, Err(error)) => {
-                tracing::warn!(?id, %error, "a campaign's last good version cannot be read")
-            }
-            (None, Ok(_)) => {}
-        }
-    }
-    Ok(kept)
 }
 
 /// What campaign files are read against.
@@ -350,6 +276,7 @@ fn revive(
 
 struct Making {
     shop: Shop,
+    events: EventRules,
     campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
     templates: HashMap<CampaignId, Arc<Templates>>,
     topics: BTreeMap<TopicId, Topic>,
@@ -395,7 +322,7 @@ impl Making {
             _ => None,
         });
         let shared = segments.values().chain(tags.values());
-        let plan = TrackPlan::from_conditions(of_campaigns.chain(shared), triggers);
+        let plan = TrackPlan::with_events(of_campaigns.chain(shared), triggers, &self.events);
         let named = Named {
             segments: &segments,
             tags: &tags,
@@ -405,6 +332,9 @@ impl Making {
         hash.update(&DOMAIN_VERSION.to_le_bytes());
         hash.update(chrono_tz::IANA_TZDB_VERSION.as_bytes());
         hash.update(format!("{:?}{:?}", self.shop, self.topics).as_bytes());
+        if !self.events.is_empty() {
+            hash.update(format!("{:?}", self.events).as_bytes());
+        }
         for campaign in self.campaigns.values() {
             hash.update(&campaign.hash.to_le_bytes());
             hash.update(&campaign.audience_hash.to_le_bytes());

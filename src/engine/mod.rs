@@ -15,6 +15,7 @@ pub mod hits;
 pub mod imports;
 pub mod ingest;
 pub mod intake;
+mod kept;
 pub mod merge;
 pub mod outbox;
 mod pages;

@@ -9,7 +9,7 @@ use reveille::domain::condition::{
     Condition, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern, PropertyTest,
     Range, ValueTest,
 };
-use reveille::domain::event::Event;
+use reveille::domain::event::{Event, EventRule, EventRules, Undo};
 use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
 use reveille::domain::preference::{Consent, ConsentState, Consents, Preferences};
 use reveille::domain::time::{Span, Timestamp};
@@ -43,14 +43,27 @@ impl Dice {
     }
 }
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "Order Completed",
     "Product Added",
     "Page Viewed",
     "Email Opened",
+    "Order Cancelled",
 ];
 const TAGS: [&str; 3] = ["vip", "staff", "late"];
 const TOPICS: [&str; 4] = ["offers", "news", "digest", "undeclared"];
+/// Orders are undone by cancellations of the same cart.
+pub fn rules() -> EventRules {
+    let rule = EventRule {
+        undone_by: Some(Undo {
+            event: name("Order Cancelled"),
+            same: "cart".into(),
+        }),
+        ..EventRule::default()
+    };
+    [(name("Order Completed"), rule)].into()
+}
+
 pub const SEGMENTS: [&str; 3] = ["one", "two", "three"];
 
 fn name(text: &str) -> EventName {
@@ -241,7 +254,9 @@ fn event_condition(dice: &mut Dice, plain: bool) -> EventCondition {
         },
         _ => EventTest::Count(counts(dice)),
     };
-    EventCondition::new(select, within, since, same, test)
+    let since_then =
+        (!plain && dice.one_in(3)).then(|| Timestamp(START + dice.below(40) as i64 * STEP));
+    EventCondition::new(select, within, since, same, test).complete_since(since_then)
 }
 
 pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) -> Condition {
@@ -287,7 +302,7 @@ fn instant(dice: &mut Dice) -> i64 {
     START + dice.below(100) as i64 * STEP + jitter
 }
 
-fn event(dice: &mut Dice) -> (i64, Event) {
+fn event(dice: &mut Dice, plain: bool) -> (i64, Event) {
     let at = instant(dice);
     let late = if dice.one_in(4) {
         dice.below(40) as i64 * STEP
@@ -295,7 +310,7 @@ fn event(dice: &mut Dice) -> (i64, Event) {
         0
     };
     let event = Event {
-        name: name(dice.word(&NAMES)),
+        name: name(dice.word(if plain { &NAMES[..4] } else { &NAMES })),
         time: Timestamp(at),
         properties: properties(dice),
         identity: 0,
@@ -368,7 +383,7 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
         .map(topic)
         .into(),
         segments,
-        events: (0..events).map(|_| event(dice)).collect(),
+        events: (0..events).map(|_| event(dice, plain)).collect(),
         entry: (!dice.one_in(4)).then(|| {
             let trigger = dice.one_in(2).then(|| name(dice.word(&NAMES)));
             (

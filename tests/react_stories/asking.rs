@@ -1,11 +1,12 @@
 //! Campaigns that ask about each other, and about how customers answer.
 
-use crate::world::files::{selector, tagged};
+use crate::world::files::{dormant, selector, tagged};
 use crate::world::{World, at, audience, triggered};
 use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, Range,
 };
-use reveille::domain::id::CampaignId;
+use reveille::domain::event::{EventRule, Undo};
+use reveille::domain::id::{CampaignId, EventName};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::time::Span;
 
@@ -149,4 +150,67 @@ fn an_answer_ages_through_the_tiers() {
     assert_eq!(world.sent("warm"), [at + Span::hours(24)]);
     // To the millisecond: what is 72 hours old is warm still.
     assert_eq!(world.sent("cool"), [at + Span::hours(72) + Span::millis(1)]);
+}
+
+/// Who bought 90 days ago or longer, by orders that were not cancelled.
+#[test]
+fn a_cancelled_order_leaves_what_is_counted_whenever_it_is_told() {
+    let rule = EventRule {
+        undone_by: Some(Undo {
+            event: EventName::parse("Order Cancelled").unwrap(),
+            same: "order_id".into(),
+        }),
+        ..EventRule::default()
+    };
+    let mut world = World::new(START, vec![]);
+    world.events = [(EventName::parse("Order Completed").unwrap(), rule)].into();
+    world.adopt(vec![audience(
+        "wake",
+        dormant("Order Completed", Span::days(90)),
+    )]);
+    let (mina, joon) = (world.customer("mina"), world.customer("joon"));
+    let begin = world.now;
+    for no in [mina, joon] {
+        world.event(no, "Order Completed", &[("order_id", "1")]);
+    }
+    // The cancellation of joon's second order overtakes the order.
+    world.event(joon, "Order Cancelled", &[("order_id", "2")]);
+    world.run_for(Span::days(50));
+    for no in [mina, joon] {
+        world.event(no, "Order Completed", &[("order_id", "2")]);
+    }
+    world.run_for(Span::days(1));
+    world.event(mina, "Order Cancelled", &[("order_id", "2")]);
+    world.run_for(Span::days(100));
+    let woken: Vec<_> = world.attempts.iter().map(|a| (a.customer, a.at)).collect();
+    let at = begin + Span::days(90);
+    assert_eq!(woken, [(mina, at), (joon, at)]);
+}
+
+/// "No order in 30 days" is not known before the orders of 30 days are.
+#[test]
+fn an_absence_that_looks_past_what_is_known_holds_for_nobody_until_it_does_not() {
+    let silent = |negated: bool| {
+        let select = selector("Order Completed");
+        let within = Some(Span::days(30));
+        let since = Some(at(START) - Span::days(10));
+        let none = EventCondition::none(select.clone(), within, false, None);
+        let some = EventTest::Count(Range {
+            low: Some(1),
+            high: None,
+        });
+        match negated {
+            false => Condition::NoEvent(none.complete_since(since)),
+            true => not(Condition::Event(
+                EventCondition::new(select, within, false, None, some).complete_since(since),
+            )),
+        }
+    };
+    let drafts = vec![audience("no", silent(false)), audience("not", silent(true))];
+    let mut world = World::new(START, drafts);
+    world.customer("mina");
+    world.run_for(Span::days(90));
+    let known = at(START) + Span::days(20);
+    assert_eq!(world.sent("no"), [known]);
+    assert_eq!(world.sent("not"), [known]);
 }

@@ -8,7 +8,8 @@ use reveille::domain::campaign::{
 };
 use reveille::domain::cap::Cap;
 use reveille::domain::condition::{
-    Condition, DateRule, DateTrigger, EventCondition, EventSelector, EventTest, Range,
+    CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
+    EventSelector, EventTest, Range,
 };
 use reveille::domain::id::{EventName, StepId, TagName, TopicId};
 use reveille::domain::preference::Class;
@@ -283,6 +284,15 @@ pub fn since_entry(event: &str, same: Option<&str>) -> Condition {
             high: None,
         }),
     ))
+}
+
+/// Another campaign was entered in that time.
+pub fn was(campaign: &str, within: Span) -> Condition {
+    Condition::Campaign(CampaignCondition {
+        campaign: campaign_id(campaign),
+        was: CampaignWas::Entered,
+        within: Some(within),
+    })
 }
 
 pub fn tagged(tag: &str) -> Condition {

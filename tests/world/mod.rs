@@ -19,7 +19,7 @@ use reveille::domain::address::{EmailAddress, MailboxId};
 use reveille::domain::campaign::{Schedule, ScheduleZone, Start, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
 use reveille::domain::condition::Named;
-use reveille::domain::event::Event;
+use reveille::domain::event::{Event, EventRules};
 use reveille::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
@@ -169,6 +169,8 @@ pub struct World {
     /// Called after each reaction.
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub reactions: u64,
+    /// What is said of events; in force from the next files on.
+    pub events: EventRules,
     wants_release: BTreeSet<CustomerNo>,
     pending: Vec<(Timestamp, usize, Outcome)>,
     occurrences: BTreeMap<(CampaignId, &'static str), Timestamp>,
@@ -209,6 +211,7 @@ impl World {
             backwards: false,
             after_each: None,
             reactions: 0,
+            events: EventRules::new(),
             wants_release: BTreeSet::new(),
             pending: Vec::new(),
             occurrences: BTreeMap::new(),
@@ -233,7 +236,7 @@ impl World {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,
         });
-        rules.plan = TrackPlan::from_conditions(conditions, triggers);
+        rules.plan = TrackPlan::with_events(conditions, triggers, &self.events);
         rules.order = judging_order(
             &rules.campaigns,
             &Named {

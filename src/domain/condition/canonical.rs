@@ -181,6 +181,11 @@ impl Canonical {
         self.option(event.within, |to, span| to.int(span.0));
         self.tag(u8::from(event.since_entry));
         self.option(event.same.as_deref(), |to, same| to.text(same));
+        // Without it the spelling is as it always was.
+        if let Some(since) = event.complete_since {
+            self.tag(201);
+            self.int(since.0);
+        }
     }
 
     fn test(&mut self, test: &EventTest) {

@@ -4,6 +4,7 @@
 //! A leaf's `until` is exactly the instant at which its answer changes; that of `all` and `any` is the earliest at
 //! which it could (while an `all` fails, it fails at least until the last of its failing children may hold).
 
+use super::complete::as_far_as_known;
 use super::selection::Selection;
 use super::standing::{engaged, unanswered, under_way};
 use super::{Condition, EventCondition, EventTest, NumberRange, PropertyTest, Range, Verdict};
@@ -98,26 +99,40 @@ impl<'a> Facts<'a> {
 
 /// Whether the condition holds for the customer at `now`, which is not before any of their events, and until when.
 pub fn evaluate(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Verdict {
+    evaluate_in(condition, facts, now, false)
+}
+
+/// The same, where an odd number of `not` stands around it if `negated`: what cannot be known never makes the whole hold.
+pub(super) fn evaluate_in(
+    condition: &Condition,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Verdict {
     match condition {
-        Condition::All(children) => combine(children, true, facts, now),
-        Condition::Any(children) => combine(children, false, facts, now),
+        Condition::All(children) => combine(children, true, facts, now, negated),
+        Condition::Any(children) => combine(children, false, facts, now, negated),
         Condition::Not(child) => {
-            let inner = evaluate(child, facts, now);
+            let inner = evaluate_in(child, facts, now, !negated);
             Verdict {
                 holds: !inner.holds,
                 until: inner.until,
             }
         }
-        Condition::Event(event) => happened(event, facts, now),
-        Condition::NoEvent(event) => did_not_happen(event, facts, now),
+        Condition::Event(event) => {
+            as_far_as_known(event, false, negated, now, |at| happened(event, facts, at))
+        }
+        Condition::NoEvent(event) => as_far_as_known(event, true, negated, now, |at| {
+            did_not_happen(event, facts, at)
+        }),
         Condition::KnownFor(range) => age([facts.known_since], None, range, now),
         Condition::Attribute(test) => stands(attribute(test, facts)),
         Condition::Tag(tag) => match facts.derived.get(tag) {
-            Some(inner) => evaluate(inner, facts, now),
+            Some(inner) => evaluate_in(inner, facts, now, negated),
             None => stands(facts.tags.contains(tag)),
         },
         Condition::Segment(name) => match facts.segments.get(name) {
-            Some(inner) => evaluate(inner, facts, now),
+            Some(inner) => evaluate_in(inner, facts, now, negated),
             None => stands(false),
         },
         Condition::Subscribed(topic) => stands(subscribed(topic, facts)),
@@ -149,11 +164,17 @@ pub(super) fn stands(holds: bool) -> Verdict {
 
 /// `all` for `agreed = true`, `any` for false: when every child answers `agreed`, so does the whole, for as long as
 /// the first of them does; otherwise it answers the opposite, for as long as the last of those that differ.
-fn combine(children: &[Condition], agreed: bool, facts: &Facts<'_>, now: Timestamp) -> Verdict {
+fn combine(
+    children: &[Condition],
+    agreed: bool,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Verdict {
     let mut least: Option<Timestamp> = None;
     let mut greatest: Option<Timestamp> = None;
     for child in children {
-        let verdict = evaluate(child, facts, now);
+        let verdict = evaluate_in(child, facts, now, negated);
         match (verdict.holds == agreed, verdict.until) {
             (true, Some(until)) => least = Some(least.map_or(until, |t| t.min(until))),
             (true, None) => {}

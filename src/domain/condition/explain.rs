@@ -1,8 +1,9 @@
 //! A condition's answer with its reasons: what each part asks, what it finds, and when that can next change.
 
+use super::evaluate::evaluate_in;
 use super::selection::Selection;
 use super::standing::{last_answer, unanswered, under_way};
-use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe, evaluate};
+use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe};
 use crate::domain::preference::{ConsentState, consent_for};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Value, any_at};
@@ -21,11 +22,20 @@ pub struct Explained {
 
 /// Answers as [`evaluate()`] does, with the reasons.
 pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Explained {
+    explain_in(condition, facts, now, false)
+}
+
+fn explain_in(
+    condition: &Condition,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Explained {
     let children: Vec<Explained> = match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().map(|part| explain(part, facts, now)).collect()
-        }
-        Condition::Not(part) => vec![explain(part, facts, now)],
+        Condition::All(parts) | Condition::Any(parts) => (parts.iter())
+            .map(|part| explain_in(part, facts, now, negated))
+            .collect(),
+        Condition::Not(part) => vec![explain_in(part, facts, now, !negated)],
         Condition::Segment(_) | Condition::Tag(_) => {
             let inner = match condition {
                 Condition::Segment(name) => facts.segments.get(name),
@@ -33,7 +43,7 @@ pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Expl
                 _ => None,
             };
             inner
-                .map(|inner| explain(inner, facts, now))
+                .map(|inner| explain_in(inner, facts, now, negated))
                 .into_iter()
                 .collect()
         }
@@ -41,9 +51,24 @@ pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Expl
     };
     Explained {
         text: condition.describe(),
-        verdict: evaluate(condition, facts, now),
-        present: present(condition, &children, facts, now),
+        verdict: evaluate_in(condition, facts, now, negated),
+        present: present(condition, &children, facts, now) + &unknown(condition, now, negated),
         children,
+    }
+}
+
+/// What keeps the answer from being known.
+fn unknown(condition: &Condition, now: Timestamp, negated: bool) -> String {
+    let (event, absence) = match condition {
+        Condition::Event(event) => (event, false),
+        Condition::NoEvent(event) => (event, true),
+        _ => return String::new(),
+    };
+    match (event.known_from(absence, negated), event.complete_since) {
+        (Some(from), Some(since)) if now < from => {
+            format!("; but it is told completely since {since} only, and this looks further back")
+        }
+        _ => String::new(),
     }
 }
 

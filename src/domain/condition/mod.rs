@@ -6,6 +6,7 @@
 
 mod canonical;
 mod canonical_standing;
+mod complete;
 mod date;
 mod describe;
 mod evaluate;
@@ -137,6 +138,8 @@ pub struct EventCondition {
     /// where [`Facts::lenient_same`] is set (exits).
     pub same: Option<String>,
     pub test: EventTest,
+    /// What happened before was not told completely: an absence that looks past it holds for nobody.
+    pub complete_since: Option<Timestamp>,
     track: TrackKey,
 }
 
@@ -159,8 +162,14 @@ impl EventCondition {
             since_entry,
             same,
             test,
+            complete_since: None,
             track,
         }
+    }
+
+    pub fn complete_since(mut self, since: Option<Timestamp>) -> EventCondition {
+        self.complete_since = since;
+        self
     }
 
     /// For [`Condition::NoEvent`], which asks only whether there was none.

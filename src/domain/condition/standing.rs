@@ -7,7 +7,7 @@ use super::{Facts, Range, Verdict};
 use crate::domain::engagement::SentMessage;
 use crate::domain::id::CampaignId;
 use crate::domain::preference::Class;
-use crate::domain::record::{EntryState, Standing};
+use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::time::{Span, Timestamp};
 
 /// What may have become of a customer in a campaign.
@@ -44,7 +44,13 @@ impl CampaignWas {
             (CampaignWas::Left, EntryState::Left { at }) => Some(*at),
             _ => None,
         };
+        // What ended in the instant in which it began never was: of an entry and its exit at one instant, either may be
+        // told first.
+        let never_was = |entry: &&Entry| {
+            !entry.counted && matches!(entry.state, EntryState::Left { at } if at == entry.at)
+        };
         (standing.entries.iter())
+            .filter(|entry| !never_was(entry))
             .filter_map(|entry| of_entry(&entry.state, entry.at))
             .max()
     }
