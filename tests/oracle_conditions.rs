@@ -71,8 +71,8 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     let told = acts
         .map(|(at, _)| *at)
         .filter(|at| *at <= world.heard.get());
-    // From when on an absence is known.
-    let since = (0..40).map(|n| START + n * 6 * 3_600_000);
+    let mut since = BTreeSet::new();
+    sinces(world, condition, &mut since);
     let entries = (world.entries.iter().flat_map(standing::RawEntry::instants))
         .filter(|at| *at <= world.heard.get());
     let days = standing::midnights(world.zone);
@@ -85,7 +85,7 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
         .chain(told)
         .chain(entries)
         .chain(pause)
-        .chain(since.filter(|_| !plain(condition)))
+        .chain(since)
     {
         for length in &all {
             edges.extend([
@@ -99,17 +99,24 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     edges.into_iter().collect()
 }
 
-/// Whether nothing in it, segments aside, is told from some time on only.
-fn plain(condition: &Condition) -> bool {
-    let mut plain = true;
-    condition.each_leaf(&mut |leaf| {
-        plain &= match leaf {
-            Condition::Event(event) | Condition::NoEvent(event) => event.complete_since.is_none(),
-            Condition::Segment(_) | Condition::Tag(_) => false,
-            _ => true,
+/// From when on the events that it asks about are told completely.
+fn sinces(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
+    let mut leaves = Vec::new();
+    condition.each_leaf(&mut |leaf| leaves.push(leaf));
+    for leaf in leaves {
+        match leaf {
+            Condition::Event(event) | Condition::NoEvent(event) => {
+                all.extend(event.complete_since.map(|since| since.0));
+            }
+            Condition::Segment(name) => {
+                (world.segments.get(name).into_iter()).for_each(|part| sinces(world, part, all));
+            }
+            Condition::Tag(tag) => {
+                (world.derived.get(tag).into_iter()).for_each(|part| sinces(world, part, all));
+            }
+            _ => {}
         }
-    });
-    plain
+    }
 }
 
 fn is_leaf(condition: &Condition) -> bool {
