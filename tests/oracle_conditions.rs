@@ -75,8 +75,16 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     sinces(world, condition, &mut since);
     let entries = (world.entries.iter().flat_map(standing::RawEntry::instants))
         .filter(|at| *at <= world.heard.get());
+    let mut dated = false;
+    condition.each_leaf(&mut |leaf| {
+        dated |= matches!(
+            leaf,
+            Condition::Date(_) | Condition::Segment(_) | Condition::Tag(_)
+        );
+    });
     let days = standing::midnights(world.zone);
-    edges.extend(days.into_iter().flat_map(|at| [at - 1, at, at + 1]));
+    let days = days.into_iter().filter(|_| dated);
+    edges.extend(days.flat_map(|at| [at - 1, at, at + 1]));
     let pause = world.preferences.pause_until.map(|until| until.0);
     for at in known
         .iter()
