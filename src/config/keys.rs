@@ -21,6 +21,7 @@ pub static ROOT: Keys = Keys {
         "law",
         "safety",
         "engine",
+        "events",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };
@@ -135,8 +136,36 @@ pub static TIMEOUTS: Keys = Keys {
     later: &[],
 };
 
+pub static EVENT_RULE: Keys = Keys {
+    of: "[events.NAME]",
+    known: &["complete_since", "value", "undone_by"],
+    later: &[],
+};
+
+pub static UNDONE_BY: Keys = Keys {
+    of: "`undone_by`",
+    known: &["event", "same"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 16] = [
-    &WEBHOOK, &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS,
-    &CEILING, &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 18] = [
+    &EVENT_RULE,
+    &UNDONE_BY,
+    &WEBHOOK,
+    &TRACKING,
+    &ROOT,
+    &STORE,
+    &RETENTION,
+    &SENDER,
+    &HTTP,
+    &HTTP_KEY,
+    &ADMIN,
+    &DEFAULTS,
+    &CEILING,
+    &LAW,
+    &SAFETY,
+    &ENGINE,
+    &TRANSPORT,
+    &TIMEOUTS,
 ];

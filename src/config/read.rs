@@ -1,5 +1,6 @@
 //! From config.toml's text to [`Config`], with every problem of the file in one go.
 
+use super::events;
 use super::http;
 use super::keys::{
     ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE, TRACKING,
@@ -96,6 +97,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
     let retention = section(root, "retention", &RETENTION, |t| {
         read_retention(t, give_up)
     });
+    let events = events::read(root, defaults.as_ref().map(|defaults| defaults.timezone));
     let socket = section(root, "admin", &ADMIN, |t| {
         optional(t.get("socket"), |i| i.text().map(str::to_owned))
     });
@@ -120,6 +122,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         law: law?,
         safety: safety?,
         engine: engine?,
+        events: events?,
         warnings: Vec::new(),
     })
 }

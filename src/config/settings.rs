@@ -8,6 +8,7 @@ use super::text::{AtOnce, Mailbox};
 use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
+use crate::domain::event::EventRules;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
 use crate::domain::window::Window;
@@ -42,6 +43,8 @@ pub struct Config {
     pub law: Law,
     pub safety: Safety,
     pub engine: Engine,
+    /// `[events.NAME]`.
+    pub events: EventRules,
     /// What the file says that its writer probably did not mean.
     pub warnings: Vec<Problem>,
 }

@@ -1,7 +1,7 @@
 //! A campaign, validated: what [`super::react`] goes by. The `campaign` room makes it from TOML.
 
 use super::cap::Cap;
-use super::condition::{Condition, EventSelector};
+use super::condition::{Condition, DateTrigger, EventSelector};
 use super::id::{CampaignId, StepId, TopicId};
 use super::preference::Class;
 use super::schedule::CronRule;
@@ -53,6 +53,8 @@ pub struct Campaign {
 pub enum Start {
     Scheduled(Schedule),
     Triggered(Trigger),
+    /// When a date of the profile comes.
+    Dated(DateTrigger),
     /// When the audience begins to hold.
     Audience,
     /// When a customer asks for a topic that wants confirming: the program's own campaign ([`super::opt_in`]).

@@ -134,6 +134,7 @@ reasons! {
     Asked, "asked", "the customer asked for a topic that wants a confirmation";
     Answered, "answered", "nothing is left to confirm";
     Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
+    Date, "date", "the trigger's date came";
 }
 
 /// One row of the send log.

@@ -4,7 +4,7 @@
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
-use super::id::{CampaignId, SegmentName, TopicId};
+use super::id::{CampaignId, SegmentName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -20,6 +20,10 @@ pub struct Rules {
     pub version: u64,
     pub campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
     pub segments: BTreeMap<SegmentName, Condition>,
+    /// Tags that a condition derives.
+    pub tags: BTreeMap<TagName, Condition>,
+    /// The campaigns in the order in which they are judged ([`judging_order`]).
+    pub order: Vec<CampaignId>,
     pub topics: BTreeMap<TopicId, Topic>,
     pub shop: Shop,
     pub plan: TrackPlan,

@@ -7,8 +7,9 @@ use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, Localized, Start};
 use crate::domain::chance;
+use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
-use crate::domain::id::MessageRef;
+use crate::domain::id::{MessageRef, TagName};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{Class, Format, Standing, standing_on};
 use crate::domain::record::{Message, Record};
@@ -22,6 +23,7 @@ use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who sends, from config.
@@ -81,7 +83,11 @@ pub async fn finish(
             });
             events
         }
-        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience | Start::Asked => Vec::new(),
+        Start::Triggered(_)
+        | Start::Dated(_)
+        | Start::Scheduled(_)
+        | Start::Audience
+        | Start::Asked => Vec::new(),
     };
     let locale = record
         .preferences
@@ -127,7 +133,7 @@ pub async fn finish(
         .then(|| tracking_of(from, reference))
         .flatten();
     let to_name = display_name(record);
-    let mut context = context(record, message, &events);
+    let mut context = context(record, message, &events, tags_of(record, rules, now));
     if matches!(campaign.start, Start::Asked) {
         let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
         match found {
@@ -221,7 +227,12 @@ fn display_name(record: &Record) -> Option<String> {
 }
 
 /// What templates see: the customer, the entry with the event that made it, and the products that its events name.
-fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::Value {
+fn context(
+    record: &Record,
+    message: &Message,
+    events: &[Event],
+    tags: BTreeSet<TagName>,
+) -> serde_json::Value {
     let mut customer = Map::new();
     for (name, value) in &record.attributes {
         customer.insert(name.clone(), value.to_json());
@@ -230,7 +241,7 @@ fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::
     if let Some(email) = &record.email {
         customer.insert("email".into(), email.as_str().into());
     }
-    let tags: Vec<&str> = record.tags.iter().map(|t| t.as_str()).collect();
+    let tags: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
     customer.insert("tags".into(), json!(tags));
     let latest = events.iter().max_by_key(|e| e.time);
     let entry = json!({

@@ -348,8 +348,11 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
             }
             _ => {
                 // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let live =
-                    matches!(campaign.start, Start::Triggered(_) | Start::Asked).then_some(now);
+                let by_event = matches!(
+                    campaign.start,
+                    Start::Triggered(_) | Start::Dated(_) | Start::Asked
+                );
+                let live = by_event.then_some(now);
                 let new = Activation {
                     hash: campaign.hash,
                     audience_hash: campaign.audience_hash,

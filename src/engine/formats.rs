@@ -1,20 +1,18 @@
 //! Values as older versions of this program wrote them, and how each becomes the newest. What stands here never changes:
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
+mod letters;
+
+pub use letters::{ConsentRow1, Letter1};
+
 use super::state::{CustomerState, Seen};
-use crate::domain::address::{EmailAddress, MailboxId};
+use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
-use crate::domain::cause::Liveness;
-use crate::domain::consent_ledger::{ConsentRow, MailOf};
 use crate::domain::engagement::{SentMessage, SentMessages};
-use crate::domain::event::Event;
-use crate::domain::id::{
-    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
-};
+use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName};
 use crate::domain::opt_in::Pendings;
-use crate::domain::posted::{Absorb, Letter, Posted};
-use crate::domain::preference::{ConsentState, Consents, Preferences};
-use crate::domain::record::{Entry, Message, Record, Standing};
+use crate::domain::preference::{Consents, Preferences};
+use crate::domain::record::{Message, Record, Standing};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
@@ -208,120 +206,6 @@ fn sent_messages(old: Vec<SentMessage2>) -> SentMessages {
         });
     }
     sent
-}
-
-/// Letters of the same time.
-#[derive(Serialize, Deserialize)]
-pub struct Letter1 {
-    pub sender: CustomerNo,
-    pub no: u64,
-    pub posted: Posted1,
-}
-
-#[derive(Serialize, Deserialize)]
-pub enum Posted1 {
-    Absorb(Box<Absorb1>),
-    Entry { campaign: CampaignId, entry: Entry },
-    Refusal(ConsentChange1),
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Absorb1 {
-    pub source: CustomerNo,
-    pub earlier: Vec<CustomerNo>,
-    pub known_since: Timestamp,
-    pub email: Option<EmailAddress>,
-    pub attributes: Properties,
-    pub tags: BTreeSet<TagName>,
-    pub preferences: Preferences1,
-    pub consents: Consents,
-    pub standings: BTreeMap<CampaignId, Standing>,
-    pub events: Vec<(Event, Liveness)>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct ConsentChange1 {
-    pub topic: Option<TopicId>,
-    pub state: ConsentState,
-    pub at: Timestamp,
-    pub source: String,
-    pub wording: Option<String>,
-    pub origin: Origin1,
-}
-
-/// In letters it was always empty.
-#[derive(Serialize, Deserialize)]
-pub struct Origin1 {
-    pub address: Option<String>,
-    pub message: Option<MessageNo>,
-    pub mail: Option<Box<MailOf>>,
-    pub mailbox: Option<MailboxId>,
-}
-
-impl From<Letter1> for Letter {
-    fn from(old: Letter1) -> Letter {
-        let posted = match old.posted {
-            Posted1::Absorb(from) => Posted::Absorb(Box::new(Absorb {
-                source: from.source,
-                earlier: from.earlier,
-                known_since: from.known_since,
-                email: from.email,
-                attributes: from.attributes,
-                tags: from.tags,
-                preferences: from.preferences.into(),
-                consents: from.consents,
-                pending: Pendings::new(),
-                standings: from.standings,
-                sent: Vec::new(),
-                events: from.events,
-            })),
-            Posted1::Entry { campaign, entry } => Posted::Entry { campaign, entry },
-            // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
-            Posted1::Refusal(_) => Posted::Sent {
-                message: MessageRef {
-                    customer: old.sender,
-                    message: MessageNo(0),
-                },
-                sent: None,
-            },
-        };
-        Letter {
-            sender: old.sender,
-            no: old.no,
-            posted,
-        }
-    }
-}
-
-/// A row of the consent ledger of the same time: a message was the customer's own.
-#[derive(Serialize, Deserialize)]
-pub struct ConsentRow1 {
-    pub told: Timestamp,
-    pub topic: Option<TopicId>,
-    pub state: ConsentState,
-    pub at: Timestamp,
-    pub source: String,
-    pub wording: Option<String>,
-    pub address: Option<String>,
-    pub message: Option<MessageNo>,
-    pub campaign: Option<CampaignId>,
-}
-
-impl From<ConsentRow1> for ConsentRow {
-    fn from(old: ConsentRow1) -> ConsentRow {
-        ConsentRow {
-            told: old.told,
-            topic: old.topic,
-            state: old.state.into(),
-            at: old.at,
-            source: old.source,
-            wording: old.wording,
-            address: old.address,
-            message_of: None,
-            message: old.message,
-            campaign: old.campaign,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ impl Core {
             };
             let all = self.count_existing(id, campaign).await?;
             let at_once = match (&campaign.start, campaign.entry.existing) {
-                (Start::Triggered(_) | Start::Asked, _) | (Start::Audience, Existing::Skip) => 0,
+                (Start::Triggered(_) | Start::Dated(_) | Start::Asked, _)
+                | (Start::Audience, Existing::Skip) => 0,
                 (Start::Audience | Start::Scheduled(_), pace) => paced(pace, all),
             };
             counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
@@ -170,7 +171,7 @@ impl Core {
                 let of_this = counts.filter(|c| c.hash == campaign.audience_hash);
                 Ok(of_this.map(|c| c.customers).sum())
             }
-            Start::Triggered(_) | Start::Asked => Ok(0),
+            Start::Triggered(_) | Start::Dated(_) | Start::Asked => Ok(0),
         }
     }
 

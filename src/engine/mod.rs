@@ -16,6 +16,7 @@ pub mod hits;
 pub mod imports;
 pub mod ingest;
 pub mod intake;
+mod kept;
 pub mod merge;
 mod opt_in;
 pub mod outbox;

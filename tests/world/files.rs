@@ -1,12 +1,16 @@
 //! Campaigns, conditions and the shop, made in code.
 
 use super::campaign_id;
+use chrono::NaiveTime;
 use reveille::domain::campaign::{
     Again, Campaign, CampaignState, CampaignWindow, EntryRules, Existing, Limits, Localized,
     Missed, Repeat, Schedule, ScheduleZone, Start, Step, Topic, Trigger, Variant, When,
 };
 use reveille::domain::cap::Cap;
-use reveille::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
+use reveille::domain::condition::{
+    CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
+    EventSelector, EventTest, Range,
+};
 use reveille::domain::id::{EventName, StepId, TagName, TopicId};
 use reveille::domain::preference::Class;
 use reveille::domain::rules::{Ceiling, InDoubt, Shop};
@@ -55,6 +59,20 @@ pub fn triggered(name: &str, event: &str) -> Draft {
         fresh: Span::hours(24),
     };
     campaign(name, Start::Triggered(trigger), None)
+}
+
+/// A campaign that starts so many days after a date of the profile, on each customer's own clock.
+pub fn dated(name: &str, attribute: &str, yearly: bool, shift: i32, at: &str) -> Draft {
+    let trigger = DateTrigger {
+        rule: DateRule {
+            path: vec![attribute.to_owned()],
+            yearly,
+        },
+        shift,
+        at: NaiveTime::parse_from_str(at, "%H:%M").unwrap(),
+        fresh: Span::hours(24),
+    };
+    campaign(name, Start::Dated(trigger), None)
 }
 
 /// A campaign that a schedule starts, on each customer's own clock.
@@ -266,6 +284,15 @@ pub fn since_entry(event: &str, same: Option<&str>) -> Condition {
             high: None,
         }),
     ))
+}
+
+/// Another campaign was entered in that time.
+pub fn was(campaign: &str, within: Span) -> Condition {
+    Condition::Campaign(CampaignCondition {
+        campaign: campaign_id(campaign),
+        was: CampaignWas::Entered,
+        within: Some(within),
+    })
 }
 
 pub fn tagged(tag: &str) -> Condition {

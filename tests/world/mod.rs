@@ -18,11 +18,13 @@ pub use files::{Draft, audience, scheduled, shop, triggered};
 use reveille::domain::address::{EmailAddress, MailboxId};
 use reveille::domain::campaign::{Schedule, ScheduleZone, Start, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
-use reveille::domain::event::Event;
+use reveille::domain::condition::Named;
+use reveille::domain::event::{Event, EventRules};
 use reveille::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
+use reveille::domain::order::judging_order;
 use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
@@ -169,6 +171,8 @@ pub struct World {
     /// Called after each reaction.
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub reactions: u64,
+    /// What is said of events; in force from the next files on.
+    pub events: EventRules,
     wants_release: BTreeSet<CustomerNo>,
     pending: Vec<(Timestamp, usize, Outcome)>,
     occurrences: BTreeMap<(CampaignId, &'static str), Timestamp>,
@@ -185,6 +189,8 @@ impl World {
             version: 0,
             campaigns: BTreeMap::new(),
             segments: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            order: Vec::new(),
             topics: ["offers", "news", "digest"].map(files::topic).into(),
             shop,
             plan: TrackPlan::default(),
@@ -207,6 +213,7 @@ impl World {
             backwards: false,
             after_each: None,
             reactions: 0,
+            events: EventRules::new(),
             wants_release: BTreeSet::new(),
             pending: Vec::new(),
             occurrences: BTreeMap::new(),
@@ -225,12 +232,20 @@ impl World {
         rules.version += 1;
         let conditions = (rules.campaigns.values())
             .flat_map(|c| c.audience.iter().chain(&c.entry.exit))
-            .chain(rules.segments.values());
+            .chain(rules.segments.values())
+            .chain(rules.tags.values());
         let triggers = rules.campaigns.values().filter_map(|c| match &c.start {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,
         });
-        rules.plan = TrackPlan::from_conditions(conditions, triggers);
+        rules.plan = TrackPlan::with_events(conditions, triggers, &self.events);
+        rules.order = judging_order(
+            &rules.campaigns,
+            &Named {
+                segments: &rules.segments,
+                tags: &rules.tags,
+            },
+        );
         let mut controls = (*rules.controls).clone();
         for (id, campaign) in &rules.campaigns {
             let known = controls.activations.get(id);

@@ -14,6 +14,7 @@ macro_rules! files {
 files![
     "campaigns/cart_reminder.toml",
     "campaigns/segments.toml",
+    "campaigns/tags.toml",
     "campaigns/topics.toml",
     "campaigns/wake_dormant.toml",
     "campaigns/welcome.toml",

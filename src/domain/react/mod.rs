@@ -9,6 +9,7 @@
 mod absorbing;
 mod alarm;
 mod audience;
+mod dates;
 mod engagement;
 mod enrollment;
 mod intake;

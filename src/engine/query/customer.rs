@@ -2,7 +2,7 @@
 
 use super::mailboxes::SuppressionView;
 use crate::domain::chance;
-use crate::domain::condition::EventCondition;
+use crate::domain::condition::{EventCondition, tags_of};
 use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
@@ -282,14 +282,14 @@ pub(super) fn message(m: &Message, record: &Record, rules: &Rules, domain: &str)
     }
 }
 
-pub(super) fn row(record: Record, rules: &Rules) -> CustomerRow {
+pub(super) fn row(record: Record, rules: &Rules, now: Timestamp) -> CustomerRow {
     let entries = record.campaigns.values().flat_map(|s| &s.entries);
     CustomerRow {
         email: record.email.as_ref().map(|e| e.as_str().to_owned()),
         timezone: zone_of(&record, rules),
         locale: record.preferences.locale.clone(),
         known_since: record.known_since,
-        tags: record.tags.iter().map(|t| t.to_string()).collect(),
+        tags: tags(&record, rules, now),
         advertising: record.consents.get(&None).map(|c| c.state),
         open: entries.filter(|e| e.state.is_open()).count(),
         messages: record.messages.len(),
@@ -297,12 +297,19 @@ pub(super) fn row(record: Record, rules: &Rules) -> CustomerRow {
     }
 }
 
+/// The tags set by hand and those that the rules derive.
+pub(super) fn tags(record: &Record, rules: &Rules, now: Timestamp) -> Vec<String> {
+    let tags = tags_of(record, rules, now);
+    tags.iter().map(|t| t.to_string()).collect()
+}
+
 /// What the record remembers of events, named by the conditions that ask for it.
 pub(super) fn tracks(record: &Record, rules: &Rules) -> Vec<TrackView> {
     let of_campaigns =
         (rules.campaigns.values()).flat_map(|c| c.audience.iter().chain(&c.entry.exit));
     let mut asked: BTreeMap<_, &EventCondition> = BTreeMap::new();
-    for condition in of_campaigns.chain(rules.segments.values()) {
+    let shared = rules.segments.values().chain(rules.tags.values());
+    for condition in of_campaigns.chain(shared) {
         condition.each_event(&mut |event, _| _ = asked.entry(event.track()).or_insert(event));
     }
     (asked.into_iter())

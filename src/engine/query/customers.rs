@@ -2,7 +2,7 @@
 
 use super::customer::{
     AttributeMap, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView, PlaceView,
-    PreferencesView, consents, enrollment, ledger, message, row, tracks, unconfirmed,
+    PreferencesView, consents, enrollment, ledger, message, row, tags, tracks, unconfirmed,
 };
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -65,7 +65,7 @@ impl Core {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
             known_since: record.known_since,
             attributes: AttributeMap(record.attributes.clone()),
-            tags: record.tags.iter().map(|t| t.to_string()).collect(),
+            tags: tags(&record, rules, self.clock.now()),
             preferences: PreferencesView {
                 timezone: own.timezone,
                 zone: zone_of(&record, rules),
@@ -128,7 +128,7 @@ impl Core {
                 // Each is listed once, under their own id; who was merged into another is that one.
                 let own = |r: &Record| r.id == *id && r.moved_to.is_none();
                 if let Some(record) = state.map(|s| s.record).filter(own) {
-                    rows.push(row(record, &catalogue.rules));
+                    rows.push(row(record, &catalogue.rules, self.clock.now()));
                 }
             }
             if found.len() < wanted {

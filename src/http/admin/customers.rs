@@ -119,6 +119,16 @@ pub async fn set(State(admin): State<Admin>, Json(set): Json<Set>) -> Result<Jso
     let What::Profile { change, consents } = read.what else {
         return Err(Refusal::bad("this is no change of a profile"));
     };
+    let catalogue = admin.core.catalogue();
+    let rules = &catalogue.rules.tags;
+    if let Some((tag, _)) = change.tags.iter().find(|(tag, _)| rules.contains_key(tag)) {
+        return Err(Refusal::bad(format!(
+            "the tag `{tag}` is borne by whomever its rule finds, and cannot be set by hand"
+        ))
+        .hint(format!(
+            "change the rule [{tag}] in campaigns/tags.toml, or set a tag of another name"
+        )));
+    }
     let changed = admin.core.set_customer(&id, *change, consents).await?;
     admin.wake.notify_one();
     match changed {
