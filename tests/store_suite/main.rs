@@ -8,4 +8,6 @@ mod kill;
 mod model;
 mod power_cut;
 mod upkeep;
+#[path = "../app/watched.rs"]
+mod watched;
 mod world;
