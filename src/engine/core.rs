@@ -62,6 +62,8 @@ pub struct Core {
     pub(super) changing: Mutex<()>,
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
+    /// Held while a forecast is worked out.
+    pub(super) forecasting: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
     pub(super) token_keys: Arc<TokenKeys>,
@@ -165,6 +167,7 @@ impl Core {
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
             merging: Mutex::new(()),
+            forecasting: Mutex::new(()),
             imports: Imports::default(),
             hits,
             notices: Mutex::new(notices),

@@ -8,6 +8,7 @@ mod campaigns;
 mod customers;
 mod doubts;
 mod import;
+mod plan;
 mod refusal;
 mod report;
 mod upkeep;
@@ -68,6 +69,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/log", get(customers::log))
         .route("/consents", get(customers::consents))
         .route("/report", get(report::show))
+        .route("/plan", get(plan::plan))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
