@@ -1,7 +1,9 @@
 //! One thread's work: a page of customers, or some groups of them, read whole and played.
 
+use super::diff::{Differences, Gathered};
 use super::firings::Firings;
-use super::play::{Group, Person, Play, Stage, Teller, is_idle};
+use super::group::{Group, Person};
+use super::play::{Play, Stage, Teller, is_idle};
 use super::summary::Counts;
 use super::told::Decision;
 use crate::domain::address::MailboxId;
@@ -38,6 +40,7 @@ pub struct Done {
     pub decisions: Vec<Decision>,
     /// How many were found in the audience of each campaign that is not live.
     pub found: BTreeMap<CampaignId, u64>,
+    pub differences: Differences,
 }
 
 /// What is wanted of it.
@@ -58,6 +61,8 @@ pub struct Wanted {
 pub struct Hand {
     stage: Arc<Stage>,
     firings: Firings,
+    /// What it is compared with.
+    against: Option<(Arc<Stage>, Firings)>,
     store: Arc<dyn Store>,
     wanted: Wanted,
     runtime: Handle,
@@ -65,9 +70,19 @@ pub struct Hand {
 
 impl Hand {
     /// To be called on the runtime that the store's reads go on.
-    pub fn new(stage: Arc<Stage>, store: Arc<dyn Store>, wanted: Wanted) -> Hand {
+    pub fn new(
+        stage: Arc<Stage>,
+        against: Option<Arc<Stage>>,
+        store: Arc<dyn Store>,
+        wanted: Wanted,
+    ) -> Hand {
+        let firings = |stage: &Stage| Firings::new(Arc::clone(&stage.rules), stage.ticks);
         Hand {
-            firings: Firings::new(Arc::clone(&stage.rules), stage.ticks),
+            firings: firings(&stage),
+            against: against.map(|stage| {
+                let firings = firings(&stage);
+                (stage, firings)
+            }),
             stage,
             store,
             wanted,
@@ -90,6 +105,7 @@ impl Hand {
             let stage = &self.stage;
             let idle = |record: &Record, firings: &mut Firings| is_idle(stage, firings, record);
             let plays = self.wanted.pass == Pass::Count
+                || self.against.is_some()
                 || group.iter().any(|record| !idle(record, &mut self.firings));
             if plays {
                 groups.push(group);
@@ -122,6 +138,14 @@ impl Hand {
     fn group(&mut self, group: Group, done: &mut Done) {
         let (runtime, store) = (&self.runtime, &self.store);
         let read = |record: &Record| runtime.block_on(read_history(&**store, record)).ok();
+        if let Some((stage, firings)) = &mut self.against {
+            let (mut before, mut after) = (Gathered::default(), Gathered::default());
+            Play::of(stage, firings, &read, group.clone(), &mut before).through();
+            Play::of(&self.stage, &mut self.firings, &read, group, &mut after).through();
+            let start = self.stage.ticks.start;
+            done.differences.add(&before, &after, start);
+            return;
+        }
         let mut teller = Told {
             wanted: &self.wanted,
             stage: &self.stage,

@@ -10,7 +10,9 @@
 //! tick. The store is read through an overlay, so nothing could be written to it by mistake.
 
 mod crew;
+mod diff;
 mod firings;
+mod group;
 mod groups;
 mod hand;
 mod play;
@@ -18,6 +20,7 @@ mod stage;
 mod summary;
 mod told;
 
+pub use diff::{Compared, Difference, Who};
 pub use summary::{Collision, Day, DayOf, Forecast, Load};
 pub use told::Decision;
 
@@ -109,32 +112,19 @@ impl Core {
         let below = Arc::clone(&self.store);
         let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
         let scene = Scene::set(self, &question, &*store).await?;
-        let shared = Arc::new(Shared::find(&*store).await?);
-        let mut wanted = Wanted {
-            pass: Pass::Count,
+        let mut run = Run::new(&store, &out, question.running).await?;
+        let stage = run.decided(&scene).await?;
+        let wanted = Wanted {
+            pass: Pass::Play,
             from: scene.tell_from,
             campaign: question.campaign.clone(),
             decisions: question.decisions,
-            undecided: scene.undecided.clone(),
+            undecided: Vec::new(),
         };
-        let passes = 1 + u64::from(!wanted.undecided.is_empty());
-        let mut run = Run {
-            store: &store,
-            shared: &shared,
-            out: &out,
-            done: 0,
-            of: scene.base * passes,
-            threads: threads(question.running),
-        };
-        let mut stage = Arc::new(scene.rehearsal());
-        if !wanted.undecided.is_empty() {
-            let found = run.pass(&stage, &wanted).await?.found;
-            stage = Arc::new(scene.decide(&found));
-        }
-        wanted.pass = Pass::Play;
+        run.of += scene.base;
         let Done {
             customers, counts, ..
-        } = run.pass(&stage, &wanted).await?;
+        } = run.pass(&stage, None, &wanted).await?;
         let zone = stage.rules.shop.timezone;
         let one = question.campaign.as_ref();
         Ok(Forecast {
@@ -149,6 +139,56 @@ impl Core {
             loads: counts.loads(&scene.config, zone),
             waiting: counts.waiting(one),
             notes: scene.notes(&stage.rules),
+            given: given(scene.ticks.tick),
+        })
+    }
+
+    /// What the files of a folder (those of the configuration, where none is named) would do against those in force.
+    pub async fn compare(
+        &self,
+        question: Question,
+        out: mpsc::Sender<Told>,
+    ) -> Result<Compared, ForecastError> {
+        let Ok(_one) = self.forecasting.try_lock() else {
+            return Err(ForecastError::Busy);
+        };
+        let below = Arc::clone(&self.store);
+        let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
+        let folder = question.campaigns.clone();
+        let edited = Question {
+            campaigns: folder.or_else(|| Some(self.config().campaigns.clone())),
+            ..question.clone()
+        };
+        let in_force = Question {
+            campaigns: None,
+            as_live: false,
+            campaign: None,
+            ..question
+        };
+        let edited_scene = Scene::set(self, &edited, &*store).await?;
+        let scene = Scene::set(self, &in_force, &*store).await?;
+        let mut run = Run::new(&store, &out, edited.running).await?;
+        let against = run.decided(&scene).await?;
+        let stage = run.decided(&edited_scene).await?;
+        let wanted = Wanted {
+            pass: Pass::Play,
+            from: scene.tell_from,
+            campaign: None,
+            decisions: false,
+            undecided: Vec::new(),
+        };
+        run.of += scene.base;
+        let done = run.pass(&stage, Some(&against), &wanted).await?;
+        let mut campaigns = done.differences;
+        if let Some(one) = &edited.campaign {
+            campaigns.0.retain(|id, _| id == one);
+        }
+        Ok(Compared {
+            from: scene.tell_from,
+            until: scene.ticks.end,
+            customers: done.customers,
+            campaigns,
+            notes: edited_scene.notes(&stage.rules),
             given: given(scene.ticks.tick),
         })
     }
@@ -176,21 +216,60 @@ fn threads(running: bool) -> usize {
 /// One forecast being worked out.
 struct Run<'a> {
     store: &'a Arc<dyn Store>,
-    shared: &'a Arc<Shared>,
+    shared: Arc<Shared>,
     out: &'a mpsc::Sender<Told>,
     done: u64,
     of: u64,
     threads: usize,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    async fn new(
+        store: &'a Arc<dyn Store>,
+        out: &'a mpsc::Sender<Told>,
+        running: bool,
+    ) -> Result<Run<'a>, ForecastError> {
+        Ok(Run {
+            store,
+            shared: Arc::new(Shared::find(&**store).await?),
+            out,
+            done: 0,
+            of: 0,
+            threads: threads(running),
+        })
+    }
+
+    /// The stage of a scene: where campaigns are not decided on, all customers are walked and counted first.
+    async fn decided(&mut self, scene: &Scene) -> Result<Arc<Stage>, ForecastError> {
+        let stage = Arc::new(scene.rehearsal());
+        if scene.undecided.is_empty() {
+            return Ok(stage);
+        }
+        let wanted = Wanted {
+            pass: Pass::Count,
+            from: scene.tell_from,
+            campaign: None,
+            decisions: false,
+            undecided: scene.undecided.clone(),
+        };
+        self.of += scene.base;
+        let found = self.pass(&stage, None, &wanted).await?.found;
+        Ok(Arc::new(scene.decide(&found)))
+    }
+
     /// Takes all customers through one pass.
-    async fn pass(&mut self, stage: &Arc<Stage>, wanted: &Wanted) -> Result<Done, ForecastError> {
+    async fn pass(
+        &mut self,
+        stage: &Arc<Stage>,
+        against: Option<&Arc<Stage>>,
+        wanted: &Wanted,
+    ) -> Result<Done, ForecastError> {
         let (jobs, mut crew) = Crew::start(self.threads, || {
-            let mut hand = Hand::new(Arc::clone(stage), Arc::clone(self.store), wanted.clone());
+            let (stage, store) = (Arc::clone(stage), Arc::clone(self.store));
+            let mut hand = Hand::new(stage, against.cloned(), store, wanted.clone());
             move |job| hand.work(job)
         })?;
-        let (store, shared) = (Arc::clone(self.store), Arc::clone(self.shared));
+        let (store, shared) = (Arc::clone(self.store), Arc::clone(&self.shared));
         let feeding = tokio::spawn(async move { feed(&*store, &shared, jobs).await });
         let mut all = Done::default();
         let mut found: BTreeMap<CampaignId, u64> = BTreeMap::new();
@@ -199,6 +278,7 @@ impl Run<'_> {
             let done = done?;
             all.customers += done.customers;
             counts.merge(done.counts);
+            all.differences.merge(done.differences);
             for (id, many) in done.found {
                 *found.entry(id).or_default() += many;
             }

@@ -7,6 +7,7 @@
 //! time.
 
 use super::firings::{Firings, Marks, Ticks};
+use super::group::Group;
 use super::told::{Decision, in_the_way};
 use crate::domain::address::MailboxId;
 use crate::domain::cause::Cause;
@@ -41,45 +42,6 @@ pub struct Stage {
     pub sends: bool,
     /// An attempt under way is one of an engine at work, and is accepted; else it is in doubt.
     pub running: bool,
-}
-
-/// One customer of a group.
-pub struct Person {
-    pub record: Record,
-    /// Their history, where it was read.
-    pub history: Option<Vec<Event>>,
-    wants_release: bool,
-    /// `react` panicked over this customer: they stand still from then on.
-    broken: bool,
-    /// Letters posted in the forecast.
-    posted: u64,
-    /// When there is next something to do.
-    next: Timestamp,
-}
-
-impl Person {
-    pub fn new(record: Record, history: Option<Vec<Event>>) -> Person {
-        Person {
-            record,
-            history,
-            wants_release: false,
-            broken: false,
-            posted: 0,
-            next: Timestamp::NEVER,
-        }
-    }
-}
-
-impl Person {
-    pub fn is_broken(&self) -> bool {
-        self.broken
-    }
-}
-
-/// Who share a mailbox, in the order of their shards, and the mailboxes that concern them.
-pub struct Group {
-    pub people: Vec<Person>,
-    pub boxes: Boxes,
 }
 
 /// Reads a customer's whole history.

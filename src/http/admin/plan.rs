@@ -1,5 +1,5 @@
 //! `GET /plan`: a forecast, as lines of JSON while it is worked out: each decision where they are asked for, now and then
-//! `{"progress": {"done": 5000, "of": 100000}}`, at the end `{"forecast": {..}}` or
+//! `{"progress": {"done": 5000, "of": 100000}}`, at the end `{"forecast": {..}}` (with `diff` `{"compared": {..}}`) or
 //! `{"stopped": "why", "hint": "..", "status": 400}`. Whoever hangs up ends it.
 
 use super::{Admin, Refusal};
@@ -18,6 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// So many days, where nothing is said of it.
 const DAYS: u32 = 30;
+/// The same of a comparison.
+const DAYS_COMPARED: u32 = 1;
 
 #[derive(Deserialize)]
 pub struct Asked {
@@ -31,6 +33,9 @@ pub struct Asked {
     campaign: Option<String>,
     #[serde(default)]
     decisions: bool,
+    /// Not what will be, but what differs from what will be by the files in force.
+    #[serde(default)]
+    diff: bool,
 }
 
 impl Asked {
@@ -55,7 +60,10 @@ impl Asked {
             return Err(Refusal::not_found(text));
         }
         Ok(Question {
-            days: self.days.unwrap_or(DAYS),
+            days: self.days.unwrap_or(match self.diff {
+                true => DAYS_COMPARED,
+                false => DAYS,
+            }),
             from: from.transpose()?,
             campaigns: self.campaigns,
             as_live: self.as_live,
@@ -75,14 +83,27 @@ pub async fn plan(
 ) -> Result<Response, Refusal> {
     // Only the daemon can reload: in a command's own process the engine does not run.
     let running = admin.reload.is_some();
+    let diff = asked.diff;
+    if diff && !running && asked.campaigns.is_none() {
+        return Err(Refusal::bad(
+            "no daemon is running, so the files of the folder are those in force",
+        )
+        .hint("name the folder of the edited ones with --campaigns"));
+    }
     let question = asked.question(admin.core.clock.now(), running)?;
     let core = admin.core;
     let (out, answers) = mpsc::channel(4);
     tokio::spawn(async move {
         let (told_in, told) = mpsc::channel(4);
-        let (made, ()) = tokio::join!(core.forecast(question, told_in), tell(told, &out));
+        let working = async {
+            Ok::<_, ForecastError>(match diff {
+                true => json!({ "compared": core.compare(question, told_in).await? }),
+                false => json!({ "forecast": core.forecast(question, told_in).await? }),
+            })
+        };
+        let (made, ()) = tokio::join!(working, tell(told, &out));
         let last = match made {
-            Ok(forecast) => json!({ "forecast": forecast }),
+            Ok(made) => made,
             Err(error) => {
                 let refusal = Refusal::from(error);
                 json!({

@@ -1,11 +1,13 @@
-//! `reveille plan`: the forecast.
+//! `reveille plan`: the forecast, and with `--diff` what edited files would change.
 
-use super::Context;
-use super::failure::Failure;
-use super::log::why;
-use super::screen::{Screen, counted, grouped, plain};
-use super::table::{Table, wrapped};
-use super::way::{Need, each_line, query, request, stopped, through};
+pub mod diff;
+
+use crate::cli::Context;
+use crate::cli::failure::Failure;
+use crate::cli::log::why;
+use crate::cli::screen::{Screen, counted, grouped, plain};
+use crate::cli::table::{Table, wrapped};
+use crate::cli::way::{Need, Way, each_line, query, request, stopped, through};
 use axum::http::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,11 +21,12 @@ nothing in the store changes. It says at its end what it takes for given. docs/p
 Examples:
   reveille plan --days 7
   reveille plan --campaigns drafts/ --as-live --campaign spring
+  reveille plan --diff
   reveille plan --json | jq -r 'select(.decision == \"sent\") | .customer' | sort -u | wc -l")]
 pub struct Arguments {
-    /// How many days
-    #[arg(long, default_value_t = 30, value_name = "N")]
-    days: u32,
+    /// How many days [default: 30; 1 with --diff]
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
     /// Begin telling at this time (RFC 3339), or so long from now (2d)
     #[arg(long, value_name = "INSTANT")]
     from: Option<String>,
@@ -36,58 +39,70 @@ pub struct Arguments {
     /// Tell of this campaign only (all are played: they share the caps)
     #[arg(long, value_name = "NAME")]
     campaign: Option<String>,
-    /// Print one JSON object a decision: at, customer, campaign, step, variant, decision, reason
+    /// What the edited files (of --campaigns, or of the configured folder) would change against those in force
+    #[arg(long)]
+    diff: bool,
+    /// Print one JSON object a decision: at, customer, campaign, step, variant, decision, reason; one in all with --diff
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let days = arguments.days.to_string();
+    let days = arguments.days.map(|days| days.to_string());
     let folder = arguments.campaigns.as_deref().map(absolute).transpose()?;
     let yes = |wanted: bool| wanted.then_some("true");
     let path = query(
         "/plan",
         &[
-            ("days", Some(&days)),
+            ("days", days.as_deref()),
             ("from", arguments.from.as_deref()),
             ("campaigns", folder.as_deref()),
             ("as_live", yes(arguments.as_live)),
             ("campaign", arguments.campaign.as_deref()),
-            ("decisions", yes(arguments.json)),
+            ("decisions", yes(arguments.json && !arguments.diff)),
+            ("diff", yes(arguments.diff)),
         ],
     );
     let screen = context.screen;
     through(context, Need::Look, async |way| {
-        let response = way.send(request(Method::GET, &path, None)).await?;
-        let bar = screen.progress(0, "customers");
-        let mut made = None;
-        each_line(response.into_body(), |line| {
-            // Decisions are passed on as they come: there may be millions.
-            if line.starts_with(b"{\"at\"") {
-                return Ok(screen.say(&String::from_utf8_lossy(line))?);
-            }
-            let told: Value = serde_json::from_slice(line)
-                .map_err(|e| Failure::failed(format!("the forecast was not understood: {e}")))?;
-            if let Some(of) = told["progress"]["of"].as_u64() {
-                bar.set_length(of);
-                bar.set_position(told["progress"]["done"].as_u64().unwrap_or(0));
-            } else if told["stopped"].is_string() {
-                bar.finish_and_clear();
-                return Err(stopped(&told));
-            } else {
-                made = Some(told["forecast"].clone());
-            }
-            Ok(())
-        })
-        .await?;
-        bar.finish_and_clear();
-        match made {
-            None => Err(Failure::failed("the forecast was broken off")),
-            Some(_) if arguments.json => Ok(()),
-            Some(forecast) => Ok(screen.say(&shown(&forecast, screen))?),
-        }
+        let made = ask(way, &path, screen).await?;
+        let text = match (arguments.diff, arguments.json) {
+            (true, true) => made["compared"].to_string(),
+            (true, false) => diff::shown(&made["compared"], screen),
+            // The decisions were printed as they came.
+            (false, true) => return Ok(()),
+            (false, false) => shown(&made["forecast"], screen),
+        };
+        Ok(screen.say(&text)?)
     })
     .await
+}
+
+/// Asks, shows how far it is, prints decisions as they come; gives what is told at the end.
+async fn ask(way: &mut Way, path: &str, screen: Screen) -> Result<Value, Failure> {
+    let response = way.send(request(Method::GET, path, None)).await?;
+    let bar = screen.progress(0, "customers");
+    let mut made = Err(Failure::failed("the forecast was broken off"));
+    each_line(response.into_body(), |line| {
+        // There may be millions of them.
+        if line.starts_with(b"{\"at\"") {
+            return Ok(screen.say(&String::from_utf8_lossy(line))?);
+        }
+        let told: Value = serde_json::from_slice(line)
+            .map_err(|e| Failure::failed(format!("the forecast was not understood: {e}")))?;
+        if let Some(of) = told["progress"]["of"].as_u64() {
+            bar.set_length(of);
+            bar.set_position(told["progress"]["done"].as_u64().unwrap_or(0));
+        } else if told["stopped"].is_string() {
+            made = Err(stopped(&told));
+        } else {
+            made = Ok(told);
+        }
+        Ok(())
+    })
+    .await?;
+    bar.finish_and_clear();
+    made
 }
 
 /// The daemon's working folder is another.
@@ -132,29 +147,28 @@ impl Sum {
             grouped(self.sent),
             all(&self.waits),
             all(&self.dropped),
-            self.reasons(),
         ]);
         head
     }
 
-    /// The codes, those of waiting first.
-    fn reasons(&self) -> String {
-        let told = |reasons: &Reasons, word: &str| {
-            let each = reasons.iter();
-            let each: Vec<String> = each.map(|(code, many)| format!("{code} {many}")).collect();
-            match each.is_empty() {
-                true => None,
-                false => Some(format!("{word}: {}", each.join(", "))),
-            }
-        };
-        let both = [told(&self.waits, "wait"), told(&self.dropped, "drop")];
-        both.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    /// Why messages wait and are dropped, most first; one line each.
+    fn reasons(&self, screen: Screen) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (reasons, word) in [(&self.waits, "wait"), (&self.dropped, "are dropped")] {
+            let mut reasons: Vec<(&String, &u64)> = reasons.iter().collect();
+            reasons.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
+            lines.extend(reasons.iter().map(|(code, many)| {
+                let text = format!("{} {word}: {}", grouped(**many), why(code));
+                wrapped(&text, screen.columns.saturating_sub(2), "  ")
+            }));
+        }
+        lines
     }
 }
 
 fn shown(forecast: &Value, screen: Screen) -> String {
     let text = |key: &str| plain(forecast[key].as_str().unwrap_or_default());
-    let short = |key: &str| super::log::short(&text(key));
+    let short = |key: &str| crate::cli::log::short(&text(key));
     let list = |key: &str| forecast[key].as_array().map_or(&[][..], Vec::as_slice);
     let customers = forecast["customers"].as_u64().unwrap_or(0);
     let mut parts = vec![screen.bold(&format!(
@@ -163,8 +177,8 @@ fn shown(forecast: &Value, screen: Screen) -> String {
         short("until"),
         counted(customers, "customer", "customers"),
     ))];
-    let mut by_day = Table::new(&["DAY", "CAMPAIGN", "ENTER", "SENT", "WAIT", "DROP", "WHY"]);
-    let mut by_campaign = Table::new(&["IN ALL", "ENTER", "SENT", "WAIT", "DROP", "WHY"]);
+    let mut by_day = Table::new(&["DAY", "CAMPAIGN", "ENTER", "SENT", "WAIT", "DROP"]);
+    let mut by_campaign = Table::new(&["IN ALL", "ENTER", "SENT", "WAIT", "DROP"]);
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     let mut lines = 0;
     for line in list("days") {
@@ -187,14 +201,11 @@ fn shown(forecast: &Value, screen: Screen) -> String {
         }
         parts.push(by_day.render(&screen));
         parts.push(by_campaign.render(&screen));
-        let codes: std::collections::BTreeSet<&String> = (sums.values())
-            .flat_map(|sum| sum.waits.keys().chain(sum.dropped.keys()))
-            .collect();
-        let legend: Vec<String> = (codes.into_iter())
-            .map(|code| format!("  {code}: {}", why(code)))
-            .collect();
-        if !legend.is_empty() {
-            parts.push(screen.faint(&legend.join("\n")));
+        for (campaign, sum) in &sums {
+            let reasons = sum.reasons(screen);
+            if !reasons.is_empty() {
+                parts.push(format!("{}\n{}", plain(campaign), reasons.join("\n")));
+            }
         }
     }
     let mut paragraphs = Vec::new();
