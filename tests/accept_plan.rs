@@ -2,12 +2,19 @@
 //! store changes by it.
 
 mod app;
+#[path = "world/chance.rs"]
+mod chance;
 
 use app::{App, CONFIG, shipped};
-use reveille::domain::cause::Liveness;
+use chance::Chance;
+use reveille::domain::address::EmailAddress;
+use reveille::domain::cap::Cap;
+use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::{CampaignId, CustomerNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::window::Window;
+use reveille::engine::batch::Work;
 use reveille::engine::control::Scope;
 use reveille::engine::forecast::{Decision, Forecast, ForecastError, Question, Told};
 use reveille::engine::intake::{Inbound, Options, Reading, Rows, What};
@@ -505,4 +512,123 @@ async fn a_forecast_that_nobody_waits_for_ends_and_only_one_is_worked_out_at_a_t
             "{refused:?}"
         );
     }
+}
+
+/// Campaigns drawn at random: schedules and edges, classes, limits, paces.
+fn a_campaign(chance: &mut Chance) -> String {
+    let class = chance.of(&["advertising", "informational", "advertising"]);
+    let topic = match class {
+        "advertising" => "topic = \"offers\"\n",
+        _ => "",
+    };
+    let cron = chance.of(&[
+        "0 9 * * *",
+        "30 */5 * * *",
+        "15 2 * * *",
+        "0 18 * * MON-FRI",
+    ]);
+    let zone = chance.of(&["customer", "customer", "America/New_York", "Asia/Seoul"]);
+    let days = chance.between(3, 14);
+    let (start, condition) = match chance.once_in(3) {
+        true => (
+            String::new(),
+            format!("{{ event = \"Order Completed\", last = \">= {days}d\" }}"),
+        ),
+        false => (
+            format!("[schedule]\ncron = \"{cron}\"\ntimezone = \"{zone}\"\n"),
+            format!("{{ known_for = \">= {days}d\" }}"),
+        ),
+    };
+    let again = chance.of(&["always", "2d", "after_leaving", "never", "36h"]);
+    let existing = chance.of(&["enter", "4 per 1d", "skip", "9 per 12h"]);
+    let limits = chance.of(&[
+        "",
+        "caps = [\"1 per 3d\"]",
+        "gap = \"20h\"",
+        "window = \"Mon-Sat 07:00-10:00\"",
+        "caps = [\"2 per week\"]\nwindow = \"19:00-03:30\"",
+    ]);
+    let (priority, expires) = (chance.between(0, 40), chance.of(&["5h", "1d", "3d", "30h"]));
+    format!(
+        "name = \"Random\"\nstate = \"live\"\nclass = \"{class}\"\n{topic}priority = {priority}\n{start}[audience]\nall = [{condition}]\n[entry]\nagain = \"{again}\"\nexisting = \"{existing}\"\n[[step]]\nid = \"one\"\ntemplate = \"dormant\"\nsubject = \"One\"\nexpires = \"{expires}\"\nvariants = [{{ name = \"a\", weight = 1 }}, {{ name = \"b\", weight = 2 }}]\n[limits]\n{limits}\n"
+    )
+}
+
+/// What a customer has said, drawn at random; now and then another's address.
+fn a_profile(chance: &mut Chance, now: Timestamp) -> ProfileChange {
+    let mut change = ProfileChange::default();
+    let own = &mut change.preferences;
+    let zones = [
+        "Europe/Berlin",
+        "America/New_York",
+        "Asia/Seoul",
+        "Australia/Lord_Howe",
+    ];
+    own.timezone = Some(Some(chance.of(&zones).parse().unwrap()));
+    if chance.once_in(3) {
+        let hours = chance.of(&["Mon-Fri 18:00-21:00", "22:00-02:00", "Sat,Sun 01:30-09:00"]);
+        own.window = Some(Some(Window::parse(hours).unwrap()));
+    }
+    if chance.once_in(3) {
+        let cap = chance.of(&["1 per day", "2 per 5d", "1 per week", "3 per 30h"]);
+        own.caps = Some(Some(vec![Cap::parse(cap).unwrap()]));
+    }
+    if chance.once_in(4) {
+        own.gap = Some(Some(Span::hours(chance.between(1, 60))));
+    }
+    if chance.once_in(6) {
+        own.pause_until = Some(Some(now + Span::hours(chance.between(1, 200))));
+    }
+    if chance.once_in(4) {
+        let shared = format!("c{}@customers.example", chance.below(8));
+        change.email = Some(EmailAddress::parse(&shared).unwrap());
+    }
+    change
+}
+
+/// Random worlds over the weekend at which Europe, and then America, put their clocks back. `REVEILLE_SEED` chooses one.
+#[tokio::test]
+async fn random_worlds_are_forecast_message_by_message() {
+    let seed = std::env::var("REVEILLE_SEED").ok();
+    let seeds = match seed.and_then(|seed| seed.parse::<u64>().ok()) {
+        Some(seed) => vec![seed],
+        None => vec![1, 2],
+    };
+    let mut all = 0;
+    for seed in seeds {
+        println!("REVEILLE_SEED={seed}");
+        let mut chance = Chance(seed);
+        let texts: Vec<String> = (0..5).map(|_| a_campaign(&mut chance)).collect();
+        let names: Vec<String> = (0..5).map(|n| format!("random{n}.toml")).collect();
+        let files: Vec<(&str, &str)> = (names.iter().zip(&texts))
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        let config = format!("{CONFIG}gap = \"3h\"\n");
+        let (app, _mail) = started("2026-10-22T05:11:07Z", &config, &files).await;
+        let problems = app.core.catalogue().problems.clone();
+        assert!(!app.core.catalogue().has_errors(), "{problems:?}");
+        let people = app.buyers(0..36).await;
+        let mut works = Vec::new();
+        for no in &people {
+            let profile = a_profile(&mut chance, app.now());
+            works.push(Work {
+                customer: *no,
+                id: None,
+                cause: Cause::Profile(Box::new(profile), Liveness::Live),
+                mail: None,
+            });
+            let ago = Span::hours(chance.between(1, 400));
+            works.push(app.past(*no, "Order Completed", app.now() - ago));
+        }
+        for reply in app.offer(works).await {
+            reply.unwrap();
+        }
+        app.settle().await;
+        let tick = Span::minutes(chance.between(7, 45));
+        app.advance(Span::hours(chance.between(1, 30))).await;
+        let asked = question(13, tick);
+        let (sent, _) = equals(&app, asked, async || {}).await;
+        all += sent;
+    }
+    assert!(all > 200, "{all}");
 }

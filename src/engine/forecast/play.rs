@@ -15,7 +15,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
 use crate::domain::outcome::Outcome;
 use crate::domain::posted::Letter;
-use crate::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
+use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for, react};
 use crate::domain::record::{DueAt, MessageState, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -261,6 +261,11 @@ impl<'a, T: Teller> Play<'a, T> {
             let Some(attempt) = record.messages.get(&message).map(|m| m.attempts + 1) else {
                 return;
             };
+            // As the outbox does: whatever goes before it is asked for first, and it itself at the next look.
+            if let Some(first) = self.before(who, message, now) {
+                next = Some(first);
+                continue;
+            }
             match self.react(who, &Cause::Ready { message, attempt }, now) {
                 Some(Answer::Attempting) => {
                     let outcome = accepted();
@@ -275,6 +280,18 @@ impl<'a, T: Teller> Play<'a, T> {
                 _ => {}
             }
         }
+    }
+
+    /// The message that goes before this one now, if one does and stands in the outbox.
+    fn before(&self, who: usize, no: MessageNo, now: Timestamp) -> Option<MessageNo> {
+        let record = &self.group.people[who].record;
+        let message = record
+            .messages
+            .get(&no)
+            .filter(|_| record.messages.len() > 1)?;
+        let first = goes_before(record, &self.group.boxes, &self.stage.rules, now, message)?;
+        let first = record.messages.get(&first)?;
+        first.released.then_some(first.no)
     }
 
     /// The next tick at which there is something to do for this customer.
