@@ -27,6 +27,7 @@ const VERBS: &[&[&str]] = &[
     &["customer", "poisonous"],
     &["log"],
     &["explain"],
+    &["plan"],
     &["campaign", "list"],
     &["campaign", "show"],
     &["campaign", "approve"],

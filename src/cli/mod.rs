@@ -18,6 +18,7 @@ mod import;
 mod key;
 mod log;
 mod pause;
+mod plan;
 mod probe;
 mod reload;
 mod report;
@@ -107,6 +108,8 @@ enum Command {
     Report(report::Arguments),
     /// Explain why a customer gets a message, or does not, and when
     Explain(explain::Arguments),
+    /// Forecast what the campaigns will do
+    Plan(plan::Arguments),
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
@@ -203,6 +206,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Log(arguments) => log::run(&arguments, context).await,
         Command::Report(arguments) => report::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,
+        Command::Plan(arguments) => plan::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,

@@ -224,6 +224,18 @@ pub async fn each_line(
     Ok(())
 }
 
+/// What was told at the end of an answer that had begun: `{"stopped": "why", "hint": "..", "status": 400}`.
+pub fn stopped(told: &Value) -> Failure {
+    let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    let status = told["status"].as_u64().and_then(|s| u16::try_from(s).ok());
+    let status = status.and_then(|s| StatusCode::from_u16(s).ok());
+    refused(
+        status.unwrap_or(StatusCode::BAD_REQUEST),
+        text("stopped"),
+        text("hint"),
+    )
+}
+
 fn broke_off(why: &str) -> Failure {
     Failure::Store {
         what: format!("the daemon broke the conversation off: {why}"),

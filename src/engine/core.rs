@@ -66,6 +66,8 @@ pub struct Core {
     /// Held alone while somebody is forgotten, and by all who make two customers one.
     pub(super) forgetting: tokio::sync::RwLock<()>,
     pub(super) forgotten: Arc<Forgotten>,
+    /// Held while a forecast is worked out.
+    pub(super) forecasting: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
     pub(super) token_keys: Arc<KeyRing>,
@@ -176,6 +178,7 @@ impl Core {
             merging: Mutex::new(()),
             forgetting: tokio::sync::RwLock::new(()),
             forgotten,
+            forecasting: Mutex::new(()),
             imports: Imports::default(),
             hits,
             notices: Mutex::new(notices),

@@ -8,6 +8,7 @@ pub mod consent;
 pub mod control;
 pub mod core;
 pub mod directory;
+pub mod forecast;
 pub mod forget;
 mod formats;
 pub mod golive;

@@ -4,6 +4,7 @@
 //! for one reads one page however many there are.
 
 use super::formats::{CustomerState1, CustomerState2, Letter1};
+use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
@@ -54,6 +55,26 @@ pub fn id_of_stored(bytes: &[u8]) -> Option<CustomerId> {
     }
     let head: (CustomerNo, CustomerId) = postcard::take_from_bytes(body).ok()?.0;
     Some(head.1)
+}
+
+/// The mailbox of the present address in a stored [`CustomerState`], likewise. `None` where there is no address, or that
+/// can't be told.
+pub fn mailbox_of_stored(bytes: &[u8]) -> Option<MailboxId> {
+    type Head = (
+        CustomerNo,
+        CustomerId,
+        u64,
+        u64,
+        Timestamp,
+        Timestamp,
+        Option<EmailAddress>,
+    );
+    let (version, body) = bytes.split_first()?;
+    if *version == 0 || *version > CustomerState::VERSION {
+        return None;
+    }
+    let head: Head = postcard::take_from_bytes(body).ok()?.0;
+    head.6.map(|email| email.mailbox())
 }
 
 /// Identities of events already taken in.
@@ -224,7 +245,8 @@ impl Stored for Poison {
 
 #[cfg(test)]
 mod tests {
-    use super::{CustomerState, Seen, id_of_stored};
+    use super::{CustomerState, Seen, id_of_stored, mailbox_of_stored};
+    use crate::domain::address::EmailAddress;
     use crate::domain::id::{CustomerId, CustomerNo};
     use crate::domain::record::Record;
     use crate::domain::time::Timestamp;
@@ -234,12 +256,16 @@ mod tests {
     fn the_id_is_read_from_the_head_of_a_stored_record() {
         for (no, id) in [(1, "a"), (70_000, "고객 7"), (u64::MAX, "x@y")] {
             let id = CustomerId::parse(id).unwrap();
-            let state = CustomerState {
+            let mut state = CustomerState {
                 record: Record::new(CustomerNo(no), id.clone(), Timestamp(5)),
                 seen: Seen::default(),
                 posted: 0,
             };
             assert_eq!(id_of_stored(&encode(&state)), Some(id));
+            assert_eq!(mailbox_of_stored(&encode(&state)), None);
+            let email = EmailAddress::parse("Mina@shop.example").unwrap();
+            state.record.email = Some(email.clone());
+            assert_eq!(mailbox_of_stored(&encode(&state)), Some(email.mailbox()));
         }
         assert_eq!(id_of_stored(&[]), None);
         assert_eq!(id_of_stored(&[1, 2]), None);

@@ -9,4 +9,6 @@ mod kill;
 mod model;
 mod power_cut;
 mod upkeep;
+#[path = "../app/watched.rs"]
+mod watched;
 mod world;

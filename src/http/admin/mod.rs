@@ -10,6 +10,7 @@ mod doubts;
 mod forget;
 mod import;
 mod links;
+mod plan;
 mod refusal;
 mod report;
 mod upkeep;
@@ -72,6 +73,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/log", get(customers::log))
         .route("/consents", get(customers::consents))
         .route("/report", get(report::show))
+        .route("/plan", get(plan::plan))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
