@@ -25,6 +25,7 @@ const VERBS: &[&[&str]] = &[
     &["customer", "set"],
     &["customer", "export"],
     &["customer", "poisonous"],
+    &["customer", "requests"],
     &["log"],
     &["explain"],
     &["campaign", "list"],

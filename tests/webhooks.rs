@@ -708,3 +708,148 @@ async fn the_example_of_the_page_works_as_it_says() {
     );
     assert_eq!(record.email.unwrap().as_str(), "kim@customers.example");
 }
+
+/// GDPR art. 15 and 17: a shop passes them on once, and what it is answered 200 must not be lost.
+#[tokio::test]
+async fn what_a_shop_asks_for_a_customer_is_kept_until_it_is_done() {
+    let store = Moody::new();
+    let shop = open_on(store.clone(), &[]).await;
+    let at = "2026-03-02T08:50:00Z";
+    shopify(&shop, "customers/create", "e-1", at, CUSTOMER).await;
+    let asks = |customer: u64| {
+        json!({ "shop_id": 1, "shop_domain": "corner.example",
+            "customer": { "id": customer, "email": "mina@customers.example" } })
+        .to_string()
+    };
+    let (mina, stranger): (u64, u64) = (MINA.parse().unwrap(), 99);
+    // What cannot be kept is not answered 200.
+    store.shut(true);
+    tokio::time::pause();
+    let request = {
+        let body = asks(mina);
+        let proof = signed(SECRET, body.as_bytes());
+        let headers = [
+            ("x-shopify-topic", "customers/redact"),
+            ("x-shopify-event-id", "e-2"),
+            ("x-shopify-hmac-sha256", &proof),
+        ];
+        delivery(&headers, &body)
+    };
+    let answer = tower::ServiceExt::oneshot(shop.outside.router(EVERYTHING), request);
+    assert_eq!(answer.await.unwrap().status(), 503);
+    tokio::time::resume();
+    store.shut(false);
+    // A full disk takes it; and it is one request, however often it is told.
+    store.full(true);
+    for _ in 0..2 {
+        shopify(&shop, "customers/redact", "e-2", at, &asks(mina))
+            .await
+            .done(0, 0);
+    }
+    store.full(false);
+    let topic = "customers/data_request";
+    shopify(&shop, topic, "e-3", at, &asks(mina)).await;
+    shopify(&shop, topic, "e-4", at, &asks(stranger)).await;
+    shopify(&shop, "shop/redact", "e-5", at, &asks(mina)).await;
+    let gone = "{\"id\":26,\"email\":\"joon@customers.example\"}";
+    woo(&shop, "customer.deleted", gone).await.done(0, 0);
+    let left = "{\"event_no\":90147,\"resource\":{\"mall_id\":\"corner\",\"member_id\":\"sora7\"}}";
+    cafe24(&shop, SECRET, "t-1", left).await.done(0, 0);
+    let metrics = async |shop: &Shop| {
+        let request = Request::get("/metrics").header("authorization", basic(SCRAPER));
+        let page = shop.request(request.body(Body::empty()).unwrap()).await;
+        page.text()
+    };
+    let text = metrics(&shop).await;
+    for line in [
+        "reveille_customer_requests_open{asked=\"forget\"} 3",
+        "reveille_customer_requests_open{asked=\"export\"} 2",
+        "reveille_customer_requests_open{asked=\"forget-shop\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+
+    // Over a restart too.
+    let app = shop.close().await.reopen(store).await;
+    let shop = Shop::before(app, Limits::default(), EVERYTHING).await;
+    let core = &shop.app.core;
+    let listed = async || {
+        let all = core.requests().await.unwrap();
+        let mut all: Vec<_> = (all.into_iter())
+            .map(|r| {
+                (
+                    r.webhook,
+                    r.asked,
+                    r.customer.map(|id| id.to_string()),
+                    r.number,
+                )
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    let number = Some(shop.app.customer(MINA).await.0);
+    let of = |webhook: &str, asked, customer: Option<&str>, number| {
+        (
+            webhook.to_owned(),
+            asked,
+            customer.map(str::to_owned),
+            number,
+        )
+    };
+    let all = [
+        of("cafe", "forget", Some("sora7"), None),
+        of("shop", "export", Some(MINA), number),
+        of("shop", "export", Some("99"), None),
+        of("shop", "forget", Some(MINA), number),
+        of("shop", "forget-shop", None, None),
+        of("woo", "forget", Some("26"), None),
+    ];
+    assert_eq!(listed().await, all);
+    // Forgetting closes all of that customer's, also of one who is not known; what was done is closed by its name.
+    let id = |text: &str| reveille::domain::id::CustomerId::parse(text).unwrap();
+    core.forget(&id(MINA)).await.unwrap();
+    core.forget(&id("99")).await.unwrap_err();
+    let all = core.requests().await.unwrap();
+    let woo_s = all.iter().find(|r| r.webhook == "woo").unwrap();
+    assert!(core.request_done(&woo_s.request).await.unwrap());
+    assert!(!core.request_done(&woo_s.request).await.unwrap());
+    assert_eq!(
+        listed().await,
+        [
+            of("cafe", "forget", Some("sora7"), None),
+            of("shop", "forget-shop", None, None)
+        ]
+    );
+    // Who was forgotten is not written down again by what the shop asks later; a copy wants an answer all the same.
+    shopify(&shop, "customers/redact", "e-6", at, &asks(mina))
+        .await
+        .done(0, 0);
+    shopify(&shop, topic, "e-7", at, &asks(mina)).await;
+    assert_eq!(
+        listed().await,
+        [
+            of("cafe", "forget", Some("sora7"), None),
+            of("shop", "export", None, None),
+            of("shop", "forget-shop", None, None)
+        ]
+    );
+}
+
+/// What is about somebody who was forgotten is dropped and answered well; it brings nobody back.
+#[tokio::test]
+async fn a_delivery_about_somebody_who_was_forgotten_brings_nobody_back() {
+    let shop = open(&[]).await;
+    let at = "2026-03-02T08:50:00Z";
+    shopify(&shop, "customers/create", "e-1", at, CUSTOMER).await;
+    let id = reveille::domain::id::CustomerId::parse(MINA).unwrap();
+    shop.app.core.forget(&id).await.unwrap();
+    let answer = shopify(&shop, "customers/update", "e-2", at, CUSTOMER).await;
+    assert_eq!(answer.status, 200);
+    shopify(&shop, "orders/create", "e-3", at, ORDER)
+        .await
+        .done(0, 0);
+    assert!(shop.app.core.whom(&id).await.unwrap().is_none());
+    assert!(events(&shop.app, MINA).await.is_empty());
+    assert!(!answer.text().contains("mina@"), "{}", answer.text());
+}

@@ -21,6 +21,7 @@ mod pause;
 mod probe;
 mod reload;
 mod report;
+mod requests;
 mod restore;
 mod resume;
 mod run;

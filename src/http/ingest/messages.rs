@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A store that answers later than this is taken for one that does not answer; what was begun goes on all the same.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When it is told who is whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -21,6 +21,8 @@ pub struct Made {
     pub messages: Vec<String>,
     /// What the shop asks of the operator, and for whom.
     pub asked: Vec<(Ask, Option<String>)>,
+    /// What two sendings of the delivery share.
+    pub delivery: String,
 }
 
 /// Who a delivery is about.
@@ -53,7 +55,10 @@ pub fn make(
         id: told.unwrap_or_else(|| hash(bytes)),
         now,
     };
-    let mut made = Made::default();
+    let mut made = Made {
+        delivery: shared.id.clone(),
+        ..Made::default()
+    };
     for on in mapping
         .on
         .iter()
