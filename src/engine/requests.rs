@@ -75,14 +75,14 @@ pub struct RequestView {
 }
 
 impl Core {
-    /// Keeps what the shop behind `webhook` asks; when it returns, that is durable. `delivery` is what two sendings of it
+    /// Keeps what the shop behind `webhook` asks; when it returns, that is durable. `told` is what two sendings of it
     /// share: they are one request.
     pub async fn keep_request(
         &self,
         webhook: &str,
         asked: Asked,
         customer: Option<&CustomerId>,
-        delivery: &str,
+        told: &str,
     ) -> Result<Kept, Refused> {
         // Nobody is forgotten between the question whether they were and the row that names them.
         let _none_forgotten = self.forgetting.read().await;
@@ -98,7 +98,7 @@ impl Core {
                 settled = asked == Asked::Forget;
             }
         }
-        let request = name(&[webhook, asked.as_str(), delivery]);
+        let request = name(&[webhook, asked.as_str(), told]);
         if !settled {
             let row = Request {
                 at: self.clock.now(),

@@ -9,7 +9,9 @@ use crate::config::webhook::mapping::{Ask, Mapping};
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::engine::intake::dates::Dates;
-use crate::engine::intake::json::{Delivery as Sent, Message, read_message};
+use crate::engine::intake::json::{
+    Delivery as Sent, Join, Message, MessageKind, Previous, read_message,
+};
 use crate::engine::intake::{Reading, What, quoted};
 use crate::engine::requests::Asked;
 use crate::engine::shard::Refused;
@@ -190,7 +192,27 @@ fn read(name: &str, made: &Made, dates: Dates, now: Timestamp) -> Messages {
             Err(error) => messages.spoil(index, None, error),
         }
     }
+    for (index, (visitor, other)) in made.joins.iter().enumerate() {
+        let index = made.messages.len() + index;
+        match one_visitor(visitor, other) {
+            Ok(message) => messages.add(index, message),
+            Err(error) => messages.spoil(index, Some(MessageKind::Alias), error),
+        }
+    }
     messages
+}
+
+/// Nobody knows who they are, but that they are one.
+fn one_visitor(visitor: &str, other: &str) -> Result<Message, String> {
+    let join = Join {
+        previous: Previous::Anonymous(CustomerId::anonymous(visitor)?),
+        user: CustomerId::anonymous(other)?,
+    };
+    Ok(Message {
+        kind: MessageKind::Alias,
+        row: None,
+        join: Some(join),
+    })
 }
 
 /// A shop's deliveries come in any order: what is told of a customer is as of its own time.
@@ -237,9 +259,9 @@ async fn keep(webhooks: &Webhooks, name: &str, id: &RequestId, made: &Made) -> R
         // A task of its own: a shop that hangs up does not leave it half kept.
         let doing = {
             let (core, webhook) = (Arc::clone(&webhooks.ingest.core), name.to_owned());
-            let delivery = made.delivery.clone();
+            let bytes = made.bytes.clone();
             tokio::spawn(async move {
-                core.keep_request(&webhook, asked, customer.as_ref(), &delivery)
+                core.keep_request(&webhook, asked, customer.as_ref(), &bytes)
                     .await
             })
         };
