@@ -1,20 +1,21 @@
 //! Values as older versions of this program wrote them, and how each becomes the newest. What stands here never changes:
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
+mod letters;
+
+pub use letters::{Letter1, Letter2};
+
 use super::state::{CustomerState, Seen};
-use crate::domain::address::{EmailAddress, MailboxId};
+use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
-use crate::domain::cause::Liveness;
-use crate::domain::consent_ledger::{ConsentRow, MailOf};
+use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
-use crate::domain::event::Event;
 use crate::domain::id::{
-    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
 };
 use crate::domain::opt_in::Pendings;
-use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::preference::{ConsentState, Consents, Preferences};
-use crate::domain::record::{Entry, Message, Record, Standing};
+use crate::domain::record::{Message, Record, Standing};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
@@ -210,156 +211,6 @@ fn sent_messages(old: Vec<SentMessage2>) -> SentMessages {
     sent
 }
 
-/// Letters of the same time.
-#[derive(Serialize, Deserialize)]
-pub struct Letter1 {
-    pub sender: CustomerNo,
-    pub no: u64,
-    pub posted: Posted1,
-}
-
-#[derive(Serialize, Deserialize)]
-pub enum Posted1 {
-    Absorb(Box<Absorb1>),
-    Entry { campaign: CampaignId, entry: Entry },
-    Refusal(ConsentChange1),
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Absorb1 {
-    pub source: CustomerNo,
-    pub earlier: Vec<CustomerNo>,
-    pub known_since: Timestamp,
-    pub email: Option<EmailAddress>,
-    pub attributes: Properties,
-    pub tags: BTreeSet<TagName>,
-    pub preferences: Preferences1,
-    pub consents: Consents,
-    pub standings: BTreeMap<CampaignId, Standing>,
-    pub events: Vec<(Event, Liveness)>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct ConsentChange1 {
-    pub topic: Option<TopicId>,
-    pub state: ConsentState,
-    pub at: Timestamp,
-    pub source: String,
-    pub wording: Option<String>,
-    pub origin: Origin1,
-}
-
-/// In letters it was always empty.
-#[derive(Serialize, Deserialize)]
-pub struct Origin1 {
-    pub address: Option<String>,
-    pub message: Option<MessageNo>,
-    pub mail: Option<Box<MailOf>>,
-    pub mailbox: Option<MailboxId>,
-}
-
-impl From<Letter1> for Letter {
-    fn from(old: Letter1) -> Letter {
-        let posted = match old.posted {
-            Posted1::Absorb(from) => Posted::Absorb(Box::new(Absorb {
-                source: from.source,
-                earlier: from.earlier,
-                known_since: from.known_since,
-                email: from.email,
-                attributes: from.attributes,
-                told: BTreeMap::new(),
-                tags: from.tags,
-                preferences: from.preferences.into(),
-                consents: from.consents,
-                pending: Pendings::new(),
-                standings: from.standings,
-                sent: Vec::new(),
-                events: from.events,
-            })),
-            Posted1::Entry { campaign, entry } => Posted::Entry { campaign, entry },
-            // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
-            Posted1::Refusal(_) => Posted::Sent {
-                message: MessageRef {
-                    customer: old.sender,
-                    message: MessageNo(0),
-                },
-                sent: None,
-            },
-        };
-        Letter {
-            sender: old.sender,
-            no: old.no,
-            posted,
-        }
-    }
-}
-
-/// Before letters told of when each trait was said.
-#[derive(Serialize, Deserialize)]
-pub struct Letter2 {
-    pub sender: CustomerNo,
-    pub no: u64,
-    pub posted: Posted2,
-}
-
-#[derive(Serialize, Deserialize)]
-pub enum Posted2 {
-    Absorb(Box<Absorb2>),
-    Entry {
-        campaign: CampaignId,
-        entry: Entry,
-    },
-    Sent {
-        message: MessageRef,
-        sent: Option<SentMessage>,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Absorb2 {
-    pub source: CustomerNo,
-    pub earlier: Vec<CustomerNo>,
-    pub known_since: Timestamp,
-    pub email: Option<EmailAddress>,
-    pub attributes: Properties,
-    pub tags: BTreeSet<TagName>,
-    pub preferences: Preferences,
-    pub consents: Consents,
-    pub pending: Pendings,
-    pub standings: BTreeMap<CampaignId, Standing>,
-    pub sent: Vec<SentMessage>,
-    pub events: Vec<(Event, Liveness)>,
-}
-
-impl From<Letter2> for Letter {
-    fn from(old: Letter2) -> Letter {
-        let posted = match old.posted {
-            Posted2::Absorb(from) => Posted::Absorb(Box::new(Absorb {
-                source: from.source,
-                earlier: from.earlier,
-                known_since: from.known_since,
-                email: from.email,
-                attributes: from.attributes,
-                told: BTreeMap::new(),
-                tags: from.tags,
-                preferences: from.preferences,
-                consents: from.consents,
-                pending: from.pending,
-                standings: from.standings,
-                sent: from.sent,
-                events: from.events,
-            })),
-            Posted2::Entry { campaign, entry } => Posted::Entry { campaign, entry },
-            Posted2::Sent { message, sent } => Posted::Sent { message, sent },
-        };
-        Letter {
-            sender: old.sender,
-            no: old.no,
-            posted,
-        }
-    }
-}
-
 /// A row of the consent ledger of the same time as the first letters: a message was the customer's own.
 #[derive(Serialize, Deserialize)]
 pub struct ConsentRow1 {
@@ -514,28 +365,5 @@ mod tests {
         let bytes = [&[1u8, 9, 1, 2, 0, 1, 6, 4][..], b"page", &[0, 0, 0, 0, 0]].concat();
         let letter = decode::<Letter>(&bytes).unwrap();
         assert!(matches!(letter.posted, Posted::Sent { sent: None, .. }));
-    }
-
-    #[test]
-    fn a_letter_of_before_it_told_when_each_trait_was_said_is_read() {
-        // Who posted it, its number, all that they had: source, earlier, known_since, email, attributes, tags,
-        // preferences, consents, pending, standings, sent, events.
-        let bytes = [
-            &[2u8, 9, 1, 0, 9, 0, 12, 0, 1, 4][..],
-            b"city",
-            &postcard::to_stdvec(&crate::domain::value::Value::Text("Busan".into())).unwrap(),
-            &[0, 0, 1, 2],
-            b"ko",
-            &[0; 10],
-        ]
-        .concat();
-        let letter = decode::<Letter>(&bytes).unwrap();
-        assert_eq!(encode(&letter)[0], 3);
-        let Posted::Absorb(from) = letter.posted else {
-            panic!("{letter:?}");
-        };
-        assert_eq!(from.attributes["city"].as_text(), Some("Busan"));
-        assert_eq!(from.preferences.locale.as_deref(), Some("ko"));
-        assert_eq!((from.known_since, from.told.len()), (Timestamp(6), 0));
     }
 }
