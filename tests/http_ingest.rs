@@ -813,3 +813,35 @@ async fn every_answer_bears_a_request_id_and_keeps_browsers_in_check() {
     let other = request_at(shop.address, posted("/v2/track", KEY, "{}")).await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_told_and_all_else_too() {
+    let store = Moody::new();
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    let router = shop.outside.router(EVERYTHING);
+    let metrics = async || {
+        let request = Request::get("/metrics").header("authorization", basic(SCRAPER));
+        let asked = request.body(Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(router.clone(), asked);
+        let body = answer.await.unwrap().into_body();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let has = |text: &str, line: &str| text.lines().any(|l| l == line);
+    let well = metrics().await;
+    assert!(has(&well, "reveille_store_answers 1"), "{well}");
+    assert!(has(&well, "reveille_customers 0"), "{well}");
+    store.deaf(true);
+    // From here on, time goes as fast as nothing happens.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let text = metrics().await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(3));
+    assert!(has(&text, "reveille_store_answers 0"), "{text}");
+    assert!(has(&text, "reveille_sending_held 0"), "{text}");
+    assert!(text.contains("reveille_http_put_off_total"), "{text}");
+    assert!(!text.contains("\nreveille_customers "), "{text}");
+    tokio::time::resume();
+    store.deaf(false);
+    assert!(has(&metrics().await, "reveille_store_answers 1"));
+}

@@ -635,6 +635,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         known_since,
                         email: None,
                         attributes: Properties::new(),
+                        told: BTreeMap::new(),
                         tags: BTreeSet::new(),
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),

@@ -110,6 +110,12 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let listen = address("listen");
     let ingest_listen = address("ingest_listen");
     let admin_listen = address("admin_listen");
+    let own = [
+        ("listen", listen),
+        ("ingest_listen", ingest_listen),
+        ("admin_listen", admin_listen),
+    ];
+    tell_of_shared_addresses(table, &own.map(|(key, a)| (key, a.flatten())));
     let public_url = optional(table.get("public_url"), |i| i.parsed(web_address));
     if let Some(item) = table.get("public_url").filter(|_| real)
         && table.get("listen").is_none()
@@ -139,6 +145,35 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
         in_hand: in_hand?,
         keys: keys?,
     })
+}
+
+/// Two listeners at one address: found here, not when the second is opened. Told at both places.
+fn tell_of_shared_addresses(table: &Table<'_>, own: &[(&str, Option<SocketAddr>)]) {
+    for (n, (key, address)) in own.iter().enumerate() {
+        for (other, others) in &own[..n] {
+            if let (Some(address), Some(others)) = (address, others)
+                && meet(*address, *others)
+            {
+                for (at, than) in [(other, key), (key, other)] {
+                    if let Some(item) = table.get(at) {
+                        item.error(
+                            format!("`{at}` and `{than}` are one address, and only one of them can listen there"),
+                            format!("give one of them another port; without `{key}`, what it is for is served at `listen`"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a second socket cannot be opened beside the first. Port 0 is another one each time.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip() == other.ip() || everywhere)
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
@@ -235,6 +270,50 @@ mod tests {
         assert_eq!(http.keys["shop"].sha256, [255; 32]);
         assert_eq!(http.keys["shop"].may, May::USUAL);
         assert_eq!(read(""), Ok(Http::default()));
+    }
+
+    #[test]
+    fn two_listeners_at_one_address_are_told_at_both_places() {
+        for (first, second, bad) in [
+            (
+                "listen = \"127.0.0.1:8087\"",
+                "ingest_listen = \"127.0.0.1:8087\"",
+                true,
+            ),
+            (
+                "listen = \"127.0.0.1:8087\"",
+                "admin_listen = \"0.0.0.0:8087\"",
+                true,
+            ),
+            (
+                "ingest_listen = \"[::1]:80\"",
+                "admin_listen = \"[::1]:80\"",
+                true,
+            ),
+            (
+                "listen = \"127.0.0.1:0\"",
+                "ingest_listen = \"127.0.0.1:0\"",
+                false,
+            ),
+            (
+                "listen = \"127.0.0.1:80\"",
+                "admin_listen = \"127.0.0.2:80\"",
+                false,
+            ),
+            (
+                "listen = \"127.0.0.1:80\"",
+                "admin_listen = \"127.0.0.1:81\"",
+                false,
+            ),
+        ] {
+            let told = read(&format!("[http]\n{first}\n{second}\n"));
+            assert_eq!(told.is_err(), bad, "{first} {second}: {told:?}");
+            if let Err(why) = told {
+                for place in ["config.toml:2:", "config.toml:3:"] {
+                    assert!(why.contains(place), "{why}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub struct Record {
     pub absorbed: Vec<CustomerNo>,
     /// Consents that were asked for and wait for their confirmation.
     pub pending: Pendings,
-    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): of those only that
-    /// were ever told with their own time ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
+    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): not of those that
+    /// only history told, without a time of its own ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
     pub told: BTreeMap<String, Timestamp>,
 }
 

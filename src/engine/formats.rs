@@ -3,15 +3,18 @@
 
 mod letters;
 
-pub use letters::{ConsentRow1, Letter1};
+pub use letters::{Letter1, Letter2};
 
 use super::state::{CustomerState, Seen};
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
+use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
-use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName};
+use crate::domain::id::{
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
+};
 use crate::domain::opt_in::Pendings;
-use crate::domain::preference::{Consents, Preferences};
+use crate::domain::preference::{ConsentState, Consents, Preferences};
 use crate::domain::record::{Message, Record, Standing};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::Tracks;
@@ -206,6 +209,37 @@ fn sent_messages(old: Vec<SentMessage2>) -> SentMessages {
         });
     }
     sent
+}
+
+/// A row of the consent ledger of the same time as the first letters: a message was the customer's own.
+#[derive(Serialize, Deserialize)]
+pub struct ConsentRow1 {
+    pub told: Timestamp,
+    pub topic: Option<TopicId>,
+    pub state: ConsentState,
+    pub at: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
+    pub address: Option<String>,
+    pub message: Option<MessageNo>,
+    pub campaign: Option<CampaignId>,
+}
+
+impl From<ConsentRow1> for ConsentRow {
+    fn from(old: ConsentRow1) -> ConsentRow {
+        ConsentRow {
+            told: old.told,
+            topic: old.topic,
+            state: old.state.into(),
+            at: old.at,
+            source: old.source,
+            wording: old.wording,
+            address: old.address,
+            message_of: None,
+            message: old.message,
+            campaign: old.campaign,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod pages;
 mod post;
 pub mod query;
 pub mod reach;
+pub mod requests;
 pub mod sample;
 pub mod shard;
 pub mod state;

@@ -3,7 +3,7 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
-use super::formats::{CustomerState1, CustomerState2, Letter1};
+use super::formats::{CustomerState1, CustomerState2, Letter1, Letter2};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
@@ -109,11 +109,12 @@ impl Stored for SeenPage {
 
 impl Stored for Letter {
     const WHAT: &'static str = "letter between customers";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
             1 => read_body::<Self, Letter1>(body).map(Letter::from),
+            2 => read_body::<Self, Letter2>(body).map(Letter::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,

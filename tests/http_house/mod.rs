@@ -201,11 +201,12 @@ pub async fn request_at(address: SocketAddr, mut request: Request<Body>) -> Answ
     }
 }
 
-/// A store that can be told to keep commits waiting, or to have a full disk.
+/// A store that can be told to keep commits or reads waiting, or to have a full disk.
 pub struct Moody {
     inner: MemoryStore,
     shut: watch::Sender<bool>,
     full: AtomicBool,
+    deaf: watch::Sender<bool>,
     /// Told when a commit begins to wait.
     pub waits: Notify,
 }
@@ -216,6 +217,7 @@ impl Moody {
             inner: MemoryStore::new(),
             shut: watch::Sender::new(false),
             full: AtomicBool::new(false),
+            deaf: watch::Sender::new(false),
             waits: Notify::new(),
         })
     }
@@ -227,6 +229,15 @@ impl Moody {
     pub fn full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
     }
+
+    /// No read is answered for as long as it is.
+    pub fn deaf(&self, deaf: bool) {
+        self.deaf.send_replace(deaf);
+    }
+
+    async fn hears(&self) {
+        let _ = self.deaf.subscribe().wait_for(|deaf| !*deaf).await;
+    }
 }
 
 impl Store for Moody {
@@ -237,7 +248,10 @@ impl Store for Moody {
         &self,
         keys: Vec<Key>,
     ) -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>> {
-        self.inner.get_many(keys)
+        Box::pin(async move {
+            self.hears().await;
+            self.inner.get_many(keys).await
+        })
     }
     fn scan(
         &self,
@@ -245,7 +259,10 @@ impl Store for Moody {
         direction: Direction,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>> {
-        self.inner.scan(range, direction, limit)
+        Box::pin(async move {
+            self.hears().await;
+            self.inner.scan(range, direction, limit).await
+        })
     }
     fn read_stream(
         &self,

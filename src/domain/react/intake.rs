@@ -16,6 +16,13 @@ use crate::domain::value::Value;
 /// The event by which a shop's systems tell of an order (Segment's ecommerce spec).
 const ORDER: &str = "Order Completed";
 
+/// Of when a word on somebody is.
+#[derive(Clone, Copy)]
+struct Said {
+    as_of: Option<Timestamp>,
+    liveness: Liveness,
+}
+
 impl Life<'_> {
     pub(super) fn take_event(
         &mut self,
@@ -44,9 +51,12 @@ impl Life<'_> {
     }
 
     pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {
-        let as_of = change.as_of;
+        let said = Said {
+            as_of: change.as_of,
+            liveness,
+        };
         for (name, value) in &change.attributes {
-            if !self.is_news(name, as_of) {
+            if !self.is_news(name, said) {
                 continue;
             }
             match value {
@@ -58,7 +68,7 @@ impl Life<'_> {
             self.record.known_since = self.record.known_since.min(created);
         }
         for (tag, bears) in &change.tags {
-            if !self.is_news(&format!("tag:{tag}"), as_of) {
+            if !self.is_news(&format!("tag:{tag}"), said) {
                 continue;
             }
             if *bears {
@@ -70,14 +80,14 @@ impl Life<'_> {
         let new = &change.preferences;
         macro_rules! prefer {
             ($($name:ident),*) => {$(
-                if new.$name.is_some() && self.is_news(stringify!($name), as_of) {
+                if new.$name.is_some() && self.is_news(stringify!($name), said) {
                     set(&mut self.record.preferences.$name, &new.$name);
                 }
             )*};
         }
         prefer!(timezone, locale, window, caps, gap, pause_until, format);
         if let Some(email) = &change.email
-            && self.is_news("email", as_of)
+            && self.is_news("email", said)
         {
             let former = self.record.email.as_ref().map(|e| e.mailbox());
             self.move_to(email);
@@ -89,13 +99,15 @@ impl Life<'_> {
         self.ask_again();
     }
 
-    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes without a time
-    /// of its own is said now.
-    fn is_news(&mut self, name: &str, as_of: Option<Timestamp>) -> bool {
+    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes live and
+    /// without a time of its own is said now; history without one is of no known time.
+    fn is_news(&mut self, name: &str, said: Said) -> bool {
         let now = self.now;
         let told = &mut self.record.told;
-        match (as_of, told.get_mut(name)) {
-            (None, None) => {}
+        let known = told.get_mut(name);
+        match (said.as_of, known) {
+            (None, None) if said.liveness == Liveness::History => {}
+            (None, None) => _ = told.insert(name.to_owned(), now),
             (None, Some(at)) => *at = now.max(*at),
             (Some(new), Some(at)) if new < *at => return false,
             (Some(new), Some(at)) => *at = new.min(now).max(*at),

@@ -29,6 +29,7 @@ impl Life<'_> {
             known_since: record.known_since,
             email: record.email.clone(),
             attributes: record.attributes.clone(),
+            told: record.told.clone(),
             tags: record.tags.clone(),
             preferences: record.preferences.clone(),
             consents: record.consents.clone(),

@@ -88,6 +88,8 @@ impl Core {
         let _alone = self.forgetting.write().await;
         let found = self.directory.find(std::slice::from_ref(id)).await?;
         let Some(no) = found.into_iter().next().flatten() else {
+            // Nothing is kept of them, which is all that a shop can have asked for.
+            self.close_requests_of(id).await?;
             let ids = self.forgotten.ids(&*self.store, std::slice::from_ref(id));
             return Err(match ids.await?.contains(&true) {
                 true => ForgetError::Already,
@@ -145,8 +147,10 @@ impl Core {
 
     /// Writes a new erasure's row, under the next number, with its hashes and without its ids.
     async fn write_erasure(&self, row: &Erasure) -> Result<u64, Refused> {
-        let ids = row.begun.iter().flat_map(|begun| &begun.ids);
-        let deletes: Vec<_> = ids.map(keys::id).collect();
+        let ids: Vec<&CustomerId> = row.begun.iter().flat_map(|begun| &begun.ids).collect();
+        // What shops have asked for them goes with them.
+        let mut deletes = self.requests_of(|id| ids.contains(&id)).await?;
+        deletes.extend(ids.into_iter().map(keys::id));
         let hashes = (row.ids.iter().map(|hash| keys::forgotten_id(hash)))
             .chain(row.addresses.iter().map(|h| keys::forgotten_address(h)));
         let hashes: Vec<_> = hashes.map(|key| (key, since(row.at))).collect();

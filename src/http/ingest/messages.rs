@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A store that answers later than this is taken for one that does not answer; what was begun goes on all the same.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When it is told who is whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,7 +129,14 @@ impl Messages {
             }
             Joins::First => {
                 written.joins(core, meters, self.joins).await;
-                if written.failed.is_none() {
+                // All of it is about one person: of who was forgotten nothing is kept under a visitor's name either.
+                let forgotten = written.errors.iter().any(|spoilt| spoilt.dropped);
+                if forgotten {
+                    for (index, kind, _) in self.rows {
+                        written.drop(index, &Refused::Forgotten);
+                        meters.count(Some(kind), Fate::Refused, 1);
+                    }
+                } else if written.failed.is_none() {
                     written.rows(core, meters, self.rows).await;
                 }
             }

@@ -19,8 +19,12 @@ pub struct Made {
     pub known: bool,
     /// Messages, each as JSON.
     pub messages: Vec<String>,
+    /// Visitors who are one though nobody knows who: the former is a name of the latter, whoever that is.
+    pub joins: Vec<(String, String)>,
     /// What the shop asks of the operator, and for whom.
     pub asked: Vec<(Ask, Option<String>)>,
+    /// Tells its bytes from others: what is signed, whatever its headers say.
+    pub bytes: String,
 }
 
 /// Who a delivery is about.
@@ -53,7 +57,10 @@ pub fn make(
         id: told.unwrap_or_else(|| hash(bytes)),
         now,
     };
-    let mut made = Made::default();
+    let mut made = Made {
+        bytes: hash(bytes),
+        ..Made::default()
+    };
     for on in mapping
         .on
         .iter()
@@ -75,8 +82,12 @@ fn apply(on: &On, shared: &Shared<'_>, delivery: &mut Delivery<'_>, made: &mut M
     if let Some(ask) = on.ask {
         made.asked.push((ask, whom.user.clone()));
     }
-    if let Some(user) = &whom.user {
-        let aliases = on.aliases.iter().filter_map(|pick| delivery.text(pick));
+    let aliases = on.aliases.iter().filter_map(|pick| delivery.text(pick));
+    if let (None, Some(visitor)) = (&whom.user, &whom.visitor) {
+        let others = aliases.filter(|alias| alias != visitor);
+        made.joins
+            .extend(others.map(|alias| (visitor.clone(), alias)));
+    } else if let Some(user) = &whom.user {
         let mut names: Vec<String> = whom.visitor.clone().into_iter().chain(aliases).collect();
         names.dedup();
         let alias = |previous| json!({ "type": "alias", "previousId": previous, "userId": user });
