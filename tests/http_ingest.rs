@@ -12,6 +12,9 @@ use http_house::{
 };
 use hyper::{Request, StatusCode};
 use reveille::domain::event::Event;
+use reveille::domain::id::CustomerId;
+use reveille::domain::preference::ConsentState;
+use reveille::domain::record::Record;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::http::faces::Serves;
 use reveille::http::pulse::Pulse;
@@ -163,6 +166,119 @@ async fn a_senders_clock_is_corrected_by_what_it_says_when_it_sent() {
             at("2026-03-02T08:59:00Z")
         ]
     );
+}
+
+async fn record(shop: &Shop, id: &str) -> Record {
+    let id = CustomerId::shown(id).unwrap();
+    shop.app.core.whom(&id).await.unwrap().unwrap().1.unwrap()
+}
+
+/// The answer to an `identify` is lost, and its sender tells it once more.
+#[tokio::test]
+async fn a_copy_of_an_identify_undoes_nothing_that_was_said_since() {
+    let store = Arc::new(MemoryStore::new());
+    let mut shop = Shop::open_on(store.clone(), "", &[]).await;
+    let identify = |message: Option<&str>| {
+        json!({ "type": "identify", "userId": "mina", "messageId": message, "timestamp": NOW,
+                "traits": { "email": "mina@customers.example", "city": "Seoul", "consent": true,
+                            "window": "Mon-Fri 09:00-18:00", "pause_until": null } })
+    };
+    let body = |message| json!({ "batch": [identify(message)], "sentAt": "2026-03-02T09:00:01Z" });
+    let both = [Some("i-1"), None];
+    for message in both {
+        shop.send("/v1/batch", &body(message)).await.done(1, 0);
+    }
+    shop.app.advance(Span::minutes(10)).await;
+    shop.app.consent("mina", ConsentState::Refused).await;
+    let later = json!({ "userId": "mina", "messageId": "i-2",
+        "traits": { "email": "new@customers.example", "city": "Busan", "window": "19:00-21:00" } });
+    shop.send("/v1/identify", &later).await.done(1, 0);
+    let stands = record(&shop, "mina").await;
+    shop.app.advance(Span::minutes(20)).await;
+    for restarted in [false, true] {
+        if restarted {
+            let app = shop.close().await.reopen(store.clone()).await;
+            shop = Shop::before(app, Limits::default(), EVERYTHING).await;
+        }
+        for message in both {
+            shop.send("/v1/batch", &body(message)).await.done(0, 1);
+            let mut alone = identify(message);
+            alone["sentAt"] = "2026-03-02T09:30:00Z".into();
+            shop.send("/v1/identify", &alone).await.done(0, 1);
+        }
+        let after = record(&shop, "mina").await;
+        assert_eq!(after.consents, stands.consents);
+        assert_eq!(after.consents[&None].state, ConsentState::Refused);
+        assert_eq!(after.email, stands.email);
+        assert_eq!(after.attributes, stands.attributes);
+        assert_eq!(after.preferences, stands.preferences);
+    }
+    // One that nobody knows any more, or tells something besides, gives no consent anew either.
+    let mut other = identify(Some("i-3"));
+    other["sentAt"] = "2026-03-02T09:00:01Z".into();
+    shop.send("/v1/identify", &other).await.done(1, 0);
+    let after = record(&shop, "mina").await;
+    assert_eq!(after.consents[&None].state, ConsentState::Refused);
+    // An event may bear the identify's `messageId`.
+    shop.send("/v1/track", &track("mina", "i-1"))
+        .await
+        .done(1, 0);
+}
+
+#[tokio::test]
+async fn a_copy_of_what_a_visitor_told_is_known_once_they_are_a_customer() {
+    let shop = Shop::open().await;
+    let told = json!({ "anonymousId": "v-1", "messageId": "i-1", "timestamp": NOW,
+                       "traits": { "city": "Seoul", "consent": true } });
+    shop.send("/v1/identify", &told).await.done(1, 0);
+    let mina = json!({ "userId": "mina", "anonymousId": "v-1", "traits": { "city": "Busan" } });
+    shop.send("/v1/identify", &mina).await.done(1, 0);
+    shop.send("/v1/identify", &told).await.done(0, 1);
+    let stands = record(&shop, "mina").await;
+    assert_eq!(stands.attributes["city"].as_text(), Some("Busan"));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_between_telling_and_sending_loses_no_message() {
+    let shop = Shop::open().await;
+    for (nth, (told, sent, happened)) in [
+        (
+            "2026-03-02T08:59:00Z",
+            "9999-01-01T00:00:00Z",
+            "2026-03-02T08:59:00Z",
+        ),
+        (
+            "2026-03-02T08:58:00Z",
+            "1970-01-01T00:00:05Z",
+            "2026-03-02T08:58:00Z",
+        ),
+        // Set forward, and no clock to go by.
+        ("1970-01-01T00:00:00Z", "2026-03-02T09:00:00Z", NOW),
+        ("1970-01-01T00:00:00Z", "yesterday", NOW),
+        ("2030-01-01T00:00:00Z", "2026-03-02T09:00:00Z", NOW),
+        // Two clocks of one sender.
+        ("2026-03-02T08:57:00Z", "2026-03-02T08:56:30Z", NOW),
+        (
+            "2026-03-02T08:56:00Z",
+            "2026-03-02T08:54:30Z",
+            "2026-03-02T08:56:00Z",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("c-{nth}");
+        let mut message = track(&user, "m");
+        message["timestamp"] = told.into();
+        message["sentAt"] = sent.into();
+        shop.send("/v1/track", &message).await.done(1, 0);
+        let event = shop.events(&user).await.remove(0);
+        assert_eq!(
+            event.time,
+            Timestamp::parse_rfc3339(happened).unwrap(),
+            "{told} {sent}"
+        );
+    }
 }
 
 #[tokio::test]

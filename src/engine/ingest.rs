@@ -6,6 +6,7 @@
 
 use super::batch::{BatchError, Reply, Work};
 use super::core::Core;
+use super::intake::identity::part;
 use super::intake::{Inbound, What};
 use super::shard::Refused;
 use crate::domain::cause::{Cause, Liveness};
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 /// What became of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Ingested {
-    /// False for an event that was known already and changed nothing; a profile is always told anew.
+    /// False for what was known already and changed nothing ([`Inbound::counts_once`]).
     pub fresh: bool,
 }
 
@@ -49,7 +50,8 @@ impl Core {
                 continue;
             };
             let mut answers = Vec::with_capacity(1);
-            for cause in causes(row.what, identity, liveness, now) {
+            let once = row.counts_once();
+            for cause in causes(row.what, (identity, once), liveness, now) {
                 let work = Work {
                     customer: no,
                     id: Some(row.customer.clone()),
@@ -107,8 +109,14 @@ impl Core {
     }
 }
 
-/// What a row means to the engine. A profile comes before its consents, so that a refusal finds the mailbox.
-fn causes(what: What, identity: u64, liveness: Liveness, now: Timestamp) -> Vec<Cause> {
+/// What a row means to the engine. A profile comes before its consents, so that a refusal finds the mailbox. Each has an
+/// identity of its own: a disk that is full, or a crash, may have let one in and not the other.
+fn causes(
+    what: What,
+    (identity, once): (u64, bool),
+    liveness: Liveness,
+    now: Timestamp,
+) -> Vec<Cause> {
     match what {
         What::Event {
             name,
@@ -124,8 +132,19 @@ fn causes(what: What, identity: u64, liveness: Liveness, now: Timestamp) -> Vec<
             };
             vec![Cause::Event(event.settle_time(now), liveness)]
         }
-        What::Profile { change, consents } => std::iter::once(Cause::Profile(change, liveness))
-            .chain(consents.into_iter().map(|c| Cause::Consent(c, liveness)))
-            .collect(),
+        What::Profile {
+            mut change,
+            consents,
+        } => {
+            let own = |nth| once.then(|| part(identity, nth));
+            change.identity = own(0);
+            let consents = (1..).zip(consents).map(|(nth, mut consent)| {
+                consent.origin.identity = own(nth);
+                Cause::Consent(consent, liveness)
+            });
+            std::iter::once(Cause::Profile(change, liveness))
+                .chain(consents)
+                .collect()
+        }
     }
 }
