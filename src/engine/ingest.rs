@@ -6,12 +6,13 @@
 
 use super::batch::{BatchError, Reply, Work};
 use super::core::Core;
+use super::directory::Known;
 use super::intake::identity::part;
 use super::intake::{Inbound, What};
 use super::shard::Refused;
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::event::Event;
-use crate::domain::id::{CustomerId, CustomerNo};
+use crate::domain::id::CustomerId;
 use crate::domain::react::Answer;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
@@ -43,11 +44,19 @@ impl Core {
             }
         };
         let now = self.clock.now();
-        let mut offered: Vec<Option<Answers>> = Vec::with_capacity(rows.len());
+        let mut offered: Vec<Result<Answers, Refused>> = Vec::with_capacity(rows.len());
         for ((row, identity), no) in rows.into_iter().zip(numbers) {
-            let Some(no) = no else {
-                offered.push(None);
-                continue;
+            let no = match no {
+                Ok(Some(no)) => no,
+                Ok(None) => {
+                    offered.push(Err(Refused::Forgotten));
+                    continue;
+                }
+                // Theirs alone: nobody else of the batch is held up by it.
+                Err(error) => {
+                    offered.push(Err(Refused::Unreadable(error.to_string())));
+                    continue;
+                }
             };
             let mut answers = Vec::with_capacity(1);
             let once = row.counts_once();
@@ -60,13 +69,16 @@ impl Core {
                 };
                 answers.push(self.shard(no).offer_in_order(work).await);
             }
-            offered.push(Some(answers));
+            offered.push(Ok(answers));
         }
         let mut done = Vec::with_capacity(offered.len());
         for answers in offered {
-            let Some(answers) = answers else {
-                done.push(Err(Refused::Forgotten));
-                continue;
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(refused) => {
+                    done.push(Err(refused));
+                    continue;
+                }
             };
             let mut outcome = Ok(Ingested { fresh: false });
             for answer in answers {
@@ -89,11 +101,8 @@ impl Core {
         done
     }
 
-    /// None for rows of those who were forgotten.
-    async fn numbers_of(
-        &self,
-        rows: &[(Inbound, u64)],
-    ) -> Result<Vec<Option<CustomerNo>>, BatchError> {
+    /// None for rows of those who were forgotten; an error for each of whose number cannot be read.
+    async fn numbers_of(&self, rows: &[(Inbound, u64)]) -> Result<Vec<Known>, BatchError> {
         let mut places: HashMap<&CustomerId, usize> = HashMap::new();
         let mut ids: Vec<CustomerId> = Vec::new();
         let of_rows: Vec<usize> = (rows.iter())
@@ -105,7 +114,9 @@ impl Core {
             })
             .collect();
         let numbers = self.directory.admit(&ids).await?;
-        Ok(of_rows.into_iter().map(|place| numbers[place]).collect())
+        Ok((of_rows.into_iter())
+            .map(|at| numbers[at].clone())
+            .collect())
     }
 }
 
