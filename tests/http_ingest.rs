@@ -706,6 +706,173 @@ async fn a_join_with_a_customer_who_cannot_be_read_is_an_error_of_that_message()
 }
 
 #[tokio::test]
+async fn a_customer_whose_number_cannot_be_read_holds_up_nobody_else() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    shop.send("/v1/track", &track("bad", "m-0"))
+        .await
+        .done(1, 0);
+    let bad = CustomerId::parse("bad").unwrap();
+    let damage = Batch {
+        puts: vec![(keys::id(&bad), b"no number".to_vec())],
+        ..Batch::default()
+    };
+    store.commit(damage).await.unwrap();
+    let body = batch(&[
+        track("c-1", "m-1"),
+        track("bad", "m-2"),
+        track("c-2", "m-3"),
+    ]);
+    let errors = shop.send("/v1/batch", &body).await.done(2, 0);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["index"], 1);
+    assert!(
+        errors[0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be read")
+    );
+    let alias = json!({ "previousId": "v-1", "userId": "bad" });
+    let error = shop.send("/v1/alias", &alias).await.error(400);
+    assert!(error.contains("cannot be read"), "{error}");
+    // No second number.
+    assert_eq!(shop.app.core.directory.count().await.unwrap(), 3);
+    assert!(shop.app.core.directory.find(&[bad]).await.is_err());
+}
+
+#[tokio::test]
+async fn newcomers_who_wait_are_admitted_in_one_commit() {
+    let store = Moody::new();
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    let directory = &shop.app.core.directory;
+    let admit = |n: usize| async move {
+        // Each second one is asked for twice.
+        let ids = [n, n / 2 * 2].map(|n| CustomerId::parse(&format!("c-{n}")).unwrap());
+        directory.admit(&ids).await.unwrap()
+    };
+    let before = store.commits();
+    store.shut(true);
+    let mut all = Box::pin(futures_util::future::join_all((0..40).map(admit)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    store.shut(false);
+    let given = all.await;
+    assert_eq!(
+        store.commits() - before,
+        2,
+        "the first alone, then all others"
+    );
+    let mut numbers: Vec<_> = given
+        .iter()
+        .map(|two| two[0].clone().unwrap().unwrap())
+        .collect();
+    assert_eq!(given[0][0], given[1][1]);
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 40);
+}
+
+#[tokio::test]
+async fn many_visitors_who_say_who_they_are_at_once_are_all_known() {
+    let shop = Shop::open().await;
+    let seen = |n: usize| json!({ "type": "track", "anonymousId": format!("v-{n}"), "event": "Cart Viewed", "messageId": "s" });
+    let is = |n: usize| json!({ "type": "identify", "userId": format!("c-{n}"), "anonymousId": format!("v-{n}"), "messageId": "i" });
+    let two = [
+        seen(1),
+        json!({ "type": "alias", "previousId": "v-1", "userId": "c-2" }),
+    ];
+    let body: Vec<Value> = (0..300)
+        .map(seen)
+        .chain((0..300).map(is))
+        .chain(two)
+        .collect();
+    let errors = shop.send("/v1/batch", &batch(&body)).await.done(600, 1);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["index"], 601);
+    for n in [0, 1, 2, 299] {
+        assert_eq!(shop.events(&format!("c-{n}")).await.len(), 1, "{n}");
+    }
+}
+
+/// JavaScript cuts strings by halves of characters.
+#[tokio::test]
+async fn half_a_character_loses_no_message() {
+    let shop = Shop::open().await;
+    let order = |message: &str| {
+        format!(
+            r#"{{"type":"track","userId":"c-1","event":"Order Completed","messageId":"{message}","properties":{{"note":"Tea \ud83d","whole":"\ud83d\ude00"}}}}"#
+        )
+    };
+    shop.post("/v1/track", order("m-1")).await.done(1, 0);
+    let body = format!(
+        r#"{{"context":{{"title":"\udc00"}},"batch":[{}]}}"#,
+        order("m-2")
+    );
+    shop.post("/v1/batch", body).await.done(1, 0);
+    for event in shop.events("c-1").await {
+        assert_eq!(event.properties["note"].as_text(), Some("Tea \u{fffd}"));
+        assert_eq!(event.properties["whole"].as_text(), Some("😀"));
+    }
+    assert_eq!(shop.events("c-1").await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_key_that_stands_twice_the_last_counts_and_a_message_may_have_a_batch() {
+    let shop = Shop::open().await;
+    let body = r#"{"sentAt":"2026-03-02T08:00:00Z","batch":7,"sentAt":"2026-03-02T09:00:00Z",
+        "batch":[{"type":"track","userId":"c-1","event":"x","event":"y","messageId":"m","timestamp":"2026-03-02T08:50:00Z"}]}"#;
+    shop.post("/v1/batch", body).await.done(1, 0);
+    let event = shop.events("c-1").await.remove(0);
+    assert_eq!(event.name.as_str(), "y");
+    assert_eq!(
+        event.time,
+        Timestamp::parse_rfc3339("2026-03-02T08:50:00Z").unwrap()
+    );
+    for list in ["7", "null", "{}", "[1]"] {
+        let body = format!(
+            r#"{{"userId":"c-1","event":"x","messageId":"{}","batch":{list}}}"#,
+            list.len()
+        );
+        assert_eq!(shop.post("/v1/track", body).await.status, 200, "{list}");
+    }
+    assert_eq!(
+        shop.post("/v1/batch", r#"{"batch":{}}"#).await.error(400),
+        "batch is not a list"
+    );
+    assert_eq!(
+        shop.post("/v1/batch", r#"{"batch":null}"#).await.error(400),
+        "batch is missing"
+    );
+}
+
+#[tokio::test]
+async fn who_has_no_key_leaves_room_for_who_has_one() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store, "in_hand = \"64KB\"", &[]).await;
+    let holds = async |bytes: u64| {
+        let held = async {
+            while shop.outside.ingest.in_hand() < bytes {
+                tokio::task::yield_now().await;
+            }
+        };
+        let held = tokio::time::timeout(Duration::from_secs(20), held).await;
+        held.expect("bytes that were not counted");
+    };
+    let _slow = begun(&shop, "", 14 << 10, 100).await;
+    holds(14 << 10).await;
+    let unnamed = Request::post("/v1/batch").body(Body::from("x".repeat(4 << 10)));
+    shop.request(unnamed.unwrap()).await.error(429);
+    shop.send("/v1/track", &track("c-1", "m-1"))
+        .await
+        .done(1, 0);
+    // Who has a key has room for what was announced, before it comes.
+    let key = format!("authorization: {}\r\n", basic(KEY));
+    let _announced = begun(&shop, &key, 1, 40 << 10).await;
+    holds(54 << 10).await;
+    let large = "x".repeat(12 << 10);
+    shop.post("/v1/track", large).await.error(429);
+}
+
+#[tokio::test]
 async fn a_daemon_that_stops_finishes_what_it_began_and_puts_off_the_rest() {
     let store = Moody::new();
     let shop = Arc::new(Shop::open_on(store.clone(), "", &[]).await);

@@ -25,7 +25,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -208,6 +208,7 @@ pub struct Moody {
     full: AtomicBool,
     /// Told when a commit begins to wait.
     pub waits: Notify,
+    commits: AtomicU64,
 }
 
 impl Moody {
@@ -217,7 +218,13 @@ impl Moody {
             shut: watch::Sender::new(false),
             full: AtomicBool::new(false),
             waits: Notify::new(),
+            commits: AtomicU64::new(0),
         })
+    }
+
+    /// How many commits were begun.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     pub fn shut(&self, shut: bool) {
@@ -256,6 +263,7 @@ impl Store for Moody {
     }
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
+            self.commits.fetch_add(1, Ordering::SeqCst);
             if *self.shut.borrow() {
                 self.waits.notify_one();
                 let _ = self.shut.subscribe().wait_for(|shut| !*shut).await;

@@ -6,6 +6,7 @@
 use super::consent::RowTime;
 use super::identity::canonical;
 use super::parse::{Scalar, Top, parse};
+use super::surrogates::mended;
 use super::{
     Identity, Inbound, PROPERTY_LIMIT, ROW_LIMIT, Reading, What, not_before_1990, shown, traits,
 };
@@ -25,7 +26,18 @@ pub fn read_row(row: &[u8], reading: &Reading) -> Result<Inbound, String> {
     if row.len() > ROW_LIMIT {
         return Err(too_long());
     }
-    understand(parse(row)?, reading)
+    parsed(row, |top| understand(top, reading))
+}
+
+/// Takes the text apart, halves of characters replaced where that is what it lacks.
+fn parsed<T>(text: &[u8], then: impl FnOnce(Top<'_>) -> Result<T, String>) -> Result<T, String> {
+    match parse(text) {
+        Ok(top) => then(top),
+        Err(why) => match mended(text) {
+            Some(text) => then(parse(&text)?),
+            None => Err(why),
+        },
+    }
 }
 
 pub(super) fn too_long() -> String {
@@ -109,7 +121,14 @@ pub fn read_message(
     if text.len() > ROW_LIMIT {
         return Err(too_long());
     }
-    let top = parse(text)?;
+    parsed(text, |top| understand_message(top, reading, delivery))
+}
+
+fn understand_message(
+    top: Top<'_>,
+    reading: &Reading,
+    delivery: &Delivery,
+) -> Result<Message, String> {
     let kind = match &top.kind {
         None | Some(Scalar::Other(Value::Null)) => delivery
             .kind
