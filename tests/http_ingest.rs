@@ -793,6 +793,68 @@ async fn many_visitors_who_say_who_they_are_at_once_are_all_known() {
     }
 }
 
+#[tokio::test]
+async fn pages_of_named_origins_may_send_from_a_browser_and_no_others() {
+    let asked = |origin: &str, path: &str| {
+        Request::options(path)
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,content-type",
+            )
+            .body(Body::empty())
+            .unwrap()
+    };
+    let (ours, theirs) = ("https://shop.example", "https://shop.example.evil.example");
+    let sent = |origin: &str| {
+        let mut request = posted("/v1/track", KEY, track("c-1", "m-1").to_string());
+        (request.headers_mut()).insert("origin", origin.parse().unwrap());
+        request
+    };
+    let config = format!("origins = [\"{ours}\"]");
+    let shop = Shop::open_on(Arc::new(MemoryStore::new()), &config, &[]).await;
+    let may = shop.request(asked(ours, "/v1/batch")).await;
+    assert_eq!(may.status, 204);
+    assert_eq!(may.headers["access-control-allow-origin"], ours);
+    assert_eq!(may.headers["access-control-allow-methods"], "POST");
+    let allowed = may.headers["access-control-allow-headers"]
+        .to_str()
+        .unwrap();
+    assert!(allowed.contains("authorization") && allowed.contains("content-type"));
+    assert!(!may.headers.contains_key("access-control-allow-credentials"));
+    let taken = shop.request(sent(ours)).await;
+    assert_eq!(taken.headers["access-control-allow-origin"], ours);
+    assert_eq!(taken.headers["vary"], "origin");
+    taken.done(1, 0);
+    // A refusal is shown to the page too.
+    let refused = Request::post("/v1/track")
+        .header("origin", ours)
+        .body(Body::from("{}"));
+    let refused = shop.request(refused.unwrap()).await;
+    assert_eq!(refused.headers["access-control-allow-origin"], ours);
+    refused.error(401);
+    for origin in [theirs, "null", "http://shop.example"] {
+        let no = shop.request(asked(origin, "/v1/batch")).await;
+        assert_eq!(no.status, 405);
+        assert!(!no.headers.contains_key("access-control-allow-origin"));
+        let sent = shop.request(sent(origin)).await;
+        assert!(!sent.headers.contains_key("access-control-allow-origin"));
+    }
+    let elsewhere = shop.request(asked(ours, "/metrics")).await;
+    assert!(
+        !elsewhere
+            .headers
+            .contains_key("access-control-allow-origin")
+    );
+
+    let shop = Shop::open().await;
+    assert_eq!(shop.request(asked(ours, "/v1/batch")).await.status, 405);
+    let all = Shop::open_on(Arc::new(MemoryStore::new()), "origins = [\"*\"]", &[]).await;
+    let may = all.request(asked(theirs, "/v1/batch")).await;
+    assert_eq!(may.headers["access-control-allow-origin"], "*");
+}
+
 /// JavaScript cuts strings by halves of characters.
 #[tokio::test]
 async fn half_a_character_loses_no_message() {

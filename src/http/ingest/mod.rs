@@ -8,6 +8,7 @@
 
 pub(super) mod answer;
 pub(super) mod body;
+pub(super) mod browser;
 mod envelope;
 pub(super) mod held;
 mod join;
