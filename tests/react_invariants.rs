@@ -481,6 +481,7 @@ fn hostile_profile() -> impl Strategy<Value = ProfileChange> {
                     .into_iter()
                     .collect(),
                 as_of: None,
+                identity: None,
             },
         )
 }

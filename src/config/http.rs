@@ -24,6 +24,8 @@ pub struct Http {
     pub connections: usize,
     /// How many bytes of requests with events may be in work at once; more are answered 429.
     pub in_hand: u64,
+    /// Whose pages may send events from a browser: scheme, host and port, or `*` for all.
+    pub origins: Vec<String>,
     /// By name.
     pub keys: BTreeMap<String, KeySettings>,
 }
@@ -37,6 +39,7 @@ impl Default for Http {
             public_url: None,
             connections: 512,
             in_hand: 16 << 20,
+            origins: Vec::new(),
             keys: BTreeMap::new(),
         }
     }
@@ -133,6 +136,9 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let in_hand = table
         .get("in_hand")
         .map_or(Some(usual.in_hand), |i| i.parsed(size));
+    let origins = table.get("origins").map_or(Some(Vec::new()), |list| {
+        list.parsed_list("write origins = [\"https://shop.example\"]", web_origin)
+    });
     let keys = table
         .get("keys")
         .map_or(Some(BTreeMap::new()), |i| read_keys(&i));
@@ -143,6 +149,7 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
         public_url: public_url?,
         connections: connections?,
         in_hand: in_hand?,
+        origins: origins?,
         keys: keys?,
     })
 }
@@ -193,6 +200,29 @@ fn web_address(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// An origin as browsers write it (RFC 6454 §6.2), since it is compared as it stands.
+fn web_origin(text: &str) -> Result<String, String> {
+    let rest = (text.strip_prefix("https://")).or(text.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    let usual = |rest: &str| {
+        let port = if text.starts_with("https:") {
+            ":443"
+        } else {
+            ":80"
+        };
+        rest.ends_with(port)
+    };
+    let is_one = |rest: &str| {
+        !rest.is_empty() && rest.chars().all(plain) && !rest.starts_with(':') && !usual(rest)
+    };
+    match text == "*" || rest.is_some_and(is_one) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "{text:?} is no origin; write scheme and host in small letters, without a path and without the usual port, for example \"https://shop.example\", or \"*\" for all"
+        )),
+    }
 }
 
 fn read_keys(item: &Item<'_>) -> Option<BTreeMap<String, KeySettings>> {
@@ -337,6 +367,20 @@ mod tests {
         for (text, told) in [
             ("[http]\nlisten = \"8087\"", "127.0.0.1:8087"),
             ("[http]\nconnections = 0", "from 1 to"),
+            ("[http]\norigins = \"*\"", "origins = ["),
+            ("[http]\norigins = [\"shop.example\"]", "is no origin"),
+            (
+                "[http]\norigins = [\"https://shop.example/\"]",
+                "is no origin",
+            ),
+            (
+                "[http]\norigins = [\"https://Shop.example\"]",
+                "is no origin",
+            ),
+            (
+                "[http]\norigins = [\"https://shop.example:443\"]",
+                "is no origin",
+            ),
             ("[http]\npublic_url = \"shop.example\"", "https://"),
             ("[http]\nkeys = 1", "reveille key"),
             ("[http.keys.web]\nmay = [\"track\"]", "`sha256` is missing"),

@@ -25,7 +25,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -209,6 +209,7 @@ pub struct Moody {
     deaf: watch::Sender<bool>,
     /// Told when a commit begins to wait.
     pub waits: Notify,
+    commits: AtomicU64,
 }
 
 impl Moody {
@@ -219,7 +220,13 @@ impl Moody {
             full: AtomicBool::new(false),
             deaf: watch::Sender::new(false),
             waits: Notify::new(),
+            commits: AtomicU64::new(0),
         })
+    }
+
+    /// How many commits were begun.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     pub fn shut(&self, shut: bool) {
@@ -273,6 +280,7 @@ impl Store for Moody {
     }
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
+            self.commits.fetch_add(1, Ordering::SeqCst);
             if *self.shut.borrow() {
                 self.waits.notify_one();
                 let _ = self.shut.subscribe().wait_for(|shut| !*shut).await;

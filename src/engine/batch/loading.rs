@@ -1,7 +1,6 @@
 //! What a batch will need, read in few rounds for all its causes.
 
 use crate::domain::address::MailboxId;
-use crate::domain::cause::Cause;
 use crate::domain::id::CustomerNo;
 use crate::domain::react::mailboxes_for;
 use crate::engine::forget::Stood;
@@ -54,8 +53,8 @@ impl Overlay {
                 continue;
             };
             boxes.extend(mailboxes_for(&state.record, &work.cause));
-            if let Cause::Event(event, _) = &work.cause
-                && let Some(page) = state.seen.page_of(event.identity)
+            if let Some(identity) = work.cause.identity()
+                && let Some(page) = state.seen.page_of(identity)
             {
                 pages.insert((work.customer, page));
             }

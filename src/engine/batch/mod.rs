@@ -67,7 +67,7 @@ impl Work {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
     pub answer: Option<Answer>,
-    /// False for an event that was known already, and changed nothing.
+    /// False for what was known already, and changed nothing.
     pub fresh: bool,
     /// The instant at which it was judged.
     pub now: Timestamp,

@@ -93,8 +93,8 @@ impl Overlay {
             });
             known.changed = true;
         }
-        if let Cause::Event(event, _) = &work.cause
-            && self.is_known(around, no, event.identity).await?
+        if let Some(identity) = work.cause.identity()
+            && self.is_known(around, no, identity).await?
         {
             reply.fresh = false;
             done.replies.push(Ok(reply));
@@ -294,7 +294,10 @@ impl Overlay {
                         liveness: *liveness,
                     }),
                 });
-                state.seen.recent.push(event.identity);
+            }
+            if let Some(identity) = work.cause.identity() {
+                customer.changed = true;
+                state.seen.recent.push(identity);
                 if state.seen.recent.len() > Seen::RECENT {
                     self.spill(around, no).await?;
                 }

@@ -4,7 +4,7 @@
 //! consent go where they belong; every other trait is an attribute as it stands, `null` removing it. A trait that says
 //! something about when to write to a customer and can't be read spoils its row: better no change than mail at 3 a.m.
 
-use super::consent;
+use super::consent::{self, RowTime};
 use super::dates::Hour;
 use super::{Reading, not_before_1990, quoted, shown};
 use crate::domain::address::EmailAddress;
@@ -36,10 +36,10 @@ pub fn plain_name(name: &str) -> &str {
     }
 }
 
-/// Reads a row's traits; `raw_time` is the row's own time, if it names one.
+/// Reads a row's traits; `row_time` is the row's own time, if it names one.
 pub(super) fn read(
     traits: Properties,
-    raw_time: Option<Timestamp>,
+    row_time: Option<RowTime>,
     reading: &Reading,
 ) -> Result<(ProfileChange, Vec<ConsentChange>), String> {
     let mut change = ProfileChange::default();
@@ -83,7 +83,7 @@ pub(super) fn read(
             }
         }
     }
-    let consents = consent::read(told, raw_time, reading)?;
+    let consents = consent::read(told, row_time, reading)?;
     Ok((change, consents))
 }
 

@@ -114,11 +114,11 @@ impl Core {
                 break;
             };
             after = Some(last.to_string());
-            let numbers = self.directory.find(&ids).await?;
+            let numbers = self.directory.find_each(&ids).await?;
             let numbered = || {
                 ids.iter()
                     .zip(&numbers)
-                    .filter_map(|(id, no)| Some((id, (*no)?)))
+                    .filter_map(|(id, no)| Some((id, no.as_ref().ok().copied().flatten()?)))
             };
             let wanted_keys = numbered().map(|(_, no)| keys::record(no)).collect();
             let records = (self.store.get_many(wanted_keys).await).map_err(BatchError::from)?;

@@ -12,6 +12,7 @@ use crate::engine::intake::dates::Dates;
 use crate::engine::intake::json::{
     Delivery as Sent, Join, Message, MessageKind, Previous, read_message,
 };
+use crate::engine::intake::surrogates::mended;
 use crate::engine::intake::{Reading, What, quoted};
 use crate::engine::requests::Asked;
 use crate::engine::shard::Refused;
@@ -66,7 +67,7 @@ async fn deliver(
         return (Answer::stopping(), Delivered::PutOff);
     }
     // Whose it is can only be told from all of its bytes: they are counted as they come.
-    let mut held = Held::of(ingest);
+    let mut held = Held::unproved(ingest);
     let bytes = match read_raw(body, BODY_LIMIT, &mut held).await {
         Ok(bytes) => bytes,
         Err(error) => return unread(webhooks, &error),
@@ -87,6 +88,7 @@ async fn deliver(
     if !proof::holds(&mapping.signature, &secret, headers, &bytes) {
         return (Answer::Unproved, Delivered::Unproved);
     }
+    held.prove();
     proved(webhooks, shop, id, headers, &bytes, held).await
 }
 
@@ -128,7 +130,12 @@ async fn proved(
     let ingest = &webhooks.ingest;
     let mapping = &webhook.mapping;
     let now = ingest.core.clock.now();
-    let Ok(body) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+    let body = serde_json::from_slice::<serde_json::Value>(bytes);
+    let body = body.or_else(|error| match mended(bytes) {
+        Some(text) => serde_json::from_slice(&text),
+        None => Err(error),
+    });
+    let Ok(body) = body else {
         tracing::warn!(webhook = name, request_id = id.0, "a delivery is not JSON");
         return (nothing(), Delivered::Unreadable);
     };
@@ -163,7 +170,7 @@ async fn proved(
     }
     let messages = read(name, &made, dates, now);
     messages.tell_spoilt(&ingest.meters, id, name);
-    let answer = messages.take_in(ingest, held, id).await;
+    let answer = messages.take_in(ingest, held, id, name).await;
     let delivered = match &answer {
         Answer::Done { errors, .. } if !errors.is_empty() => Delivered::Spoilt,
         Answer::Done { taken: 0, .. } => Delivered::Known,
