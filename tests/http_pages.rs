@@ -726,6 +726,73 @@ async fn the_page_shows_how_they_stand_and_takes_only_what_they_changed() {
     );
 }
 
+/// Two tabs: what was chosen in the newer one is not undone by the older one, which was open all the while.
+#[tokio::test]
+async fn a_form_of_before_changes_what_was_changed_in_it_and_no_more() {
+    let site = site(&[]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.leap(Span::hours(1)).await;
+    let centre = site.centre("mina").await;
+    let page = site.get(&centre).await.text;
+    let stood: &[_] = &[
+        ("was_hours", "any"),
+        ("was_zone", "Asia/Seoul"),
+        ("was_often", ""),
+        ("was_pause", ""),
+        ("was_locale", ""),
+        ("was_format", "html"),
+    ];
+    for (field, value) in stood {
+        let hidden = format!("<input type=\"hidden\" name=\"{field}\" value=\"{value}\">");
+        assert!(page.contains(&hidden), "{hidden} in {page}");
+    }
+    let form = |chosen: &[(&'static str, &'static str)]| {
+        let mut form = vec![("act", "save"), ("had", "offers"), ("topic", "offers")];
+        form.extend([("had", "reminders"), ("topic", "reminders")]);
+        form.extend_from_slice(stood);
+        for (field, value) in stood {
+            let name = field.strip_prefix("was_").unwrap();
+            if chosen.iter().all(|(chosen, _)| *chosen != name) {
+                form.push((name, *value));
+            }
+        }
+        form.extend_from_slice(chosen);
+        form
+    };
+    let newer = form(&[
+        ("hours", "own"),
+        ("day", "5"),
+        ("from", "10:00"),
+        ("to", "12:00"),
+        ("zone", "Europe/Paris"),
+        ("often", "1 per 30d"),
+        ("pause", "2026-04-01"),
+        ("locale", "ko"),
+        ("format", "text"),
+    ]);
+    let saved = site.post(&centre, &newer).await;
+    assert_eq!(saved.status, StatusCode::OK, "{}", saved.text);
+    let no = site.app.customer("mina").await;
+    let preferences = || async {
+        let state = site.app.core.customer(no).await.unwrap().unwrap();
+        state.record.preferences
+    };
+    let chosen = preferences().await;
+    assert!(chosen.window.is_some() && chosen.caps.is_some() && chosen.pause_until.is_some());
+
+    // Nothing was touched in the older tab, then one field.
+    let kept = site.post(&centre, &form(&[])).await;
+    assert!(kept.text.contains("바뀐 내용 없이"), "{}", kept.text);
+    assert_eq!(preferences().await, chosen);
+    site.post(&centre, &form(&[("often", "1 per 7d")])).await;
+    let caps = reveille::domain::cap::Cap::parse("1 per 7d").unwrap();
+    let expected = reveille::domain::preference::Preferences {
+        caps: Some(vec![caps]),
+        ..chosen
+    };
+    assert_eq!(preferences().await, expected);
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_told_beside_its_field_and_nothing_is_taken() {
     let site = site(&[]).await;

@@ -34,7 +34,7 @@ pub fn read(
     let mut problems = Vec::new();
     let mut change = PreferenceChange::default();
     let mut zone = zone_of(&seen.record, &seen.rules);
-    if entered.zone != before.zone {
+    if entered.changes("zone", before) {
         match entered.zone.as_str() {
             "" => {
                 change.timezone = Some(None);
@@ -49,11 +49,14 @@ pub fn read(
             },
         }
     }
-    let window = window(entered, &mut problems);
+    let window = match entered.changes("hours", before) {
+        true => window(entered, &mut problems),
+        false => None,
+    };
     if let Some(window) = window.filter(|window| *window != seen.record.preferences.window) {
         change.window = Some(window);
     }
-    if entered.often != before.often {
+    if entered.changes("often", before) {
         match entered.often.as_str() {
             "" => change.caps = Some(None),
             KEEP => {}
@@ -62,13 +65,14 @@ pub fn read(
         }
     }
     // A day is a day in the customer's zone: in another zone the same day is another instant.
-    if entered.pause != before.pause || (change.timezone.is_some() && !entered.pause.is_empty()) {
+    let moves = change.timezone.is_some() && !entered.pause.is_empty();
+    if entered.changes("pause", before) || (moves && entered.pause == before.pause) {
         match pause(&entered.pause, zone, seen.now) {
             Ok(pause) => change.pause_until = Some(pause),
             Err(()) => problems.push(("pause", "problem_pause")),
         }
     }
-    if entered.locale != before.locale {
+    if entered.changes("locale", before) {
         match entered.locale.as_str() {
             "" => change.locale = Some(None),
             tag if is_language_tag(tag) => change.locale = Some(Some(tag.to_owned())),
@@ -76,7 +80,7 @@ pub fn read(
         }
     }
     // A form of before there was the choice says nothing of it.
-    if entered.format != before.format && !entered.format.is_empty() {
+    if entered.changes("format", before) && !entered.format.is_empty() {
         match Format::parse(&entered.format) {
             Ok(format) => change.format = Some(Some(format)),
             Err(_) => problems.push(("format", "problem_format")),
