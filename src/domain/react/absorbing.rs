@@ -231,6 +231,7 @@ fn fill(own: &mut Preferences, from: &Preferences) {
     own.window = own.window.take().or(from.window.clone());
     own.caps = own.caps.take().or(from.caps.clone());
     own.gap = own.gap.or(from.gap);
-    own.pause_until = own.pause_until.or(from.pause_until);
+    // A break that is over says nothing against one that both are to keep.
+    own.pause_until = own.pause_until.max(from.pause_until);
     own.format = own.format.or(from.format);
 }
