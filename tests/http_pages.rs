@@ -726,6 +726,70 @@ async fn the_page_shows_how_they_stand_and_takes_only_what_they_changed() {
     );
 }
 
+#[tokio::test]
+async fn who_wants_only_what_they_asked_for_gets_no_other_advertising() {
+    let monthly = OFFER
+        .replace("topic = \"offers\"", "topic = \"monthly\"")
+        .replace("Cart Viewed", "Digest Out");
+    let site = site(&[("offer.toml", OFFER), ("digest.toml", &monthly)]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.leap(Span::hours(1)).await;
+    let centre = site.centre("mina").await;
+    let page = site.get(&centre).await.text;
+    assert!(page.contains("id=\"only\" name=\"only\" value=\"yes\" aria"));
+    let form = |more: &[(&'static str, &'static str)]| {
+        let mut form = vec![("act", "save"), ("hours", "any"), ("zone", "Asia/Seoul")];
+        for topic in ["offers", "reminders", "monthly"] {
+            form.extend([("had", topic), ("topic", topic)]);
+        }
+        form.extend_from_slice(more);
+        form
+    };
+    let asked = [("act", "save"), ("hours", "any"), ("zone", "Asia/Seoul")];
+    let asked: Vec<_> = (asked.into_iter())
+        .chain(["offers", "reminders"].map(|t| ("had", t)))
+        .chain(["offers", "reminders", "monthly"].map(|t| ("topic", t)))
+        .chain([("was_only", ""), ("only", "yes")])
+        .collect();
+    let saved = site.post(&centre, &asked).await;
+    assert_eq!(saved.status, StatusCode::OK);
+    assert!(
+        saved.text.contains("You get: The month") && saved.text.contains("No other advertising"),
+        "{}",
+        saved.text
+    );
+    let page = site.get(&centre).await.text;
+    assert!(page.contains("name=\"only\" value=\"yes\" checked"));
+    assert!(page.contains("name=\"was_only\" value=\"yes\""));
+    let korean = site.get(&format!("{centre}?lang=ko")).await.text;
+    assert!(korean.contains("직접 신청한 소식만 받기"));
+
+    site.wants_offer("mina").await;
+    let story = site.app.story("mina").await;
+    let last = story.last().unwrap();
+    assert!(last.ends_with("dropped/on_request_only"), "{story:?}");
+    let id = reveille::domain::id::CustomerId::parse("mina").unwrap();
+    let explained = site.app.core.explain(&id, None).await.unwrap().unwrap();
+    let explained = serde_json::to_string(&explained).unwrap();
+    assert!(
+        explained.contains("takes only topics that go to those"),
+        "{explained}"
+    );
+    let digest = serde_json::json!({});
+    site.app.event("mina", "Digest Out", digest).await;
+    site.app.settle().await;
+    assert_eq!(site.app.mails().len(), 1, "what they asked for comes");
+
+    // A form without the box says nothing of it; without the tick it is taken back.
+    site.app.leap(Span::days(8)).await;
+    site.post(&centre, &form(&[])).await;
+    site.wants_offer("mina").await;
+    assert_eq!(site.app.mails().len(), 1);
+    site.post(&centre, &form(&[("was_only", "yes")])).await;
+    site.wants_offer("mina").await;
+    assert_eq!(site.app.mails().len(), 2);
+}
+
 /// Two tabs: what was chosen in the newer one is not undone by the older one, which was open all the while.
 #[tokio::test]
 async fn a_form_of_before_changes_what_was_changed_in_it_and_no_more() {

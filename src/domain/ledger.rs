@@ -134,6 +134,7 @@ reasons! {
     Asked, "asked", "the customer asked for a topic that wants a confirmation";
     Answered, "answered", "nothing is left to confirm";
     Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
+    OnRequestOnly, "on_request_only", "the customer takes only topics that go to those who ask for them";
 }
 
 /// One row of the send log.

@@ -10,7 +10,9 @@ use super::condition::{Facts, evaluate};
 use super::id::CustomerNo;
 use super::ledger::Reason;
 use super::opt_in::topic_of;
-use super::preference::{Class, ConsentState, Standing, consent_for, standing_on};
+use super::preference::{
+    Class, ConsentState, Standing, consent_for, is_on_request, standing_on, takes_on_request_only,
+};
 use super::record::{Mailbox, Message, MessageState, Place, Record, SuppressionCause};
 use super::rules::Rules;
 use super::time::{Span, Timestamp};
@@ -152,6 +154,12 @@ fn forbidden(
             }
         }
         Class::Advertising => match standing_on(&record.consents, topic, &rules.topics) {
+            Standing::Given
+                if takes_on_request_only(&record.attributes)
+                    && !is_on_request(topic, &rules.topics) =>
+            {
+                return Some(never(Reason::OnRequestOnly, by_topic()));
+            }
             Standing::Given => {}
             Standing::Refused => return Some(never(Reason::TopicRefused, by_topic())),
             Standing::Unknown => return Some(never(Reason::NoConsent, by_topic())),

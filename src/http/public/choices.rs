@@ -7,8 +7,9 @@ use crate::domain::campaign::Topic;
 use crate::domain::cap::Cap;
 use crate::domain::cause::PreferenceChange;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{ConsentState, Format};
+use crate::domain::preference::{ConsentState, Format, ON_REQUEST_ONLY};
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::value::Value;
 use crate::domain::wall::{Showing, local, showing};
 use crate::domain::window::{Window, WindowSpan};
 use crate::engine::consent::Choices;
@@ -90,6 +91,13 @@ pub fn read(
         return Err(problems);
     }
     let mut choices = Choices::default();
+    // No tick says nothing where the form had no such box.
+    let had_box = entered.was.contains_key("only") && !seen.rules.topics.is_empty();
+    if had_box && entered.changes("only", before) {
+        let only = Value::Bool(entered.only == "yes");
+        let told = &mut choices.profile.attributes;
+        told.insert(ON_REQUEST_ONLY.to_owned(), only);
+    }
     choices.profile.preferences = change;
     for (id, topic) in &seen.rules.topics {
         let wants = entered.topics.contains(id.as_str());

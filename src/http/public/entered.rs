@@ -5,7 +5,7 @@ use super::body::Posted;
 use crate::domain::id::TopicId;
 use crate::domain::opt_in::{is_barred, is_held_back, reaches};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::Format;
+use crate::domain::preference::{Format, takes_on_request_only};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -40,6 +40,10 @@ impl Seen {
     /// Whether mails on this topic reach the customer, as far as their word goes.
     pub fn gets(&self, topic: &TopicId) -> bool {
         reaches(&self.record, Some(&self.mailbox), &self.rules, topic)
+    }
+
+    pub fn takes_on_request_only(&self) -> bool {
+        takes_on_request_only(&self.record.attributes)
     }
 
     /// Whether they want mails on this topic: what waits for a confirmation was asked for.
@@ -78,13 +82,17 @@ pub struct Entered {
     pub locale: String,
     /// `html` or `text`.
     pub format: String,
+    /// `yes` where they want no advertising but what they asked for by name.
+    pub only: String,
     /// What stood in the fields when the form was made, for the same reason as `had`. A form of before there was this
     /// says nothing of it.
     pub was: BTreeMap<&'static str, String>,
 }
 
 /// The fields that are kept to what they were where the customer did not touch them.
-const FIELDS: [&str; 6] = ["hours", "zone", "often", "pause", "locale", "format"];
+const FIELDS: [&str; 7] = [
+    "hours", "zone", "often", "pause", "locale", "format", "only",
+];
 
 impl Entered {
     /// The form as it is first shown.
@@ -128,6 +136,10 @@ impl Entered {
                 .unwrap_or_default(),
             locale: own.locale.clone().unwrap_or_default(),
             format: own.format.unwrap_or(Format::Html).as_str().to_owned(),
+            only: match seen.takes_on_request_only() {
+                true => "yes".to_owned(),
+                false => String::new(),
+            },
             was: BTreeMap::new(),
         };
         entered.was = (FIELDS.iter())
@@ -149,6 +161,7 @@ impl Entered {
             "pause" => self.pause.clone(),
             "locale" => self.locale.clone(),
             "format" => self.format.clone(),
+            "only" => self.only.clone(),
             _ => String::new(),
         }
     }
@@ -176,6 +189,7 @@ impl Entered {
             pause: text("pause"),
             locale: text("locale"),
             format: text("format"),
+            only: text("only"),
             was: (FIELDS.iter())
                 .filter_map(|field| {
                     let was = posted.get(&format!("was_{field}"))?;

@@ -87,6 +87,9 @@ impl Public {
             .keys()
             .any(|t| seen.rules.topics.contains_key(t));
         page.set("was", json!(entered.was));
+        let offers_only = seen.rules.topics.values().any(|t| t.on_request);
+        page.set("offers_only", offers_only || seen.takes_on_request_only());
+        page.set("only", entered.only == "yes");
         page.set("waits", waits);
         page.set(
             "questions_held",
