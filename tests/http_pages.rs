@@ -24,7 +24,7 @@ use reveille::message::token::Token;
 use reveille::report::{By, report};
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
-use reveille::store::{Store, Stream, StreamFilter};
+use reveille::store::{Append, Batch, Store, Stream, StreamFilter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -489,6 +489,38 @@ async fn who_leaves_speaks_for_the_address_that_the_mail_went_to() {
         );
     }
     assert_eq!(site.app.mails().len(), 1);
+}
+
+/// Neither the copy of a mail nor a row of the log that cannot be read keeps anybody from leaving.
+#[tokio::test]
+async fn who_leaves_is_heard_whatever_of_their_history_cannot_be_read() {
+    let site = site(&[("offer.toml", OFFER)]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.wants_offer("mina").await;
+    let (leave, _) = site.links(0);
+    site.app.leap(Span::hours(1)).await;
+    let no = site.app.customer("mina").await;
+    for stream in [Stream::Mails, Stream::Log] {
+        let batch = Batch {
+            appends: vec![Append {
+                stream,
+                customer: no.0,
+                time: site.app.now().millis(),
+                payload: b"not a row".to_vec(),
+            }],
+            ..Batch::default()
+        };
+        site.app.core.store.commit(batch).await.unwrap();
+    }
+    let left = site.ask("POST", &leave, &[FORM], ONE_CLICK).await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(
+        site.word("mina", Some("offers")).await,
+        Some(ConsentState::Refused)
+    );
+    let ledger = site.app.core.consent_ledger(no).await.unwrap();
+    let row = ledger.last().unwrap();
+    assert!(row.message.is_some() && row.campaign.is_some(), "{row:?}");
 }
 
 /// Links of old mails work after a restart, wherever the store is then, and after a new key signs.
