@@ -237,6 +237,7 @@ async fn links_of_mails_answer_as_they_should_to_tokens_of_ours_and_to_others() 
         customer,
         topic: offers.clone(),
         asked: Timestamp::EARLIEST,
+        message: None,
     };
     let choose = Token::Preferences {
         customer,

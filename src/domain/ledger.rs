@@ -135,6 +135,7 @@ reasons! {
     Answered, "answered", "nothing is left to confirm";
     Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
     Date, "date", "the trigger's date came";
+    OnRequestOnly, "on_request_only", "the customer takes only topics that go to those who ask for them";
 }
 
 /// One row of the send log.

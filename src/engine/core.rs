@@ -61,6 +61,8 @@ pub struct Core {
     catalogue: RwLock<Arc<Catalogue>>,
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
+    /// Held while a new key for links is made.
+    pub(super) rotating: Mutex<()>,
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
     /// Held alone while somebody is forgotten, and by all who make two customers one.
@@ -175,6 +177,7 @@ impl Core {
             shards,
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
+            rotating: Mutex::new(()),
             merging: Mutex::new(()),
             forgetting: tokio::sync::RwLock::new(()),
             forgotten,

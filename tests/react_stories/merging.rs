@@ -410,6 +410,14 @@ fn what_the_source_got_is_remembered_at_the_target_and_what_comes_back_is_told_t
 fn the_targets_own_word_stands() {
     let (mut world, mina, somebody, _) = begin(vec![cart()]);
     let text = |t: &str| Value::Text(t.into());
+    // A break that is over hides none that they are in.
+    let (over, until) = (world.now - Span::days(30), world.now + Span::days(5));
+    world.profile(mina, |p| {
+        p.preferences.pause_until = Some(Some(over));
+    });
+    world.profile(somebody, |p| {
+        p.preferences.pause_until = Some(Some(until));
+    });
     world.profile(mina, |p| {
         p.attributes.insert("name".into(), text("Mina"));
         p.preferences.locale = Some(Some("ko".into()));
@@ -428,6 +436,7 @@ fn the_targets_own_word_stands() {
     assert_eq!(record.attributes["browser"], text("Lynx"));
     assert_eq!(record.preferences.locale.as_deref(), Some("ko"));
     assert_eq!(record.preferences.gap, Some(Span::days(2)));
+    assert_eq!(record.preferences.pause_until, Some(until));
     assert_eq!(record.email.as_ref().unwrap().as_str(), "mina@mail.example");
     assert!(record.tags.contains("vip"));
     // Nothing personal stays where nobody is any more.

@@ -254,5 +254,9 @@ fn fill(own: &mut Preferences, from: &Preferences, silent: impl Fn(&str) -> bool
             }
         )*};
     }
-    fill!(timezone, locale, window, caps, gap, pause_until, format);
+    fill!(timezone, locale, window, caps, gap, format);
+    // A break that is over says nothing against one that both are to keep.
+    if own.pause_until.is_some() || silent("pause_until") {
+        own.pause_until = own.pause_until.max(from.pause_until);
+    }
 }

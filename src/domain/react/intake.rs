@@ -147,12 +147,14 @@ impl Life<'_> {
         mailbox.places.sort_by_key(|p| (p.at, p.message));
     }
 
-    /// Takes the customer's word; one that is to be confirmed first only asks.
+    /// Takes the customer's word; one that is to be confirmed first only asks, and lifts nothing.
     pub(super) fn take_consent(&mut self, change: &ConsentChange, liveness: Liveness) {
         if self.only_asks(change, liveness) {
-            self.ask(change);
-        } else {
-            self.take_word(change);
+            return self.ask(change);
+        }
+        self.take_word(change);
+        if liveness == Liveness::Live {
+            self.lift_forgetting(change);
         }
     }
 
@@ -175,7 +177,10 @@ impl Life<'_> {
             anew || (&k.source, &k.wording, k.state)
                 != (&consent.source, &consent.wording, consent.state)
         });
-        if newer && says_more {
+        let says_more = says_more || self.overrules(change, at);
+        let takes_back =
+            change.state == ConsentState::Refused && self.is_asked(change.topic.as_ref(), at);
+        if (newer && says_more) || takes_back {
             self.keep_proof(change, &consent, change.state.into());
         }
         if newer {
@@ -197,35 +202,58 @@ impl Life<'_> {
             ConsentState::Refused => {
                 self.take_back(change.topic.as_ref(), at);
                 if change.topic.is_none() {
-                    self.refuse_confirmed(&consent);
+                    self.refuse_confirmed(&consent, change.origin.mailbox.as_ref());
                 }
             }
-            ConsentState::Given => _ = change.topic.as_ref().map(|t| self.record.pending.remove(t)),
+            ConsentState::Given => {
+                if let Some(topic) = &change.topic {
+                    self.settle_asking(topic, at, newer);
+                }
+            }
         }
         self.unblock();
         self.ask_again();
     }
 
+    /// Whether this refusal of the whole, said before, undoes what was given by name since.
+    fn overrules(&self, change: &ConsentChange, at: Timestamp) -> bool {
+        let consents = &self.record.consents;
+        let Some(before) = consents.get(&None) else {
+            return false;
+        };
+        (change.topic.is_none() && change.state == ConsentState::Refused)
+            && consents.iter().any(|(topic, c)| {
+                topic.is_some() && c.state == ConsentState::Given && before.at <= c.at && c.at <= at
+            })
+    }
+
     /// Who leaves altogether leaves each topic that wants confirming by its name: a consent to advertising as a whole that
     /// comes later brings none of them back unconfirmed.
-    fn refuse_confirmed(&mut self, refusal: &Consent) {
+    /// It binds the mailbox that the mail went to by whose link they left, too.
+    fn refuse_confirmed(&mut self, refusal: &Consent, went_to: Option<&MailboxId>) {
         let rules = self.rules;
+        let present = self.record.email.as_ref().map(|email| email.mailbox());
+        let former = went_to.filter(|went_to| Some(*went_to) != present.as_ref());
         for topic in rules.topics.values().filter(|t| t.confirm) {
             let key = Some(topic.id.clone());
             let known = self.record.consents.get(&key);
             if known.is_none_or(|k| refusal.at >= k.at) {
                 self.record.consents.insert(key.clone(), refusal.clone());
             }
-            if let Some(email) = &self.record.email {
-                let mailbox = self.boxes.entry(email.mailbox()).or_default();
+            if let Some(present) = &present {
+                let mailbox = self.boxes.entry(present.clone()).or_default();
                 tell_mailbox(mailbox, &key, refusal);
                 lift_by_later_words(mailbox, &self.record.consents);
+            }
+            if let Some(former) = former {
+                let mailbox = self.boxes.entry(former.clone()).or_default();
+                tell_mailbox(mailbox, &key, refusal);
             }
         }
     }
 
-    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents: they
-    /// may be written to again.
+    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents, and has
+    /// confirmed it where that is wanted: they may be written to again.
     pub(super) fn lift_forgetting(&mut self, change: &ConsentChange) {
         let at = change.at.min(self.now);
         let Some(email) =

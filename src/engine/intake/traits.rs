@@ -11,7 +11,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::cause::{ConsentChange, PreferenceChange, ProfileChange};
 use crate::domain::id::TagName;
-use crate::domain::preference::Format;
+use crate::domain::preference::{Format, ON_REQUEST_ONLY};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
 use crate::domain::window::Window;
@@ -28,6 +28,7 @@ pub fn plain_name(name: &str) -> &str {
         "hours" => "window",
         "frequency" => "caps",
         "pauseUntil" => "pause_until",
+        "onRequestOnly" => ON_REQUEST_ONLY,
         "consentAt" => "consent_at",
         "consentSource" => "consent_source",
         "consentWording" => "consent_wording",
@@ -57,14 +58,12 @@ pub(super) fn read(
             }
             "tags" => change.tags = tags(&value)?,
             "test" => {
-                let mark = match &value {
-                    Value::Null => Value::Null,
-                    value => Value::Bool(
-                        truth(value)
-                            .ok_or_else(|| format!("test {} is not true or false", shown(value)))?,
-                    ),
-                };
+                let mark = yes_or_no("test", &value)?;
                 change.attributes.insert(name, mark);
+            }
+            ON_REQUEST_ONLY => {
+                let only = yes_or_no(ON_REQUEST_ONLY, &value)?;
+                change.attributes.insert(ON_REQUEST_ONLY.to_owned(), only);
             }
             "birthday" => {
                 let value = birthday(value, reading);
@@ -85,6 +84,14 @@ pub(super) fn read(
     }
     let consents = consent::read(told, row_time, reading)?;
     Ok((change, consents))
+}
+
+fn yes_or_no(name: &str, value: &Value) -> Result<Value, String> {
+    match value {
+        Value::Null => Ok(Value::Null),
+        value => (truth(value).map(Value::Bool))
+            .ok_or_else(|| format!("{name} {} is not true or false", shown(value))),
+    }
 }
 
 /// `null` and an empty text tell no address: what is known stays.
