@@ -284,3 +284,33 @@ async fn a_mail_under_way_leaves_nothing_behind() {
     assert_eq!(holding(&app, "mina").await, [""; 0]);
     assert_eq!(keys_of(&app, message.customer).await, [[0u8; 0]; 0]);
 }
+
+#[tokio::test]
+async fn what_failed_half_way_is_ended_when_it_is_told_again_or_erased() {
+    for told_again in [true, false] {
+        let store = Watched::new();
+        let app = two(store.clone()).await;
+        let mina = app.customer("mina").await;
+        let mut commits = 0;
+        store.fail(move |_| {
+            commits += 1;
+            (commits > 1).then(|| StoreError::Unavailable("down".into()))
+        });
+        let failed = app.core.forget(&id("mina")).await;
+        assert!(matches!(failed, Err(ForgetError::Refused(_))), "{failed:?}");
+        // Nobody's bytes are called erased while the rest of them is there.
+        assert_eq!(app.core.pending_erasures().await.unwrap(), []);
+        store.mend();
+        match told_again {
+            true => {
+                let again = app.core.forget(&id("mina")).await;
+                assert_eq!(again, Err(ForgetError::Already));
+            }
+            false => assert_eq!(app.core.pending_erasures().await.unwrap().len(), 1),
+        }
+        assert_eq!(holding(&app, "mina").await, [""; 0], "{told_again}");
+        assert_eq!(keys_of(&app, mina).await, [[0u8; 0]; 0], "{told_again}");
+        app.leap(Span::hours(24)).await;
+        assert_eq!(app.mails().len(), 1, "juno's alone");
+    }
+}

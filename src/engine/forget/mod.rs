@@ -59,6 +59,17 @@ pub struct ErasureView {
     pub erased: bool,
 }
 
+impl ErasureView {
+    fn of((erasure, row): (u64, Erasure)) -> ErasureView {
+        ErasureView {
+            erasure,
+            at: row.at,
+            numbers: row.numbers,
+            erased: row.erased.is_some(),
+        }
+    }
+}
+
 /// Why a customer could not be forgotten.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ForgetError {
@@ -88,6 +99,8 @@ impl Core {
         let _alone = self.forgetting.write().await;
         let found = self.directory.find(std::slice::from_ref(id)).await?;
         let Some(no) = found.into_iter().next().flatten() else {
+            // One that failed half way is done when nothing of it is left, and not before.
+            self.go_on_forgetting().await?;
             let ids = self.forgotten.ids(&*self.store, std::slice::from_ref(id));
             return Err(match ids.await?.contains(&true) {
                 true => ForgetError::Already,
@@ -251,7 +264,8 @@ impl Core {
         Ok(())
     }
 
-    /// At opening, before anything is sent: what a crash cut off is brought to its end.
+    /// What a crash or a failing store cut off is brought to its end: at opening, before anything is sent; when somebody is
+    /// forgotten again; and before bytes are erased. The caller sees to it that nobody is forgotten meanwhile.
     pub(super) async fn go_on_forgetting(&self) -> Result<(), Refused> {
         for (erasure, row) in self.erasure_rows().await? {
             if row.begun.is_some() {
@@ -279,21 +293,24 @@ impl Core {
 
     /// Every erasure, oldest first.
     pub async fn erasures(&self) -> Result<Vec<ErasureView>, Refused> {
-        let view = |(erasure, row): (u64, Erasure)| ErasureView {
-            erasure,
-            at: row.at,
-            numbers: row.numbers,
-            erased: row.erased.is_some(),
-        };
-        Ok(self.erasure_rows().await?.into_iter().map(view).collect())
+        let rows = self.erasure_rows().await?.into_iter();
+        Ok(rows.map(ErasureView::of).collect())
     }
 
-    /// Those whose bytes still stand in the store's files. What was taken in under their numbers a moment before they were
-    /// forgotten is kept first, so that it goes, too.
+    /// Those whose bytes still stand in the store's files, and of whom nothing else is left: what was begun is ended first,
+    /// and one that cannot be ended keeps nobody else's bytes from going. What was taken in under their numbers a moment
+    /// before they were forgotten is kept first, so that it goes, too.
     pub async fn pending_erasures(&self) -> Result<Vec<ErasureView>, Refused> {
+        {
+            let _alone = self.forgetting.write().await;
+            if let Err(error) = self.go_on_forgetting().await {
+                tracing::error!(%error, "forgetting a customer was cut off and could not be ended; it is tried again");
+            }
+        }
         self.hits.rest().await;
-        let all = self.erasures().await?;
-        Ok(all.into_iter().filter(|e| !e.erased).collect())
+        let all = self.erasure_rows().await?.into_iter();
+        let whole = all.filter(|(_, row)| row.begun.is_none() && row.erased.is_none());
+        Ok(whole.map(ErasureView::of).collect())
     }
 
     /// The bytes of these have gone.
