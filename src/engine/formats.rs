@@ -136,11 +136,11 @@ impl From<Preferences1> for Preferences {
     }
 }
 
-impl From<CustomerState2> for CustomerState {
-    fn from(old: CustomerState2) -> CustomerState {
+impl From<CustomerState2> for CustomerState3 {
+    fn from(old: CustomerState2) -> CustomerState3 {
         let record = old.record;
-        CustomerState {
-            record: Record {
+        CustomerState3 {
+            record: Record3 {
                 no: record.no,
                 id: record.id,
                 rules: record.rules,
@@ -162,6 +162,73 @@ impl From<CustomerState2> for CustomerState {
                 absorbed: record.absorbed,
                 pending: Pendings::new(),
                 told: BTreeMap::new(),
+            },
+            seen: old.seen,
+            posted: old.posted,
+        }
+    }
+}
+
+/// Before former mailboxes were remembered.
+#[derive(Serialize, Deserialize)]
+pub struct CustomerState3 {
+    pub record: Record3,
+    pub seen: Seen,
+    pub posted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Record3 {
+    pub no: CustomerNo,
+    pub id: CustomerId,
+    pub rules: u64,
+    pub plan: u64,
+    pub walked: Timestamp,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub tracks: Tracks,
+    pub campaigns: BTreeMap<CampaignId, Standing>,
+    pub messages: BTreeMap<MessageNo, Message>,
+    pub next_message: u32,
+    pub alarm: Option<Timestamp>,
+    pub sent: SentMessages,
+    pub moved_to: Option<CustomerNo>,
+    pub absorbed: Vec<CustomerNo>,
+    pub pending: Pendings,
+    pub told: BTreeMap<String, Timestamp>,
+}
+
+impl From<CustomerState3> for CustomerState {
+    fn from(old: CustomerState3) -> CustomerState {
+        let record = old.record;
+        CustomerState {
+            record: Record {
+                no: record.no,
+                id: record.id,
+                rules: record.rules,
+                plan: record.plan,
+                walked: record.walked,
+                known_since: record.known_since,
+                email: record.email,
+                attributes: record.attributes,
+                tags: record.tags,
+                preferences: record.preferences,
+                consents: record.consents,
+                tracks: record.tracks,
+                campaigns: record.campaigns,
+                messages: record.messages,
+                next_message: record.next_message,
+                alarm: record.alarm,
+                sent: record.sent,
+                moved_to: record.moved_to,
+                absorbed: record.absorbed,
+                pending: record.pending,
+                told: record.told,
+                former: Vec::new(),
             },
             seen: old.seen,
             posted: old.posted,
@@ -384,7 +451,7 @@ mod tests {
         assert_eq!(decode::<CustomerState>(&bytes), Ok(new.clone()));
         assert_eq!(id_of_stored(&bytes), Some(id));
         // Written again, it is of the newest format.
-        assert_eq!(encode(&new)[0], 3);
+        assert_eq!(encode(&new)[0], 4);
         assert!(decode::<CustomerState>(&[9, 0]).is_err());
         assert!(decode::<CustomerState>(&[1, 0]).is_err());
     }
@@ -408,6 +475,30 @@ mod tests {
         assert_eq!(state.record.known_since, Timestamp(6));
         assert_eq!(state.record.next_message, 1);
         assert_eq!(state.seen.recent, [3, 4]);
+    }
+
+    #[test]
+    fn what_was_written_before_former_mailboxes_were_remembered_is_read() {
+        let bytes = [
+            &[3u8, 7, 4][..],
+            b"mina",
+            // rules, plan, walked, known_since, email, attributes, tags
+            &[2, 3, 10, 12, 0, 0, 0],
+            // preferences: timezone, locale, window, caps, gap, pause_until, format
+            &[0, 0, 0, 0, 0, 0, 0],
+            // consents, tracks, campaigns, messages, next_message, alarm
+            &[0, 0, 0, 0, 6, 0],
+            &postcard::to_stdvec(&SentMessages::default()).unwrap(),
+            // moved_to, absorbed, pending, told (of the address); seen: recent, pages, spilled; posted
+            &[0, 0, 0, 1, 5],
+            b"email",
+            &[8, 0, 0, 0, 9],
+        ]
+        .concat();
+        let state = decode::<CustomerState>(&bytes).unwrap();
+        assert_eq!(state.record.told["email"], Timestamp(4));
+        assert_eq!((state.record.next_message, state.posted), (6, 9));
+        assert!(state.record.former.is_empty());
     }
 
     #[test]

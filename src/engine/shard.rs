@@ -70,8 +70,8 @@ pub enum Order {
     Unpark(oneshot::Sender<Result<u64, Refused>>),
     /// Letters lie in this customer's inbox; the answer comes when they have taken effect.
     Collect(CustomerNo, Option<oneshot::Sender<Result<(), Refused>>>),
-    /// All that is kept of these customers goes, and nothing is kept of them again.
-    Forget(Vec<CustomerNo>, oneshot::Sender<Result<(), Refused>>),
+    /// All that is kept of these customers goes, for the erasure of this number, and nothing is kept of them again.
+    Forget(Vec<CustomerNo>, u64, oneshot::Sender<Result<(), Refused>>),
     /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
     WalkAgain(u32),
 }
@@ -196,7 +196,7 @@ pub struct Shard {
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
-    forgotten: Arc<Forgotten>,
+    pub(super) forgotten: Arc<Forgotten>,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -431,8 +431,8 @@ impl Shard {
             Order::Tick(answer) => self.clockwork.begin_tick(answer),
             Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
             Order::Collect(customer, answer) => self.clockwork.letters.ask(customer, answer),
-            Order::Forget(numbers, answer) => {
-                let _ = answer.send(self.forget(&numbers).await);
+            Order::Forget(numbers, erasure, answer) => {
+                let _ = answer.send(self.forget(&numbers, erasure).await);
             }
             Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }
