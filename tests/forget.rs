@@ -17,6 +17,7 @@ use reveille::engine::batch::Work;
 use reveille::engine::forget::ForgetError;
 use reveille::engine::ingest::Ingested;
 use reveille::engine::intake::{Counter, Inbound, Reading, json as rows};
+use reveille::engine::restored;
 use reveille::engine::shard::Refused;
 use reveille::store::codec::decode;
 use reveille::store::{Batch, Direction, KeyRange, Store, StoreError, Stream, keys};
@@ -451,4 +452,40 @@ async fn a_complaint_at_a_shared_address_stays() {
     app.leap(Span::hours(1)).await;
     app.consent("juno", ConsentState::Given).await;
     assert_eq!(cause_of(&app, "juno").await, json!("complaint"));
+}
+
+/// Who lost their number to somebody else would be unsubscribed by a stranger's link.
+#[tokio::test]
+async fn a_restored_store_gives_no_number_that_was_given_after_its_backup() {
+    let store = Watched::new();
+    let app = two(store.clone()).await;
+    let (count, juno) = (
+        app.core.directory.count().await.unwrap(),
+        app.customer("juno").await,
+    );
+    let next = async |app: &App, no| {
+        let state = app.core.customer(no).await.unwrap().unwrap();
+        state.record.next_message
+    };
+    let before = next(&app, juno).await;
+    restored::leap(&*app.core.store, app.now()).await.unwrap();
+    let app = app.reopen(store.again()).await;
+    app.sign_up("new", "Asia/Seoul").await;
+    let first = app.customer("new").await;
+    assert!(first.0 > 1 << 40, "{first:?}");
+    assert_eq!(app.core.directory.count().await.unwrap(), count + 1);
+    app.leap(Span::hours(24)).await;
+    let seconds = app.now().millis() as u32 / 1_000;
+    assert!(before < 10 && next(&app, juno).await > seconds / 2);
+    // Restored again from the same backup, or from one of since; with a clock that is behind.
+    for earlier in [Span::ZERO, Span::days(2)] {
+        let no = app.customer("new").await;
+        let at = app.now() - earlier;
+        restored::leap(&*app.core.store, at).await.unwrap();
+        let who = format!("newer-{}", earlier.0);
+        app.sign_up(&who, "Asia/Seoul").await;
+        assert!(app.customer(&who).await.0 > no.0 + (1 << 31), "{earlier:?}");
+    }
+    let all = app.core.directory.count().await.unwrap();
+    assert_eq!(all, count + 3);
 }

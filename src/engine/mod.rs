@@ -23,6 +23,7 @@ mod pages;
 mod post;
 pub mod query;
 pub mod reach;
+pub mod restored;
 pub mod sample;
 pub mod shard;
 pub mod state;

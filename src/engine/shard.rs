@@ -181,6 +181,8 @@ pub struct ShardParts {
     pub progress: Arc<AtomicU64>,
     pub tally: Arc<Tally>,
     pub forgotten: Arc<Forgotten>,
+    /// No message gets a lower number.
+    pub first_message: u32,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
@@ -197,6 +199,7 @@ pub struct Shard {
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
     pub(super) forgotten: Arc<Forgotten>,
+    first_message: u32,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -224,6 +227,7 @@ impl Shard {
             progress: parts.progress,
             tally: parts.tally,
             forgotten: parts.forgotten,
+            first_message: parts.first_message,
             recorder: parts.recorder,
             urgent,
             consent,
@@ -386,6 +390,7 @@ impl Shard {
             shard: self.no,
             rules: &rules,
             forgotten: &self.forgotten,
+            first_message: self.first_message,
             now,
             unfinished: self.clockwork.unfinished(now),
             urgent,
