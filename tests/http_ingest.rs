@@ -525,6 +525,14 @@ async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
         .done(5, 0);
     // Told again it changes nothing; two whom the shop knows stay two; a visitor has one owner.
     shop.send("/v1/identify", &is("mina", Some("v-1"))).await;
+    // Whoever was forgotten comes back by neither form of the id.
+    shop.send("/v1/identify", &is("gone", None)).await;
+    let gone = CustomerId::parse("gone").unwrap();
+    shop.app.core.forget(&gone).await.unwrap();
+    let back = json!({ "previousId": "gone", "userId": "mina" });
+    shop.send("/v1/alias", &back).await;
+    let visitor = CustomerId::shown("anon:gone").unwrap();
+    assert_eq!(shop.app.core.whom(&visitor).await, Ok(None));
     let two = json!({ "previousId": "joon", "userId": "mina" });
     let error = shop.send("/v1/alias", &two).await.error(400);
     assert!(error.contains("only anonymous"), "{error}");

@@ -118,6 +118,7 @@ impl Core {
             super::tokens::read_or_make(&*store, making).await?,
         ));
         let forgotten = Arc::new(Forgotten::open(&*store, making).await?);
+        let first_message = super::restored::first_message(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -144,6 +145,7 @@ impl Core {
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
                 forgotten: Arc::clone(&forgotten),
+                first_message,
                 recorder: recorder.clone(),
             })
             .await?;

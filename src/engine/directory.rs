@@ -14,7 +14,10 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, oneshot};
 
-const COUNTER: &str = "numbers";
+/// The next number.
+pub(super) const COUNTER: &str = "numbers";
+/// So many were never given: leapt over after a restore.
+pub(super) const LEFT_OUT: &str = "numbers_left_out";
 /// So many ids get their numbers in one commit, and those of one more caller.
 const GROUP: usize = 10_000;
 
@@ -240,10 +243,15 @@ impl Directory {
 
     /// How many customers have been given a number.
     pub async fn count(&self) -> Result<u64, BatchError> {
-        let counter = self.store.get_many(vec![keys::house(COUNTER)]).await?;
-        Ok(match counter.into_iter().next().flatten() {
-            Some(value) => decode::<Number>(&value.value)?.0 - 1,
-            None => 0,
-        })
+        let wanted = [COUNTER, LEFT_OUT].map(keys::house).to_vec();
+        let mut numbers = [1, 0];
+        let found = self.store.get_many(wanted).await?;
+        for (number, value) in numbers.iter_mut().zip(found) {
+            if let Some(value) = value {
+                *number = decode::<Number>(&value.value)?.0;
+            }
+        }
+        let [next, left_out] = numbers;
+        Ok((next - 1).saturating_sub(left_out))
     }
 }

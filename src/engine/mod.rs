@@ -26,6 +26,7 @@ mod post;
 pub mod query;
 pub mod reach;
 pub mod requests;
+pub mod restored;
 pub mod sample;
 pub mod shard;
 pub mod state;

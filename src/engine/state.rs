@@ -3,7 +3,7 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
-use super::formats::{CustomerState1, CustomerState2, Letter1, Letter2};
+use super::formats::{CustomerState1, CustomerState2, CustomerState3, Letter1, Letter2};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
@@ -29,14 +29,16 @@ pub struct CustomerState {
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
-            1 => {
-                read_body::<Self, CustomerState1>(body).map(|old| CustomerState2::from(old).into())
+            1 => read_body::<Self, CustomerState1>(body)
+                .map(|old| CustomerState3::from(CustomerState2::from(old)).into()),
+            2 => {
+                read_body::<Self, CustomerState2>(body).map(|old| CustomerState3::from(old).into())
             }
-            2 => read_body::<Self, CustomerState2>(body).map(CustomerState::from),
+            3 => read_body::<Self, CustomerState3>(body).map(CustomerState::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,

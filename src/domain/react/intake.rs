@@ -135,6 +135,7 @@ impl Life<'_> {
         let Some(old) = old.filter(|old| *old != new) else {
             return;
         };
+        self.record.remember_mailbox(old.clone());
         let places: Vec<Place> = (self.boxes.get(&old))
             .map(|b| b.places.clone())
             .unwrap_or_default();
@@ -197,6 +198,7 @@ impl Life<'_> {
         if let (Some(went_to), ConsentState::Refused) = (&change.origin.mailbox, change.state) {
             let mailbox = self.boxes.entry(went_to.clone()).or_default();
             tell_mailbox(mailbox, &change.topic, &consent);
+            self.record.remember_mailbox(went_to.clone());
         }
         match change.state {
             ConsentState::Refused => {

@@ -169,7 +169,10 @@ impl Life<'_> {
     fn forget_oneself(&mut self) {
         let Record { no, id, .. } = &self.record;
         let empty = Record::new(*no, id.clone(), self.record.known_since);
-        self.record.email = None;
+        // The target may have an address of its own, and then nobody else knows this one.
+        if let Some(email) = self.record.email.take() {
+            self.record.remember_mailbox(email.mailbox());
+        }
         self.record.attributes = empty.attributes;
         self.record.tags = empty.tags;
         self.record.preferences = empty.preferences;

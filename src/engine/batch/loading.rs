@@ -27,13 +27,17 @@ impl Overlay {
             .get_many(numbers.iter().map(|no| keys::record(*no)).collect())
             .await?;
         for (no, value) in numbers.iter().zip(found) {
-            let state: Option<CustomerState> = match value.map(|v| decode(&v.value)).transpose() {
+            let mut state: Option<CustomerState> = match value.map(|v| decode(&v.value)).transpose()
+            {
                 Ok(state) => state,
                 Err(error) => {
                     self.unreadable.insert(*no, error);
                     continue;
                 }
             };
+            if let Some(CustomerState { record, .. }) = &mut state {
+                record.next_message = record.next_message.max(around.first_message);
+            }
             let customer = Customer {
                 before: state.as_ref().map(|s| s.record.clone()),
                 state,

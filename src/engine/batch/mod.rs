@@ -106,6 +106,8 @@ pub struct Surroundings<'a> {
     pub shard: ShardNo,
     pub rules: &'a Arc<Rules>,
     pub forgotten: &'a Forgotten,
+    /// No message gets a lower number: those below may have been given before a restore.
+    pub first_message: u32,
     pub now: Timestamp,
     pub unfinished: bool,
     /// Nothing in it may wait for room on the disk.

@@ -63,6 +63,7 @@ impl Core {
         told.sort_by_key(|row| row.told);
         Ok(Some(CustomerView {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
+            former_addresses: record.former.iter().map(|m| m.0.clone()).collect(),
             known_since: record.known_since,
             attributes: AttributeMap(record.attributes.clone()),
             tags: tags(&record, rules, self.clock.now()),

@@ -127,9 +127,15 @@ async fn meant(
     };
     let ids = [visitor, known];
     let found = core.directory.find(&ids).await?;
+    // Whoever was forgotten is not made anew as a visitor of that name.
+    let forgotten = match found[..] {
+        [None, None] => core.forgotten().ids(&*core.store, &ids).await?,
+        _ => Vec::new(),
+    };
     let [visitor, known] = ids;
     Ok(match (found[0], found[1]) {
         (None, Some(_)) => known,
+        (None, None) if forgotten.last() == Some(&true) => known,
         _ => visitor,
     })
 }
