@@ -40,6 +40,8 @@ fn rules(conditions: &[Condition]) -> Rules {
         version: 1,
         campaigns: BTreeMap::new(),
         segments: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        order: Vec::new(),
         topics: BTreeMap::new(),
         shop: Shop {
             timezone: chrono_tz::UTC,
