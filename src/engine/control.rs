@@ -1,8 +1,9 @@
 //! What operators turn: pause, resume, cancel, approve, hold, reload; and how the controls are changed at all.
 
+use super::activation::activated;
 use super::batch::BatchError;
 use super::catalogue::Catalogue;
-use super::core::{Core, activated, also, write_controls};
+use super::core::{Core, also, write_controls};
 use super::golive::Mode;
 use super::guard;
 use super::kept;

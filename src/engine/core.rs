@@ -1,5 +1,6 @@
 //! The engine's core: store, clock, shards, directory, catalogue and outbox, and the few ways to make them act.
 
+use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
@@ -17,7 +18,6 @@ use crate::config::Config;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
-use crate::domain::time::Timestamp;
 use crate::message::links::Links;
 use crate::message::token::KeyRing;
 use crate::store::codec::{decode, encode};
@@ -337,43 +337,6 @@ impl Core {
             let _ = answered.await;
         }
     }
-}
-
-/// Activations for campaigns that are new, or whose audience was edited; the others' stay.
-pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
-    use crate::domain::campaign::{CampaignState, Start};
-    use crate::domain::rules::Activation;
-    let rules = &catalogue.rules;
-    let mut controls = (*rules.controls).clone();
-    for (id, campaign) in &rules.campaigns {
-        if campaign.state == CampaignState::Draft {
-            controls.activations.remove(id);
-            continue;
-        }
-        match controls.activations.get_mut(id) {
-            Some(known) if known.audience_hash == campaign.audience_hash => {
-                known.hash = campaign.hash
-            }
-            _ => {
-                // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let by_event = matches!(
-                    campaign.start,
-                    Start::Triggered(_) | Start::Dated(_) | Start::Asked
-                );
-                let live = by_event.then_some(now);
-                let new = Activation {
-                    hash: campaign.hash,
-                    audience_hash: campaign.audience_hash,
-                    at: now,
-                    live,
-                    existing: 0,
-                    awaiting_approval: false,
-                };
-                controls.activations.insert(id.clone(), new);
-            }
-        }
-    }
-    controls
 }
 
 /// Gives a store that has none yet this salt in place of a random one, so that chance falls the same way each time. For

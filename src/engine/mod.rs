@@ -1,5 +1,6 @@
 //! The engine: drives `react` over a store. Shards, schedules, alarms, outbox, walks; what the daemon's commands act on.
 
+mod activation;
 pub mod batch;
 pub mod catalogue;
 mod clockwork;
