@@ -2,8 +2,9 @@
 //! since. Links in mails carry customers' and messages' numbers, and Message-IDs are made of them; a number given twice
 //! would open a stranger's page, and unsubscribe them.
 //!
-//! Both numbers go on from the instant of the opening: no store gives a million customers, or a customer one message, in
-//! each second of its life, so whatever was given before lies below, in however many restored stores.
+//! Both numbers go on from the instant of the opening: no store gives a thousand customers in each millisecond, or a
+//! customer one message in each second of its life, so whatever was given before lies below, in however many restored
+//! stores.
 
 use super::batch::BatchError;
 use super::directory::{COUNTER, LEFT_OUT};
@@ -14,8 +15,8 @@ use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Store, StoreError, keys};
 
 const FIRST_MESSAGE: &str = "first_message";
-/// Customers a second.
-const CUSTOMERS: u64 = 1 << 20;
+/// Customers a millisecond: numbers stay below 2^53 until the year 2248.
+const CUSTOMERS: u64 = 1 << 10;
 /// Where the clock is behind an earlier leap: at least so much further.
 const FURTHER: u64 = 1 << 32;
 const MESSAGES_FURTHER: u64 = 1 << 16;
@@ -23,7 +24,8 @@ const MESSAGES_FURTHER: u64 = 1 << 16;
 /// Leaps over all numbers that may have been given since the backup. To be called at each opening of a store that says of
 /// itself that it is restored, before anything is taken in; doing it again does no harm.
 pub async fn leap(store: &dyn Store, now: Timestamp) -> Result<(), Refused> {
-    let seconds = u64::try_from(now.millis() / 1_000).unwrap_or(0);
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
+    let seconds = millis / 1_000;
     let names = [COUNTER, LEFT_OUT, FIRST_MESSAGE].map(keys::house);
     loop {
         let found = store.get_many(names.to_vec()).await;
@@ -35,7 +37,7 @@ pub async fn leap(store: &dyn Store, now: Timestamp) -> Result<(), Refused> {
             }
         }
         let [next, left_out, first_message] = numbers;
-        let leapt = (next.saturating_add(FURTHER)).max(seconds.saturating_mul(CUSTOMERS));
+        let leapt = (next.saturating_add(FURTHER)).max(millis.saturating_mul(CUSTOMERS));
         let further = first_message.saturating_add(MESSAGES_FURTHER);
         let numbers = [
             leapt,
