@@ -22,7 +22,7 @@ pub struct Rules {
     pub segments: BTreeMap<SegmentName, Condition>,
     /// Tags that a condition derives.
     pub tags: BTreeMap<TagName, Condition>,
-    /// The campaigns in the order in which they are judged ([`judging_order`]).
+    /// The campaigns in the order in which they are judged ([`judging_order`](super::order::judging_order)).
     pub order: Vec<CampaignId>,
     pub topics: BTreeMap<TopicId, Topic>,
     pub shop: Shop,

@@ -20,7 +20,7 @@ pub struct Explained {
     pub children: Vec<Explained>,
 }
 
-/// Answers as [`evaluate()`] does, with the reasons.
+/// Answers as [`evaluate()`](super::evaluate()) does, with the reasons.
 pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Explained {
     explain_in(condition, facts, now, false)
 }
