@@ -571,6 +571,9 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                     false => EntryState::Left { at: due },
                 },
                 counted,
+                since: begun,
+                passed: Vec::new(),
+                clock: None,
             };
             let campaign = world::campaign_id(campaign);
             let posted = match which {
@@ -662,7 +665,7 @@ proptest! {
                 world.now = now;
             }
             world.unfinished = unfinished;
-            let boxes: Boxes = (mailboxes_for(&customer.record, &cause).into_iter())
+            let boxes: Boxes = (mailboxes_for(&customer.record, &cause, &world.rules).into_iter())
                 .map(|id| (id.clone(), world.boxes.get(&id).cloned().unwrap_or_default()))
                 .collect();
             let context = Context {

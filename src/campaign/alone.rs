@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 /// [`super::Loaded`] never do). Its hashes stay.
 pub fn alone(campaign: &Campaign, segments: &BTreeMap<SegmentName, Condition>) -> Campaign {
     let mut campaign = campaign.clone();
-    let conditions = campaign.audience.iter_mut().chain(&mut campaign.entry.exit);
-    conditions.for_each(|condition| write_out(condition, segments));
+    (campaign.conditions_mut()).for_each(|condition| write_out(condition, segments));
     campaign
 }
 

@@ -17,6 +17,7 @@ pub static ROOT: Keys = Keys {
         "defaults",
         "ceiling",
         "law",
+        "staff",
         "safety",
         "engine",
     ],

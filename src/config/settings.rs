@@ -8,6 +8,7 @@ use super::text::{AtOnce, Mailbox};
 use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
+use crate::domain::id::StaffName;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
 use crate::domain::window::Window;
@@ -38,6 +39,8 @@ pub struct Config {
     pub defaults: Defaults,
     pub ceiling: Limits,
     pub law: Law,
+    /// Whom campaigns may tell of customers, by name.
+    pub staff: BTreeMap<StaffName, EmailAddress>,
     pub safety: Safety,
     pub engine: Engine,
     /// What the file says that its writer probably did not mean.
@@ -229,6 +232,7 @@ impl Config {
                 .smtp()
                 .find_map(|smtp| smtp.only_to.as_ref())
                 .map(|list| list.iter().map(|r| r.pattern.clone()).collect()),
+            staff: self.staff.clone(),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::address::EmailAddress;
 use super::campaign::{Campaign, CampaignWindow};
 use super::cap::{Cap, gap_fit};
-use super::condition::{Facts, evaluate};
+use super::condition::{EntryFacts, Facts, evaluate};
 use super::id::CustomerNo;
 use super::ledger::Reason;
 use super::preference::{Class, ConsentState, Standing, consent_for, standing_on};
@@ -150,16 +150,36 @@ fn forbidden(
     {
         return Some(never(Reason::Rehearsal, ""));
     }
-    let step = campaign.steps.iter().find(|s| s.id == message.step);
-    let Some(step) = step else {
+    let Some(step) = campaign.step_of(message) else {
         return Some(never(Reason::StepGone, message.step.to_string()));
     };
+    if message.staff.is_some() {
+        return None;
+    }
     if let Some(audience) = campaign.audience.as_ref().filter(|_| step.recheck)
         && !evaluate(audience, &Facts::of(record, rules), now).holds
     {
         return Some(never(Reason::AudienceFails, ""));
     }
+    if let Some(only_if) = step.only_if.as_ref().filter(|_| step.recheck) {
+        let facts = Facts::of(record, rules).for_exit(entry_of(message, record, campaign));
+        if !evaluate(only_if, &facts, now).holds {
+            return Some(never(Reason::OnlyIf, only_if.describe()));
+        }
+    }
     None
+}
+
+/// The entry that a message is of, as conditions see it; of one that is only supposed, as if it began when it falls due.
+fn entry_of<'a>(message: &'a Message, record: &Record, campaign: &'a Campaign) -> EntryFacts<'a> {
+    let standing = record.campaigns.get(&message.campaign);
+    let of_key = (standing.into_iter().flat_map(|s| &s.entries))
+        .filter(|e| e.key == message.entry && (e.state.is_open() || e.sends(message.no)));
+    EntryFacts {
+        at: of_key.map(|e| e.at).max().unwrap_or(message.due),
+        key: &message.entry.0,
+        trigger: campaign.trigger_name(),
+    }
 }
 
 /// The places of the mailbox, less the message's own.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
-const DOMAIN_VERSION: u64 = 1;
+const DOMAIN_VERSION: u64 = 2;
 const GOOD: &str = "good/";
 
 /// Everything that a campaign was made of when it last validated.
@@ -230,7 +230,8 @@ fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<Templ
             .variants
             .iter()
             .flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        for text in own.chain(variants).flat_map(|texts| texts.values()) {
+        let texts = own.chain(variants).flat_map(|texts| texts.values());
+        for text in texts.chain(&step.text) {
             if let Err(mut problem) = templates.inline(text) {
                 problem.template = campaign.id.to_string();
                 return Some(problem);
@@ -248,7 +249,7 @@ fn tells_events(campaign: &Campaign, templates: &Templates) -> bool {
         let files = variants.clone().filter_map(|v| v.template.as_deref());
         let texts = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
         let texts = [&step.subject, &step.preheader].into_iter().chain(texts);
-        texts.flat_map(|t| t.values()).any(|t| names(t))
+        (texts.flat_map(|t| t.values()).chain(&step.text)).any(|t| names(t))
             || std::iter::once(step.template.as_str())
                 .chain(files)
                 .flat_map(|name| templates.sources_of(name))
@@ -349,8 +350,7 @@ impl Making {
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Rules {
-        let of_campaigns =
-            (self.campaigns.values()).flat_map(|c| c.audience.iter().chain(c.entry.exit.iter()));
+        let of_campaigns = self.campaigns.values().flat_map(|c| c.conditions());
         let triggers = self.campaigns.values().filter_map(|c| match &c.start {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,

@@ -64,7 +64,7 @@ pub async fn finish(
     let rules = &catalogue.rules;
     let campaign = rules.campaigns.get(&message.campaign);
     let templates = catalogue.templates.get(&message.campaign);
-    let step = campaign.and_then(|c| c.steps.iter().find(|s| s.id == message.step));
+    let step = campaign.and_then(|c| c.step_of(message));
     let (Some(campaign), Some(templates), Some(step)) = (campaign, templates, step) else {
         return Ok(Err(CannotCompose::NotInForce));
     };
@@ -78,11 +78,14 @@ pub async fn finish(
         }
         Start::Triggered(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
     };
-    let locale = record
-        .preferences
-        .locale
-        .as_deref()
-        .unwrap_or(&rules.shop.locale);
+    // Staff read what is about the customer in the shop's language, by the shop's clock.
+    let to_staff = message.staff.is_some();
+    let own = record.preferences.locale.as_deref();
+    let locale = own.filter(|_| !to_staff).unwrap_or(&rules.shop.locale);
+    let zone = match to_staff {
+        true => rules.shop.timezone,
+        false => zone_of(record, rules),
+    };
     let (template, subject, preheader) = step.texts(message.variant.as_deref());
     let reference = MessageRef {
         customer: record.no,
@@ -110,17 +113,20 @@ pub async fn finish(
         .as_ref()
         .map(|m| m.as_str().to_owned());
     let links = (from.links.as_ref())
+        .filter(|_| !to_staff)
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
-    let tracking = may_track(record, campaign, message, rules)
+    let tracking = (!to_staff && may_track(record, campaign, message, rules))
         .then(|| tracking_of(from, reference))
         .flatten();
-    let to_name = display_name(record);
+    let to_name = display_name(record).filter(|_| !to_staff);
+    let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let request = ComposeRequest {
         template,
+        body: step.text.as_deref(),
         subject: localized(subject, locale),
         preheader: localized(preheader, locale),
         locale,
-        zone: zone_of(record, rules),
+        zone,
         context: context(record, message, &events),
         message_id: &message_id,
         from_name: sender.from.name.as_deref().unwrap_or_default(),

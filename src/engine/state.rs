@@ -3,7 +3,7 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
-use super::formats::CustomerState1;
+use super::formats::{CustomerState1, CustomerState2, Letter1};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
@@ -28,11 +28,14 @@ pub struct CustomerState {
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
-            1 => read_body::<Self, CustomerState1>(body).map(CustomerState::from),
+            1 => read_body::<Self, CustomerState1>(body)
+                .map(CustomerState2::from)
+                .map(CustomerState::from),
+            2 => read_body::<Self, CustomerState2>(body).map(CustomerState::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,
@@ -85,7 +88,17 @@ impl Stored for SeenPage {
 
 impl Stored for Letter {
     const WHAT: &'static str = "letter between customers";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, Letter1>(body).map(Letter::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 impl Stored for Mailbox {

@@ -222,7 +222,7 @@ impl World {
             .collect();
         rules.version += 1;
         let conditions = (rules.campaigns.values())
-            .flat_map(|c| c.audience.iter().chain(&c.entry.exit))
+            .flat_map(|c| c.conditions())
             .chain(rules.segments.values());
         let triggers = rules.campaigns.values().filter_map(|c| match &c.start {
             Start::Triggered(trigger) => Some(trigger),
@@ -845,7 +845,7 @@ pub fn play(
     all: &mut Boxes,
 ) -> reveille::domain::react::Reaction {
     let record = &customer.record;
-    let wanted = mailboxes_for(record, &recorded.cause);
+    let wanted = mailboxes_for(record, &recorded.cause, &recorded.rules);
     let boxes: Boxes = (wanted.iter())
         .map(|id| (id.clone(), all.get(id).cloned().unwrap_or_default()))
         .collect();

@@ -13,8 +13,8 @@ pub use policy::{MessageExplained, PolicyAnswer, PolicyCheck};
 pub use render::render;
 
 use super::campaign::{Campaign, CampaignState, ScheduleZone, Start, When};
-use super::condition::{EntryFacts, Explained, Facts, explain as explain_condition};
-use super::id::{CampaignId, CustomerId, TopicId};
+use super::condition::{Condition, EntryFacts, Explained, Facts, explain as explain_condition};
+use super::id::{CampaignId, CustomerId, StepId, TopicId};
 use super::policy::zone_of;
 use super::preference::Class;
 use super::react::Boxes;
@@ -23,6 +23,7 @@ use super::rules::Rules;
 use super::time::Timestamp;
 use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// An instant as RFC 3339, for JSON that people and programs read.
 pub fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -103,6 +104,28 @@ impl From<Explained> for ConditionExplained {
     }
 }
 
+/// A place among a campaign's steps, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct StepPlace {
+    pub no: usize,
+    pub of: usize,
+}
+
+impl StepPlace {
+    /// Where `step` stands; none in a campaign of one step, or where the file has no such step.
+    pub fn of(campaign: &Campaign, step: &StepId) -> Option<StepPlace> {
+        let at = campaign.steps.iter().position(|s| s.id == *step)?;
+        let of = campaign.steps.len();
+        (of > 1).then_some(StepPlace { no: at + 1, of })
+    }
+}
+
+impl fmt::Display for StepPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {} of {}", self.no, self.of)
+    }
+}
+
 /// One way through a campaign.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Enrollment {
@@ -112,6 +135,11 @@ pub struct Enrollment {
     pub entered: Timestamp,
     pub state: &'static str,
     pub step: Option<String>,
+    /// Which of how many steps that is, where there are several.
+    pub place: Option<StepPlace>,
+    /// What the step waits for, and on what condition it is had; answered for this entry as it stands now.
+    pub waits_for: Option<ConditionExplained>,
+    pub only_if: Option<ConditionExplained>,
     /// When the next step falls due, or when it ended.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub at: Option<Timestamp>,
@@ -180,10 +208,6 @@ fn enrollments(
         return Vec::new();
     };
     let latest_over = standing.entries.iter().rposition(|e| !e.state.is_open());
-    let trigger = match &campaign.start {
-        Start::Triggered(t) => t.event.name.as_ref(),
-        _ => None,
-    };
     (standing.entries.iter().enumerate())
         .filter(|(place, e)| e.state.is_open() || Some(*place) == latest_over)
         .map(|(_, entry)| {
@@ -196,18 +220,23 @@ fn enrollments(
             let facts = Facts::of(record, rules).for_exit(EntryFacts {
                 at: entry.at,
                 key: &entry.key.0,
-                trigger,
+                trigger: campaign.trigger_name(),
             });
+            let present = step.and_then(|s| campaign.step(s));
+            let waiting = matches!(entry.state, EntryState::Waiting { .. });
+            let explained = |c: &Condition| explain_condition(c, &facts, now).into();
             let exits = campaign.entry.exit.iter().filter(|_| entry.state.is_open());
             Enrollment {
                 key: entry.key.0.clone(),
                 entered: entry.at,
                 state,
                 step: step.map(|s| s.to_string()),
+                place: step.and_then(|s| StepPlace::of(campaign, s)),
+                waits_for: (present.filter(|_| waiting))
+                    .and_then(|s| s.timing.until.as_ref().map(explained)),
+                only_if: present.and_then(|s| s.only_if.as_ref().map(explained)),
                 at,
-                exits: exits
-                    .map(|c| explain_condition(c, &facts, now).into())
-                    .collect(),
+                exits: exits.map(explained).collect(),
             }
         })
         .collect()

@@ -11,11 +11,11 @@ use crate::domain::campaign::{Campaign, Step};
 use crate::domain::cap::gap_fit;
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::Reason;
-use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient};
+use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient, zone_of};
 use crate::domain::preference::{
     Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, standing_on,
 };
-use crate::domain::react::Boxes;
+use crate::domain::react::{Boxes, first_due};
 use crate::domain::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -109,7 +109,7 @@ pub(super) fn messages(
         .flat_map(|s| &s.entries);
     for entry in entries {
         if let EntryState::Waiting { step, due } = &entry.state
-            && let Some(step) = campaign.steps.iter().find(|s| s.id == *step)
+            && let Some(step) = campaign.step(step).filter(|s| s.act.is_none())
         {
             let due = (*due).max(now);
             let message = supposed(step, &entry.key, due);
@@ -117,8 +117,10 @@ pub(super) fn messages(
         }
     }
     let enters = outlook.enters.or(outlook.supposed.then_some(now));
-    if let (Some(enters), Some(step)) = (enters, campaign.steps.first()) {
-        let due = enters + step.after;
+    if let (Some(enters), Some(step)) = (enters, campaign.steps.first())
+        && step.act.is_none()
+    {
+        let due = first_due(step, enters, zone_of(record, rules));
         let message = supposed(step, &EntryKey::default(), due);
         all.push(judged(&message, "supposed", due));
     }

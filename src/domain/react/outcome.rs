@@ -163,11 +163,13 @@ impl Life<'_> {
 
     /// Whether the message's entry ended while the message was under way.
     pub(super) fn entry_is_over(&self, message: &Message) -> bool {
-        (self.record.campaigns.get(&message.campaign)).is_none_or(|standing| {
-            !standing.entries.iter().any(
+        let of_customer = message.staff.is_none();
+        of_customer
+            && (self.record.campaigns.get(&message.campaign)).is_none_or(|standing| {
+                !standing.entries.iter().any(
                 |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
             )
-        })
+            })
     }
 
     /// Why a message whose entry is over does not go.

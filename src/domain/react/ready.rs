@@ -133,11 +133,14 @@ impl Life<'_> {
         }
         m.not_before = now;
         let begun = m.clone();
-        let (reason, detail) = match message.state {
-            MessageState::Uncertain => (Reason::Resent, ""),
-            _ => (Reason::Policy, ""),
+        let (reason, detail) = match (&message.staff, message.state) {
+            (Some(staff), _) => (Reason::Notified, staff.as_str()),
+            (None, MessageState::Uncertain) => (Reason::Resent, ""),
+            (None, _) => (Reason::Policy, ""),
         };
-        self.record.sent.leaves(&begun, now);
+        if message.staff.is_none() {
+            self.record.sent.leaves(&begun, now);
+        }
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
     }

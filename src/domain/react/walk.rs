@@ -30,6 +30,7 @@ impl Life<'_> {
         self.record.rules = self.rules.version;
         let walked = std::mem::replace(&mut self.record.walked, self.now);
         let rules = self.rules;
+        self.rename_campaigns();
         for (id, standing) in &mut self.record.campaigns {
             if !rules.campaigns.contains_key(id) {
                 standing.due = None;
@@ -38,6 +39,9 @@ impl Life<'_> {
         let moved = self.record.moved_to.is_some();
         for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
             self.judge_at_start(id, campaign, walked, first_sight);
+        }
+        for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
+            self.follow_edit(id, campaign);
         }
         // What policy answered by the old rules is asked again.
         self.unpark();
@@ -109,6 +113,9 @@ impl Life<'_> {
                     at: self.now,
                     state: EntryState::Finished { at: self.now },
                     counted: true,
+                    since: self.now,
+                    passed: Vec::new(),
+                    clock: None,
                 });
                 self.forget_old_entries(id);
             }

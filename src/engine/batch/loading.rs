@@ -51,7 +51,7 @@ impl Overlay {
             else {
                 continue;
             };
-            boxes.extend(mailboxes_for(&state.record, &work.cause));
+            boxes.extend(mailboxes_for(&state.record, &work.cause, around.rules));
             if let Cause::Event(event, _) = &work.cause
                 && let Some(page) = state.seen.page_of(event.identity)
             {

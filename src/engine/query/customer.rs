@@ -267,8 +267,7 @@ pub(super) fn row(record: Record, rules: &Rules) -> CustomerRow {
 
 /// What the record remembers of events, named by the conditions that ask for it.
 pub(super) fn tracks(record: &Record, rules: &Rules) -> Vec<TrackView> {
-    let of_campaigns =
-        (rules.campaigns.values()).flat_map(|c| c.audience.iter().chain(&c.entry.exit));
+    let of_campaigns = rules.campaigns.values().flat_map(|c| c.conditions());
     let mut asked: BTreeMap<_, &EventCondition> = BTreeMap::new();
     for condition in of_campaigns.chain(rules.segments.values()) {
         condition.each_event(&mut |event, _| _ = asked.entry(event.track()).or_insert(event));
