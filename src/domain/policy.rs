@@ -293,7 +293,10 @@ impl<'a> Limits<'a> {
             .filter(|p| match counts {
                 Counts::Advertising => p.class == Class::Advertising,
                 Counts::Everything => true,
-                Counts::Campaign => p.campaign == self.campaign.id,
+                Counts::Campaign => {
+                    p.campaign == self.campaign.id
+                        || self.campaign.renamed_from.as_ref() == Some(&p.campaign)
+                }
             })
             .map(|p| p.at)
             .collect()

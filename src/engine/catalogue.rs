@@ -15,7 +15,7 @@ use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
 use crate::store::codec::{Stored, decode, encode};
-use crate::store::{Direction, Key, Store, StoreError, keys};
+use crate::store::{Batch, Direction, Key, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub struct Catalogue {
     pub template_problems: Vec<TemplateProblem>,
     /// New last good versions, to be kept.
     keep: Vec<(Key, Vec<u8>)>,
+    /// Of names that campaigns no longer bear: not to be kept any more.
+    forget: Vec<Key>,
 }
 
 impl Catalogue {
@@ -133,8 +135,15 @@ impl Catalogue {
                 },
             }
         }
+        let former = |id: &CampaignId| {
+            let mut campaigns = made.campaigns.values();
+            campaigns.any(|c| c.renamed_from.as_ref() == Some(id))
+        };
+        let mut forget = Vec::new();
         for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
-            if !controls.cancelled.contains(id) {
+            if former(id) {
+                forget.push(good_key(id));
+            } else if !controls.cancelled.contains(id) {
                 made.files.insert(id.clone(), FileState::Missing);
             }
         }
@@ -146,12 +155,17 @@ impl Catalogue {
             problems: loaded.problems,
             template_problems,
             keep,
+            forget,
         })
     }
 
-    /// What the store is to keep of this.
-    pub fn take_kept(&mut self) -> Vec<(Key, Vec<u8>)> {
-        std::mem::take(&mut self.keep)
+    /// What the store is to keep of this, and what no more.
+    pub fn take_kept(&mut self) -> Batch {
+        Batch {
+            puts: std::mem::take(&mut self.keep),
+            deletes: std::mem::take(&mut self.forget),
+            ..Batch::default()
+        }
     }
 
     pub fn has_errors(&self) -> bool {

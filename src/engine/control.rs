@@ -2,7 +2,7 @@
 
 use super::batch::BatchError;
 use super::catalogue::{Catalogue, forget_key};
-use super::core::{Core, activated, also, write_controls};
+use super::core::{Core, activated, write_controls};
 use super::golive::Mode;
 use super::guard;
 use super::shard::{Order, Refused};
@@ -194,7 +194,7 @@ impl Core {
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
-        write_controls(&*self.store, &catalogue.rules.controls, also(kept)).await?;
+        write_controls(&*self.store, &catalogue.rules.controls, kept).await?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         {
             let mut walked = self.walked.lock().await;

@@ -115,7 +115,7 @@ impl Core {
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {
-            write_controls(&*store, &catalogue.rules.controls, also(kept)).await?;
+            write_controls(&*store, &catalogue.rules.controls, kept).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();
@@ -325,6 +325,7 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
     use crate::domain::rules::Activation;
     let rules = &catalogue.rules;
     let mut controls = (*rules.controls).clone();
+    super::renames::carry_over(rules, &mut controls, now);
     for (id, campaign) in &rules.campaigns {
         if campaign.state == CampaignState::Draft {
             controls.activations.remove(id);

@@ -21,6 +21,7 @@ mod pages;
 mod post;
 pub mod query;
 pub mod reach;
+mod renames;
 pub mod sample;
 pub mod shard;
 pub mod state;

@@ -196,7 +196,8 @@ impl Draft {
     pub fn class(self, class: Class) -> Draft {
         self.with(|c| {
             c.class = class;
-            c.steps.iter_mut().for_each(|s| s.class = class);
+            let messages = c.steps.iter_mut().filter(|s| s.act.is_none());
+            messages.for_each(|s| s.class = class);
         })
     }
 

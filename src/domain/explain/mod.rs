@@ -7,14 +7,16 @@
 mod outlook;
 mod policy;
 mod render;
+mod steps;
 
 pub use outlook::{MayEnter, next_occurrence};
 pub use policy::{MessageExplained, PolicyAnswer, PolicyCheck};
 pub use render::render;
+pub use steps::{StepPlace, step_words};
 
 use super::campaign::{Campaign, CampaignState, ScheduleZone, Start, When};
 use super::condition::{Condition, EntryFacts, Explained, Facts, explain as explain_condition};
-use super::id::{CampaignId, CustomerId, StepId, TopicId};
+use super::id::{CampaignId, CustomerId, TopicId};
 use super::policy::zone_of;
 use super::preference::Class;
 use super::react::Boxes;
@@ -23,7 +25,6 @@ use super::rules::Rules;
 use super::time::Timestamp;
 use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
-use std::fmt;
 
 /// An instant as RFC 3339, for JSON that people and programs read.
 pub fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,28 +102,6 @@ impl From<Explained> for ConditionExplained {
             until: explained.verdict.until,
             parts: explained.children.into_iter().map(Into::into).collect(),
         }
-    }
-}
-
-/// A place among a campaign's steps, from 1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct StepPlace {
-    pub no: usize,
-    pub of: usize,
-}
-
-impl StepPlace {
-    /// Where `step` stands; none in a campaign of one step, or where the file has no such step.
-    pub fn of(campaign: &Campaign, step: &StepId) -> Option<StepPlace> {
-        let at = campaign.steps.iter().position(|s| s.id == *step)?;
-        let of = campaign.steps.len();
-        (of > 1).then_some(StepPlace { no: at + 1, of })
-    }
-}
-
-impl fmt::Display for StepPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} of {}", self.no, self.of)
     }
 }
 

@@ -4,7 +4,7 @@ use super::mailboxes::SuppressionView;
 use crate::domain::chance;
 use crate::domain::condition::EventCondition;
 use crate::domain::consent_ledger::ConsentRow;
-use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
+use crate::domain::explain::{StepPlace, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{ConsentState, Consents};
@@ -114,6 +114,8 @@ pub struct EnrollmentView {
     /// `waiting`, `sending`, `finished` or `left`.
     pub state: &'static str,
     pub step: Option<String>,
+    /// Which of how many steps that is, where there are several.
+    pub place: Option<StepPlace>,
     /// When the next step falls due, or when it ended.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub at: Option<Timestamp>,
@@ -213,7 +215,7 @@ pub(super) fn ledger(
         .collect()
 }
 
-pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry) -> EnrollmentView {
+pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry, rules: &Rules) -> EnrollmentView {
     let (state, step, at) = match &entry.state {
         EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
         EntryState::Sending { step, .. } => ("sending", Some(step), None),
@@ -226,6 +228,9 @@ pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry) -> EnrollmentView
         entered: entry.at,
         state,
         step: step.map(|s| s.to_string()),
+        place: (rules.campaigns.get(campaign))
+            .zip(step)
+            .and_then(|(c, s)| StepPlace::of(c, s)),
         at,
         counted: entry.counted,
     }
