@@ -26,7 +26,6 @@ pub static CAMPAIGN: Keys = Keys {
         "goal",
         "holdout",
         "quota",
-        "calendar",
         "on_change",
         "coupon",
         "products",
@@ -37,7 +36,7 @@ pub static CAMPAIGN: Keys = Keys {
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
     known: &["cron", "on", "timezone", "missed", "max_late"],
-    later: &["calendar", "quota"],
+    later: &["quota"],
 };
 pub static TRIGGER: Keys = Keys {
     of: "[trigger]",

@@ -18,6 +18,7 @@ pub static ROOT: Keys = Keys {
         "ceiling",
         "law",
         "staff",
+        "calendar",
         "safety",
         "engine",
     ],
@@ -81,6 +82,11 @@ pub static LAW: Keys = Keys {
     known: &["country"],
     later: &[],
 };
+pub static CALENDAR: Keys = Keys {
+    of: "[calendar]",
+    known: &["closed"],
+    later: &[],
+};
 pub static SAFETY: Keys = Keys {
     of: "[safety]",
     known: &["at_once", "resume_after", "in_doubt"],
@@ -135,7 +141,7 @@ pub static TIMEOUTS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 15] = [
-    &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS, &CEILING,
-    &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 16] = [
+    &CALENDAR, &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS,
+    &CEILING, &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
 ];

@@ -2,19 +2,20 @@
 
 use super::http;
 use super::keys::{
-    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE, TRACKING,
+    ADMIN, CALENDAR, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
+    TRACKING,
 };
 use super::problem::{Problem, sort};
 use super::settings::{
     Admin, Config, Defaults, Engine, Law, Limits, Retention, Safety, Sender, StoreSettings,
     Tracking,
 };
+use super::shop;
 use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
 use super::toml_reader::{Item, Keys, Reader, Table};
 use super::transport::{self, TransportSettings, optional};
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
-use crate::domain::id::StaffName;
 use crate::domain::rules::InDoubt;
 use crate::domain::time::Span;
 use crate::domain::window::Window;
@@ -84,7 +85,8 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
             country: optional(t.get("country"), |i| i.parsed(country))?,
         })
     });
-    let staff = read_staff(root);
+    let staff = shop::read_staff(root);
+    let closed = section(root, "calendar", &CALENDAR, shop::read_calendar);
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
     let give_up = engine.as_ref().map(|engine| engine.give_up);
@@ -113,29 +115,11 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         ceiling: ceiling?,
         law: law?,
         staff: staff?,
+        closed: closed?,
         safety: safety?,
         engine: engine?,
         warnings: Vec::new(),
     })
-}
-
-/// Reads `[staff]`: names with the address of each.
-fn read_staff(root: &Table<'_>) -> Option<BTreeMap<StaffName, EmailAddress>> {
-    let Some(item) = root.get("staff") else {
-        return Some(BTreeMap::new());
-    };
-    let entries = item.entries("write crm = \"crm@shop.example\" under [staff]")?;
-    let read = entries.iter().map(|entry| {
-        let name = StaffName::parse(entry.name);
-        if let Err(what) = &name {
-            entry.reader().error(entry.key_span(), what.clone(), "");
-        }
-        let address = entry.parsed(EmailAddress::parse);
-        Some((name.ok()?, address?))
-    });
-    // All are read, for what is wrong with each.
-    let read: Vec<_> = read.collect();
-    read.into_iter().collect()
 }
 
 /// Reads a section; one that is absent reads as an empty one, so that each default stands in one place.

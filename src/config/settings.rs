@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::text::{AtOnce, Mailbox};
 use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
 use crate::domain::id::StaffName;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
@@ -41,6 +42,8 @@ pub struct Config {
     pub law: Law,
     /// Whom campaigns may tell of customers, by name.
     pub staff: BTreeMap<StaffName, EmailAddress>,
+    /// Days on which advertising waits.
+    pub closed: ClosedDays,
     pub safety: Safety,
     pub engine: Engine,
     /// What the file says that its writer probably did not mean.
@@ -233,6 +236,7 @@ impl Config {
                 .find_map(|smtp| smtp.only_to.as_ref())
                 .map(|list| list.iter().map(|r| r.pattern.clone()).collect()),
             staff: self.staff.clone(),
+            closed: self.closed.clone(),
         }
     }
 

@@ -142,6 +142,7 @@ reasons! {
     Untagged, "untagged", "the step takes this tag away";
     LeftTopic, "left_topic", "the step makes the customer leave this topic";
     Notified, "notified", "a mail to staff about this customer";
+    ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
 }
 

@@ -4,6 +4,7 @@
 //! at which pause, gap, every cap and every window agree. If that lies beyond the message's expiry it never goes.
 
 use super::address::EmailAddress;
+use super::calendar::ClosedDays;
 use super::campaign::{Campaign, CampaignWindow};
 use super::cap::{Cap, gap_fit};
 use super::condition::{EntryFacts, Facts, evaluate};
@@ -209,6 +210,8 @@ pub struct Limits<'a> {
     pub windows: Vec<(&'a Window, &'static str)>,
     pub caps: Vec<(Cap, Counts, &'static str)>,
     pub gaps: Vec<(Span, Counts, &'static str)>,
+    /// Days on which it waits.
+    pub closed: Option<&'a ClosedDays>,
     campaign: &'a Campaign,
 }
 
@@ -224,6 +227,8 @@ impl<'a> Limits<'a> {
             windows: Vec::new(),
             caps: Vec::new(),
             gaps: Vec::new(),
+            closed: Some(&shop.closed)
+                .filter(|closed| class == Class::Advertising && !closed.is_empty()),
             campaign,
         };
         if class == Class::Transactional {
@@ -319,6 +324,10 @@ impl<'a> Limits<'a> {
             let mut moves: Vec<(Timestamp, Reason, String)> = Vec::new();
             if let Some(until) = self.pause_until {
                 moves.push((until, Reason::Pause, format!("until {until}")));
+            }
+            if let Some(closed) = self.closed {
+                let open = closed.next_open(at, self.zone, LEAD);
+                moves.push((open, Reason::ClosedDay, closed.to_string()));
             }
             for (gap, instants, whose) in &gaps {
                 moves.push((

@@ -2,6 +2,7 @@
 //! that operators and the engine turn beside them.
 
 use super::address::EmailAddress;
+use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
@@ -71,6 +72,8 @@ pub struct Shop {
     pub only_to: Option<Vec<Pattern>>,
     /// Who may be told of customers, and where.
     pub staff: BTreeMap<StaffName, EmailAddress>,
+    /// Days on which advertising waits.
+    pub closed: ClosedDays,
 }
 
 /// Limits that hold for every advertising and informational message, whoever asked for more.

@@ -355,6 +355,7 @@ pub fn shop() -> Shop {
             EmailAddress::parse("crm@shop.example").unwrap(),
         )]
         .into(),
+        closed: Default::default(),
     }
 }
 

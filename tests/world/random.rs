@@ -7,6 +7,7 @@ use super::{
     triggered, try_later, uncertain,
 };
 use chrono_tz::Tz;
+use reveille::domain::calendar::ClosedDays;
 use reveille::domain::campaign::{
     Act, Again, CampaignWindow, Existing, OnChange, Otherwise, Repeat,
 };
@@ -81,12 +82,22 @@ fn a_gap(chance: &mut Chance) -> Span {
     Span(chance.of(GAPS))
 }
 
+fn closed(days: &[&str]) -> ClosedDays {
+    let mut closed = ClosedDays::default();
+    days.iter()
+        .for_each(|day| closed.extend(ClosedDays::parse_one(day).unwrap()));
+    closed
+}
+
 pub fn a_shop(chance: &mut Chance) -> Shop {
     let mut shop = shop();
     shop.timezone = chance.of(ZONES);
     shop.window = some(chance, 2, a_window);
     shop.caps = some_caps(chance);
     shop.gap = some(chance, 3, a_gap);
+    if chance.once_in(3) {
+        shop.closed = closed(chance.of(&[&["Sun"], &["Sat", "Sun"], &["Wed", "2026-03-08"]]));
+    }
     shop.ceiling.window = some(chance, 6, |c| {
         files::window(c.of(&["Mon-Sun 06:00-23:00", "Mon-Sun 00:00-12:00"]))
     });

@@ -63,7 +63,7 @@ pub enum PolicyAnswer {
 /// One thing that policy looks at.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PolicyCheck {
-    /// `address`, `suppression`, `consent`, `pause`, `hours`, `cap` or `gap`.
+    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap` or `gap`.
     pub what: &'static str,
     /// What is asked, and whose it is: `the shop's cap, 3 per 7d`.
     pub rule: String,
@@ -247,6 +247,19 @@ fn checks(
             present: format!("until {until}"),
             lets_it_go: false,
             from: Some(until),
+        });
+    }
+    if let Some(closed) = limits.closed {
+        let open = closed.next_open(at, limits.zone, LEAD);
+        all.push(PolicyCheck {
+            what: "closed",
+            rule: format!("the shop's closed days, {closed}"),
+            present: match open == at {
+                true => "open then".to_owned(),
+                false => "closed then".to_owned(),
+            },
+            lets_it_go: open == at,
+            from: Some(open).filter(|open| *open != at && *open != Timestamp::NEVER),
         });
     }
     for (window, whose) in &limits.windows {
