@@ -16,7 +16,7 @@ pub mod soundness;
 pub use files::{Draft, audience, scheduled, shop, triggered};
 
 use reveille::domain::address::{EmailAddress, MailboxId};
-use reveille::domain::campaign::{Schedule, ScheduleZone, Start, Topic, When};
+use reveille::domain::campaign::{Campaign, Schedule, ScheduleZone, Start, Step, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
 use reveille::domain::event::Event;
 use reveille::domain::id::{
@@ -475,7 +475,13 @@ impl World {
 
     /// Several events arrive before anything else is done.
     pub fn events_at_once(&mut self, no: CustomerNo, mut events: Vec<Event>) {
-        if self.backwards {
+        // A step's condition is judged in the reaction in which the step falls due: there a customer's own events count in
+        // the order in which they come.
+        let conditional = |c: &Arc<Campaign>| {
+            let plain = |s: &Step| s.timing.until.is_none() && s.only_if.is_none();
+            !c.steps.iter().all(|s| plain(s) && s.act.is_none())
+        };
+        if self.backwards && !self.rules.campaigns.values().any(conditional) {
             events.reverse();
         }
         for event in events {

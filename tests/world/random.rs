@@ -292,7 +292,22 @@ impl Shape {
 
 fn some_campaigns(chance: &mut Chance) -> Vec<Draft> {
     let how_many = 2 + chance.below(4);
-    (0..how_many).map(|n| a_campaign(chance, n)).collect()
+    let plain = chance.once_in(3);
+    let drafts = (0..how_many).map(|n| a_campaign(chance, n));
+    // In some worlds steps only wait.
+    let waits_only = |draft: Draft| {
+        draft.with(|c| {
+            for step in &mut c.steps {
+                (step.timing.until, step.only_if, step.act) = (None, None, None);
+                step.otherwise = Otherwise::Skip;
+                step.class = c.class;
+            }
+        })
+    };
+    match plain {
+        true => drafts.map(waits_only).collect(),
+        false => drafts.collect(),
+    }
 }
 
 /// Plays one random world to its end.

@@ -5,6 +5,7 @@ use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
+use crate::domain::preference::Class;
 use crate::domain::record::{
     Entry, EntryState, Message, MessageState, Suppression, SuppressionCause,
 };
@@ -135,8 +136,10 @@ impl Life<'_> {
             self.record.sent.came_back(given_back.no);
         }
         self.log_message(&given_back, status_of(&given_back), reason, detail);
-        // Room for what waits.
-        self.ask_again();
+        // Room for what waits, where it held a place.
+        if given_back.class != Class::Transactional {
+            self.ask_again();
+        }
         if let Some(m) = self.record.messages.get_mut(&message.no) {
             m.not_before = given_back.not_before;
         }

@@ -6,6 +6,7 @@ use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::preference::Class;
 use crate::domain::record::{Entry, EntryState, MessageState};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -131,10 +132,12 @@ impl Life<'_> {
         }
     }
 
-    /// Waiting messages that policy put off are asked again now: something that it rests on has changed.
+    /// Waiting messages that policy put off are asked again now: something that it rests on has changed. Transactional
+    /// ones are never put off by policy: what they wait for is the relay.
     pub(super) fn ask_again(&mut self) {
         for message in self.record.messages.values_mut() {
-            if message.state == MessageState::Waiting {
+            let by_policy = message.class != Class::Transactional;
+            if by_policy && message.state == MessageState::Waiting {
                 message.not_before = message.not_before.min(message.due.max(self.now));
             }
         }
