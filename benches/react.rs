@@ -40,6 +40,8 @@ fn rules(conditions: &[Condition]) -> Rules {
         version: 1,
         campaigns: BTreeMap::new(),
         segments: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        order: Vec::new(),
         topics: BTreeMap::new(),
         shop: Shop {
             timezone: chrono_tz::UTC,
@@ -82,6 +84,7 @@ fn benches(c: &mut Criterion) {
         rules: &rules,
         history: None,
         unfinished: false,
+        person: None,
     };
     for n in 0..8 {
         let cause = Cause::Event(event(n), Liveness::Live);

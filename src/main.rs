@@ -1,6 +1,12 @@
 //! The program: parse, run, exit code. All else is in the library.
 
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// The engine makes and drops many small things on many threads; with this a row taken in costs a quarter less of the
+/// processors' time than with the C library's allocator (BENCHMARKS.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     reveille::cli::main()

@@ -4,8 +4,8 @@ mod app;
 
 use app::{App, CONFIG};
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
+use reveille::domain::consent_ledger::Word;
 use reveille::domain::id::{CampaignId, CustomerId};
-use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use reveille::domain::value::Value;
 use reveille::engine::catalogue::FileState;
@@ -194,8 +194,8 @@ async fn a_step_that_leaves_a_topic_is_in_the_ledger_and_keeps_what_the_mailbox_
     let id = CustomerId::parse("mina").unwrap();
     let view = app.core.customer_view(&id).await.unwrap().unwrap();
     let row = view.consent_ledger.last().unwrap();
-    assert_eq!(row.consent.state, ConsentState::Refused);
-    assert_eq!(row.consent.source, "campaign series/again");
+    assert_eq!(row.state, Word::Refused);
+    assert_eq!(row.source, "campaign series/again");
     let mailbox = view.mailbox.unwrap();
     assert_eq!((mailbox.refusals.len(), mailbox.places.len()), (1, 1));
     // It stays so, whatever happens to the customer next.

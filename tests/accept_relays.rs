@@ -7,9 +7,11 @@ use app::{App, CONFIG};
 use reveille::domain::ledger::Status;
 use reveille::domain::time::Span;
 use reveille::engine::outbox::Outbox;
+use reveille::store::keys::Queue;
 use reveille::transport::config::{CarrierConfig, Rate, Tls, TransportConfig};
 use serde_json::json;
 use smtp_server::{At, Options, Rule, SmtpServer};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More than are ever in hand for one transport.
@@ -179,4 +181,83 @@ async fn behind_a_slow_relay_everybody_has_their_turn() {
     assert!(reached.is_ok(), "{} others went", server.taken());
     app.core.outbox.stop();
     app.core.outbox.wait_idle().await;
+}
+
+/// A receipt for somebody while 1,000 advertising mails wait for a relay that takes its time with each, or that is to be
+/// given so many a second: it is the next to go, save what is under way on the connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_goes_before_all_advertising_that_waits() {
+    const CONNECTIONS: usize = 4;
+    let each = Duration::from_millis(60);
+    for (takes, rate) in [
+        (Some(each), None),
+        (
+            None,
+            Some(Rate {
+                count: 1,
+                per: each,
+            }),
+        ),
+    ] {
+        let server = SmtpServer::start(Options::default()).await;
+        if let Some(takes) = takes {
+            server.rule(Rule::at(At::End).wait(takes));
+        }
+        let mut slow = relay("main", &server);
+        slow.connections = CONNECTIONS;
+        slow.rate = rate;
+        let files = [
+            campaign("Product Viewed", "main", "advertising", 9)
+                .replace("[trigger]", "topic = \"offers\"\n\n[trigger]"),
+            campaign("Order Completed", "main", "transactional", 0),
+        ];
+        let files = [("ad.toml", &*files[0]), ("receipt.toml", &*files[1])];
+        let app = App::start_with(vec![slow], "2026-03-02T09:00:00Z", CONFIG, &files).await;
+        app.crowd(0..1_000).await;
+        for n in 0..1_000 {
+            app.event(&format!("c{n}"), "Product Viewed", json!({}))
+                .await;
+        }
+        app.sign_up("buyer", "Asia/Seoul").await;
+        app.clock.advance(Span::seconds(1));
+        app.core.advance().await.unwrap();
+        // As the daemon does it: each queue by itself.
+        let pumps = Queue::ALL.map(|queue| {
+            let core = Arc::clone(&app.core);
+            tokio::spawn(async move {
+                loop {
+                    Outbox::pump_queue(&core, queue).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        let begun = tokio::time::timeout(Duration::from_secs(30), server.wait_for(20));
+        let begun = begun.await;
+        assert!(begun.is_ok(), "{:?}", app.story("c0").await);
+        let order = json!({"order_id": "1"});
+        app.event("buyer", "Order Completed", order).await;
+        app.clock.advance(Span::millis(1));
+        app.core.advance().await.unwrap();
+        let before = server.taken();
+        let reached = async {
+            let mut taken = before;
+            loop {
+                let place = (server.messages().iter()).position(|m| m.to.starts_with("buyer@"));
+                if let Some(place) = place {
+                    return place;
+                }
+                taken += 1;
+                server.wait_for(taken).await;
+            }
+        };
+        let place = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        let place = place.expect("it goes");
+        println!("it was message {place}, {before} had gone when it waited");
+        // What had its permit already goes first, and what goes while it is composed.
+        assert!(place - before <= 2 * CONNECTIONS, "{place} - {before}");
+        pumps.iter().for_each(|pump| pump.abort());
+        app.core.outbox.stop();
+        let idle = tokio::time::timeout(Duration::from_secs(20), app.core.outbox.wait_idle());
+        idle.await.expect("nothing is under way for long");
+    }
 }

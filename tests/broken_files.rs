@@ -52,12 +52,14 @@ fn problems_of(stem: &str) -> Vec<Problem> {
             "campaigns/topics.toml",
             text("campaigns/topics.toml"),
         )),
+        tags: None,
     };
     let (kind, _) = stem.split_once('_').unwrap();
     let file = source(&format!("campaigns/{kind}.toml"), broken);
     match kind {
         "segments" => sources.segments = Some(file),
         "topics" => sources.topics = Some(file),
+        "tags" => sources.tags = Some(file),
         _ => {
             let id = CampaignId::parse(stem).unwrap();
             let file = source(&format!("campaigns/{stem}.toml"), file.text);
@@ -142,7 +144,7 @@ fn one_bad_file_never_stops_the_others() {
     write("bad.toml", b"name = ");
     write("latin.toml", b"name = \"caf\xe9\"");
     write("two words.toml", b"name = \"x\"");
-    write("tags.toml", b"");
+    write("coupons.toml", b"");
     write("huge.toml", &vec![b'#'; 2 << 20]);
     write(".hidden.toml", b"name = ");
     write("notes.txt", b"name = ");
@@ -159,9 +161,9 @@ fn one_bad_file_never_stops_the_others() {
         files,
         [
             "bad.toml",
+            "coupons.toml",
             "huge.toml",
             "latin.toml",
-            "tags.toml",
             "two words.toml"
         ]
     );
@@ -193,6 +195,7 @@ fn a_segment_that_is_wrong_breaks_those_campaigns_only_that_name_it() {
                     .into(),
                 segments: Some(source("segments.toml", segments.to_owned())),
                 topics: None,
+                tags: None,
             },
             &context(),
         )

@@ -83,7 +83,13 @@ fn every_file_that_a_page_names_is_there() {
     let mut named = 0;
     for (page, text) in pages() {
         // docs/campaigns.md and docs/import.md speak of the reader's own folders.
-        let own = page == "README.md" || page == "ARCHITECTURE.md" || page == "CHANGELOG.md";
+        let own = [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CHANGELOG.md",
+            "docs/standards.md",
+        ]
+        .contains(&page.as_str());
         for (line, text) in prose(&text) {
             for span in spans(text).filter(|span| own && names_a_file(span)) {
                 named += 1;
@@ -160,7 +166,7 @@ fn every_invariant_names_tests_that_are_there() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let all: BTreeSet<u32> = (1..=11).collect();
+    let all: BTreeSet<u32> = (1..=12).collect();
     assert_eq!(held, all, "invariants with at least one test");
 }
 
@@ -179,6 +185,26 @@ fn every_fault_names_tests_that_are_there() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(rows >= 16, "{rows}");
+}
+
+#[test]
+fn every_standard_names_tests_that_are_there() {
+    let (mut wrong, mut rows) = (Vec::new(), 0);
+    for line in page("docs/standards.md").lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let head = cells
+            .get(2)
+            .is_none_or(|cell| *cell == "tests" || *cell == "---");
+        if head || !line.starts_with("| ") {
+            continue;
+        }
+        if tests_of(cells[2], &mut wrong) == 0 {
+            wrong.push(format!("no test shows: {}", cells[1]));
+        }
+        rows += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(rows >= 30, "{rows}");
 }
 
 /// The lines of a page's shell blocks that call us: the words after `reveille`.

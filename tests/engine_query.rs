@@ -905,7 +905,7 @@ async fn going_live_ends_beside_a_customer_and_a_mailbox_that_cannot_be_read() {
     assert_eq!(listed[0].number, mina.0);
     assert!(listed[0].why.contains("customer record"), "{listed:?}");
     assert_eq!(core.poisonous_customers().await.unwrap(), 1);
-    assert_eq!(core.clear_poison(mina).await.unwrap(), 1);
+    assert_eq!(core.clear_poison(&customer("mina")).await.unwrap(), Some(1));
     assert_eq!(core.poisonous().await.unwrap(), []);
 }
 

@@ -84,6 +84,7 @@ async fn the_description_has_every_route_and_every_answer() {
         "/v1/page",
         "/v1/screen",
         "/v1/track",
+        "/webhooks/{name}",
     ];
     assert_eq!(named, expected);
     let mut ids = std::collections::BTreeSet::new();

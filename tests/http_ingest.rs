@@ -17,6 +17,7 @@ use reveille::http::faces::Serves;
 use reveille::http::pulse::Pulse;
 use reveille::http::server::Limits;
 use reveille::store::memory::MemoryStore;
+use reveille::store::{Batch, Store, keys};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -440,6 +441,32 @@ async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
     assert!(metrics.lines().any(|line| line == sent), "{metrics}");
 }
 
+/// Senders don't keep the order of what happened.
+#[tokio::test]
+async fn an_order_that_comes_in_before_its_cart_ends_the_reminder() {
+    let campaign = app::shipped("cart_reminder.toml");
+    let campaigns = [("cart_reminder.toml", campaign.as_str())];
+    let shop = Shop::open_on(Arc::new(MemoryStore::new()), "", &campaigns).await;
+    for customer in ["mina", "joon"] {
+        shop.app.sign_up(customer, "Asia/Seoul").await;
+    }
+    // What happened before the campaign went live would be history.
+    shop.app.advance(Span::hours(1)).await;
+    let sent = |messages: &[Value]| json!({ "batch": messages, "sentAt": "2026-03-02T10:00:00Z" });
+    let told = |user: &str, event: &str, at: &str| {
+        json!({ "type": "track", "userId": user, "event": event, "messageId": format!("{user} {event}"),
+                "timestamp": at, "properties": { "cart_id": user, "product_id": "p-1", "name": "Blue cup" } })
+    };
+    let order = told("mina", "Order Completed", "2026-03-02T09:50:00Z");
+    shop.send("/v1/batch", &sent(&[order])).await.done(1, 0);
+    let late = ["mina", "joon"].map(|user| told(user, "Product Added", "2026-03-02T09:40:00Z"));
+    shop.send("/v1/batch", &sent(&late)).await.done(2, 0);
+    shop.app.advance(Span::hours(26)).await;
+    let mails = shop.app.mails();
+    assert_eq!(mails.len(), 1, "only who did not order is reminded");
+    assert!(mails[0].1.contains("joon@"), "{}", mails[0].1);
+}
+
 #[tokio::test]
 async fn too_much_at_once_is_put_off_and_a_full_disk_too() {
     let store = Moody::new();
@@ -474,6 +501,92 @@ async fn too_much_at_once_is_put_off_and_a_full_disk_too() {
         .await
         .done(1, 0);
     assert_eq!(shop.events("c-1").await.len(), 3);
+}
+
+/// A request that announces so many bytes more than it has sent; the answer comes when the rest is sent.
+async fn begun(shop: &Shop, header: &str, sent: usize, more: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(shop.address).await.unwrap();
+    let head = format!(
+        "POST /v1/batch HTTP/1.1\r\nhost: x\r\n{header}content-length: {}\r\n\r\n",
+        sent + more
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; sent]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn what_nobody_vouches_for_is_counted_as_it_comes_and_a_wrong_key_keeps_nothing() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store, "in_hand = \"64KB\"", &[]).await;
+    // Whose it is stands in its body, which is still to come.
+    let mut slow = begun(&shop, "", 48 << 10, 1).await;
+    let kept = async {
+        while shop.outside.ingest.in_hand() < 48 << 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    (tokio::time::timeout(Duration::from_secs(20), kept).await)
+        .expect("bytes that were not counted");
+
+    let large = || "x".repeat(32 << 10);
+    let wrong = posted("/v1/batch", "rvl_wrong", large());
+    shop.request(wrong).await.error(401);
+    let unnamed = |body: Vec<u8>| Request::post("/v1/batch").body(Body::from(body)).unwrap();
+    let put_off = shop.request(unnamed(large().into_bytes())).await;
+    assert!(put_off.headers.contains_key("retry-after"));
+    put_off.error(429);
+    // Small as it is sent, large as it is unpacked.
+    let bomb = gzip(&vec![b' '; 400 << 10]);
+    assert!(bomb.len() < 8 << 10);
+    shop.request(unnamed(bomb.clone())).await.error(429);
+    shop.send("/v1/track", &track("c-1", "m-1"))
+        .await
+        .done(1, 0);
+
+    slow.write_all(b" ").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    shop.request(unnamed(bomb)).await.error(400);
+    assert_eq!(shop.outside.ingest.in_hand(), 0);
+}
+
+#[tokio::test]
+async fn a_join_with_a_customer_who_cannot_be_read_is_an_error_of_that_message() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    shop.send("/v1/track", &track("bad", "m-0"))
+        .await
+        .done(1, 0);
+    let damage = Batch {
+        puts: vec![(
+            keys::record(shop.app.customer("bad").await),
+            b"not a record".to_vec(),
+        )],
+        ..Batch::default()
+    };
+    store.commit(damage).await.unwrap();
+    let alias = |previous: &str, user: &str| json!({ "type": "alias", "previousId": previous, "userId": user });
+    let seen = |visitor: &str| json!({ "type": "track", "anonymousId": visitor, "event": "Product Added", "messageId": visitor });
+    let body = json!({ "sentAt": NOW, "batch": [
+        seen("v-1"), seen("v-2"), seen("v-3"),
+        alias("v-1", "bad"),
+        { "type": "identify", "userId": "bad", "anonymousId": "v-2", "messageId": "i-1", "traits": {} },
+        alias("v-3", "c-1"),
+        track("c-1", "m-1"),
+        alias("bad", "c-1"),
+    ] });
+    let errors = shop.send("/v1/batch", &body).await.done(5, 0);
+    let places: Vec<&Value> = errors.iter().map(|e| &e["index"]).collect();
+    assert_eq!(places, [3, 4, 7], "{errors:?}");
+    for error in &errors {
+        let error = error["error"].as_str().unwrap();
+        assert!(error.contains("cannot be read"), "{error}");
+    }
+    assert_eq!(shop.events("c-1").await.len(), 2);
+    let alone = shop.send("/v1/alias", &alias("v-1", "bad")).await;
+    assert!(alone.error(400).contains("cannot be read"));
 }
 
 #[tokio::test]
@@ -616,6 +729,10 @@ async fn health_readiness_and_metrics_tell_how_it_is() {
         "reveille_http_messages_total{type=\"unreadable\",fate=\"refused\"} 1",
         "reveille_customers 1",
         "reveille_sending_held 0",
+        "reveille_poisonous_customers 0",
+        "reveille_imports_broken_off 0",
+        "# TYPE reveille_hits_shed_total counter",
+        "# TYPE reveille_hits_lost_total counter",
         "reveille_store_room 0",
         "reveille_deliveries_total{transport=\"main\",outcome=\"accepted\"} 0",
         "reveille_http_request_duration_seconds_count{route=\"/v1/batch\",method=\"POST\",status=\"200\"} 1",

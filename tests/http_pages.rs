@@ -10,8 +10,9 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use mail_parser::MessageParser;
+use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
-use reveille::domain::id::{CustomerNo, MessageNo, TopicId};
+use reveille::domain::id::{CustomerId, CustomerNo, MessageNo, TopicId};
 use reveille::domain::ledger::Status;
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
@@ -20,6 +21,7 @@ use reveille::domain::window::Window;
 use reveille::engine::state::EventRow;
 use reveille::http::public;
 use reveille::message::token::Token;
+use reveille::report::{By, report};
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
 use reveille::store::{Store, Stream, StreamFilter};
@@ -139,7 +141,8 @@ impl Site {
         let (page, rest) = (leave.strip_prefix("<https://mail.shop.example"))
             .and_then(|rest| rest.split_once('>'))
             .unwrap_or_else(|| panic!("{leave}"));
-        assert_eq!(rest, ", <mailto:unsubscribe@shop.example>");
+        let mailto = ", <mailto:unsubscribe@shop.example?subject=unsubscribe%20";
+        assert!(rest.starts_with(mailto), "{rest}");
         assert_eq!(raw("List-Unsubscribe-Post"), ONE_CLICK);
         let text = mail.body_text(0).unwrap().into_owned();
         let link = |kind: &str| {
@@ -266,7 +269,7 @@ async fn one_click_leaves_at_once_however_it_is_posted_and_whatever_became_of_th
         let ledger = site.app.core.consent_ledger(no).await.unwrap();
         let refusals: Vec<_> = ledger
             .iter()
-            .filter(|r| r.state == ConsentState::Refused)
+            .filter(|r| r.state == ConsentState::Refused.into())
             .collect();
         assert_eq!(refusals.len(), 1);
         let row = refusals[0];
@@ -488,16 +491,24 @@ async fn who_leaves_speaks_for_the_address_that_the_mail_went_to() {
     assert_eq!(site.app.mails().len(), 1);
 }
 
-/// Links of old mails work after a restart, wherever the store is then.
+/// Links of old mails work after a restart, wherever the store is then, and after a new key signs.
 #[tokio::test]
 async fn links_outlive_the_process() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let site = site_on(Arc::clone(&store), &[]).await;
     site.app.sign_up("mina", "Asia/Seoul").await;
     let leave = site.token("mina", None).await;
-    let keys = site.app.core.token_keys();
+    assert_eq!(site.app.core.rotate_token_keys().await.unwrap(), 2);
+    let new = site.token("mina", None).await;
+    assert_ne!(new, leave);
+    assert_eq!(site.get(&leave).await.status, StatusCode::OK);
     let site = serve(site.app.reopen(store).await).await;
-    assert_eq!(*site.app.core.token_keys(), *keys);
+    assert_eq!(
+        site.token("mina", None).await,
+        new,
+        "the new key still signs"
+    );
+    assert_eq!(site.get(&new).await.status, StatusCode::OK);
     site.app.clock.advance(Span::days(45));
     assert_eq!(site.get(&leave).await.status, StatusCode::OK);
     assert_eq!(
@@ -1008,7 +1019,7 @@ async fn without_a_public_address_mails_name_the_address_to_write_to() {
         .await;
     app.settle().await;
     let mail = app.mails().remove(0).1;
-    assert!(mail.contains("List-Unsubscribe: <mailto:unsubscribe@shop.example>\r\n"));
+    assert!(mail.contains("<mailto:unsubscribe@shop.example?subject=unsubscribe%20"));
     assert!(!mail.contains("List-Unsubscribe-Post") && !mail.contains("https://mail."));
 }
 
@@ -1056,4 +1067,61 @@ async fn the_ledger_holds_each_change_once_and_the_customers_view_shows_it() {
         (&last["source"], &last["wording"]),
         (&"list".into(), &"I agree".into())
     );
+}
+
+/// The link of a mail that somebody got before they were merged into another: the refusal is the other's, and is told
+/// beside that mail, whose number may be that of another mail of theirs.
+#[tokio::test]
+async fn who_leaves_by_a_mail_of_before_a_merge_is_counted_with_that_mail() {
+    let other = OFFER.replace("Cart Viewed", "Wishlist Viewed");
+    let site = site(&[("offer.toml", OFFER), ("wish.toml", &other)]).await;
+    let browser = CustomerId::anonymous("a-1").unwrap();
+    site.app
+        .consent(browser.as_str(), ConsentState::Given)
+        .await;
+    let address = EmailAddress::parse("mina@customers.example").unwrap();
+    site.prefer(browser.as_str(), |c| c.email = Some(address))
+        .await;
+    site.wants_offer(browser.as_str()).await;
+    let (leave, _) = site.links(0);
+    let bytes = std::fs::read(&site.app.mails()[0].0).unwrap();
+    let mail = MessageParser::new().parse(&bytes).unwrap();
+    let message_id = mail.message_id().unwrap().to_owned();
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    let event = site
+        .app
+        .event("mina", "Wishlist Viewed", serde_json::json!({}));
+    event.await;
+    site.app.advance(Span::days(1)).await;
+    assert_eq!(site.app.mails().len(), 2, "both have a message 1");
+    let source = site.app.customer(browser.as_str()).await;
+    let mina = CustomerId::parse("mina").unwrap();
+    site.app.core.alias(&browser, &mina).await.unwrap();
+    site.app.settle().await;
+
+    let left = site.ask("POST", &leave, &[FORM], ONE_CLICK).await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(
+        site.word("mina", Some("offers")).await,
+        Some(ConsentState::Refused)
+    );
+    let log = site.app.log().await;
+    let rows: Vec<_> = (log.iter())
+        .filter(|r| r.status == Status::Unsubscribed)
+        .collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].customer, rows[0].message, rows[0].campaign.as_str()),
+        (source, Some(MessageNo(1)), "offer")
+    );
+    let report = report(&site.app.core, By::Campaigns, None).await.unwrap();
+    let counted = |campaign: &str| {
+        let mut groups = report.groups.iter();
+        let group = groups.find(|g| g.campaign.as_deref() == Some(campaign));
+        group.unwrap().unsubscribed.count
+    };
+    assert_eq!((counted("offer"), counted("wish")), (1, 0));
+    let view = site.app.core.customer_view(&mina).await.unwrap().unwrap();
+    let row = view.consent_ledger.last().unwrap();
+    assert_eq!(row.message_id.as_deref(), Some(message_id.as_str()));
 }

@@ -5,23 +5,28 @@ mod app;
 
 use app::watched::Watched;
 use app::{App, CONFIG, shipped};
-use futures_util::future::join_all;
+use chrono::Timelike;
+use futures_util::future::{FutureExt, join_all};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::consent_ledger::Origin;
 use reveille::domain::event::Event;
 use reveille::domain::id::{CustomerId, CustomerNo, EventName, ShardNo};
-use reveille::domain::ledger::{LogRow, Status};
+use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use reveille::engine::batch::Work;
 use reveille::engine::golive::go_live;
 use reveille::engine::merge::{AliasError, Merged};
+use reveille::engine::outbox::Outbox;
 use reveille::engine::query::LogFilter;
-use reveille::store::codec::decode;
-use reveille::store::{Direction, Store, StoreError, Stream, StreamFilter, keys};
+use reveille::engine::state::Poison;
+use reveille::report::{By, report};
+use reveille::store::codec::{decode, encode};
+use reveille::store::{Batch, Direction, Store, StoreError, Stream, StreamFilter, keys};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 const START: &str = "2026-03-02T03:00:00Z";
 const BROWSER: &str = "anon:7f3a";
@@ -482,6 +487,260 @@ async fn going_live_takes_enrollments_out_of_letters() {
     assert!(own.campaigns.values().all(|s| s.entries.is_empty()));
     app.leap(Span::hours(30)).await;
     assert!(app.log().await.iter().all(|r| r.status != Status::Waiting));
+}
+
+/// Somebody of the browser whose mail is in doubt, merged into mina, who lives in another shard: the store and the
+/// application, opened again after it, and both numbers.
+async fn merged_in_doubt() -> (Arc<Watched>, App, CustomerNo, CustomerNo) {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let profile = ProfileChange {
+        email: Some(EmailAddress::parse("form@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    app.act(BROWSER, Cause::Profile(Box::new(profile), Liveness::Live))
+        .await;
+    app.consent(BROWSER, ConsentState::Given).await;
+    let source = app.customer(BROWSER).await;
+    fill_cart(&app, BROWSER, "a").await;
+    app.clock.advance(Span::hours(24));
+    store.fail(|batch| {
+        let told = batch.appends.iter().any(|row| {
+            row.stream == Stream::Log
+                && decode::<LogRow>(&row.payload).unwrap().status == Status::Accepted
+        });
+        told.then(|| StoreError::Unavailable("down".into()))
+    });
+    app.core.tick().await.unwrap();
+    while app.mails().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(alias(&app, BROWSER, "mina").await, Ok(Merged::Absorbed));
+    let target = app.customer("mina").await;
+    assert_ne!(source.shard(), target.shard());
+    let store = store.again();
+    let app = app.reopen(store.clone()).await;
+    (store, app, source, target)
+}
+
+/// The reasons of all rows of the log, in order.
+async fn reasons(app: &App) -> Vec<Reason> {
+    let rows = app.log().await;
+    rows.iter().map(|row| row.reason).collect()
+}
+
+fn refusal(app: &App) -> Cause {
+    let change = ConsentChange {
+        topic: None,
+        state: ConsentState::Refused,
+        at: app.now(),
+        source: "test".into(),
+        wording: None,
+        origin: Origin::default(),
+    };
+    Cause::Consent(change, Liveness::Live)
+}
+
+/// The source's shard may be as late as it likes to learn of anything: what was acknowledged at the target binds.
+#[tokio::test]
+async fn a_refusal_acknowledged_by_the_target_binds_the_source_from_that_instant() {
+    let (store, app, source, target) = merged_in_doubt().await;
+    // No letter to the source is ever read.
+    let inbox = keys::inbox_of(source);
+    store.fail(move |batch| {
+        let reads = (batch.deletes.iter()).any(|key| inbox.from <= *key && *key < inbox.to);
+        reads.then(|| StoreError::Unavailable("not now".into()))
+    });
+    app.core.act(target, refusal(&app)).await.unwrap();
+    app.leap(Span::hours(1)).await;
+    let told = reasons(&app).await;
+    assert!(!told.contains(&Reason::Resent), "{told:?}");
+    assert!(told.contains(&Reason::TopicRefused), "{told:?}");
+}
+
+/// The refusal is acknowledged between what the source's shard reads and its commit.
+#[tokio::test]
+async fn a_refusal_that_comes_while_the_source_is_asked_binds_the_answer() {
+    let (store, app, _, target) = merged_in_doubt().await;
+    let (core, cause) = (Arc::clone(&app.core), refusal(&app));
+    let mut refuse = Some(async move {
+        core.act(target, cause).await.unwrap();
+    });
+    store.before(move |batch| {
+        let resent = batch.appends.iter().any(|row| {
+            row.stream == Stream::Log
+                && decode::<LogRow>(&row.payload).unwrap().reason == Reason::Resent
+        });
+        let refuse = resent.then(|| refuse.take()).flatten();
+        refuse.map(|refuse| refuse.boxed())
+    });
+    app.leap(Span::hours(1)).await;
+    assert_eq!(store.conflicts.load(Relaxed), 1);
+    let told = reasons(&app).await;
+    assert!(!told.contains(&Reason::Resent), "{told:?}");
+    assert!(told.contains(&Reason::TopicRefused), "{told:?}");
+}
+
+/// The hours, the break and the caps of the one who they turned out to be.
+#[tokio::test]
+async fn what_the_target_wants_holds_for_what_is_under_way_at_the_source() {
+    let (_store, app, _, target) = merged_in_doubt().await;
+    let mut change = ProfileChange::default();
+    change.preferences.pause_until = Some(Some(app.now() + Span::hours(30)));
+    let change = Cause::Profile(Box::new(change), Liveness::Live);
+    app.core.act(target, change).await.unwrap();
+    app.leap(Span::hours(29)).await;
+    let told = reasons(&app).await;
+    assert!(!told.contains(&Reason::Resent), "{told:?}");
+    assert!(told.contains(&Reason::Pause), "{told:?}");
+    app.leap(Span::hours(2)).await;
+    let told = reasons(&app).await;
+    assert!(told.contains(&Reason::Resent), "{told:?}");
+}
+
+/// A merge is told, and told again after the connection was cut off: it is called done when it is.
+#[tokio::test]
+async fn a_merge_told_again_waits_until_all_is_there() {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    fill_cart(&app, BROWSER, "a").await;
+    fill_cart(&app, "anon:b", "b").await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let (source, target) = (app.customer(BROWSER).await, app.customer("mina").await);
+    let inbox = keys::inbox_of(target);
+    store.fail(move |batch| {
+        let reads = (batch.deletes.iter()).any(|key| inbox.from <= *key && *key < inbox.to);
+        reads.then(|| StoreError::Unavailable("not now".into()))
+    });
+    alias(&app, BROWSER, "mina").await.unwrap_err();
+    let again = alias(&app, BROWSER, "mina").await;
+    assert!(matches!(again, Err(AliasError::Refused(_))), "{again:?}");
+    assert_eq!(app.customer(BROWSER).await, source);
+    store.mend();
+    assert_eq!(alias(&app, BROWSER, "mina").await, Ok(Merged::Already));
+    assert_eq!(record(&app, target).await.absorbed, [source]);
+    // The id leads there at once, as after any merge.
+    assert_eq!(app.customer(BROWSER).await, target);
+    // In a chain too, wherever it was cut off.
+    let between = app.customer("anon:b").await;
+    let inbox = keys::inbox_of(between);
+    fill_cart(&app, "anon:c", "c").await;
+    let first = app.customer("anon:c").await;
+    store.fail(move |batch| {
+        let reads = (batch.deletes.iter()).any(|key| inbox.from <= *key && *key < inbox.to);
+        reads.then(|| StoreError::Unavailable("not now".into()))
+    });
+    alias(&app, "anon:c", "anon:b").await.unwrap_err();
+    assert_eq!(alias(&app, "anon:b", "mina").await, Ok(Merged::Absorbed));
+    alias(&app, "anon:c", "mina").await.unwrap_err();
+    store.mend();
+    assert_eq!(alias(&app, "anon:c", "mina").await, Ok(Merged::Already));
+    assert_eq!(letters(&app).await, 0);
+    assert_eq!(
+        record(&app, target).await.absorbed,
+        [source, between, first]
+    );
+}
+
+/// A cause of the source's could not be worked on; the operator knows whichever id.
+#[tokio::test]
+async fn what_is_listed_of_whoever_was_merged_is_cleared_by_either_id() {
+    for by in [BROWSER, "mina"] {
+        let store = Watched::new();
+        let app = start(store.clone()).await;
+        fill_cart(&app, BROWSER, "a").await;
+        let source = app.customer(BROWSER).await;
+        let row = Poison {
+            at: app.now(),
+            cause: "a cause".into(),
+            panic: "a panic".into(),
+        };
+        let listed = Batch {
+            puts: vec![(keys::poison(source, app.now()), encode(&row))],
+            ..Batch::default()
+        };
+        store.commit(listed).await.unwrap();
+        app.sign_up("mina", "Asia/Seoul").await;
+        alias(&app, BROWSER, "mina").await.unwrap();
+        assert_eq!(app.core.poisonous_customers().await.unwrap(), 1);
+        assert_eq!(app.core.clear_poison(&id("nobody")).await, Ok(None));
+        assert_eq!(app.core.clear_poison(&id(by)).await, Ok(Some(1)), "{by}");
+        assert_eq!(app.core.poisonous_customers().await.unwrap(), 0);
+    }
+}
+
+/// What the source got before it was merged is told by the clock of whom they turned out to be.
+#[tokio::test]
+async fn reports_by_hour_go_by_the_clock_of_whoever_it_is() {
+    let app = start(Watched::new()).await;
+    let mut profile = ProfileChange {
+        email: Some(EmailAddress::parse("form@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    profile.preferences.timezone = Some(Some("America/New_York".parse().unwrap()));
+    app.act(BROWSER, Cause::Profile(Box::new(profile), Liveness::Live))
+        .await;
+    app.consent(BROWSER, ConsentState::Given).await;
+    fill_cart(&app, BROWSER, "a").await;
+    app.leap(Span::hours(24)).await;
+    // In the morning, by their clock.
+    app.leap(Span::hours(11)).await;
+    let left = (app.log().await.iter())
+        .find(|row| row.status == Status::Attempting)
+        .unwrap()
+        .time;
+    let hour = |zone: &str| {
+        let zone: chrono_tz::Tz = zone.parse().unwrap();
+        left.to_utc().with_timezone(&zone).hour()
+    };
+    let told = async || {
+        let told = report(&app.core, By::Hours, None).await.unwrap();
+        let hours: Vec<_> = told.groups.iter().map(|g| g.hour.unwrap()).collect();
+        hours
+    };
+    assert_eq!(told().await, [hour("America/New_York")]);
+    app.sign_up("mina", "Europe/Berlin").await;
+    alias(&app, BROWSER, "mina").await.unwrap();
+    assert_eq!(told().await, [hour("Europe/Berlin")]);
+}
+
+/// The address changes in the instant between the outbox's last look and the asking.
+#[tokio::test]
+async fn a_mail_made_for_an_address_that_has_just_changed_is_made_anew() {
+    let store = Watched::new();
+    let app = start(store.clone()).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    fill_cart(&app, "mina", "a").await;
+    let mina = app.customer("mina").await;
+    app.clock.advance(Span::hours(24));
+    app.core.advance().await.unwrap();
+    let profile = ProfileChange {
+        email: Some(EmailAddress::parse("new@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    let (core, key) = (Arc::clone(&app.core), keys::record(mina));
+    let mut changes = Some(async move {
+        let change = Cause::Profile(Box::new(profile), Liveness::Live);
+        core.act(mina, change).await.unwrap();
+    });
+    // Its first read is the look that composes, its second the last one.
+    let mut looks = 0;
+    store.after_read(move |keys| {
+        looks += usize::from(*keys == [key.clone()]);
+        let last = looks == 2;
+        last.then(|| changes.take()).flatten().map(|c| c.boxed())
+    });
+    Outbox::pump(&app.core).await.unwrap();
+    app.core.outbox.wait_idle().await;
+    assert!(app.mails().is_empty());
+    let told = reasons(&app).await;
+    assert!(told.contains(&Reason::NotStarted), "{told:?}");
+    app.settle().await;
+    let mails = app.mails();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].1.contains("new@customers.example"));
+    assert!(!mails[0].1.contains("mina@customers.example"));
 }
 
 /// The chain breaks in the middle: a letter finds its reader moved already.

@@ -56,6 +56,7 @@ fn request(template: &'static str, context: Value) -> ComposeRequest<'static> {
         list_domain: "lists.shop.example",
         links: None,
         tracking: None,
+        text_only: false,
         unsubscribe_mailto: Some("leave@shop.example?subject=leave"),
         korean: false,
         sender: &SENDER,
@@ -464,11 +465,11 @@ proptest! {
 fn one_click_is_promised_where_it_can_be_asked_by_https() {
     use reveille::domain::id::{CustomerNo, MessageNo};
     use reveille::message::links::Links;
-    use reveille::message::token::TokenKeys;
+    use reveille::message::token::{KeyRing, TokenKeys};
     let head = |public_url: &str, class| {
         let links = Links {
             public_url: public_url.to_owned(),
-            keys: std::sync::Arc::new(TokenKeys::new([7; 32])),
+            keys: std::sync::Arc::new(KeyRing::new(TokenKeys::new([7; 32]))),
         };
         let links = links.of_mail(CustomerNo(7), MessageNo(1), None);
         let mut request = request("welcome", shop("Mina"));

@@ -44,6 +44,7 @@ fn html(
         list_domain: "b.example",
         links: None,
         tracking: None,
+        text_only: false,
         unsubscribe_mailto: None,
         korean: false,
         sender: &SenderBlock::default(),
@@ -374,7 +375,12 @@ fn folders_are_read_and_every_shipped_template_is_sound() {
     assert_eq!(told(&shipped), [""; 0]);
     assert_eq!(
         shipped.names().collect::<Vec<_>>(),
-        ["cart_reminder", "dormant", "welcome"]
+        [
+            "cart_reminder",
+            "confirm_subscription",
+            "dormant",
+            "welcome"
+        ]
     );
     let sources = shipped.sources_of("welcome");
     assert!(

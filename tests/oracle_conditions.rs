@@ -9,8 +9,10 @@ mod customers;
 mod messages;
 #[path = "oracle_conditions/naive.rs"]
 mod naive;
+#[path = "oracle_conditions/standing.rs"]
+mod standing;
 
-use customers::{DAYS, Dice, SEGMENTS, START, World, condition, world};
+use customers::{DAYS, Dice, SEGMENTS, START, World, condition, rules, world};
 use messages::remembered;
 use naive::holds;
 use reveille::domain::condition::{
@@ -44,7 +46,19 @@ fn lengths(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
             }
         }
         Condition::Message(message) => all.extend(message.within.map(|span| span.0)),
-        Condition::Attribute(_) | Condition::Tag(_) | Condition::Subscribed(_) => {}
+        Condition::Tag(tag) => {
+            if let Some(part) = world.derived.get(tag) {
+                lengths(world, part, all);
+            }
+        }
+        Condition::Campaign(campaign) => all.extend(campaign.within.map(|span| span.0)),
+        Condition::Engaged(ages) => range(ages, all),
+        Condition::Attribute(_)
+        | Condition::Subscribed(_)
+        | Condition::Date(_)
+        | Condition::Preference(_)
+        | Condition::UnderWay { .. }
+        | Condition::Unanswered(_) => {}
     }
 }
 
@@ -57,11 +71,29 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     let told = acts
         .map(|(at, _)| *at)
         .filter(|at| *at <= world.heard.get());
+    let mut since = BTreeSet::new();
+    sinces(world, condition, &mut since);
+    let entries = (world.entries.iter().flat_map(standing::RawEntry::instants))
+        .filter(|at| *at <= world.heard.get());
+    let mut dated = false;
+    condition.each_leaf(&mut |leaf| {
+        dated |= matches!(
+            leaf,
+            Condition::Date(_) | Condition::Segment(_) | Condition::Tag(_)
+        );
+    });
+    let days = standing::midnights(world.zone);
+    let days = days.into_iter().filter(|_| dated);
+    edges.extend(days.flat_map(|at| [at - 1, at, at + 1]));
+    let pause = world.preferences.pause_until.map(|until| until.0);
     for at in known
         .iter()
         .map(|event| event.time.0)
         .chain([world.known_since])
         .chain(told)
+        .chain(entries)
+        .chain(pause)
+        .chain(since)
     {
         for length in &all {
             edges.extend([
@@ -75,10 +107,34 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
     edges.into_iter().collect()
 }
 
+/// From when on the events that it asks about are told completely.
+fn sinces(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
+    let mut leaves = Vec::new();
+    condition.each_leaf(&mut |leaf| leaves.push(leaf));
+    for leaf in leaves {
+        match leaf {
+            Condition::Event(event) | Condition::NoEvent(event) => {
+                all.extend(event.complete_since.map(|since| since.0));
+            }
+            Condition::Segment(name) => {
+                (world.segments.get(name).into_iter()).for_each(|part| sinces(world, part, all));
+            }
+            Condition::Tag(tag) => {
+                (world.derived.get(tag).into_iter()).for_each(|part| sinces(world, part, all));
+            }
+            _ => {}
+        }
+    }
+}
+
 fn is_leaf(condition: &Condition) -> bool {
     !matches!(
         condition,
-        Condition::All(_) | Condition::Any(_) | Condition::Not(_) | Condition::Segment(_)
+        Condition::All(_)
+            | Condition::Any(_)
+            | Condition::Not(_)
+            | Condition::Segment(_)
+            | Condition::Tag(_)
     )
 }
 
@@ -107,7 +163,9 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
     let conditions: Vec<Condition> = (0..checks.conditions)
         .map(|n| condition(dice, (n % 5) as u32, &SEGMENTS, checks.plain))
         .collect();
-    let plan = TrackPlan::from_conditions(world.segments.values().chain(&conditions), []);
+    let shared = world.segments.values().chain(world.derived.values());
+    let plan = TrackPlan::with_events(shared.chain(&conditions), [], &rules());
+    let campaigns = standing::campaigns();
 
     world.heard.set(i64::MAX);
     let everything: Vec<&Event> = world.events.iter().map(|(_, event)| event).collect();
@@ -130,17 +188,25 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
     for now in instants {
         while let Some((_, event)) = arrivals.next_if(|(arrival, _)| *arrival <= now) {
             known.push(event);
-            tracks
-                .absorb(&plan, event)
-                .expect("late events find their place");
+            // What undoes others is found in the history; all else finds its place.
+            if tracks.absorb(&plan, event).is_err() {
+                assert_eq!(event.name.as_str(), "Order Cancelled");
+                tracks = Tracks::rebuild(&plan, known.iter().copied());
+            }
         }
         world.heard.set(now);
         let sent = remembered(&world, now);
+        let standings = standing::standings(&world, now);
         let facts = Facts {
             known_since: Timestamp(world.known_since),
             attributes: &world.attributes,
             email: world.email.as_deref(),
             tags: &world.tags,
+            derived: &world.derived,
+            preferences: &world.preferences,
+            zone: world.zone,
+            standings: &standings,
+            campaigns: &campaigns,
             consents: &world.consents,
             topics: &world.topics,
             segments: &world.segments,

@@ -18,6 +18,7 @@ use reveille::domain::id::{
     CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
+use reveille::domain::opt_in::{self, Pending};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::posted::{Absorb, Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
@@ -50,6 +51,16 @@ fn merging() -> Shape {
     Shape {
         merged: true,
         ..Shape::of(4, 150)
+    }
+}
+
+/// Campaigns start by dates, and ask about each other.
+fn asking() -> Shape {
+    Shape {
+        asking: true,
+        edited: true,
+        merged: true,
+        ..Shape::of(3, 200)
     }
 }
 
@@ -197,7 +208,7 @@ fn invariant_3_nothing_that_needs_consent_begins_without_it() {
 
 #[test]
 fn invariant_5_one_entry_and_step_is_one_message_and_none_is_accepted_twice() {
-    let shapes = [busy(), merging()];
+    let shapes = [busy(), merging(), asking()];
     for (seed, shape) in seeds(6, 200).flat_map(|seed| shapes.map(|shape| (seed, shape))) {
         let world = play(seed, &shape);
         let mut accepted = BTreeSet::new();
@@ -249,7 +260,7 @@ fn one_entry_and_step_is_one_message(world: &World) {
 
 #[test]
 fn invariant_8_every_row_has_a_reason_and_every_message_one_last_row() {
-    let shapes = [busy(), merging()];
+    let shapes = [busy(), merging(), asking()];
     for (seed, shape) in seeds(6, 200).flat_map(|seed| shapes.map(|shape| (seed, shape))) {
         let world = play(seed, &shape);
         check_log(&world);
@@ -306,7 +317,11 @@ fn replay(world: &World) -> (BTreeMap<CustomerNo, Customer>, Boxes, usize) {
 fn invariant_6_the_same_causes_give_the_same_record_byte_for_byte() {
     for seed in seeds(4, 100) {
         let shared = seed % 2 == 0;
-        let of_seed = if seed % 4 < 2 { merging() } else { busy() };
+        let of_seed = match seed % 4 {
+            0 => merging(),
+            1 | 3 => asking(),
+            _ => busy(),
+        };
         let world = play(seed, &Shape { shared, ..of_seed });
         let (customers, boxes, rows) = replay(&world);
         assert_eq!(rows, world.log.len());
@@ -461,12 +476,14 @@ fn hostile_profile() -> impl Strategy<Value = ProfileChange> {
                     caps: cap.map(|c| Some(vec![Cap::parse(c).unwrap()])),
                     gap: gap.map(|g| Some(Span(g))),
                     pause_until: pause.map(Some),
+                    format: None,
                 },
                 tags: TagName::parse(&tag)
                     .ok()
                     .map(|t| (t, true))
                     .into_iter()
                     .collect(),
+                as_of: None,
             },
         )
 }
@@ -546,8 +563,32 @@ fn hostile_cause() -> impl Strategy<Value = Cause> {
         1 => (number(), any::<bool>()).prop_map(|(message, resend)| {
             Cause::Operator(Operator::Settle { message, resend })
         }),
+        1 => (hostile_time(), hostile_time()).prop_map(|(asked, at)| Cause::Confirm {
+            asked,
+            change: ConsentChange {
+                topic: Some(news()),
+                state: ConsentState::Given,
+                at,
+                source: String::new(),
+                wording: None,
+                origin: Default::default(),
+            },
+        }),
         1 => hostile_letter(),
     ]
+}
+
+fn news() -> TopicId {
+    TopicId::parse("news").unwrap()
+}
+
+fn pending(at: Timestamp) -> Pending {
+    Pending {
+        at,
+        source: String::new(),
+        wording: None,
+        since: at,
+    }
 }
 
 /// All that another record may hold after some causes, with events beside it; or a merge of this one.
@@ -603,6 +644,8 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         tags: BTreeSet::new(),
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),
+                        pending: [(news(), pending(known_since))].into(),
+                        sent: Vec::new(),
                         standings: [(campaign, standing)].into(),
                         events,
                     }))
@@ -619,7 +662,7 @@ fn hostile_files() -> World {
         .per("cart_id")
         .again(Again::Always)
         .exit(since_entry("Order Completed", Some("cart_id")));
-    World::new(
+    let mut world = World::new(
         "2026-03-02T09:00:00Z",
         vec![
             cart,
@@ -638,7 +681,15 @@ fn hostile_files() -> World {
                 .and_step("two", Span(i64::MAX), Span(i64::MAX)),
             triggered("receipt", "Visited").class(Class::Transactional),
         ],
-    )
+    );
+    // One topic wants confirming, with the program's own campaign for that.
+    let rules = std::sync::Arc::make_mut(&mut world.rules);
+    if let Some(topic) = rules.topics.get_mut(&news()) {
+        topic.confirm = true;
+    }
+    let asking = opt_in::campaign(Default::default(), 1);
+    rules.campaigns.insert(asking.id.clone(), asking.into());
+    world
 }
 
 fn cases(by_default: u32) -> ProptestConfig {
@@ -676,6 +727,7 @@ proptest! {
                 rules: &world.rules,
                 history: Some(&customer.history),
                 unfinished,
+                person: None,
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

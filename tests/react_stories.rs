@@ -1,7 +1,11 @@
 //! Stories of one customer (or two) each: what the domain does, told as a marketer would.
 
+#[path = "react_stories/asking.rs"]
+mod asking;
 #[path = "react_stories/consent.rs"]
 mod consent;
+#[path = "react_stories/dates.rs"]
+mod dates;
 #[path = "react_stories/edits.rs"]
 mod edits;
 #[path = "react_stories/journey_edits.rs"]
@@ -14,6 +18,8 @@ mod merging;
 mod sending;
 #[path = "react_stories/starts.rs"]
 mod starts;
+#[path = "react_stories/tags.rs"]
+mod tags;
 #[path = "react_stories/triggers.rs"]
 mod triggers;
 mod world;

@@ -75,7 +75,7 @@ fn free() -> SocketAddr {
 /// `reveille run` over a folder, ready.
 fn daemon(dir: &Path, address: SocketAddr) -> Child {
     config(dir, address);
-    let child = Command::new(env!("CARGO_BIN_EXE_reveille"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_reveille"))
         .current_dir(dir)
         .env("REVEILLE_CONFIG", "config.toml")
         .arg("run")
@@ -84,17 +84,17 @@ fn daemon(dir: &Path, address: SocketAddr) -> Child {
         .spawn()
         .expect("it runs");
     let patience = stopwatch();
-    loop {
-        if get(address, "/readyz").is_some_and(|told| told.starts_with("HTTP/1.1 200")) {
-            return child;
+    let ready = || get(address, "/readyz").is_some_and(|told| told.starts_with("HTTP/1.1 200"));
+    while !ready() {
+        if patience.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = std::fs::read_to_string(dir.join("log.txt")).unwrap_or_default();
+            panic!("the daemon is not ready: {log}");
         }
-        assert!(
-            patience.elapsed() < Duration::from_secs(60),
-            "the daemon is not ready: {}",
-            std::fs::read_to_string(dir.join("log.txt")).unwrap_or_default()
-        );
         std::thread::sleep(Duration::from_millis(50));
     }
+    child
 }
 
 fn get(address: SocketAddr, path: &str) -> Option<String> {

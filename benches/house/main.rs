@@ -1,12 +1,13 @@
 //! Whole-house figures, measured in one run on one machine: events made durable, the cost of a tick, evaluation of a new
 //! campaign, mails accepted by a local SMTP server, opening time and memory.
 //!
-//! `cargo bench --bench house [-- PART ...]` with parts `events`, `import`, `mails`, `http`, `tick`, `walk`, `open`; all by
-//! default.
+//! `cargo bench --bench house [-- PART ...]` with parts `events`, `import`, `mails`, `http`, `tick`, `walk`, `plan`, `open`;
+//! all by default.
 //! `REVEILLE_BENCH_CUSTOMERS` (default 1000000) sets the size of the base.
 
 mod http;
 mod load;
+mod plan;
 mod postgres;
 #[path = "../../tests/smtp_server/mod.rs"]
 mod smtp_server;
@@ -31,6 +32,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use watched::Watched;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CONFIG: &str = r#"
 [sender]
@@ -574,6 +579,9 @@ fn main() {
         }
         if wants("walk") {
             walk(customers).await;
+        }
+        if wants("plan") {
+            plan::plan(customers).await;
         }
         if wants("open") {
             reopen(customers).await;

@@ -1,23 +1,26 @@
 //! From the texts to [`Loaded`]: topics, segments, then each campaign.
 
 use super::condition::{self, Entry, Scope};
-use super::doubt::certain;
+use super::doubt::{certain, warn_beyond_knowing};
 use super::keys::CAMPAIGN;
 use super::names::{Defined, Names, count_events};
-use super::shared::{Written, defined, read_segments, read_topics};
+use super::shared::{Written, defined, read_conditions, read_topics};
+use super::standing::read_unless_in;
 use super::step::{Around, needs_topic, read_class, read_steps};
-use super::{Context, Loaded, Source, Sources, limits, start, version};
+use super::{Context, Loaded, Source, Sources, circles, limits, start, version};
 use crate::config::problem::{Problem, sort};
 use crate::config::toml_reader::{Item, Reader, Table};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, CampaignState, Topic};
-use crate::domain::condition::Condition;
-use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::condition::{Condition, Named};
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::preference::Class;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-type Segments = BTreeMap<SegmentName, Written<Condition>>;
+pub(super) type Segments = BTreeMap<SegmentName, Written<Condition>>;
+pub(super) type Tags = BTreeMap<TagName, Written<Condition>>;
 type Topics = BTreeMap<TopicId, Written<Topic>>;
 
 /// Compiles a set of files. Pure: the same texts and context give the same result.
@@ -35,40 +38,39 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
     }
 
     let mut known_segments = defined(text_of(&sources.segments).as_deref());
-    let mut segments = Segments::new();
-    if let Some(source) = &sources.segments {
-        let reader = Reader::new(&source.file, &source.text);
-        let names_now = Defined {
-            names: known_segments.names.clone(),
-            unreadable: false,
-        };
+    let mut known_tags = defined(text_of(&sources.tags).as_deref());
+    let steps = step_names(&sources);
+    let (segments, tags, found) = {
+        let (segments_now, tags_now) = (known_segments.clone(), known_tags.clone());
         let names = Names {
             context,
-            segments: &names_now,
+            segments: &segments_now,
+            tags: &tags_now,
             topics: &known_topics,
             in_files: &in_files,
-            steps: &step_names(&sources),
+            steps: &steps,
             own: None,
         };
-        segments = read_segments(&reader, &names, &mut known_segments);
-        problems.extend(reader.into_problems());
-    }
-
-    let steps = step_names(&sources);
-    let plain_segments: BTreeMap<SegmentName, Condition> = segments
-        .iter()
-        .map(|(name, segment)| (name.clone(), segment.what.clone()))
-        .collect();
+        read_named(&sources, &names, &mut known_segments, &mut known_tags)
+    };
+    problems.extend(found);
+    let plain_segments: BTreeMap<SegmentName, Condition> = plain(&segments);
+    let plain_tags: BTreeMap<TagName, Condition> = plain(&tags);
     let names = Names {
         context,
         segments: &known_segments,
+        tags: &known_tags,
         topics: &known_topics,
         in_files: &in_files,
         steps: &steps,
         own: None,
     };
     let files = former_names(&sources);
-    let mut campaigns = BTreeMap::new();
+    let named = Named {
+        segments: &plain_segments,
+        tags: &plain_tags,
+    };
+    let mut read = BTreeMap::new();
     for (id, source) in &sources.campaigns {
         let reader = Reader::new(&source.file, &source.text);
         let around = Shared {
@@ -77,11 +79,23 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
                 ..names
             },
             segments: &segments,
-            conditions: &plain_segments,
+            tags: &tags,
+            named,
             topics: &topics,
             files: &files,
         };
-        let campaign = reader.document(&CAMPAIGN, |root| read_campaign(id, &root, &around));
+        let mut place = 0..0;
+        let campaign = reader.document(&CAMPAIGN, |root| {
+            let asks = root.get("audience").or(root.get("entry"));
+            let asks = asks.or(root.get("step"));
+            place = asks.map_or(0..0, |item| item.key_span());
+            read_campaign(id, &root, &around)
+        });
+        read.insert(id.clone(), (reader, campaign, place));
+    }
+    refuse_circles(&read, &named);
+    let mut campaigns = BTreeMap::new();
+    for (id, (reader, campaign, _)) in read {
         let mut found = reader.into_problems();
         sort(&mut found);
         let errors: Vec<Problem> = found.iter().filter(|p| p.is_error()).cloned().collect();
@@ -89,22 +103,94 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             Some(campaign) if errors.is_empty() => Ok(campaign),
             _ => Err(errors),
         };
-        campaigns.insert(id.clone(), result);
+        campaigns.insert(id, result);
         problems.append(&mut found);
     }
     sort(&mut problems);
     Loaded {
         campaigns,
         segments: plain_segments,
+        tags: plain_tags,
         topics: topics.into_iter().map(|(id, t)| (id, t.what)).collect(),
         problems,
         sources,
     }
 }
 
+/// Reads segments and rules of tags, which may name each other.
+fn read_named(
+    sources: &Sources,
+    names: &Names<'_>,
+    known_segments: &mut Defined,
+    known_tags: &mut Defined,
+) -> (Segments, Tags, Vec<Problem>) {
+    let reader = |source: &Source| Reader::new(&source.file, &source.text);
+    let (of_segments, of_tags) = (
+        sources.segments.as_ref().map(reader),
+        sources.tags.as_ref().map(reader),
+    );
+    let (mut segments, segment_places) = match &of_segments {
+        Some(reader) => read_conditions(reader, names, known_segments, SegmentName::parse),
+        None => Default::default(),
+    };
+    let (mut tags, tag_places) = match &of_tags {
+        Some(reader) => read_conditions(reader, names, known_tags, TagName::parse),
+        None => Default::default(),
+    };
+    circles::cut(
+        &mut segments,
+        &mut tags,
+        of_segments.as_ref().map(|reader| circles::File {
+            reader,
+            defined: known_segments,
+            places: &segment_places,
+        }),
+        of_tags.as_ref().map(|reader| circles::File {
+            reader,
+            defined: known_tags,
+            places: &tag_places,
+        }),
+    );
+    let readers = of_segments.into_iter().chain(of_tags);
+    let problems = readers.flat_map(Reader::into_problems).collect();
+    (segments, tags, problems)
+}
+
+/// A campaign's reader, the campaign if it could be read, and where it asks about others.
+type Read = BTreeMap<CampaignId, (Reader, Option<Campaign>, Range<usize>)>;
+
+/// Campaigns that ask about each other in a circle: none of them can be judged before the others.
+fn refuse_circles(read: &Read, named: &Named<'_>) {
+    let good: Vec<&Campaign> = (read.values())
+        .filter(|(reader, ..)| !reader.failed())
+        .filter_map(|(_, campaign, _)| campaign.as_ref())
+        .collect();
+    for circle in circles::of_campaigns(&good, named) {
+        let shown: Vec<String> = (circle.iter().chain(circle.first()))
+            .map(|id| format!("`{id}`"))
+            .collect();
+        for (reader, _, place) in circle.iter().filter_map(|id| read.get(id)) {
+            reader.error(
+                place.clone(),
+                format!(
+                    "campaigns ask about each other in a circle: {}",
+                    shown.join(" -> ")
+                ),
+                "none of them could be judged before the others; remove one of these questions (`campaign`, or `unless_in`, which asks about every campaign of a higher priority)",
+            );
+        }
+    }
+}
+
+fn plain<N: Ord + Clone>(written: &BTreeMap<N, Written<Condition>>) -> BTreeMap<N, Condition> {
+    let plain = |(name, one): (&N, &Written<Condition>)| (name.clone(), one.what.clone());
+    written.iter().map(plain).collect()
+}
+
 fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for source in sources.campaigns.values().chain(&sources.segments) {
+    let shared = sources.segments.iter().chain(&sources.tags);
+    for source in sources.campaigns.values().chain(shared) {
         if let Ok(root) = DeTable::parse(&source.text) {
             count_events(&DeValue::Table(root.into_inner()), &mut counts);
         }
@@ -150,7 +236,9 @@ fn former_names(sources: &Sources) -> BTreeMap<CampaignId, Option<String>> {
 pub(super) struct Shared<'a> {
     pub names: &'a Names<'a>,
     pub segments: &'a Segments,
-    pub conditions: &'a BTreeMap<SegmentName, Condition>,
+    pub tags: &'a Tags,
+    /// Both, as conditions.
+    pub named: Named<'a>,
     pub topics: &'a Topics,
     /// All files, and what each says that it was called before.
     pub files: &'a BTreeMap<CampaignId, Option<String>>,
@@ -221,10 +309,12 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
             class,
             has_topic: root.has("topic"),
             per: start::per_of(start.as_ref()),
-            conditions: shared.conditions,
+            named: shared.named,
         },
     );
     let limits = limits::read(root, class, shared.names);
+    let priority = i32::try_from(priority?).ok()?;
+    let unless = read_unless_in(root, priority);
     let mut campaign = Campaign {
         id: id.clone(),
         name: name?,
@@ -232,10 +322,10 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         owner: owner?,
         class: class?,
         topic: topic?,
-        priority: i32::try_from(priority?).ok()?,
+        priority,
         tracking: tracking?,
         start: start?,
-        audience: audience?,
+        audience: both(audience?, unless?),
         entry: entry?,
         steps: steps?,
         limits: limits?,
@@ -245,7 +335,7 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         renamed_from: renamed_from?,
     };
     campaign.hash = version::hash(root, &campaign, shared);
-    campaign.journey = campaign.journey_hash(shared.conditions);
+    campaign.journey = campaign.journey_hash(&shared.named);
     campaign.audience_hash = version::audience_hash(root, &campaign, shared);
     Some(campaign)
 }
@@ -272,6 +362,14 @@ fn read_former_name(id: &CampaignId, item: &Item<'_>, shared: &Shared<'_>) -> Op
         return None;
     }
     Some(old)
+}
+
+/// The audience, and what else is asked of everybody in it.
+fn both(audience: Option<Condition>, unless: Option<Condition>) -> Option<Condition> {
+    match (audience, unless) {
+        (Some(audience), Some(unless)) => Some(Condition::All(vec![audience, unless])),
+        (audience, unless) => audience.or(unless),
+    }
 }
 
 fn label(text: &str) -> Result<String, String> {
@@ -309,7 +407,8 @@ fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Conditi
         known: root.has("trigger"),
     };
     let audience = condition::read(&item, scope)?;
-    match certain(&audience, shared.conditions) {
+    warn_beyond_knowing(&item, &audience);
+    match certain(&audience, &shared.named) {
         Some(true) => root.reader().warn(
             item.key_span(),
             "this audience always holds: everybody is in it",

@@ -1,7 +1,8 @@
 //! Conditions: a table with one leading key, refined by the others.
 
-use super::keys::{CONDITIONS, LATER_CONDITIONS};
+use super::keys::CONDITIONS;
 use super::names::Names;
+use super::standing::{read_campaign, read_date, read_preference, read_unanswered};
 use super::value_test::{path, read_tests, read_where};
 use crate::config::nearest::suggest;
 use crate::config::text::positive;
@@ -41,23 +42,14 @@ pub fn read(item: &Item<'_>, scope: Scope<'_>) -> Option<Condition> {
         .iter()
         .filter(|e| CONDITIONS.iter().any(|(key, _)| *key == e.name))
         .collect();
-    let later = entries.iter().find(|e| LATER_CONDITIONS.contains(&e.name));
-    match (leading.as_slice(), later) {
-        (_, Some(later)) => {
-            item.reader().error(
-                later.key_span(),
-                format!("the condition `{}` comes in a later release", later.name),
-                "remove it for now",
-            );
-            None
-        }
-        ([one], None) => {
+    match leading.as_slice() {
+        [one] => {
             let (_, keys) = CONDITIONS.iter().find(|(key, _)| *key == one.name)?;
             let before = item.reader().errors();
             let condition = read_kind(one, &item.table(keys)?, scope);
             condition.filter(|_| item.reader().errors() == before)
         }
-        ([], None) => {
+        [] => {
             let span = entries.first().map_or(item.span(), Item::key_span);
             let what = match entries.first() {
                 Some(first) => format!("`{}` does not begin a condition", first.name),
@@ -68,7 +60,7 @@ pub fn read(item: &Item<'_>, scope: Scope<'_>) -> Option<Condition> {
             item.reader().error(span, what, suggest(name, known));
             None
         }
-        ([first, second, ..], None) => {
+        [first, second, ..] => {
             item.reader().error(
                 second.key_span(),
                 format!(
@@ -102,7 +94,15 @@ fn read_kind(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<
             .parsed(Range::<Span>::parse)
             .map(Condition::KnownFor),
         "attribute" => read_attribute(leading, table),
-        "tag" => leading.parsed(TagName::parse).map(Condition::Tag),
+        "tag" => {
+            scope.names.tag(leading)?;
+            leading.parsed(TagName::parse).map(Condition::Tag)
+        }
+        "date" => read_date(leading, table),
+        "preference" => read_preference(leading, table),
+        "campaign" => read_campaign(leading, table, scope),
+        "engaged" => leading.parsed(Range::<Span>::parse).map(Condition::Engaged),
+        "unanswered" => read_unanswered(leading),
         "message" => read_message(leading, table, scope),
         "segment" => {
             let name = scope.names.segment(leading)?;
@@ -141,7 +141,8 @@ fn read_list(leading: &Item<'_>, scope: Scope<'_>, all: bool) -> Option<Vec<Cond
 }
 
 /// The only place that makes an event condition.
-fn event_condition(asked: &Asked, test: EventTest) -> EventCondition {
+fn event_condition(asked: &Asked, test: EventTest, names: &Names<'_>) -> EventCondition {
+    let rule = (asked.select.name.as_ref()).and_then(|name| names.context.events.get(name));
     EventCondition::new(
         asked.select.clone(),
         asked.within,
@@ -149,6 +150,7 @@ fn event_condition(asked: &Asked, test: EventTest) -> EventCondition {
         asked.same.clone(),
         test,
     )
+    .complete_since(rule.and_then(|rule| rule.complete_since))
 }
 
 /// What `event` and `no_event` share.
@@ -245,11 +247,17 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
             "`sum` stands without `is`",
             "say what the sum must be: is = \">= 100\"",
         ),
-        (None, Some(is)) => table.reader().error(
-            is.key_span(),
-            "`is` stands without `sum`",
-            "write sum = \"total\" beside it, or count = \">= 3\" to count events",
-        ),
+        (None, Some(is)) => match value_of(leading, scope.names) {
+            Some(property) => {
+                let is = is.parsed(NumberRange::parse);
+                tests.extend(is.map(|is| EventTest::Sum { property, is }));
+            }
+            None => table.reader().error(
+                is.key_span(),
+                "`is` stands without `sum`",
+                "write sum = \"total\" beside it, or count = \">= 3\" to count events",
+            ),
+        },
         (None, None) => {}
     }
     let mut age = |key: &str, test: fn(Range<Span>) -> EventTest| {
@@ -274,12 +282,18 @@ fn read_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
     let asked = asked?;
     let mut conditions: Vec<Condition> = tests
         .into_iter()
-        .map(|test| Condition::Event(event_condition(&asked, test)))
+        .map(|test| Condition::Event(event_condition(&asked, test, scope.names)))
         .collect();
     match conditions.len() {
         1 => conditions.pop(),
         _ => Some(Condition::All(conditions)),
     }
+}
+
+/// The property that config says is the event's value.
+fn value_of(leading: &Item<'_>, names: &Names<'_>) -> Option<Vec<String>> {
+    let rule = names.context.events.get(leading.as_text()?)?;
+    rule.value.clone()
 }
 
 fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<Condition> {
@@ -302,6 +316,7 @@ fn read_no_event(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Opt
     Some(Condition::NoEvent(event_condition(
         &asked,
         EventTest::Count(none),
+        scope.names,
     )))
 }
 

@@ -9,6 +9,24 @@ use crate::domain::preference::Class;
 /// Advertising that really leaves needs a postal address and a way out of it: the page for leaving, or an address to
 /// write to.
 pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
+    let mut problems = advertised(config, loaded);
+    problems.extend(confirmed(config, loaded));
+    problems
+}
+
+/// Without its page nobody can confirm anything.
+fn confirmed(config: &Config, loaded: &Loaded) -> Option<Problem> {
+    let topic = loaded.topics.values().find(|topic| topic.confirm)?;
+    config.http.public_url.is_none().then(|| {
+        Problem::of_file(
+            config.path.display().to_string(),
+            format!("the topic `{}` says `confirm`, and [http] has no `public_url`: nobody could confirm, and nothing of it would ever leave", topic.id),
+            "under [http], write public_url = \"https://mail.shop.example\" where the daemon's pages are reached; or remove `confirm` in topics.toml",
+        )
+    })
+}
+
+fn advertised(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let advertised: Vec<&Campaign> = loaded
         .good()
         .filter(|campaign| {

@@ -3,17 +3,19 @@
 //! Only what is certain is said. A contradiction that this does not see shows in `plan` as a campaign that writes to
 //! nobody.
 
-use crate::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
-use crate::domain::id::SegmentName;
-use crate::domain::time::Span;
-use std::collections::BTreeMap;
+use super::standing::REMEMBERED;
+use crate::config::toml_reader::Item;
+use crate::domain::condition::{
+    Condition, EventCondition, EventSelector, EventTest, Named, PreferenceTest, Range,
+};
+use crate::domain::time::{Span, Timestamp};
 
 /// `Some(true)`: it holds for everybody; `Some(false)`: for nobody; `None`: it depends.
-pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition>) -> Option<bool> {
+pub fn certain(condition: &Condition, named: &Named<'_>) -> Option<bool> {
     match condition {
         Condition::All(list) => {
-            let flat = flatten(list, segments, true);
-            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, segments)).collect();
+            let flat = flatten(list, named, true);
+            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, named)).collect();
             if answers.contains(&Some(false)) || some_pair(&flat, contradict) {
                 Some(false)
             } else if answers.iter().all(|a| *a == Some(true)) {
@@ -23,8 +25,8 @@ pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition
             }
         }
         Condition::Any(list) => {
-            let flat = flatten(list, segments, false);
-            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, segments)).collect();
+            let flat = flatten(list, named, false);
+            let answers: Vec<Option<bool>> = flat.iter().map(|c| certain(c, named)).collect();
             if answers.contains(&Some(true)) || some_pair(&flat, opposites) {
                 Some(true)
             } else if answers.iter().all(|a| *a == Some(false)) {
@@ -33,13 +35,19 @@ pub fn certain(condition: &Condition, segments: &BTreeMap<SegmentName, Condition
                 None
             }
         }
-        Condition::Not(inner) => certain(inner, segments).map(|answer| !answer),
-        Condition::Segment(name) => segments.get(name).and_then(|c| certain(c, segments)),
+        Condition::Not(inner) => certain(inner, named).map(|answer| !answer),
+        Condition::Segment(name) => named.segments.get(name).and_then(|c| certain(c, named)),
+        Condition::Tag(tag) => named.tags.get(tag).and_then(|c| certain(c, named)),
         Condition::KnownFor(range) => {
             let any = range.low.is_none_or(|low| low <= Span::ZERO) && range.high.is_none();
             any.then_some(true)
         }
         Condition::Event(event) => certain_event(event),
+        Condition::Unanswered(range) => {
+            let any =
+                range.low.unwrap_or(0) == 0 && range.high.is_none_or(|high| high >= REMEMBERED);
+            any.then_some(true)
+        }
         _ => None,
     }
 }
@@ -61,23 +69,60 @@ fn certain_event(event: &EventCondition) -> Option<bool> {
     }
 }
 
-/// The members, with those of lists of the same kind (and segments that are such) in their place.
-fn flatten<'a>(
-    list: &'a [Condition],
-    segments: &'a BTreeMap<SegmentName, Condition>,
-    all: bool,
-) -> Vec<&'a Condition> {
+/// What in a condition can hold for nobody, since it looks past what is known of an event; in words.
+pub fn beyond_knowing(condition: &Condition) -> Vec<String> {
+    fn walk(condition: &Condition, negated: bool, found: &mut Vec<String>) {
+        let (event, absence) = match condition {
+            Condition::All(list) | Condition::Any(list) => {
+                return list.iter().for_each(|inner| walk(inner, negated, found));
+            }
+            Condition::Not(inner) => return walk(inner, !negated, found),
+            Condition::Event(event) => (event, false),
+            Condition::NoEvent(event) => (event, true),
+            _ => return,
+        };
+        let never = event.known_from(absence, negated) == Some(Timestamp::NEVER);
+        if let (true, Some(since)) = (never, event.complete_since) {
+            let not = if negated { "not " } else { "" };
+            found.push(format!(
+                "\"{not}{}\" looks further back than {since}, since when config.toml says the event is told completely",
+                condition.describe().replace('"', "'")
+            ));
+        }
+    }
+    let mut found = Vec::new();
+    walk(condition, false, &mut found);
+    found
+}
+
+/// Warns of it.
+pub fn warn_beyond_knowing(item: &Item<'_>, condition: &Condition) {
+    for what in beyond_knowing(condition) {
+        item.reader().warn(
+            item.key_span(),
+            format!("{what}: it holds for nobody"),
+            "ask for less with `within`, or set `complete_since` under [events] earlier",
+        );
+    }
+}
+
+/// The members, with those of lists of the same kind (and segments and tags that are such) in their place.
+fn flatten<'a>(list: &'a [Condition], named: &Named<'a>, all: bool) -> Vec<&'a Condition> {
     let mut flat = Vec::new();
     for condition in list {
         let mut resolved = condition;
-        while let Condition::Segment(name) = resolved
-            && let Some(segment) = segments.get(name)
-        {
-            resolved = segment;
+        loop {
+            let inner = match resolved {
+                Condition::Segment(name) => named.segments.get(name),
+                Condition::Tag(tag) => named.tags.get(tag),
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            resolved = inner;
         }
         match resolved {
-            Condition::All(inner) if all => flat.extend(flatten(inner, segments, all)),
-            Condition::Any(inner) if !all => flat.extend(flatten(inner, segments, all)),
+            Condition::All(inner) if all => flat.extend(flatten(inner, named, all)),
+            Condition::Any(inner) if !all => flat.extend(flatten(inner, named, all)),
             other => flat.push(other),
         }
     }
@@ -100,8 +145,16 @@ fn contradict(a: &Condition, b: &Condition) -> bool {
     if opposites(a, b) {
         return true;
     }
-    let Condition::Event(a) = a else {
-        return false;
+    let a = match (a, b) {
+        (Condition::Event(a), _) => a,
+        (Condition::Preference(a), Condition::Preference(b)) if a.what == b.what => {
+            // Not set, and yet set or something.
+            return a.test == PreferenceTest::Exists(false)
+                && b.test != PreferenceTest::Exists(false);
+        }
+        (Condition::Engaged(a), Condition::Engaged(b)) => return apart(*a, *b),
+        (Condition::Unanswered(a), Condition::Unanswered(b)) => return apart(*a, *b),
+        _ => return false,
     };
     match b {
         Condition::NoEvent(b) => {

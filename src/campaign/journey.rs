@@ -148,8 +148,8 @@ pub fn read_act(table: &Table<'_>, around: &Around<'_>) -> Option<Option<Act>> {
         }
     }
     let act = match deed.name {
-        "tag" => deed.parsed(TagName::parse).map(Act::Tag),
-        "untag" => deed.parsed(TagName::parse).map(Act::Untag),
+        "tag" => read_tag(deed, around).map(Act::Tag),
+        "untag" => read_tag(deed, around).map(Act::Untag),
         "leave" => {
             let topic = around.names.topic(deed)?;
             TopicId::parse(topic).ok().map(Act::Leave)
@@ -157,6 +157,18 @@ pub fn read_act(table: &Table<'_>, around: &Around<'_>) -> Option<Option<Act>> {
         _ => read_staff(deed, around).map(Act::Notify),
     };
     act.map(Some)
+}
+
+fn read_tag(item: &Item<'_>, around: &Around<'_>) -> Option<TagName> {
+    let tag = item.parsed(TagName::parse)?;
+    if around.names.tags.names.contains_key(tag.as_str()) {
+        item.error(
+            format!("tag `{tag}` has a rule in tags.toml"),
+            "customers bear it as long as that rule holds; a step gives and takes other tags",
+        );
+        return None;
+    }
+    Some(tag)
 }
 
 fn read_staff(item: &Item<'_>, around: &Around<'_>) -> Option<StaffName> {
@@ -249,7 +261,7 @@ fn warn_of_dead_ends<'a>(
             continue;
         }
         let answer = step.only_if.as_ref().map_or(Some(true), |c| {
-            let answer = certain(c, around.conditions);
+            let answer = certain(c, &around.named);
             if let (Some(answer), Some(item)) = (answer, place(n, "only_if")) {
                 let what = match answer {
                     true => "this always holds",

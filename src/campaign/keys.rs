@@ -41,13 +41,21 @@ pub static SCHEDULE: Keys = Keys {
 pub static TRIGGER: Keys = Keys {
     of: "[trigger]",
     known: &[
-        "event", "where", "count", "within", "per", "repeat", "fresh",
+        "event", "where", "count", "within", "per", "repeat", "fresh", "date", "every", "before",
+        "after", "at",
     ],
-    later: &["date"],
+    later: &[],
 };
 pub static ENTRY: Keys = Keys {
     of: "[entry]",
-    known: &["again", "at_most", "existing", "exit", "on_change"],
+    known: &[
+        "again",
+        "at_most",
+        "existing",
+        "exit",
+        "on_change",
+        "unless_in",
+    ],
     later: &["quota", "holdout"],
 };
 pub static STEP: Keys = Keys {
@@ -89,7 +97,7 @@ pub static LIMITS: Keys = Keys {
 };
 pub static TOPIC: Keys = Keys {
     of: "a topic",
-    known: &["name", "description", "default", "on_request"],
+    known: &["name", "description", "default", "on_request", "confirm"],
     later: &["renamed_from"],
 };
 
@@ -143,6 +151,31 @@ pub static MESSAGE: Keys = Keys {
     known: &["message", "was", "within"],
     later: &[],
 };
+pub static DATE: Keys = Keys {
+    of: "a `date` condition",
+    known: &["date", "before", "after", "every"],
+    later: &[],
+};
+pub static PREFERENCE: Keys = Keys {
+    of: "a `preference` condition",
+    known: &["preference", "is", "in", "exists"],
+    later: &[],
+};
+pub static IN_CAMPAIGN: Keys = Keys {
+    of: "a `campaign` condition",
+    known: &["campaign", "was", "within"],
+    later: &[],
+};
+pub static ENGAGED: Keys = Keys {
+    of: "an `engaged` condition",
+    known: &["engaged"],
+    later: &[],
+};
+pub static UNANSWERED: Keys = Keys {
+    of: "an `unanswered` condition",
+    known: &["unanswered"],
+    later: &[],
+};
 pub static ALL: Keys = Keys {
     of: "an `all` condition",
     known: &["all"],
@@ -167,7 +200,7 @@ pub static PROPERTY: Keys = Keys {
 };
 
 /// A condition's leading keys, each with the keys of its kind.
-pub static CONDITIONS: [(&str, &Keys); 11] = [
+pub static CONDITIONS: [(&str, &Keys); 16] = [
     ("event", &EVENT),
     ("no_event", &NO_EVENT),
     ("known_for", &KNOWN_FOR),
@@ -176,19 +209,21 @@ pub static CONDITIONS: [(&str, &Keys); 11] = [
     ("segment", &SEGMENT),
     ("subscribed", &SUBSCRIBED),
     ("message", &MESSAGE),
+    ("date", &DATE),
+    ("preference", &PREFERENCE),
+    ("campaign", &IN_CAMPAIGN),
+    ("engaged", &ENGAGED),
+    ("unanswered", &UNANSWERED),
     ("all", &ALL),
     ("any", &ANY),
     ("not", &NOT),
 ];
 
-/// Leading keys of later releases.
-pub static LATER_CONDITIONS: [&str; 4] = ["campaign", "unanswered", "date", "preference"];
-
 /// Files in the campaigns' folder that are no campaigns, of later releases.
-pub static LATER_FILES: [&str; 2] = ["tags", "coupons"];
+pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 20] = [
+pub static ALL_TABLES: [&Keys; 25] = [
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,
@@ -205,6 +240,11 @@ pub static ALL_TABLES: [&Keys; 20] = [
     &SEGMENT,
     &SUBSCRIBED,
     &MESSAGE,
+    &DATE,
+    &PREFERENCE,
+    &IN_CAMPAIGN,
+    &ENGAGED,
+    &UNANSWERED,
     &ALL,
     &ANY,
     &NOT,

@@ -5,6 +5,7 @@
 //! templates ([`Context`]) and hands back typed campaigns ([`Loaded`]).
 
 mod alone;
+mod circles;
 pub mod compile;
 mod condition;
 pub mod cross;
@@ -16,6 +17,7 @@ mod localized;
 mod names;
 mod shared;
 pub mod sources;
+mod standing;
 mod start;
 mod step;
 #[cfg(test)]
@@ -27,7 +29,8 @@ use crate::config::Config;
 use crate::config::problem::{Problem, sort};
 use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::condition::Condition;
-use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::event::EventRules;
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::rules::Shop;
 use crate::domain::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +47,8 @@ pub struct Context {
     pub shop: Shop,
     /// How long events are kept (`[retention] events`).
     pub events_kept: Span,
+    /// `[events.NAME]`.
+    pub events: EventRules,
     /// Names of events that the store has seen.
     pub events_seen: BTreeSet<String>,
     /// Each template with a hash of all its files and partials; `None`: not known, so not checked.
@@ -60,6 +65,7 @@ impl Context {
         Context {
             shop: config.shop(),
             events_kept: config.retention.events,
+            events: config.events.clone(),
             events_seen: BTreeSet::new(),
             templates: None,
             transports: config.transports.keys().cloned().collect(),
@@ -75,6 +81,8 @@ pub struct Loaded {
     pub campaigns: BTreeMap<CampaignId, Result<Campaign, Vec<Problem>>>,
     /// The good ones, without circles.
     pub segments: BTreeMap<SegmentName, Condition>,
+    /// The good ones, without circles.
+    pub tags: BTreeMap<TagName, Condition>,
     pub topics: BTreeMap<TopicId, Topic>,
     /// Every error and warning of every file, in the order of files and lines.
     pub problems: Vec<Problem>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 /// The names of Segment's ecommerce and lifecycle events, which shops' systems send (segment.com/docs, spec v2).
-pub static USUAL_EVENTS: [&str; 41] = [
+pub static USUAL_EVENTS: [&str; 42] = [
     "Products Searched",
     "Product List Viewed",
     "Product List Filtered",
@@ -51,10 +51,12 @@ pub static USUAL_EVENTS: [&str; 41] = [
     "Email Link Clicked",
     // Ours: they looked at the preference centre and kept or changed what stands there.
     "Preferences Reviewed",
+    // Ours: they wrote to the shop; the words stand in `text`.
+    "Message Received",
 ];
 
-/// The names defined in `segments.toml` or `topics.toml`.
-#[derive(Debug, Default)]
+/// The names defined in `segments.toml`, `tags.toml` or `topics.toml`.
+#[derive(Clone, Debug, Default)]
 pub struct Defined {
     /// All that the file defines; whether each is usable.
     pub names: BTreeMap<String, bool>,
@@ -67,6 +69,8 @@ pub struct Defined {
 pub struct Names<'a> {
     pub context: &'a Context,
     pub segments: &'a Defined,
+    /// Tags that a rule derives.
+    pub tags: &'a Defined,
     pub topics: &'a Defined,
     /// The event names of all files, and in how many places each stands.
     pub in_files: &'a BTreeMap<String, usize>,
@@ -145,6 +149,34 @@ impl Names<'_> {
             ),
         }
         Some((campaign, step, short))
+    }
+
+    /// Another campaign.
+    pub fn campaign(&self, item: &Item<'_>) -> Option<CampaignId> {
+        let id = item.parsed(CampaignId::parse)?;
+        if self.own == Some(&id) {
+            item.error(
+                "a campaign cannot ask what became of itself",
+                "`again` and `at_most` under [entry] say who may enter again",
+            );
+            return None;
+        }
+        if !self.steps.contains_key(id.as_str()) {
+            item.warn(
+                format!("there is no campaign `{id}`: this holds only for what it did before"),
+                suggest(id.as_str(), self.steps.keys().map(String::as_str)),
+            );
+        }
+        Some(id)
+    }
+
+    /// A tag's name: one that a rule derives, if that is good, or one that is set by hand.
+    pub fn tag<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
+        let name = item.text()?;
+        if self.tags.unreadable || self.tags.names.contains_key(name) {
+            return refer(item, self.tags, "tag", "tags.toml");
+        }
+        Some(name)
     }
 
     /// A segment's name, if it is defined and good.

@@ -1,14 +1,16 @@
-//! `segments.toml` and `topics.toml`: what all campaigns may refer to.
+//! `segments.toml`, `tags.toml` and `topics.toml`: what all campaigns may refer to.
 
 use super::condition::{self, Entry, Scope};
+use super::doubt::warn_beyond_knowing;
 use super::keys::TOPIC;
 use super::localized;
 use super::names::{Defined, Names};
 use crate::config::toml_reader::{Item, Reader, canonical};
 use crate::domain::campaign::{Localized, Topic};
 use crate::domain::condition::Condition;
-use crate::domain::id::{SegmentName, TopicId};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::domain::id::TopicId;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use toml::de::DeTable;
 
 /// A definition with the canonical bytes of how it is written, for hashes.
@@ -48,7 +50,7 @@ fn bytes_of(item: &Item<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Reads `[offers] name = ... description = ... default = ... on_request = ...`.
+/// Reads `[offers] name = ... description = ... default = ... on_request = ... confirm = ...`.
 pub fn read_topics(
     reader: &Reader,
     shop_locale: &str,
@@ -90,9 +92,16 @@ fn read_topic(item: &Item<'_>, shop_locale: &str) -> Option<Topic> {
         .get("description")
         .map_or(Some(Localized::new()), |i| localized::read(&i, shop_locale));
     let on_request = table.get("on_request").map_or(Some(false), |i| i.flag())?;
+    let confirm = table.get("confirm").map_or(Some(false), |i| i.flag())?;
     let default = table
         .get("default")
-        .map_or(Some(!on_request), |i| i.flag())?;
+        .map_or(Some(!on_request && !confirm), |i| i.flag())?;
+    if let Some(item) = table.get("default").filter(|_| confirm && default) {
+        item.error(
+            "a topic whose subscription is to be confirmed cannot be subscribed to by default",
+            "remove `default` or `confirm`",
+        );
+    }
     if let Some(item) = table.get("default").filter(|_| on_request && default) {
         item.error(
             "a topic that is sent on request only cannot be subscribed to by default",
@@ -105,17 +114,21 @@ fn read_topic(item: &Item<'_>, shop_locale: &str) -> Option<Topic> {
         description: description?,
         on_request,
         default,
+        confirm,
     })
 }
 
-/// Reads `[repeat_buyers]` with a condition below. Circles are refused and printed; what leads into a circle or to a
-/// wrong segment is not usable either.
-pub fn read_segments(
+/// Where each name of a file stands.
+pub type Places = BTreeMap<String, Range<usize>>;
+
+/// Reads `[repeat_buyers]` with a condition below: segments, or rules of tags. Circles are left to [`super::circles`].
+pub fn read_conditions<N: Ord>(
     reader: &Reader,
     names: &Names<'_>,
     defined: &mut Defined,
-) -> BTreeMap<SegmentName, Written<Condition>> {
-    let mut segments = BTreeMap::new();
+    parse: fn(&str) -> Result<N, String>,
+) -> (BTreeMap<N, Written<Condition>>, Places) {
+    let mut conditions = BTreeMap::new();
     let mut places = BTreeMap::new();
     entries(reader, |item| {
         places.insert(item.name.to_owned(), item.key_span());
@@ -125,7 +138,7 @@ pub fn read_segments(
             entry: Entry::None,
             known: false,
         };
-        let name = match SegmentName::parse(item.name) {
+        let name = match parse(item.name) {
             Ok(name) => Some(name),
             Err(what) => {
                 reader.error(item.key_span(), what, "");
@@ -135,100 +148,14 @@ pub fn read_segments(
         let condition = condition::read(item, scope).filter(|_| reader.errors() == before);
         match name.zip(condition) {
             Some((name, what)) => {
+                warn_beyond_knowing(item, &what);
                 let bytes = bytes_of(item);
-                segments.insert(name, Written { what, bytes });
+                conditions.insert(name, Written { what, bytes });
             }
             None => {
                 defined.names.insert(item.name.to_owned(), false);
             }
         }
     });
-    let graph: BTreeMap<String, BTreeSet<String>> = segments
-        .iter()
-        .map(|(name, segment)| {
-            let mut to = BTreeSet::new();
-            segments_in(&segment.what, &mut to);
-            (name.as_str().to_owned(), to)
-        })
-        .collect();
-    for circle in circles(&graph) {
-        let place = places.get(&circle[0]).cloned().unwrap_or(0..0);
-        let shown: Vec<String> = circle
-            .iter()
-            .chain(circle.first())
-            .map(|name| format!("`{name}`"))
-            .collect();
-        reader.error(
-            place,
-            format!("segments go in a circle: {}", shown.join(" -> ")),
-            "a segment cannot be part of itself; remove one of these references",
-        );
-        for name in &circle {
-            defined.names.insert(name.clone(), false);
-        }
-    }
-    // What refers to a bad one is bad.
-    loop {
-        let bad = |name: &String| defined.names.get(name) == Some(&false);
-        let more: Vec<String> = graph
-            .iter()
-            .filter(|(name, to)| !bad(name) && to.iter().any(bad))
-            .map(|(name, _)| name.clone())
-            .collect();
-        if more.is_empty() {
-            break;
-        }
-        for name in more {
-            defined.names.insert(name, false);
-        }
-    }
-    segments.retain(|name, _| defined.names.get(name.as_str()) == Some(&true));
-    segments
-}
-
-/// The segments that a condition names.
-pub fn segments_in(condition: &Condition, found: &mut BTreeSet<String>) {
-    match condition {
-        Condition::Segment(name) => {
-            found.insert(name.as_str().to_owned());
-        }
-        Condition::All(list) | Condition::Any(list) => {
-            for inner in list {
-                segments_in(inner, found);
-            }
-        }
-        Condition::Not(inner) => segments_in(inner, found),
-        _ => {}
-    }
-}
-
-/// The circles in a graph, each once, from its first name on.
-fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
-    fn visit(
-        name: &str,
-        graph: &BTreeMap<String, BTreeSet<String>>,
-        way: &mut Vec<String>,
-        done: &mut BTreeSet<String>,
-        found: &mut Vec<Vec<String>>,
-    ) {
-        if let Some(at) = way.iter().position(|n| n == name) {
-            found.push(way[at..].to_vec());
-            return;
-        }
-        if done.contains(name) {
-            return;
-        }
-        way.push(name.to_owned());
-        for next in graph.get(name).into_iter().flatten() {
-            visit(next, graph, way, done, found);
-        }
-        way.pop();
-        done.insert(name.to_owned());
-    }
-    let mut found = Vec::new();
-    let mut done = BTreeSet::new();
-    for name in graph.keys() {
-        visit(name, graph, &mut Vec::new(), &mut done, &mut found);
-    }
-    found
+    (conditions, places)
 }

@@ -25,6 +25,8 @@ pub struct Sources {
     pub campaigns: BTreeMap<CampaignId, Source>,
     pub segments: Option<Source>,
     pub topics: Option<Source>,
+    /// Rules of tags.
+    pub tags: Option<Source>,
 }
 
 impl Sources {
@@ -64,6 +66,14 @@ impl Sources {
                 ));
                 continue;
             }
+            if stem == crate::domain::opt_in::CAMPAIGN {
+                problems.push(Problem::of_file(
+                    file,
+                    format!("`{stem}` is the program's own campaign, which asks for confirmations"),
+                    "rename the file: its name is the campaign's identity",
+                ));
+                continue;
+            }
             let text = match read_text(&path) {
                 Ok(text) => text,
                 Err((what, help)) => {
@@ -78,6 +88,7 @@ impl Sources {
             match stem {
                 "segments" => sources.segments = Some(source),
                 "topics" => sources.topics = Some(source),
+                "tags" => sources.tags = Some(source),
                 _ => match CampaignId::parse(stem) {
                     Ok(id) => {
                         sources.campaigns.insert(id, source);
@@ -93,7 +104,7 @@ impl Sources {
         (sources, problems)
     }
 
-    /// One campaign's file with the segments and topics it was read beside: what to keep as its last good version.
+    /// One campaign's file with the segments, topics and tags it was read beside: what to keep as its last good version.
     pub fn only(&self, id: &CampaignId) -> Sources {
         let own = self.campaigns.get_key_value(id);
         Sources {
@@ -103,6 +114,7 @@ impl Sources {
                 .collect(),
             segments: self.segments.clone(),
             topics: self.topics.clone(),
+            tags: self.tags.clone(),
         }
     }
 }

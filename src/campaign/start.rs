@@ -1,8 +1,10 @@
 //! What lets customers in: `[schedule]`, `[trigger]`, or the audience alone; and `[entry]`, on what terms.
 
 use super::condition::{self, Entry, Scope, check_reach, read_selector};
+use super::doubt::warn_beyond_knowing;
 use super::keys::{ENTRY, SCHEDULE, TRIGGER};
 use super::names::Names;
+use super::standing::{read_date_trigger, refuse_date_keys};
 use crate::config::text::{Pace, positive, zone};
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::campaign::{
@@ -31,7 +33,7 @@ pub fn read_start(root: &Table<'_>, names: &Names<'_>) -> Option<Start> {
             None
         }
         (Some(schedule), None) => read_schedule(&schedule, names).map(Start::Scheduled),
-        (None, Some(trigger)) => read_trigger(&trigger, names).map(Start::Triggered),
+        (None, Some(trigger)) => read_trigger(&trigger, names),
         (None, None) => Some(Start::Audience),
     }
 }
@@ -100,14 +102,29 @@ fn read_on(item: &Item<'_>) -> Option<NaiveDateTime> {
     read
 }
 
-fn read_trigger(item: &Item<'_>, names: &Names<'_>) -> Option<Trigger> {
+fn read_trigger(item: &Item<'_>, names: &Names<'_>) -> Option<Start> {
     let table = item.table(&TRIGGER)?;
-    if table.has("date") && !table.has("event") {
-        return None;
+    match (table.get("event"), table.get("date")) {
+        (Some(_), Some(date)) => {
+            table.reader().error(
+                date.key_span(),
+                "a trigger is an `event` or a `date`, not both",
+                "remove one of them, or make two campaigns",
+            );
+            None
+        }
+        (None, Some(date)) => read_date_trigger(&date, &table).map(Start::Dated),
+        (_, None) => {
+            refuse_date_keys(&table);
+            read_event_trigger(&table, names).map(Start::Triggered)
+        }
     }
+}
+
+fn read_event_trigger(table: &Table<'_>, names: &Names<'_>) -> Option<Trigger> {
     let event = table
         .required("event", "write event = \"Signed Up\"")
-        .and_then(|event| read_selector(&event, &table, names));
+        .and_then(|event| read_selector(&event, table, names));
     let count = table
         .get("count")
         .map_or(Some(1), |i| i.whole(1, 1_000_000));
@@ -189,11 +206,12 @@ pub fn read_entry(
         }
         None => Some(Existing::Skip),
     };
-    if let (Some(item), Some(Start::Triggered(_))) = (table.get("existing"), start)
+    if let (Some(item), Some(Start::Triggered(_) | Start::Dated(_))) =
+        (table.get("existing"), start)
         && existing.is_some_and(|e| e != Existing::Skip)
     {
         item.error(
-            "`existing` has no meaning with a [trigger]: only events from now on start it",
+            "`existing` has no meaning with a [trigger]: only what comes from now on starts it",
             "remove it",
         );
     }
@@ -301,6 +319,7 @@ fn read_exit(
                         "add since = \"entry\", or within = \"...\"",
                     );
                 }
+                warn_beyond_knowing(item, &exit);
                 exits.push(exit);
             }
             None => good = false,

@@ -9,11 +9,11 @@ use super::names::Names;
 use crate::config::nearest::suggest;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::campaign::{Act, Localized, Step, Variant};
-use crate::domain::condition::Condition;
-use crate::domain::id::{SegmentName, StepId};
+use crate::domain::condition::Named;
+use crate::domain::id::StepId;
 use crate::domain::preference::Class;
 use crate::domain::time::Span;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 /// What a step takes from its campaign.
@@ -24,7 +24,8 @@ pub struct Around<'a> {
     pub has_topic: bool,
     /// The property whose value tells two entries apart, as [`Entry::Keyed`] has it.
     pub per: Option<&'a str>,
-    pub conditions: &'a BTreeMap<SegmentName, Condition>,
+    /// The segments and tags that have conditions.
+    pub named: Named<'a>,
 }
 
 /// A text of more than this was not written for people.

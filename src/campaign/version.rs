@@ -1,8 +1,9 @@
 //! The hashes that tell versions of a campaign apart: by what it says, not by how it is written.
 
+use super::circles::{Name, names_in};
 use super::compile::Shared;
 use super::keys::CAMPAIGN;
-use super::shared::segments_in;
+use super::shared::Written;
 use crate::config::toml_reader::{Item, Table, canonical};
 use crate::domain::campaign::{Act, Campaign, Start, Step};
 use crate::domain::condition::Condition;
@@ -10,17 +11,17 @@ use crate::domain::id::TopicId;
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The segments that a campaign names anywhere, and those that these name.
-fn segments_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<String> {
+/// The segments and tags that a campaign names anywhere, and those that these name.
+fn names_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<Name> {
     let mut found = BTreeSet::new();
     for condition in conditions {
-        segments_in(condition, &mut found);
+        names_in(condition, &mut found);
     }
-    let mut open: Vec<String> = found.iter().cloned().collect();
+    let mut open: Vec<Name> = found.iter().cloned().collect();
     while let Some(name) = open.pop() {
         let mut inner = BTreeSet::new();
-        if let Some(segment) = shared.segments.get(name.as_str()) {
-            segments_in(&segment.what, &mut inner);
+        if let Some(named) = written(&name, shared) {
+            names_in(&named.what, &mut inner);
         }
         for next in inner {
             if found.insert(next.clone()) {
@@ -31,30 +32,28 @@ fn segments_of(conditions: &[&Condition], shared: &Shared<'_>) -> BTreeSet<Strin
     found
 }
 
-/// The topics that conditions ask about, also through the segments that they name.
+/// What a name stands for; a tag that is set by hand stands for nothing.
+fn written<'a>(name: &Name, shared: &Shared<'a>) -> Option<&'a Written<Condition>> {
+    match name {
+        Name::Segment(name) => shared.segments.get(name.as_str()),
+        Name::Tag(name) => shared.tags.get(name.as_str()),
+    }
+}
+
+/// The topics that conditions ask about, also through the segments and tags that they name.
 fn topics_of(
     conditions: &[&Condition],
-    segments: &BTreeSet<String>,
+    names: &BTreeSet<Name>,
     shared: &Shared<'_>,
 ) -> BTreeSet<TopicId> {
-    fn walk(condition: &Condition, found: &mut BTreeSet<TopicId>) {
-        match condition {
-            Condition::Subscribed(topic) => {
+    let mut found = BTreeSet::new();
+    let named = names.iter().filter_map(|name| written(name, shared));
+    for condition in (conditions.iter().copied()).chain(named.map(|named| &named.what)) {
+        condition.each_leaf(&mut |leaf| {
+            if let Condition::Subscribed(topic) = leaf {
                 found.insert(topic.clone());
             }
-            Condition::All(list) | Condition::Any(list) => {
-                list.iter().for_each(|inner| walk(inner, found));
-            }
-            Condition::Not(inner) => walk(inner, found),
-            _ => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    conditions.iter().for_each(|c| walk(c, &mut found));
-    for name in segments {
-        if let Some(segment) = shared.segments.get(name.as_str()) {
-            walk(&segment.what, &mut found);
-        }
+        });
     }
     found
 }
@@ -84,10 +83,14 @@ impl Parts {
         }
     }
 
-    fn add_segments(&mut self, names: &BTreeSet<String>, shared: &Shared<'_>) {
+    fn add_names(&mut self, names: &BTreeSet<Name>, shared: &Shared<'_>) {
         for name in names {
-            if let Some(segment) = shared.segments.get(name.as_str()) {
-                self.add(name, &segment.bytes);
+            if let Some(named) = written(name, shared) {
+                let label = match name {
+                    Name::Segment(name) => name.clone(),
+                    Name::Tag(name) => format!("tag {name}"),
+                };
+                self.add(&label, &named.bytes);
             }
         }
     }
@@ -112,9 +115,9 @@ pub fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
         parts.add_item(root.get(key));
     }
     let conditions: Vec<&Condition> = campaign.conditions().collect();
-    let segments = segments_of(&conditions, shared);
-    parts.add_segments(&segments, shared);
-    let mut topics = topics_of(&conditions, &segments, shared);
+    let names = names_of(&conditions, shared);
+    parts.add_names(&names, shared);
+    let mut topics = topics_of(&conditions, &names, shared);
     topics.extend(campaign.topic.clone());
     topics.extend(campaign.steps.iter().filter_map(|s| match &s.act {
         Some(Act::Leave(topic)) => Some(topic.clone()),
@@ -148,7 +151,7 @@ pub fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>)
     let mut parts = Parts::new("audience 1");
     // By meaning, not by the letter: a comparison written otherwise is the same audience.
     if let Some(audience) = &campaign.audience {
-        let hash = audience.stable_hash(shared.conditions);
+        let hash = audience.stable_hash(&shared.named);
         parts.add("audience", &hash.to_le_bytes());
     }
     parts.add_item(root.get("schedule"));
@@ -156,8 +159,12 @@ pub fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>)
         let zone = format!("{:?}", schedule.zone);
         parts.add("zone", zone.as_bytes());
     }
+    // A new time is met from the edit on, by those whose date comes after it.
+    if let Start::Dated(_) = &campaign.start {
+        parts.add_item(root.get("trigger"));
+    }
     let conditions: Vec<&Condition> = campaign.audience.iter().collect();
-    let segments = segments_of(&conditions, shared);
-    parts.add_topics(&topics_of(&conditions, &segments, shared), shared);
+    let names = names_of(&conditions, shared);
+    parts.add_topics(&topics_of(&conditions, &names, shared), shared);
     parts.finish()
 }

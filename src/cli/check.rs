@@ -6,6 +6,8 @@ use super::screen::counted;
 use crate::campaign::{self, Context as Against};
 use crate::config::Config;
 use crate::config::problem::{Problem, render_all};
+use crate::config::secret::Unreadable;
+use crate::config::webhook;
 use crate::daemon::transports;
 use crate::message::{TemplateProblem, Templates};
 use serde_json::{Value, json};
@@ -97,7 +99,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         Err(problems) => found.problems = problems,
         Ok(config) => {
             found.problems = config.warnings.clone();
-            let checked = transports::check(&config);
+            let mut checked = transports::check(&config);
+            for secret in webhook::unreadable_secrets(&config) {
+                match secret {
+                    Unreadable::NotHere(why) => checked.out_of_reach.push(why),
+                    Unreadable::Wrong(why) => checked.wrong.push(why),
+                }
+            }
             found.transports = checked.wrong;
             if arguments.settings {
                 // As the daemon itself, before it starts.

@@ -1,7 +1,8 @@
-//! `reveille customer`: show, list, export, set, poisonous.
+//! `reveille customer`: show, list, export, set, poisonous; forget has a file of its own.
 
 use super::Context;
 use super::failure::Failure;
+use super::forget;
 use super::log::short;
 use super::screen::{Screen, counted, plain};
 use super::table::Table;
@@ -49,7 +50,7 @@ Example:
     },
     /// Change a customer's address, preferences, consent, tags or attributes
     #[command(after_help = "\
-Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, consent, tags,
+Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, format, consent, tags,
 created_at, test, and any attribute. A value that is JSON is taken as such (null goes back to the
 shop's default, or removes an attribute); anything else is a text.
 
@@ -68,6 +69,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Forget a customer: everything that is kept of them goes, for good
+    Forget(forget::Arguments),
     /// List customers of whom something could not be worked on, and why
     #[command(after_help = "\
 Either the program met a defect, or something that is stored of the customer cannot be read; everybody
@@ -121,6 +124,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
+        Arguments::Forget(arguments) => forget::run(&arguments, context).await,
         Arguments::Poisonous { clear: None, json } => {
             through(context, Need::Look, async |way| {
                 let rows = way.get("/customers/poisonous").await?;
@@ -258,6 +262,7 @@ fn show(view: &Value, screen: Screen) -> String {
         line(key, words(&preferences[key]));
     }
     line("pause until", time(&preferences["pause_until"]));
+    line("format", words(&preferences["format"]));
     for consent in view["consents"].as_array().unwrap_or(&empty) {
         let topic = consent["topic"].as_str().unwrap_or("advertising");
         line(
@@ -267,6 +272,17 @@ fn show(view: &Value, screen: Screen) -> String {
                 words(&consent["state"]),
                 time(&consent["at"]),
                 words(&consent["source"])
+            ),
+        );
+    }
+    for pending in view["unconfirmed"].as_array().unwrap_or(&empty) {
+        line(
+            "consent",
+            format!(
+                "{}: waits for confirmation since {} ({})",
+                words(&pending["topic"]),
+                time(&pending["asked"]),
+                words(&pending["source"])
             ),
         );
     }

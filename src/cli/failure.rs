@@ -39,6 +39,10 @@ pub enum Failure {
     },
     /// Damage has been printed already.
     Damaged,
+    /// What came in is not what it must be; for mail servers (`EX_DATAERR` of sysexits).
+    BadMail(String),
+    /// For mail servers: to be tried again, for this reason (`EX_TEMPFAIL`).
+    TryLater(Box<Failure>),
     /// Whoever read our output has gone: no failure of ours.
     Unread,
 }
@@ -62,6 +66,8 @@ impl Failure {
             | Failure::BadSetting(_) => 3,
             Failure::NotFound { .. } => 4,
             Failure::Store { .. } | Failure::Damaged => 5,
+            Failure::BadMail(_) => 65,
+            Failure::TryLater(_) => 75,
         }
     }
 
@@ -72,6 +78,8 @@ impl Failure {
             Failure::Failed { what, hint }
             | Failure::NotFound { what, hint }
             | Failure::Store { what, hint } => Some((what.clone(), hint.clone())),
+            Failure::BadMail(what) => Some((what.clone(), String::new())),
+            Failure::TryLater(why) => why.words(),
             Failure::Usage(what) => Some((what.clone(), "--help says how it is used".into())),
             Failure::NoConfiguration(what) => Some((
                 what.clone(),
@@ -88,6 +96,9 @@ impl Failure {
 
     /// Prints it to standard error.
     pub fn print(&self, screen: Screen) {
+        if let Failure::TryLater(why) = self {
+            return why.print(screen);
+        }
         if let Failure::Configuration(problems) = self {
             screen.complain(&render_all(problems, screen.colour_on_stderr));
         }
@@ -142,6 +153,7 @@ impl From<Refused> for Failure {
                 what: error.to_string(),
                 hint: "`reveille verify` tells what of the store is damaged".into(),
             },
+            Refused::Forgotten => Failure::failed(error.to_string()),
             Refused::Mode(what) => Failure::failed(what),
             Refused::Stopping => Failure::Store {
                 what: "the engine is stopping".into(),

@@ -1,8 +1,9 @@
 //! `reveille key`: makes a key for sending events over HTTP. It is printed once and kept nowhere; config.toml gets its
-//! hash.
+//! hash. `reveille key rotate-links`: a new key that signs the links of mails.
 
 use super::Context;
 use super::failure::Failure;
+use super::way::{Need, through};
 use crate::config::http::May;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,26 +12,59 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 The key is shown this once. Give it to whatever sends events; put the printed lines into config.toml
 and run `reveille reload`. To take a key back, remove its lines.
 
 Examples:
   reveille key website
-  reveille key scraper --may metrics")]
+  reveille key scraper --may metrics
+  reveille key rotate-links")]
 pub struct Arguments {
     /// What the key is for: its name in config.toml and in the log
-    name: String,
+    #[arg(required = true)]
+    name: Option<String>,
     /// What it may do: identify, track, page, screen, group, alias, metrics; by default all but metrics
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     may: Vec<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
 }
 
-pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let name = &arguments.name;
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Sign the links of mails with a new key from now on; links of before go on working
+    #[command(after_help = "\
+For when somebody may have seen the store, or a backup of it: whoever has a key can make links in its name.
+The old keys are still read, since links of old mails must work. The keys are in the store and its backups.
+
+Example:
+  reveille key rotate-links")]
+    RotateLinks {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    if let Some(Verb::RotateLinks { json }) = arguments.verb {
+        return through(context, Need::Change, async |way| {
+            let done = way.post("/links/rotate", &json!({})).await?;
+            if json {
+                return Ok(context.screen.json(&done)?);
+            }
+            let keys = done["keys"].as_u64().unwrap_or_default();
+            let said = format!("a new key signs links from now on; {keys} keys are read");
+            Ok(context.screen.say(&said)?)
+        })
+        .await;
+    }
+    let name = arguments.name.as_deref().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(plain) {
         return Err(Failure::Usage(format!(

@@ -11,12 +11,14 @@ mod customer;
 mod demo;
 mod explain;
 mod failure;
+mod forget;
 mod go_live;
 mod held;
 mod import;
 mod key;
 mod log;
 mod pause;
+mod plan;
 mod probe;
 mod reload;
 mod report;
@@ -29,6 +31,7 @@ mod suppression;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unsubscribe;
 mod verify;
 mod way;
 
@@ -49,6 +52,7 @@ Exit codes:
   3  the configuration, a campaign or a template is bad
   4  what was asked for was not found
   5  the store is in use, unavailable or damaged
+`reveille unsubscribe` answers a mail server in its own codes instead: 65, 75.
 
 The configuration is looked for at --config, $REVEILLE_CONFIG, ./config.toml and
 /etc/reveille/config.toml. $NO_COLOR turns colours off; $REVEILLE_LOG sets what is
@@ -92,7 +96,7 @@ enum Command {
     Reload(reload::Arguments),
     /// Take customers and events in from a file or a pipe
     Import(import::Arguments),
-    /// Make a key with which events may be sent over HTTP
+    /// Make a key with which events may be sent over HTTP, or a new one that signs links
     Key(key::Arguments),
     /// Show, list or change customers
     #[command(subcommand)]
@@ -104,6 +108,8 @@ enum Command {
     Report(report::Arguments),
     /// Explain why a customer gets a message, or does not, and when
     Explain(explain::Arguments),
+    /// Forecast what the campaigns will do
+    Plan(plan::Arguments),
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
@@ -118,6 +124,8 @@ enum Command {
     /// List, add, remove or import addresses that must not be sent to
     #[command(subcommand)]
     Suppression(suppression::Arguments),
+    /// Take a mail that was written to the unsubscribe address, from standard input
+    Unsubscribe(unsubscribe::Arguments),
     /// Compare everything in the store with its checksums
     Verify(verify::Arguments),
     /// Copy the store to a folder, while the daemon runs or not
@@ -193,17 +201,19 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
-        Command::Key(arguments) => key::run(&arguments, context),
+        Command::Key(arguments) => key::run(&arguments, context).await,
         Command::Customer(arguments) => customer::run(arguments, context).await,
         Command::Log(arguments) => log::run(&arguments, context).await,
         Command::Report(arguments) => report::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,
+        Command::Plan(arguments) => plan::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,
         Command::Cancel(arguments) => cancel::run(&arguments, context).await,
         Command::Settle(arguments) => settle::run(&arguments, context).await,
         Command::Suppression(arguments) => suppression::run(arguments, context).await,
+        Command::Unsubscribe(arguments) => unsubscribe::run(&arguments, context).await,
         Command::Verify(arguments) => verify::run(&arguments, context).await,
         Command::Backup(arguments) => backup::run(&arguments, context).await,
         Command::Restore(arguments) => restore::run(&arguments, context).await,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::plan::diff;
 use super::screen::plain;
 use super::way::Way;
 use serde_json::json;
@@ -11,9 +12,13 @@ use serde_json::json;
 A bad config.toml changes nothing. A campaign whose files are bad goes on as its last good version.
 Exits with 3 if anything is bad.
 
-Example:
-  reveille reload")]
+Examples:
+  reveille reload
+  reveille reload --diff")]
 pub struct Arguments {
+    /// First show who is met otherwise in the next day; with many customers that takes a while
+    #[arg(long, conflicts_with = "json")]
+    diff: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -22,6 +27,13 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let screen = &context.screen;
     let mut way = Way::daemon(context).await?;
+    if arguments.diff {
+        match diff::of_edited(&mut way, context.screen).await {
+            Ok(changes) => screen.say(&format!("{changes}\n"))?,
+            // Bad files are told by the reload itself.
+            Err(failure) => screen.complain(&format!("no comparison: {failure}")),
+        }
+    }
     let done = way.post("/reload", &json!({})).await?;
     let empty = Vec::new();
     let list = |key: &str| done[key].as_array().unwrap_or(&empty).clone();

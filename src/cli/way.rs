@@ -82,6 +82,11 @@ impl Way {
     pub async fn send(&mut self, request: Request<Body>) -> Result<Response<Body>, Failure> {
         let response = match &mut self.0 {
             Kind::Daemon(sender) => {
+                // Of several requests each waits until the one before is over.
+                sender
+                    .ready()
+                    .await
+                    .map_err(|e| broke_off(&e.to_string()))?;
                 let sent = sender.send_request(request).await;
                 sent.map_err(|e| broke_off(&e.to_string()))?.map(Body::new)
             }
@@ -217,6 +222,18 @@ pub async fn each_line(
         pending.drain(..from);
     }
     Ok(())
+}
+
+/// What was told at the end of an answer that had begun: `{"stopped": "why", "hint": "..", "status": 400}`.
+pub fn stopped(told: &Value) -> Failure {
+    let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    let status = told["status"].as_u64().and_then(|s| u16::try_from(s).ok());
+    let status = status.and_then(|s| StatusCode::from_u16(s).ok());
+    refused(
+        status.unwrap_or(StatusCode::BAD_REQUEST),
+        text("stopped"),
+        text("hint"),
+    )
 }
 
 fn broke_off(why: &str) -> Failure {

@@ -103,13 +103,22 @@ impl May {
     }
 }
 
-pub(super) fn read(table: &Table<'_>) -> Option<Http> {
+/// `real`: some transport sends to customers.
+pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let usual = Http::default();
     let address = |key: &str| optional(table.get(key), |i| i.parsed(socket_address));
     let listen = address("listen");
     let ingest_listen = address("ingest_listen");
     let admin_listen = address("admin_listen");
     let public_url = optional(table.get("public_url"), |i| i.parsed(web_address));
+    if let Some(item) = table.get("public_url").filter(|_| real)
+        && table.get("listen").is_none()
+    {
+        item.error(
+            "mails would carry links to pages that nobody serves: [http] has no `listen`",
+            "write listen = \"127.0.0.1:8087\" beside it, and have the web server that answers at this address hand /u/, /p/, /c/, /a/ and /t/ on to it; or remove `public_url`",
+        );
+    }
     let connections = table
         .get("connections")
         .map_or(Some(usual.connections), |i| {
@@ -226,6 +235,21 @@ mod tests {
         assert_eq!(http.keys["shop"].sha256, [255; 32]);
         assert_eq!(http.keys["shop"].may, May::USUAL);
         assert_eq!(read(""), Ok(Http::default()));
+    }
+
+    #[test]
+    fn links_that_nobody_would_serve_are_told_where_a_real_transport_sends() {
+        let url = "[http]\npublic_url = \"https://mail.shop.example\"\n";
+        let smtp = "[sender]\nfrom = \"hello@shop.example\"\n[transport.main]\nkind = \"smtp\"\nhost = \"mx.example\"\n";
+        assert!(read(url).is_ok(), "a rehearsal sends to nobody");
+        let why = read(&format!("{url}{smtp}")).unwrap_err();
+        assert!(
+            why.starts_with("config.toml:2:14: mails would carry links"),
+            "{why}"
+        );
+        let served = format!("{url}listen = \"127.0.0.1:8087\"\n{smtp}");
+        assert!(read(&served).is_ok(), "{served}");
+        assert!(read(smtp).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The keys that config.toml knows, and those of later releases; the default file is checked against this list.
 
 use super::toml_reader::Keys;
+use super::webhook::keys::WEBHOOK;
 
 pub static ROOT: Keys = Keys {
     of: "config.toml",
@@ -12,6 +13,7 @@ pub static ROOT: Keys = Keys {
         "sender",
         "transport",
         "http",
+        "webhook",
         "tracking",
         "admin",
         "defaults",
@@ -21,8 +23,9 @@ pub static ROOT: Keys = Keys {
         "calendar",
         "safety",
         "engine",
+        "events",
     ],
-    later: &["dkim", "bounces", "webhook", "dashboard"],
+    later: &["dkim", "bounces", "dashboard"],
 };
 pub static STORE: Keys = Keys {
     of: "[store]",
@@ -140,8 +143,37 @@ pub static TIMEOUTS: Keys = Keys {
     later: &[],
 };
 
+pub static EVENT_RULE: Keys = Keys {
+    of: "[events.NAME]",
+    known: &["complete_since", "value", "undone_by"],
+    later: &[],
+};
+
+pub static UNDONE_BY: Keys = Keys {
+    of: "`undone_by`",
+    known: &["event", "same"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 16] = [
-    &CALENDAR, &TRACKING, &ROOT, &STORE, &RETENTION, &SENDER, &HTTP, &HTTP_KEY, &ADMIN, &DEFAULTS,
-    &CEILING, &LAW, &SAFETY, &ENGINE, &TRANSPORT, &TIMEOUTS,
+pub static ALL_TABLES: [&Keys; 19] = [
+    &CALENDAR,
+    &EVENT_RULE,
+    &UNDONE_BY,
+    &WEBHOOK,
+    &TRACKING,
+    &ROOT,
+    &STORE,
+    &RETENTION,
+    &SENDER,
+    &HTTP,
+    &HTTP_KEY,
+    &ADMIN,
+    &DEFAULTS,
+    &CEILING,
+    &LAW,
+    &SAFETY,
+    &ENGINE,
+    &TRANSPORT,
+    &TIMEOUTS,
 ];

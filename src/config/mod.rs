@@ -4,6 +4,7 @@
 //! `campaign` room above it shows its problems in the same way. It opens nothing but the configuration itself: a
 //! secret is read when whoever needs it asks ([`secret::PasswordSource::read`]), so that `check` can run without the right to.
 
+mod events;
 pub mod find;
 pub mod http;
 pub mod keys;
@@ -18,5 +19,6 @@ mod tests;
 pub mod text;
 pub mod toml_reader;
 pub mod transport;
+pub mod webhook;
 
 pub use settings::Config;

@@ -1,5 +1,6 @@
 //! From config.toml's text to [`Config`], with every problem of the file in one go.
 
+use super::events;
 use super::http;
 use super::keys::{
     ADMIN, CALENDAR, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
@@ -14,6 +15,7 @@ use super::shop;
 use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
 use super::toml_reader::{Item, Keys, Reader, Table};
 use super::transport::{self, TransportSettings, optional};
+use super::webhook;
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::rules::InDoubt;
@@ -46,9 +48,11 @@ impl Config {
     /// Reads `text` as the content of `path`, whose folder relative paths start from.
     pub fn parse(path: &Path, text: &str) -> Result<Config, Vec<Problem>> {
         let reader = Reader::new(&path.display().to_string(), text);
-        let config = reader.document(&ROOT, |root| read_root(&root, path));
+        let mut elsewhere = Vec::new();
+        let config = reader.document(&ROOT, |root| read_root(&root, path, &mut elsewhere));
         let failed = reader.failed();
         let mut problems = reader.into_problems();
+        problems.append(&mut elsewhere);
         sort(&mut problems);
         match config {
             Some(mut config) if !failed => {
@@ -60,7 +64,8 @@ impl Config {
     }
 }
 
-fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
+/// `elsewhere`: what is wrong with other files that it names.
+fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Option<Config> {
     let beside = path.parent().unwrap_or(Path::new(""));
     let file = |key: &str, usual: &str| {
         root.get(key)
@@ -76,7 +81,10 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         .flatten()
         .any(|(_, t)| matches!(t, TransportSettings::Smtp(_)));
     let sender = section(root, "sender", &SENDER, |t| read_sender(t, real));
-    let http = section(root, "http", &HTTP, http::read);
+    let http = section(root, "http", &HTTP, |t| http::read(t, real));
+    let webhooks = root.get("webhook").map_or(Some(BTreeMap::new()), |i| {
+        webhook::read_all(&i, beside, elsewhere)
+    });
     let tracking = section(root, "tracking", &TRACKING, read_tracking);
     let defaults = section(root, "defaults", &DEFAULTS, read_defaults);
     let ceiling = section(root, "ceiling", &CEILING, read_ceiling);
@@ -93,6 +101,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
     let retention = section(root, "retention", &RETENTION, |t| {
         read_retention(t, give_up)
     });
+    let events = events::read(root, defaults.as_ref().map(|defaults| defaults.timezone));
     let socket = section(root, "admin", &ADMIN, |t| {
         optional(t.get("socket"), |i| i.text().map(str::to_owned))
     });
@@ -109,6 +118,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         sender: sender?,
         transports: transports?,
         http: http?,
+        webhooks: webhooks?,
         tracking: tracking?,
         admin: admin?,
         defaults: defaults?,
@@ -118,6 +128,7 @@ fn read_root(root: &Table<'_>, path: &Path) -> Option<Config> {
         closed: closed?,
         safety: safety?,
         engine: engine?,
+        events: events?,
         warnings: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
+use crate::domain::event::EventRules;
 use crate::domain::id::StaffName;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
@@ -35,6 +36,8 @@ pub struct Config {
     /// By name; never empty.
     pub transports: BTreeMap<String, TransportSettings>,
     pub http: super::http::Http,
+    /// By name.
+    pub webhooks: BTreeMap<String, super::webhook::Webhook>,
     pub tracking: Tracking,
     pub admin: Admin,
     pub defaults: Defaults,
@@ -46,6 +49,8 @@ pub struct Config {
     pub closed: ClosedDays,
     pub safety: Safety,
     pub engine: Engine,
+    /// `[events.NAME]`.
+    pub events: EventRules,
     /// What the file says that its writer probably did not mean.
     pub warnings: Vec<Problem>,
 }

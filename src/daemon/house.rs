@@ -177,6 +177,7 @@ impl Ground {
         };
         if how.purpose != Purpose::Look {
             house.hold_if_in_doubt(config).await?;
+            house.heed_erasures().await?;
         }
         if how.purpose == Purpose::Serve {
             house.tell_of_imports().await?;
@@ -206,6 +207,18 @@ impl House {
             self.core.hold(&why).await?;
         }
         Ok(())
+    }
+
+    /// After a restore, customers who had been forgotten since are forgotten again. Where that cannot be told, sending is
+    /// held: they might be written to.
+    async fn heed_erasures(&self) -> Result<(), OpenError> {
+        match self.core.heed_erasures(&self.store).await {
+            Err(Refused::Data(why)) => {
+                tracing::error!(%why, "customers who were forgotten may stand in this store again");
+                Ok(self.core.hold(&why).await?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// At a start all imports that stand in the store were broken off. A command without a daemon does not tell: it may be

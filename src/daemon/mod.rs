@@ -24,6 +24,7 @@ use crate::http::faces::{self, Face, Outside};
 use crate::http::pulse::Pulse;
 use crate::http::server::{Limits, ListenError, Server};
 use crate::store::StoreError;
+use crate::store::keys::Queue;
 use house::{Ground, House, How, OpenError};
 use reload::Reloader;
 use signals::Hangups;
@@ -167,8 +168,10 @@ impl Daemon {
             Arc::clone(&pulse),
         );
         let server = serve(&outside, faces, config.http.connections);
-        let pumped = Arc::new(Notify::new());
-        let pumping = tokio::spawn(pump(Arc::clone(&core), Arc::clone(&pumped)));
+        let pumps = Queue::ALL.map(|queue| (queue, Arc::new(Notify::new())));
+        let pumping = (pumps.each_ref())
+            .map(|(queue, pumped)| tokio::spawn(pump(Arc::clone(&core), *queue, pumped.clone())));
+        let pumped = pumps.map(|(_, pumped)| pumped);
         let keeping = tokio::spawn(retention::keep(Arc::clone(&core), Arc::clone(&house.store)));
         let status = format!("{} campaigns", core.catalogue().rules.campaigns.len());
         tracing::info!(socket = %file.path().display(), opening = %house.opening, held = core.held(), "ready");
@@ -182,8 +185,10 @@ impl Daemon {
         hangups.abort();
         keeping.abort();
         let _ = keeping.await;
-        pumping.abort();
-        let _ = pumping.await;
+        for pumping in pumping {
+            pumping.abort();
+            let _ = pumping.await;
+        }
         core.outbox.stop();
         let within = transports::duration(config.engine.stop_within);
         // Callers are told to come back later; what they were promised is written first.
@@ -237,7 +242,7 @@ async fn turns(
     core: &Arc<Core>,
     config: &Config,
     wake: Arc<Notify>,
-    pumped: &Notify,
+    pumped: &[Arc<Notify>],
     pulse: &Pulse,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -270,7 +275,7 @@ async fn turns(
             }
             Err(_) => {}
         }
-        pumped.notify_one();
+        pumped.iter().for_each(|pump| pump.notify_one());
         let patience = watchdog.at_least_every(bell.patience());
         tokio::select! {
             () = &mut shutdown => break,
@@ -309,8 +314,8 @@ async fn advance(
     }
 }
 
-/// Empties the outbox at each notification. May wait for a relay; given up when the daemon stops.
-async fn pump(core: Arc<Core>, pumped: Arc<Notify>) {
+/// Empties a queue of the outbox at each notification. May wait for a relay; given up when the daemon stops.
+async fn pump(core: Arc<Core>, queue: Queue, pumped: Arc<Notify>) {
     let mut failing = false;
     loop {
         // A turn that takes long (thousands of alarms after downtime) must not keep transactional mail waiting.
@@ -318,7 +323,7 @@ async fn pump(core: Arc<Core>, pumped: Arc<Notify>) {
         if core.held().is_some() {
             continue;
         }
-        match Outbox::pump(&core).await {
+        match Outbox::pump_queue(&core, queue).await {
             Ok(_) => failing = false,
             Err(error) if !failing => {
                 tracing::error!(%error, "the outbox could not be read; trying again");

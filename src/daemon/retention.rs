@@ -1,5 +1,5 @@
 //! Retention: once a day, what is older than `[retention]` says is dropped from the streams, whole segments at a time.
-//! The journal's own retention is the store's.
+//! The journal's own retention is the store's. And once a day the bytes go of those who were forgotten.
 
 use crate::config::Config;
 use crate::domain::time::Span;
@@ -33,7 +33,28 @@ pub async fn keep(core: Arc<Core>, store: Arc<EmbeddedStore>) {
                 }
             }
         }
+        erase(&core, &store).await;
         tokio::time::sleep(DAY).await;
+    }
+}
+
+/// The bytes of those who were forgotten go.
+async fn erase(core: &Arc<Core>, store: &Arc<EmbeddedStore>) {
+    match core
+        .erase_pending(store, Arc::new(|_: &str, _, _| ()))
+        .await
+    {
+        Ok(None) => {}
+        Ok(Some(passed)) => {
+            tracing::info!(
+                erasures = passed.erasures,
+                rows = passed.rows,
+                "the bytes of customers who were forgotten are erased"
+            );
+        }
+        Err(error) => {
+            tracing::error!(%error, "the bytes of customers who were forgotten could not be erased; trying again tomorrow, or `reveille customer forget --pending --now`");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A campaign, validated: what [`super::react`] goes by. The `campaign` room makes it from TOML.
 
 use super::cap::Cap;
-use super::condition::{Condition, EventSelector};
-use super::id::{CampaignId, EventName, SegmentName, StaffName, StepId, TagName, TopicId};
+use super::condition::{Condition, DateTrigger, EventSelector, Named};
+use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
 use super::record::Message;
 use super::schedule::CronRule;
@@ -69,7 +69,7 @@ impl Campaign {
     pub fn trigger_name(&self) -> Option<&EventName> {
         match &self.start {
             Start::Triggered(trigger) => trigger.event.name.as_ref(),
-            Start::Scheduled(_) | Start::Audience => None,
+            Start::Dated(_) | Start::Scheduled(_) | Start::Audience | Start::Asked => None,
         }
     }
 
@@ -93,8 +93,8 @@ impl Campaign {
     }
 
     /// What [`Campaign::journey`] is of these steps.
-    pub fn journey_hash(&self, segments: &BTreeMap<SegmentName, Condition>) -> u64 {
-        let hash = |c: &Condition| c.stable_hash(segments);
+    pub fn journey_hash(&self, named: &Named<'_>) -> u64 {
+        let hash = |c: &Condition| c.stable_hash(named);
         let steps: Vec<String> = (self.steps.iter())
             .map(|s| {
                 let until = s.timing.until.as_ref().map(hash);
@@ -113,8 +113,12 @@ impl Campaign {
 pub enum Start {
     Scheduled(Schedule),
     Triggered(Trigger),
+    /// When a date of the profile comes.
+    Dated(DateTrigger),
     /// When the audience begins to hold.
     Audience,
+    /// When a customer asks for a topic that wants confirming: the program's own campaign ([`super::opt_in`]).
+    Asked,
 }
 
 #[derive(Clone, Debug)]
@@ -339,6 +343,8 @@ pub struct Topic {
     pub description: Localized,
     /// Only for those who asked for it.
     pub on_request: bool,
+    /// What is given by name counts once it was confirmed by mail (double opt-in).
+    pub confirm: bool,
     /// Subscribed unless refused, once advertising as a whole is consented to; otherwise must be given by name.
     pub default: bool,
 }

@@ -8,7 +8,7 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, MessageNo, TagName, TopicId};
 use super::outcome::Outcome;
 use super::posted::Letter;
-use super::preference::ConsentState;
+use super::preference::{ConsentState, Format};
 use super::record::Suppression;
 use super::time::{Span, Timestamp};
 use super::value::Properties;
@@ -66,6 +66,11 @@ pub enum Cause {
     },
     /// A letter from another customer.
     Posted(Box<Letter>),
+    /// The customer confirms what was asked for then (double opt-in); `change` is the consent as of now.
+    Confirm {
+        asked: Timestamp,
+        change: ConsentChange,
+    },
 }
 
 /// What an operator does to one customer.
@@ -91,6 +96,10 @@ pub struct ProfileChange {
     pub created_at: Option<Timestamp>,
     pub preferences: PreferenceChange,
     pub tags: Vec<(TagName, bool)>,
+    /// As of when it is told, where its source may tell things out of order: what is older than the word that stands
+    /// changes nothing, trait by trait. `None`: now.
+    #[serde(default)]
+    pub as_of: Option<Timestamp>,
 }
 
 /// A change of preferences: `None` stays, `Some(None)` goes back to the shop's default.
@@ -102,6 +111,7 @@ pub struct PreferenceChange {
     pub caps: Option<Option<Vec<Cap>>>,
     pub gap: Option<Option<Span>>,
     pub pause_until: Option<Option<Timestamp>>,
+    pub format: Option<Option<Format>>,
 }
 
 /// The customer's word on a topic, or (`None`) on advertising as a whole.

@@ -4,6 +4,28 @@ use super::id::EventName;
 use super::time::{Span, Timestamp};
 use super::value::Properties;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is said of each kind of event.
+pub type EventRules = BTreeMap<EventName, EventRule>;
+
+/// What config says of one kind of event.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EventRule {
+    /// What happened before this instant was not told completely.
+    pub complete_since: Option<Timestamp>,
+    /// The property that is its value.
+    pub value: Option<Vec<String>>,
+    pub undone_by: Option<Undo>,
+}
+
+/// An event that undoes others: those whose property is the same never happened, as far as conditions count them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undo {
+    pub event: EventName,
+    /// The property that both bear.
+    pub same: String,
+}
 
 /// One event, as it stands in the history. `time` is never ahead of its receipt (see [`Event::settle_time`]).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

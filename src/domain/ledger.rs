@@ -137,6 +137,10 @@ reasons! {
     FetchedAhead, "fetched_ahead", "it was fetched ahead, before anybody asked for it";
     NoAgent, "no_agent", "it does not say what it is";
     OddAgent, "odd_agent", "what it calls itself is not known";
+    Asked, "asked", "the customer asked for a topic that wants a confirmation";
+    Answered, "answered", "nothing is left to confirm";
+    Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
+    Date, "date", "the trigger's date came";
     OnlyIf, "only_if", "the step's condition does not hold";
     Tagged, "tagged", "the step gives this tag";
     Untagged, "untagged", "the step takes this tag away";

@@ -14,6 +14,8 @@ pub mod event;
 pub mod explain;
 pub mod id;
 pub mod ledger;
+pub mod opt_in;
+pub mod order;
 pub mod outcome;
 pub mod policy;
 pub mod posted;

@@ -5,7 +5,7 @@
 
 use super::address::EmailAddress;
 use super::calendar::ClosedDays;
-use super::campaign::{Campaign, CampaignWindow};
+use super::campaign::{Campaign, CampaignWindow, Start};
 use super::cap::{Cap, gap_fit};
 use super::condition::{EntryFacts, Facts, evaluate};
 use super::id::CustomerNo;
@@ -69,7 +69,7 @@ pub fn judge(
     if let Some(reason) = paused(message, rules) {
         return Decision::Paused { reason };
     }
-    if message.class == Class::Transactional {
+    if message.class == Class::Transactional && !matches!(campaign.start, Start::Asked) {
         return Decision::Go;
     }
     let limits = Limits::of(message.class, campaign, record, rules);
@@ -116,7 +116,9 @@ fn forbidden(
     };
     if let Some(suppression) = &mailbox.suppression {
         let binds = match suppression.cause {
-            SuppressionCause::HardBounce | SuppressionCause::ByHand => true,
+            SuppressionCause::HardBounce
+            | SuppressionCause::ByHand
+            | SuppressionCause::Forgotten => true,
             SuppressionCause::Complaint | SuppressionCause::Unsubscribe => {
                 message.class != Class::Transactional
             }
@@ -129,6 +131,11 @@ fn forbidden(
     let refused_by_mailbox =
         consent_for(&mailbox.refusals, topic).is_some_and(|c| c.state == ConsentState::Refused);
     let by_topic = || topic.map(|t| t.to_string()).unwrap_or_default();
+    let pending = topic.and_then(|topic| record.pending.get(topic));
+    if let (Some(pending), Class::Advertising) = (pending, message.class) {
+        let detail = format!("{}, asked for at {}", by_topic(), pending.at);
+        return Some(never(Reason::Unconfirmed, detail));
+    }
     match message.class {
         Class::Transactional => {}
         _ if refused_by_mailbox => return Some(never(Reason::TopicRefused, by_topic())),
@@ -233,6 +240,11 @@ impl<'a> Limits<'a> {
         };
         if class == Class::Transactional {
             limits.pause_until = None;
+            if matches!(campaign.start, Start::Asked) {
+                let caps = campaign.limits.caps.iter();
+                let whose = "confirmations to one address";
+                limits.caps = caps.map(|c| (*c, Counts::Campaign, whose)).collect();
+            }
             return limits;
         }
         let advertising = class == Class::Advertising;
@@ -297,7 +309,7 @@ impl<'a> Limits<'a> {
             .iter()
             .filter(|p| match counts {
                 Counts::Advertising => p.class == Class::Advertising,
-                Counts::Everything => true,
+                Counts::Everything => p.class != Class::Transactional,
                 Counts::Campaign => {
                     p.campaign == self.campaign.id
                         || self.campaign.renamed_from.as_ref() == Some(&p.campaign)

@@ -5,9 +5,11 @@
 //! *target*). What each side does with a letter is [`super::react`]'s; carrying it is the engine's.
 
 use super::address::EmailAddress;
-use super::cause::{ConsentChange, Liveness};
+use super::cause::Liveness;
+use super::engagement::SentMessage;
 use super::event::Event;
-use super::id::{CampaignId, CustomerNo, TagName};
+use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
+use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
 use super::record::{Entry, Standing};
 use super::time::Timestamp;
@@ -31,8 +33,11 @@ pub enum Posted {
     /// To the target: an entry whose message was under way when the source moved, now that the message is settled. It was
     /// told as over before, so that nothing else entered under its key meanwhile.
     Entry { campaign: CampaignId, entry: Entry },
-    /// To a source that still has messages under way: the customer refused, and that binds them too.
-    Refusal(ConsentChange),
+    /// To the target: what came back for a message that the source got, or `None` where it did not leave after all.
+    Sent {
+        message: MessageRef,
+        sent: Option<SentMessage>,
+    },
 }
 
 impl Posted {
@@ -44,7 +49,7 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Refusal(_) => Liveness::Live,
+            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } => Liveness::Live,
         }
     }
 }
@@ -61,7 +66,11 @@ pub struct Absorb {
     pub tags: BTreeSet<TagName>,
     pub preferences: Preferences,
     pub consents: Consents,
+    /// What the source had asked for and not confirmed.
+    pub pending: Pendings,
     pub standings: BTreeMap<CampaignId, Standing>,
+    /// The messages that the source got, or those whom it had absorbed.
+    pub sent: Vec<SentMessage>,
     /// The events of source and `earlier` that the target has not met. Empty in the letter, since they stand in the
     /// history under their own numbers; whoever hands the letter over reads them there.
     pub events: Vec<(Event, Liveness)>,

@@ -44,6 +44,34 @@ pub struct Preferences {
     /// Least time between two messages.
     pub gap: Option<Span>,
     pub pause_until: Option<Timestamp>,
+    pub format: Option<Format>,
+}
+
+/// What a customer's mails are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// A designed form, and a plain text for programs that show no other.
+    Html,
+    /// Plain text alone: no pictures, nothing that is fetched.
+    Text,
+}
+
+impl Format {
+    pub fn parse(text: &str) -> Result<Format, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "html" => Ok(Format::Html),
+            "text" => Ok(Format::Text),
+            other => Err(format!("{other:?} is not \"html\" or \"text\"")),
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Html => "html",
+            Format::Text => "text",
+        }
+    }
 }
 
 /// A customer's word on one topic.
@@ -93,7 +121,7 @@ pub enum Standing {
 
 /// Whether `consents` let advertising on `topic` through (`None`: advertising as a whole). A topic with `default` goes by
 /// the consent to advertising as a whole unless it was refused by name; one that is `on_request`, not `default`, or
-/// unknown to `topics`, must be given by its own name.
+/// unknown to `topics`, must be given by its own name; so must one that is to be confirmed (`default` is off there).
 pub fn standing_on(
     consents: &Consents,
     topic: Option<&TopicId>,

@@ -8,6 +8,7 @@ use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
     TagName, TopicId,
 };
+use super::opt_in::Pendings;
 use super::preference::{Class, Consents, Preferences};
 use super::time::Timestamp;
 use super::track::Tracks;
@@ -48,6 +49,11 @@ pub struct Record {
     pub moved_to: Option<CustomerNo>,
     /// Who was merged into this customer: their events stand in the history under their own numbers.
     pub absorbed: Vec<CustomerNo>,
+    /// Consents that were asked for and wait for their confirmation.
+    pub pending: Pendings,
+    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): of those only that
+    /// were ever told with their own time ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
+    pub told: BTreeMap<String, Timestamp>,
 }
 
 impl Record {
@@ -73,6 +79,8 @@ impl Record {
             sent: SentMessages::default(),
             moved_to: None,
             absorbed: Vec::new(),
+            pending: Pendings::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -80,6 +88,15 @@ impl Record {
     /// one event the first counts.
     pub fn numbers(&self) -> impl Iterator<Item = CustomerNo> {
         std::iter::once(self.no).chain(self.absorbed.iter().copied())
+    }
+
+    /// As policy sees the messages that stayed with this customer, who was merged into `person`: it is that person's mail.
+    pub fn seen_as(&self, person: &Record) -> Record {
+        Record {
+            no: self.no,
+            messages: self.messages.clone(),
+            ..person.clone()
+        }
     }
 
     /// Every index key that this record stands under. The only source of them: whoever writes a record writes the
@@ -98,7 +115,11 @@ impl Record {
             match message.state {
                 MessageState::Attempting(_) => index.attempting.push(message.no),
                 _ if message.parked => index.parked.push(message.no),
-                _ if message.released => index.outbox.push((message.not_before, message.no)),
+                _ if message.released => {
+                    index
+                        .outbox
+                        .push((message.class, message.not_before, message.no))
+                }
                 _ => {}
             }
         }
@@ -112,7 +133,7 @@ pub struct Index<'a> {
     pub alarm: Option<Timestamp>,
     pub due: Vec<(&'a CampaignId, DueAt)>,
     /// Messages that the outbox asks for at an instant.
-    pub outbox: Vec<(Timestamp, MessageNo)>,
+    pub outbox: Vec<(Class, Timestamp, MessageNo)>,
     /// Messages whose attempt is under way; at opening, those in doubt.
     pub attempting: Vec<MessageNo>,
     pub parked: Vec<MessageNo>,
@@ -364,6 +385,8 @@ pub enum SuppressionCause {
     Complaint,
     Unsubscribe,
     ByHand,
+    /// A customer with this address was forgotten: until somebody consents anew, nothing goes there.
+    Forgotten,
 }
 
 /// One of the N messages of a cap.

@@ -6,7 +6,7 @@ use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
-use super::id::{CampaignId, SegmentName, StaffName, TopicId};
+use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -22,6 +22,10 @@ pub struct Rules {
     pub version: u64,
     pub campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
     pub segments: BTreeMap<SegmentName, Condition>,
+    /// Tags that a condition derives.
+    pub tags: BTreeMap<TagName, Condition>,
+    /// The campaigns in the order in which they are judged ([`judging_order`]).
+    pub order: Vec<CampaignId>,
     pub topics: BTreeMap<TopicId, Topic>,
     pub shop: Shop,
     pub plan: TrackPlan,

@@ -1,45 +1,32 @@
 //! The catalogue: all campaigns in force, with the templates that each goes out with.
 //!
 //! It is made from the folders; a campaign whose files don't validate goes on as its last good version (file,
-//! templates, partials, segments and topics together), which the store keeps, over restarts too. Segments of a last
+//! templates, partials, segments, tags and topics together), which the store keeps, over restarts too. Segments and tags of a last
 //! good version are written into its conditions, so that it does not meet the new ones.
 
+use super::kept::{self, Good};
+use super::opt_in;
 use super::state::Text;
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
 use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
-use crate::domain::condition::Condition;
-use crate::domain::id::{CampaignId, SegmentName, TopicId};
+use crate::domain::condition::{Condition, Named};
+use crate::domain::event::EventRules;
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
+use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
-use crate::store::codec::{Stored, decode, encode};
-use crate::store::{Batch, Direction, Key, Store, StoreError, keys};
-use serde::{Deserialize, Serialize};
+use crate::store::codec::{decode, encode};
+use crate::store::{Batch, Key, Store, StoreError, keys};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
 const DOMAIN_VERSION: u64 = 2;
-const GOOD: &str = "good/";
-
-/// Everything that a campaign was made of when it last validated.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Good {
-    pub file: String,
-    pub text: String,
-    pub segments: Option<(String, String)>,
-    pub topics: Option<(String, String)>,
-    /// Of its templates and all partials, by file name.
-    pub templates: BTreeMap<String, String>,
-}
-
-impl Stored for Good {
-    const WHAT: &'static str = "last good version of a campaign";
-    const VERSION: u8 = 1;
-}
 
 /// How a campaign's file stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -79,7 +66,7 @@ impl Catalogue {
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Result<Catalogue, StoreError> {
-        let kept = kept(store).await?;
+        let kept = kept::all(store).await?;
         let (mut templates, mut template_problems) = match Templates::load(&config.templates) {
             Ok(templates) => (templates, Vec::new()),
             Err(problems) => (Templates::from_sources(BTreeMap::new()), problems),
@@ -101,12 +88,15 @@ impl Catalogue {
         }
         let mut made = Making {
             shop: config.shop(),
+            events: config.events.clone(),
             campaigns: BTreeMap::new(),
             templates: HashMap::new(),
             topics: loaded.topics.clone(),
             files: BTreeMap::new(),
             tells_events: BTreeSet::new(),
         };
+        let (asking, mut shipped) = opt_in::own_campaign(&templates);
+        compile_texts(shipped.as_mut().unwrap_or(&mut templates), &asking);
         let all_templates = Arc::new(templates);
         let mut keep = Vec::new();
         for (id, outcome) in &loaded.campaigns {
@@ -114,7 +104,7 @@ impl Catalogue {
                 Ok(campaign) => {
                     let good = good_version(campaign, &loaded.sources, &all_templates);
                     if kept.get(id) != Some(&good) {
-                        keep.push((good_key(id), encode(&good)));
+                        keep.push((kept::key(id), encode(&good)));
                     }
                     made.take(
                         campaign.clone(),
@@ -135,6 +125,10 @@ impl Catalogue {
                 },
             }
         }
+        if made.topics.values().any(|topic| topic.confirm) {
+            let templates = shipped.map_or_else(|| Arc::clone(&all_templates), Arc::new);
+            made.take(asking, templates, FileState::Good);
+        }
         let former = |id: &CampaignId| {
             let mut campaigns = made.campaigns.values();
             campaigns.any(|c| c.renamed_from.as_ref() == Some(id))
@@ -142,13 +136,13 @@ impl Catalogue {
         let mut forget = Vec::new();
         for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
             if former(id) {
-                forget.push(good_key(id));
+                forget.push(kept::key(id));
             } else if !controls.cancelled.contains(id) {
                 made.files.insert(id.clone(), FileState::Missing);
             }
         }
         Ok(Catalogue {
-            rules: Arc::new(made.rules(loaded.segments, salt, controls)),
+            rules: Arc::new(made.rules(loaded.segments, loaded.tags, salt, controls)),
             templates: made.templates,
             files: made.files,
             tells_events: made.tells_events,
@@ -181,37 +175,6 @@ impl Catalogue {
             ..self.clone()
         }
     }
-}
-
-fn good_key(id: &CampaignId) -> Key {
-    keys::house(&format!("{GOOD}{id}"))
-}
-
-/// Forgets a campaign's last good version: it was cancelled.
-pub fn forget_key(id: &CampaignId) -> Key {
-    good_key(id)
-}
-
-async fn kept(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreError> {
-    let range = keys::house_all(GOOD);
-    let skip = range.from.len();
-    let rows = store.scan(range, Direction::Forward, usize::MAX).await?;
-    let mut kept = BTreeMap::new();
-    for (key, value) in rows {
-        let id = std::str::from_utf8(&key[skip..])
-            .ok()
-            .and_then(|t| CampaignId::parse(t).ok());
-        match (id, decode::<Good>(&value.value)) {
-            (Some(id), Ok(good)) => {
-                kept.insert(id, good);
-            }
-            (id, Err(error)) => {
-                tracing::warn!(?id, %error, "a campaign's last good version cannot be read")
-            }
-            (None, Ok(_)) => {}
-        }
-    }
-    Ok(kept)
 }
 
 /// What campaign files are read against.
@@ -285,6 +248,7 @@ fn good_version(campaign: &Campaign, sources: &Sources, templates: &Templates) -
         text: source.map(|s| s.text.clone()).unwrap_or_default(),
         segments: pair(&sources.segments),
         topics: pair(&sources.topics),
+        tags: pair(&sources.tags),
         templates: (names.into_iter())
             .flat_map(|name| templates.sources_of(name))
             .map(|(file, text)| (file.to_owned(), text.to_owned()))
@@ -315,18 +279,26 @@ fn revive(
         )]),
         segments: source(&good.segments),
         topics: source(&good.topics),
+        tags: source(&good.tags),
     };
     let mut loaded = campaign::compile(sources, &context(config, &templates));
     let campaign = loaded.campaigns.remove(id)?.ok()?;
     if compile_texts(&mut templates, &campaign).is_some() {
         return None;
     }
-    let campaign = campaign::alone(&campaign, &loaded.segments);
+    let campaign = campaign::alone(
+        &campaign,
+        &Named {
+            segments: &loaded.segments,
+            tags: &loaded.tags,
+        },
+    );
     Some((campaign, loaded.topics, templates))
 }
 
 struct Making {
     shop: Shop,
+    events: EventRules,
     campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
     templates: HashMap<CampaignId, Arc<Templates>>,
     topics: BTreeMap<TopicId, Topic>,
@@ -361,6 +333,7 @@ impl Making {
     fn rules(
         &self,
         segments: BTreeMap<SegmentName, Condition>,
+        tags: BTreeMap<TagName, Condition>,
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Rules {
@@ -369,18 +342,32 @@ impl Making {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,
         });
-        let plan = TrackPlan::from_conditions(of_campaigns.chain(segments.values()), triggers);
+        let shared = segments.values().chain(tags.values());
+        let plan = TrackPlan::with_events(of_campaigns.chain(shared), triggers, &self.events);
+        let named = Named {
+            segments: &segments,
+            tags: &tags,
+        };
+        let order = judging_order(&self.campaigns, &named);
         let mut hash = Xxh3::new();
         hash.update(&DOMAIN_VERSION.to_le_bytes());
         hash.update(chrono_tz::IANA_TZDB_VERSION.as_bytes());
         hash.update(format!("{:?}{:?}", self.shop, self.topics).as_bytes());
+        if !self.events.is_empty() {
+            hash.update(format!("{:?}", self.events).as_bytes());
+        }
         for campaign in self.campaigns.values() {
             hash.update(&campaign.hash.to_le_bytes());
             hash.update(&campaign.audience_hash.to_le_bytes());
         }
         for (name, segment) in &segments {
             hash.update(name.as_str().as_bytes());
-            hash.update(&segment.stable_hash(&segments).to_le_bytes());
+            hash.update(&segment.stable_hash(&named).to_le_bytes());
+        }
+        for (name, tag) in &tags {
+            hash.update(b"tag");
+            hash.update(name.as_str().as_bytes());
+            hash.update(&tag.stable_hash(&named).to_le_bytes());
         }
         hash.update(&plan.fingerprint().to_le_bytes());
         Rules {
@@ -388,6 +375,8 @@ impl Making {
             version: hash.digest().max(1),
             campaigns: self.campaigns.clone(),
             segments,
+            tags,
+            order,
             topics: self.topics.clone(),
             shop: self.shop.clone(),
             plan,

@@ -2,24 +2,29 @@
 
 use super::batch::{BatchError, read_history};
 use super::catalogue::Catalogue;
+use super::opt_in::what_to_confirm;
 use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, Localized, Start};
 use crate::domain::chance;
+use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
-use crate::domain::id::MessageRef;
+use crate::domain::id::{MessageRef, TagName};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{Class, Standing, standing_on};
+use crate::domain::preference::{Class, Format, Standing, standing_on};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Properties, Value};
 use crate::message::links::Links;
+use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Who sends, from config.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub struct From {
     pub country: Option<String>,
     /// What of a mail is followed, where it may be.
     pub tracking: Tracking,
+    /// What the address to write to is signed with.
+    pub keys: Arc<KeyRing>,
     /// With `[http] public_url`: what the links of a mail are made with.
     pub links: Option<Links>,
 }
@@ -76,7 +83,11 @@ pub async fn finish(
             });
             events
         }
-        Start::Triggered(_) | Start::Scheduled(_) | Start::Audience => Vec::new(),
+        Start::Triggered(_)
+        | Start::Dated(_)
+        | Start::Scheduled(_)
+        | Start::Audience
+        | Start::Asked => Vec::new(),
     };
     // Staff read what is about the customer in the shop's language, by the shop's clock.
     let to_staff = message.staff.is_some();
@@ -108,18 +119,36 @@ pub async fn finish(
     let korean = country_of(record, from).is_some_and(|c| {
         c.eq_ignore_ascii_case("KR") || c.eq_ignore_ascii_case("KOR") || c == "대한민국"
     });
-    let unsubscribe = sender
-        .unsubscribe_mailto
-        .as_ref()
-        .map(|m| m.as_str().to_owned());
+    // Who writes there is known by the subject (RFC 6068 §2): whom a mail says that it is from proves nothing.
+    let unsubscribe = sender.unsubscribe_mailto.as_ref().map(|address| {
+        let token = from.keys.sign(&Token::Unsubscribe {
+            customer: record.no,
+            message: Some(message.no),
+            topic: message.topic.clone(),
+        });
+        format!("{}?subject=unsubscribe%20{token}", address.as_str())
+    });
     let links = (from.links.as_ref())
         .filter(|_| !to_staff)
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
-    let tracking = (!to_staff && may_track(record, campaign, message, rules))
+    // A plain text fetches nothing, and its links stand there in the clear.
+    let text_only = !to_staff && record.preferences.format == Some(Format::Text);
+    let tracking = (!to_staff && !text_only && may_track(record, campaign, message, rules))
         .then(|| tracking_of(from, reference))
         .flatten();
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
+    let mut context = context(record, message, &events, tags_of(record, rules, now));
+    if matches!(campaign.start, Start::Asked) {
+        let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
+        match found {
+            Ok((data, link)) => {
+                context["data"] = data;
+                context["links"] = json!({ "confirm": link });
+            }
+            Err(why) => return Ok(Err(CannotCompose::Because(why))),
+        }
+    }
     let request = ComposeRequest {
         template,
         body: step.text.as_deref(),
@@ -127,7 +156,7 @@ pub async fn finish(
         preheader: localized(preheader, locale),
         locale,
         zone,
-        context: context(record, message, &events),
+        context,
         message_id: &message_id,
         from_name: sender.from.name.as_deref().unwrap_or_default(),
         from: address,
@@ -139,6 +168,7 @@ pub async fn finish(
         list_domain: address.domain(),
         links: links.as_ref(),
         tracking: tracking.as_ref(),
+        text_only,
         unsubscribe_mailto: unsubscribe.as_deref(),
         korean,
         sender: &block,
@@ -203,7 +233,12 @@ fn display_name(record: &Record) -> Option<String> {
 }
 
 /// What templates see: the customer, the entry with the event that made it, and the products that its events name.
-fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::Value {
+fn context(
+    record: &Record,
+    message: &Message,
+    events: &[Event],
+    tags: BTreeSet<TagName>,
+) -> serde_json::Value {
     let mut customer = Map::new();
     for (name, value) in &record.attributes {
         customer.insert(name.clone(), value.to_json());
@@ -212,7 +247,7 @@ fn context(record: &Record, message: &Message, events: &[Event]) -> serde_json::
     if let Some(email) = &record.email {
         customer.insert("email".into(), email.as_str().into());
     }
-    let tags: Vec<&str> = record.tags.iter().map(|t| t.as_str()).collect();
+    let tags: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
     customer.insert("tags".into(), json!(tags));
     let latest = events.iter().max_by_key(|e| e.time);
     let entry = json!({

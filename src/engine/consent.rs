@@ -6,6 +6,7 @@
 
 use super::batch::{BatchError, Work};
 use super::core::Core;
+use super::formats::ConsentRow1;
 use super::shard::Refused;
 use super::state::MailRow;
 use crate::domain::address::{EmailAddress, MailboxId};
@@ -13,12 +14,12 @@ use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use crate::domain::chance::keyed_hash;
 use crate::domain::consent_ledger::{ConsentRow, MailOf, Origin};
 use crate::domain::event::Event;
-use crate::domain::id::{CustomerNo, EventName, MessageNo, TopicId};
+use crate::domain::id::{CustomerNo, EventName, MessageNo, MessageRef, TopicId};
 use crate::domain::ledger::LogRow;
 use crate::domain::preference::{ConsentState, Consents, consent_for};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::value::{Properties, Value};
-use crate::store::codec::{Stored, decode};
+use crate::store::codec::{CodecError, Stored, decode, read_body};
 use crate::store::{Direction, Stream, StreamFilter, keys};
 
 /// When customers looked at their preferences on the page and kept or changed them.
@@ -28,7 +29,17 @@ const PAGE: usize = 1_000;
 
 impl Stored for ConsentRow {
     const WHAT: &'static str = "row of the consent ledger";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, ConsentRow1>(body).map(ConsentRow::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 /// By which way a word came.
@@ -81,10 +92,10 @@ impl Core {
     }
 
     async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
-        let found = self.store.get_many(vec![keys::mailbox(id)]).await?;
-        let value = found.into_iter().next().flatten();
-        let mailbox = value.map(|v| decode(&v.value)).transpose()?;
-        Ok(mailbox.unwrap_or_default())
+        let ids = std::slice::from_ref(id);
+        let found = self.forgotten.mailboxes(&*self.store, ids).await?;
+        let mailbox = found.into_iter().next().map(|stood| stood.mailbox);
+        Ok(mailbox.transpose()?.unwrap_or_default())
     }
 
     /// The customer leaves `topic` (`None`: advertising as a whole). Durable when it returns, and in force for whatever
@@ -134,7 +145,9 @@ impl Core {
             return Ok(false);
         }
         let changed = choices.change_anything();
-        let origin = self.origin(no, &by).await?;
+        let mut origin = self.origin(no, &by).await?;
+        // Whoever ticks it, or presses the button, wants the mail.
+        origin.anew = true;
         let now = self.clock.now();
         let mut causes = Vec::new();
         for (topic, state, wording) in choices.consents {
@@ -200,7 +213,7 @@ impl Core {
     async fn origin(&self, customer: CustomerNo, by: &By) -> Result<Origin, BatchError> {
         let mut origin = Origin {
             address: by.address.clone(),
-            message: by.message,
+            message: by.message.map(|message| MessageRef { customer, message }),
             ..Origin::default()
         };
         let Some(no) = by.message else {
@@ -267,7 +280,7 @@ impl Core {
 }
 
 /// The mailbox that a stored mail is addressed to.
-fn recipient(compressed: &[u8]) -> Option<MailboxId> {
+pub(super) fn recipient(compressed: &[u8]) -> Option<MailboxId> {
     let bytes = zstd::decode_all(compressed).ok()?;
     let head_end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     // A header of ours: `To: NAME <address>`, perhaps folded, and the address always last.

@@ -1,10 +1,11 @@
 //! What operators turn: pause, resume, cancel, approve, hold, reload; and how the controls are changed at all.
 
 use super::batch::BatchError;
-use super::catalogue::{Catalogue, forget_key};
+use super::catalogue::Catalogue;
 use super::core::{Core, activated, write_controls};
 use super::golive::Mode;
 use super::guard;
+use super::kept;
 use super::shard::{Order, Refused};
 use super::state::Number;
 use super::surprise::{Held, guarded};
@@ -111,7 +112,7 @@ impl Core {
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
         let forget = Batch {
-            deletes: vec![forget_key(id)],
+            deletes: vec![kept::key(id)],
             ..Batch::default()
         };
         self.turn_and_walk(

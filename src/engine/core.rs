@@ -4,6 +4,7 @@ use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
 use super::directory::Directory;
+use super::forget::Forgotten;
 use super::golive::ModeError;
 use super::hits::Hits;
 use super::imports::Imports;
@@ -18,7 +19,7 @@ use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
 use crate::domain::time::Timestamp;
 use crate::message::links::Links;
-use crate::message::token::TokenKeys;
+use crate::message::token::KeyRing;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Room, Store, StoreError, keys};
 use crate::transport::Transport;
@@ -62,9 +63,14 @@ pub struct Core {
     pub(super) changing: Mutex<()>,
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
+    /// Held alone while somebody is forgotten, and by all who make two customers one.
+    pub(super) forgetting: tokio::sync::RwLock<()>,
+    pub(super) forgotten: Arc<Forgotten>,
+    /// Held while a forecast is worked out.
+    pub(super) forecasting: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
-    pub(super) token_keys: Arc<TokenKeys>,
+    pub(super) token_keys: Arc<KeyRing>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
@@ -106,7 +112,10 @@ impl Core {
         }
         let salt = read_or_make_salt(&*store).await?;
         let making = intent == Intent::Work;
-        let token_keys = Arc::new(super::tokens::read_or_make(&*store, making).await?);
+        let token_keys = Arc::new(KeyRing::new(
+            super::tokens::read_or_make(&*store, making).await?,
+        ));
+        let forgotten = Arc::new(Forgotten::open(&*store, making).await?);
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -132,6 +141,7 @@ impl Core {
                 post: post.clone(),
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
+                forgotten: Arc::clone(&forgotten),
                 recorder: recorder.clone(),
             })
             .await?;
@@ -143,15 +153,16 @@ impl Core {
         if intent == Intent::Work {
             tokio::spawn(carry(deliveries, &shards));
         }
-        let hits = Hits::open(Arc::clone(&store), &salt).await?;
+        let hits = Hits::open(Arc::clone(&store), &salt, Arc::clone(&forgotten)).await?;
         let core = Arc::new(Core {
-            directory: Directory::new(Arc::clone(&store)),
+            directory: Directory::new(Arc::clone(&store), Arc::clone(&forgotten)),
             store,
             clock,
             from: From {
                 sender: config.sender.clone(),
                 country: config.law.country.clone(),
                 tracking: config.tracking,
+                keys: Arc::clone(&token_keys),
                 links: config.http.public_url.clone().map(|public_url| Links {
                     public_url,
                     keys: Arc::clone(&token_keys),
@@ -165,6 +176,9 @@ impl Core {
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
             merging: Mutex::new(()),
+            forgetting: tokio::sync::RwLock::new(()),
+            forgotten,
+            forecasting: Mutex::new(()),
             imports: Imports::default(),
             hits,
             notices: Mutex::new(notices),
@@ -175,6 +189,7 @@ impl Core {
         if intent == Intent::Look {
             return Ok(core);
         }
+        core.go_on_forgetting().await?;
         core.recall_walks().await?;
         let doubts = Outbox::settle_doubts(&core).await?;
         if doubts > 0 {
@@ -337,7 +352,11 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
             }
             _ => {
                 // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let live = matches!(campaign.start, Start::Triggered(_)).then_some(now);
+                let by_event = matches!(
+                    campaign.start,
+                    Start::Triggered(_) | Start::Dated(_) | Start::Asked
+                );
+                let live = by_event.then_some(now);
                 let new = Activation {
                     hash: campaign.hash,
                     audience_hash: campaign.audience_hash,

@@ -4,6 +4,7 @@
 //! A number without a record is harmless: it stands for somebody of whom only the id was heard.
 
 use super::batch::BatchError;
+use super::forget::Forgotten;
 use super::state::Number;
 use crate::domain::id::{CustomerId, CustomerNo};
 use crate::store::codec::{decode, encode};
@@ -16,14 +17,16 @@ const COUNTER: &str = "numbers";
 
 pub struct Directory {
     store: Arc<dyn Store>,
+    forgotten: Arc<Forgotten>,
     /// Held while numbers are given, so that one id never gets two.
     giving: Mutex<()>,
 }
 
 impl Directory {
-    pub fn new(store: Arc<dyn Store>) -> Directory {
+    pub fn new(store: Arc<dyn Store>, forgotten: Arc<Forgotten>) -> Directory {
         Directory {
             store,
+            forgotten,
             giving: Mutex::new(()),
         }
     }
@@ -43,11 +46,18 @@ impl Directory {
             .collect()
     }
 
-    /// The numbers of all ids; the new ones are given theirs.
+    /// The numbers of all ids; the new ones are given theirs. An error if one of them is a forgotten customer's.
     pub async fn resolve(&self, ids: &[CustomerId]) -> Result<Vec<CustomerNo>, BatchError> {
+        let numbers = self.admit(ids).await?.into_iter();
+        let numbers: Option<Vec<CustomerNo>> = numbers.collect();
+        numbers.ok_or(BatchError::Forgotten)
+    }
+
+    /// The same, with none for those who were forgotten.
+    pub async fn admit(&self, ids: &[CustomerId]) -> Result<Vec<Option<CustomerNo>>, BatchError> {
         let found = self.find(ids).await?;
         if found.iter().all(Option::is_some) {
-            return Ok(found.into_iter().flatten().collect());
+            return Ok(found);
         }
         let _giving = self.giving.lock().await;
         loop {
@@ -58,8 +68,10 @@ impl Directory {
         }
     }
 
-    async fn give(&self, ids: &[CustomerId]) -> Result<Vec<CustomerNo>, BatchError> {
+    async fn give(&self, ids: &[CustomerId]) -> Result<Vec<Option<CustomerNo>>, BatchError> {
         let found = self.find(ids).await?;
+        // Behind `find`: with an id's number its hash comes, in one commit.
+        let forgotten = self.forgotten.ids(&*self.store, ids).await?;
         let counter_key = keys::house(COUNTER);
         let counter = self
             .store
@@ -76,23 +88,28 @@ impl Directory {
         let mut batch = Batch::default();
         let mut given: HashMap<&CustomerId, CustomerNo> = HashMap::new();
         let mut numbers = Vec::with_capacity(ids.len());
-        for (id, known) in ids.iter().zip(found) {
+        for ((id, known), forgotten) in ids.iter().zip(found).zip(forgotten) {
+            if known.is_none() && forgotten {
+                numbers.push(None);
+                continue;
+            }
             let no = match known.or_else(|| given.get(id).copied()) {
                 Some(no) => no,
                 None => {
                     let no = CustomerNo(next);
                     next += 1;
                     let key = keys::id(id);
-                    batch.checks.push(Check {
-                        key: key.clone(),
-                        expected: None,
-                    });
+                    let hash = self.forgotten.of_id(id);
+                    for key in [key.clone(), keys::forgotten_id(&hash)] {
+                        let expected = None;
+                        batch.checks.push(Check { key, expected });
+                    }
                     batch.puts.push((key, encode(&Number(no.0))));
                     given.insert(id, no);
                     no
                 }
             };
-            numbers.push(no);
+            numbers.push(Some(no));
         }
         if !given.is_empty() {
             batch.checks.push(Check {
@@ -113,6 +130,10 @@ impl Directory {
             let known = self.find(std::slice::from_ref(id)).await?;
             if let Some(known) = known.into_iter().next().flatten() {
                 return Ok(known);
+            }
+            let forgotten = self.forgotten.ids(&*self.store, std::slice::from_ref(id));
+            if forgotten.await?.contains(&true) {
+                return Err(BatchError::Forgotten);
             }
             let key = keys::id(id);
             let batch = Batch {

@@ -320,10 +320,10 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
         match &mut letter.posted {
             Posted::Absorb(from) => {
                 from.standings.clear();
+                from.sent.clear();
                 puts.push((key, encode(&letter)));
             }
-            Posted::Entry { .. } => deletes.push(key),
-            Posted::Refusal(_) => {}
+            Posted::Entry { .. } | Posted::Sent { .. } => deletes.push(key),
         }
     }
     if puts.is_empty() && deletes.is_empty() {

@@ -109,10 +109,7 @@ impl Core {
                 continue;
             };
             let all = self.count_existing(id, campaign).await?;
-            let at_once = match (&campaign.start, campaign.entry.existing) {
-                (Start::Triggered(_), _) | (Start::Audience, Existing::Skip) => 0,
-                (Start::Audience | Start::Scheduled(_), pace) => paced(pace, all),
-            };
+            let at_once = at_once(campaign, all);
             counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
         }
         let now = self.clock.now();
@@ -170,7 +167,7 @@ impl Core {
                 let of_this = counts.filter(|c| c.hash == campaign.audience_hash);
                 Ok(of_this.map(|c| c.customers).sum())
             }
-            Start::Triggered(_) => Ok(0),
+            Start::Triggered(_) | Start::Dated(_) | Start::Asked => Ok(0),
         }
     }
 
@@ -217,6 +214,15 @@ pub(super) fn let_existing_in(rules: &Rules, campaigns: &[CampaignId]) -> bool {
             matches!(c.start, Start::Audience) && c.entry.existing != Existing::Skip
         })
     })
+}
+
+/// How many would enter a campaign at once as it goes live, or at its next occurrence, of `all` who stand in its audience.
+pub(super) fn at_once(campaign: &Campaign, all: u64) -> u64 {
+    match (&campaign.start, campaign.entry.existing) {
+        (Start::Triggered(_) | Start::Dated(_) | Start::Asked, _)
+        | (Start::Audience, Existing::Skip) => 0,
+        (Start::Audience | Start::Scheduled(_), pace) => paced(pace, all),
+    }
 }
 
 /// How many of `all` would enter in the first period.

@@ -11,6 +11,7 @@ use super::shard::Refused;
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::event::Event;
 use crate::domain::id::{CustomerId, CustomerNo};
+use crate::domain::react::Answer;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -41,8 +42,12 @@ impl Core {
             }
         };
         let now = self.clock.now();
-        let mut offered: Vec<Answers> = Vec::with_capacity(rows.len());
+        let mut offered: Vec<Option<Answers>> = Vec::with_capacity(rows.len());
         for ((row, identity), no) in rows.into_iter().zip(numbers) {
+            let Some(no) = no else {
+                offered.push(None);
+                continue;
+            };
             let mut answers = Vec::with_capacity(1);
             for cause in causes(row.what, identity, liveness, now) {
                 let work = Work {
@@ -53,13 +58,22 @@ impl Core {
                 };
                 answers.push(self.shard(no).offer_in_order(work).await);
             }
-            offered.push(answers);
+            offered.push(Some(answers));
         }
         let mut done = Vec::with_capacity(offered.len());
         for answers in offered {
+            let Some(answers) = answers else {
+                done.push(Err(Refused::Forgotten));
+                continue;
+            };
             let mut outcome = Ok(Ingested { fresh: false });
             for answer in answers {
                 let reply = answer.await.unwrap_or(Err(Refused::Stopping));
+                let reply = reply.and_then(|reply| match reply.answer {
+                    // Forgotten since the number was asked for.
+                    Some(Answer::Gone) => Err(Refused::Forgotten),
+                    _ => Ok(reply),
+                });
                 outcome = match (outcome, reply) {
                     (Ok(so_far), Ok(reply)) => Ok(Ingested {
                         fresh: so_far.fresh || reply.fresh,
@@ -73,7 +87,11 @@ impl Core {
         done
     }
 
-    async fn numbers_of(&self, rows: &[(Inbound, u64)]) -> Result<Vec<CustomerNo>, BatchError> {
+    /// None for rows of those who were forgotten.
+    async fn numbers_of(
+        &self,
+        rows: &[(Inbound, u64)],
+    ) -> Result<Vec<Option<CustomerNo>>, BatchError> {
         let mut places: HashMap<&CustomerId, usize> = HashMap::new();
         let mut ids: Vec<CustomerId> = Vec::new();
         let of_rows: Vec<usize> = (rows.iter())
@@ -84,7 +102,7 @@ impl Core {
                 })
             })
             .collect();
-        let numbers = self.directory.resolve(&ids).await?;
+        let numbers = self.directory.admit(&ids).await?;
         Ok(of_rows.into_iter().map(|place| numbers[place]).collect())
     }
 }

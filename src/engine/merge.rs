@@ -52,6 +52,8 @@ impl Core {
         previous: &CustomerId,
         user: &CustomerId,
     ) -> Result<Merged, AliasError> {
+        // Nobody is forgotten half merged.
+        let _none_forgotten = self.forgetting.read().await;
         let target = self.directory.resolve(std::slice::from_ref(user)).await?;
         let Some(target) = target.into_iter().next() else {
             return Err(Refused::Data("no number was given".into()).into());
@@ -87,9 +89,13 @@ impl Core {
             true => None,
             false => Some(self.merging.lock().await),
         };
+        let first = source;
         let (source, was) = self.follow(source).await?;
         let (target, _) = self.follow(target).await?;
         if source == target {
+            // A merge that was cut off may still be on its way: it ends before it is called done.
+            self.collect(first).await?;
+            self.directory.relink(previous, target).await?;
             return Ok(Merged::Already);
         }
         // A number without a record is that of the id itself.
@@ -116,13 +122,24 @@ impl Core {
         if moved_to != Some(target) {
             return Err(AliasError::BelongsToAnother(previous.clone()));
         }
-        let (answer, answered) = oneshot::channel();
-        let order = Order::Collect(target, Some(answer));
-        self.shard(target).order(order).await;
-        answered.await.unwrap_or(Err(Refused::Stopping))?;
+        self.collect(first).await?;
         // From now on the id leads there at once.
         self.directory.relink(previous, target).await?;
         Ok(Merged::Absorbed)
+    }
+
+    /// Returns when what this customer handed over has taken effect at the end of the chain. Who moved on meanwhile sends
+    /// letters after, so each on the way reads theirs before the next one.
+    async fn collect(&self, from: CustomerNo) -> Result<(), AliasError> {
+        let mut at = self.record(from).await?.and_then(|r| r.moved_to);
+        while let Some(no) = at {
+            let (answer, answered) = oneshot::channel();
+            let order = Order::Collect(no, Some(answer));
+            self.shard(no).order(order).await;
+            answered.await.unwrap_or(Err(Refused::Stopping))?;
+            at = self.record(no).await?.and_then(|r| r.moved_to);
+        }
+        Ok(())
     }
 
     /// The customer of this number, or whom they were merged into; made known under `id` if nothing is known of them yet.
@@ -141,7 +158,7 @@ impl Core {
     }
 
     /// Whom this number leads to: chains of merges are followed to their end.
-    pub(super) async fn follow(
+    pub(in crate::engine) async fn follow(
         &self,
         no: CustomerNo,
     ) -> Result<(CustomerNo, Option<Record>), BatchError> {
@@ -153,6 +170,11 @@ impl Core {
                 None => return Ok((at, record)),
             }
         }
+    }
+
+    /// Whom this number leads to, as they stand.
+    pub async fn person(&self, no: CustomerNo) -> Result<Option<Record>, BatchError> {
+        Ok(self.follow(no).await?.1)
     }
 
     /// The customer of this id, whoever they were merged into; with the record, if anything is known of them.

@@ -8,8 +8,6 @@ use crate::domain::address::MailboxId;
 use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
-use crate::store::codec::decode;
-use crate::store::keys;
 use serde::Serialize;
 
 /// How many customers at least one topic of advertising can reach, and the first reason for each of the others.
@@ -22,6 +20,8 @@ pub struct Reach {
     pub suppressed: u64,
     /// They said no.
     pub refused: u64,
+    /// They asked, and have not confirmed it yet.
+    pub unconfirmed: u64,
     /// Nobody knows that they said yes.
     pub no_consent: u64,
 }
@@ -51,14 +51,9 @@ impl Core {
         &self,
         ids: impl Iterator<Item = &MailboxId>,
     ) -> Result<Vec<Mailbox>, BatchError> {
-        let found = self
-            .store
-            .get_many(ids.map(keys::mailbox).collect())
-            .await?;
-        let decoded = found.into_iter().map(|value| match value {
-            Some(value) => decode::<Mailbox>(&value.value),
-            None => Ok(Mailbox::default()),
-        });
+        let ids: Vec<MailboxId> = ids.cloned().collect();
+        let found = self.forgotten.mailboxes(&*self.store, &ids).await?;
+        let decoded = found.into_iter().map(|stood| stood.mailbox);
         Ok(decoded.collect::<Result<_, _>>()?)
     }
 }
@@ -82,6 +77,7 @@ fn count(reach: &mut Reach, record: &Record, mailbox: &Mailbox, rules: &Rules) {
         match (given, refused) {
             (true, _) => &mut reach.reachable,
             (false, true) => &mut reach.refused,
+            (false, false) if !record.pending.is_empty() => &mut reach.unconfirmed,
             (false, false) => &mut reach.no_consent,
         }
     };

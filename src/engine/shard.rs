@@ -6,6 +6,7 @@
 
 use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work, process};
 use super::clockwork::Clockwork;
+use super::forget::Forgotten;
 use super::post::{Delivery, Post};
 use super::state::Standing;
 use super::tally::Tally;
@@ -35,6 +36,9 @@ pub enum Refused {
     /// What is stored of this one customer cannot be read.
     #[error("what is stored of this customer cannot be read: {0}")]
     Unreadable(String),
+    /// Nothing more is taken in of whoever was forgotten.
+    #[error("this customer was forgotten, and nothing more is taken in of them")]
+    Forgotten,
     #[error("the daemon is stopping")]
     Stopping,
     /// The store is for rehearsing and the configuration is not, or the other way round; nothing was opened.
@@ -47,6 +51,7 @@ impl From<BatchError> for Refused {
         match error {
             BatchError::Store(e) => Refused::Store(e),
             BatchError::Codec(e) => Refused::Data(e.to_string()),
+            BatchError::Forgotten => Refused::Forgotten,
         }
     }
 }
@@ -65,6 +70,8 @@ pub enum Order {
     Unpark(oneshot::Sender<Result<u64, Refused>>),
     /// Letters lie in this customer's inbox; the answer comes when they have taken effect.
     Collect(CustomerNo, Option<oneshot::Sender<Result<(), Refused>>>),
+    /// All that is kept of these customers goes, and nothing is kept of them again.
+    Forget(Vec<CustomerNo>, oneshot::Sender<Result<(), Refused>>),
     /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
     WalkAgain(u32),
 }
@@ -173,6 +180,7 @@ pub struct ShardParts {
     pub post: Post,
     pub progress: Arc<AtomicU64>,
     pub tally: Arc<Tally>,
+    pub forgotten: Arc<Forgotten>,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
@@ -188,6 +196,7 @@ pub struct Shard {
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
+    forgotten: Arc<Forgotten>,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -214,6 +223,7 @@ impl Shard {
             post: parts.post,
             progress: parts.progress,
             tally: parts.tally,
+            forgotten: parts.forgotten,
             recorder: parts.recorder,
             urgent,
             consent,
@@ -375,6 +385,7 @@ impl Shard {
             store: &*self.store,
             shard: self.no,
             rules: &rules,
+            forgotten: &self.forgotten,
             now,
             unfinished: self.clockwork.unfinished(now),
             urgent,
@@ -420,6 +431,9 @@ impl Shard {
             Order::Tick(answer) => self.clockwork.begin_tick(answer),
             Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
             Order::Collect(customer, answer) => self.clockwork.letters.ask(customer, answer),
+            Order::Forget(numbers, answer) => {
+                let _ = answer.send(self.forget(&numbers).await);
+            }
             Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }
     }

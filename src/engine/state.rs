@@ -3,7 +3,8 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
-use super::formats::{CustomerState1, CustomerState2, Letter1};
+use super::formats::{CustomerState1, CustomerState2, CustomerState3, Letter1, Letter2};
+use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
@@ -28,14 +29,18 @@ pub struct CustomerState {
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
             1 => read_body::<Self, CustomerState1>(body)
                 .map(CustomerState2::from)
+                .map(CustomerState3::from)
                 .map(CustomerState::from),
-            2 => read_body::<Self, CustomerState2>(body).map(CustomerState::from),
+            2 => read_body::<Self, CustomerState2>(body)
+                .map(CustomerState3::from)
+                .map(CustomerState::from),
+            3 => read_body::<Self, CustomerState3>(body).map(CustomerState::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,
@@ -54,6 +59,26 @@ pub fn id_of_stored(bytes: &[u8]) -> Option<CustomerId> {
     }
     let head: (CustomerNo, CustomerId) = postcard::take_from_bytes(body).ok()?.0;
     Some(head.1)
+}
+
+/// The mailbox of the present address in a stored [`CustomerState`], likewise. `None` where there is no address, or that
+/// can't be told.
+pub fn mailbox_of_stored(bytes: &[u8]) -> Option<MailboxId> {
+    type Head = (
+        CustomerNo,
+        CustomerId,
+        u64,
+        u64,
+        Timestamp,
+        Timestamp,
+        Option<EmailAddress>,
+    );
+    let (version, body) = bytes.split_first()?;
+    if *version == 0 || *version > CustomerState::VERSION {
+        return None;
+    }
+    let head: Head = postcard::take_from_bytes(body).ok()?.0;
+    head.6.map(|email| email.mailbox())
 }
 
 /// Identities of events already taken in.
@@ -88,11 +113,14 @@ impl Stored for SeenPage {
 
 impl Stored for Letter {
     const WHAT: &'static str = "letter between customers";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
-            1 => read_body::<Self, Letter1>(body).map(Letter::from),
+            1 => read_body::<Self, Letter1>(body)
+                .map(Letter2::from)
+                .map(Letter::from),
+            2 => read_body::<Self, Letter2>(body).map(Letter::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,
@@ -224,7 +252,8 @@ impl Stored for Poison {
 
 #[cfg(test)]
 mod tests {
-    use super::{CustomerState, Seen, id_of_stored};
+    use super::{CustomerState, Seen, id_of_stored, mailbox_of_stored};
+    use crate::domain::address::EmailAddress;
     use crate::domain::id::{CustomerId, CustomerNo};
     use crate::domain::record::Record;
     use crate::domain::time::Timestamp;
@@ -234,12 +263,16 @@ mod tests {
     fn the_id_is_read_from_the_head_of_a_stored_record() {
         for (no, id) in [(1, "a"), (70_000, "고객 7"), (u64::MAX, "x@y")] {
             let id = CustomerId::parse(id).unwrap();
-            let state = CustomerState {
+            let mut state = CustomerState {
                 record: Record::new(CustomerNo(no), id.clone(), Timestamp(5)),
                 seen: Seen::default(),
                 posted: 0,
             };
             assert_eq!(id_of_stored(&encode(&state)), Some(id));
+            assert_eq!(mailbox_of_stored(&encode(&state)), None);
+            let email = EmailAddress::parse("Mina@shop.example").unwrap();
+            state.record.email = Some(email.clone());
+            assert_eq!(mailbox_of_stored(&encode(&state)), Some(email.mailbox()));
         }
         assert_eq!(id_of_stored(&[]), None);
         assert_eq!(id_of_stored(&[1, 2]), None);

@@ -4,7 +4,7 @@
 use super::batch::BatchError;
 use super::core::{Core, random_bytes};
 use super::shard::Refused;
-use crate::message::token::TokenKeys;
+use crate::message::token::{KeyRing, TokenKeys};
 use crate::store::codec::{Stored, decode, encode};
 use crate::store::{Batch, Check, Store, StoreError, keys};
 use std::sync::Arc;
@@ -18,8 +18,44 @@ impl Stored for TokenKeys {
 
 impl Core {
     /// The keys that public links are signed with.
-    pub fn token_keys(&self) -> Arc<TokenKeys> {
+    pub fn token_keys(&self) -> Arc<KeyRing> {
         Arc::clone(&self.token_keys)
+    }
+
+    /// A new key signs public links from now on; those of before are still read. Durable when it returns; says how many
+    /// keys there are.
+    pub async fn rotate_token_keys(&self) -> Result<usize, Refused> {
+        let key = keys::house(TOKEN_KEYS);
+        loop {
+            let found = self.store.get_many(vec![key.clone()]).await;
+            let found = found.map_err(BatchError::from)?.into_iter().next();
+            let Some(value) = found.flatten() else {
+                return Err(Refused::Mode("this store has no keys yet".into()));
+            };
+            let mut ring: TokenKeys = decode(&value.value).map_err(BatchError::from)?;
+            let mut secret = [0u8; 32];
+            random_bytes(&mut secret)?;
+            ring.rotate(secret)
+                .map_err(|e| Refused::Mode(e.to_string()))?;
+            let batch = Batch {
+                checks: vec![Check {
+                    key: key.clone(),
+                    expected: Some(value.revision),
+                }],
+                puts: vec![(key.clone(), encode(&ring))],
+                ..Batch::default()
+            };
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    let count = ring.count();
+                    self.token_keys.replace(ring);
+                    return Ok(count);
+                }
+                // Somebody else did the same.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(BatchError::from(error).into()),
+            }
+        }
     }
 }
 

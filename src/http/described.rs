@@ -57,6 +57,13 @@ pub fn paths<S>(operations: &[Operation<S>]) -> Map<String, Value> {
             }
             told["responses"][status.to_string()] = answer;
         }
+        let parameters: Vec<Value> = (operation.path.split('/'))
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+            .collect();
+        if !parameters.is_empty() {
+            told["parameters"] = parameters.into();
+        }
         if let Some(body) = &operation.body {
             told["requestBody"] = json!({
                 "required": true,

@@ -10,6 +10,7 @@ use super::public;
 use super::pulse::Pulse;
 use super::server::{ListenError, bind};
 use super::tracking::{self, Tracking};
+use super::webhooks::{self, Webhooks};
 use super::{described, ops::openapi};
 use crate::config::http::Http;
 use crate::engine::Core;
@@ -151,6 +152,8 @@ impl Outside {
         if serves.events {
             let events = described::router(ingest::operations());
             router = router.merge(events.with_state(self.ingest.clone()));
+            let shops = Webhooks::new(self.ingest.clone());
+            router = router.merge(described::router(webhooks::operations()).with_state(shops));
         }
         if serves.public {
             let core = Arc::clone(&self.core);

@@ -29,6 +29,58 @@ impl Fate {
     }
 }
 
+/// What became of a shop's delivery.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Delivered {
+    Taken,
+    /// All of it was known already.
+    Known,
+    /// Some of its messages could not be taken.
+    Spoilt,
+    /// The mapping makes nothing of it.
+    Nothing,
+    UnknownTopic,
+    /// The shop asks something of the operator.
+    Asked,
+    Ping,
+    /// It does not prove to come from the shop.
+    Unproved,
+    /// Too large, broken off, or not JSON.
+    Unreadable,
+    /// Answered 429 or 503.
+    PutOff,
+}
+
+impl Delivered {
+    pub const ALL: [Delivered; 10] = [
+        Delivered::Taken,
+        Delivered::Known,
+        Delivered::Spoilt,
+        Delivered::Nothing,
+        Delivered::UnknownTopic,
+        Delivered::Asked,
+        Delivered::Ping,
+        Delivered::Unproved,
+        Delivered::Unreadable,
+        Delivered::PutOff,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivered::Taken => "taken",
+            Delivered::Known => "known",
+            Delivered::Spoilt => "spoilt",
+            Delivered::Nothing => "nothing",
+            Delivered::UnknownTopic => "unknown_topic",
+            Delivered::Asked => "asked",
+            Delivered::Ping => "ping",
+            Delivered::Unproved => "unproved",
+            Delivered::Unreadable => "unreadable",
+            Delivered::PutOff => "put_off",
+        }
+    }
+}
+
 /// Route, method, status.
 pub type Asked = (String, &'static str, u16);
 
@@ -46,6 +98,8 @@ pub struct Meters {
     messages: [[AtomicU64; 7]; 3],
     /// Requests answered 429 for want of room.
     pub put_off: AtomicU64,
+    /// Deliveries, by webhook.
+    deliveries: Mutex<BTreeMap<(String, Delivered), u64>>,
 }
 
 impl Meters {
@@ -56,6 +110,22 @@ impl Meters {
             .or_default();
         answered.count += 1;
         answered.took += took;
+    }
+
+    /// A delivery for a webhook that is declared: others would be names that callers make up.
+    pub fn delivered(&self, webhook: &str, delivered: Delivered) {
+        let mut deliveries = self.deliveries();
+        *deliveries
+            .entry((webhook.to_owned(), delivered))
+            .or_default() += 1;
+    }
+
+    fn deliveries(&self) -> MutexGuard<'_, BTreeMap<(String, Delivered), u64>> {
+        (self.deliveries.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn all_deliveries(&self) -> BTreeMap<(String, Delivered), u64> {
+        self.deliveries().clone()
     }
 
     fn requests(&self) -> MutexGuard<'_, BTreeMap<Asked, Answered>> {

@@ -1,5 +1,5 @@
 //! HTTP: the admin interface, over a unix socket or inside a command's own process; and what is served on TCP, where
-//! anybody may call: events in ([`ingest`]), the customers' own pages ([`public`]), pixels and links of mails
+//! anybody may call: events in ([`ingest`], [`webhooks`]), the customers' own pages ([`public`]), pixels and links of mails
 //! ([`tracking`]), health, metrics and a description of it all ([`ops`]). [`server`] listens, [`faces`] says what is
 //! served at which listener, [`access`] is passed by every request.
 
@@ -15,3 +15,4 @@ pub mod public;
 pub mod pulse;
 pub mod server;
 pub mod tracking;
+pub mod webhooks;

@@ -245,10 +245,20 @@ impl HttpBody for InTime {
 
 /// Reads a body of at most so many bytes. What is too long is read to its end all the same, as far as that is bearable,
 /// so that the caller, who writes first and reads then, sees the answer.
-pub async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Unread> {
+pub async fn read_body(body: Body, most: usize) -> Result<Vec<u8>, Unread> {
+    read_body_while(body, most, |_| true).await
+}
+
+/// As [`read_body`]; nothing more is kept once `room` says of a length that there is none for it.
+pub async fn read_body_while(
+    mut body: Body,
+    most: usize,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Vec<u8>, Unread> {
     let bearable = most.saturating_mul(8);
     let mut bytes = Vec::new();
     let mut length = 0usize;
+    let mut roomy = true;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match is_late(&error) {
             true => Unread::Late,
@@ -256,7 +266,8 @@ pub async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Unread> {
         })?;
         if let Ok(data) = frame.into_data() {
             length = length.saturating_add(data.len());
-            if length <= most {
+            roomy = roomy && (length > most || room(length));
+            if length <= most && roomy {
                 bytes.extend_from_slice(&data);
             } else {
                 bytes = Vec::new();
@@ -266,10 +277,16 @@ pub async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Unread> {
             }
         }
     }
-    match length > most {
-        true => Err(Unread::TooLong),
-        false => Ok(bytes),
+    match (length > most, roomy) {
+        (true, _) => Err(Unread::TooLong),
+        (false, false) => Err(Unread::NoRoom),
+        (false, true) => Ok(bytes),
     }
+}
+
+/// Reads a body and keeps nothing of it, for a caller who is refused whatever it holds.
+pub async fn pass_over(body: Body, most: usize) {
+    let _ = read_body_while(body, most, |_| false).await;
 }
 
 /// Why a body was not read.
@@ -277,6 +294,8 @@ pub async fn read_body(mut body: Body, most: usize) -> Result<Vec<u8>, Unread> {
 pub enum Unread {
     Late,
     TooLong,
+    /// Too much else is in work.
+    NoRoom,
     /// The caller hung up.
     Broken,
 }

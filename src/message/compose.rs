@@ -62,6 +62,8 @@ pub struct ComposeRequest<'a> {
     pub links: Option<&'a MailLinks>,
     /// How it is tracked, if it is.
     pub tracking: Option<&'a MailTracking>,
+    /// The reader wants plain text alone.
+    pub text_only: bool,
     /// An address, `mailto:` before it or not, `?subject=` behind it or not.
     pub unsubscribe_mailto: Option<&'a str>,
     /// The recipient is under Korean rules.
@@ -75,6 +77,7 @@ pub struct Finished {
     /// The complete message: CRLF only, lines of at most 998, ASCII unless the recipient's local part is not.
     pub bytes: Vec<u8>,
     pub subject: String,
+    /// Empty for who wants plain text alone.
     pub html: String,
     pub text: String,
 }
@@ -149,8 +152,11 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
         templates.render_inline(request.preheader, &context)?
     };
     let (mut html, mut text) = bodies(templates, request, &mut context, &subject, preheader)?;
+    if request.text_only {
+        html = String::new();
+    }
     // Before the notice that the law asks for, whose link is for leaving.
-    if let Some(tracking) = request.tracking {
+    if let Some(tracking) = request.tracking.filter(|_| !request.text_only) {
         html = tracking.applied(&html);
     }
     if legal {
@@ -158,7 +164,9 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
         if request.sender.company.trim().is_empty() || request.sender.address.trim().is_empty() {
             return Err(ComposeError::NoSender);
         }
-        html = korean::with_html_notice(&html, request.sender, &refuse);
+        if !request.text_only {
+            html = korean::with_html_notice(&html, request.sender, &refuse);
+        }
         text = format!(
             "{}\n\n{}",
             text.trim_end(),
@@ -168,6 +176,15 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
     let (html, text) = (part::canonical(&html), part::canonical(&text));
 
     let mut out = headers(request, id, &subject, mailto.as_deref());
+    if request.text_only {
+        out.push_str(&part::write("text/plain", &text));
+        return Ok(Finished {
+            bytes: out.into_bytes(),
+            subject,
+            html: String::new(),
+            text,
+        });
+    }
     // "=_" stands in no quoted-printable and no base64 line (RFC 2045 §6.7), so it cannot be met in a body.
     let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
     let boundary = format!("=_{}", hex(&digest.as_ref()[..12]));
@@ -363,7 +380,7 @@ fn mailto_uri(text: &str) -> Option<String> {
             uri.push_str(&format!("%{byte:02X}"));
         }
     }
-    (uri.len() <= 500).then_some(uri)
+    (uri.len() <= 900).then_some(uri)
 }
 
 #[cfg(test)]

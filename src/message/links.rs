@@ -1,8 +1,9 @@
 //! The public links of a mail, signed: where its recipient leaves or chooses what to get, and when. Which pages answer
 //! there is for `http`; these paths are what the two share.
 
-use super::token::{Token, TokenKeys};
+use super::token::{KeyRing, Token};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
+use crate::domain::time::Timestamp;
 use std::sync::Arc;
 
 /// The unsubscribe page, and one-click (RFC 8058).
@@ -10,12 +11,15 @@ pub const UNSUBSCRIBE: &str = "/u/";
 /// The preference centre.
 pub const PREFERENCES: &str = "/p/";
 
+/// Confirming a subscription (double opt-in).
+pub const CONFIRM: &str = "/c/";
+
 /// What links are made with.
 #[derive(Clone, Debug)]
 pub struct Links {
     /// `[http] public_url`, without a slash at its end.
     pub public_url: String,
-    pub keys: Arc<TokenKeys>,
+    pub keys: Arc<KeyRing>,
 }
 
 /// The links of one mail.
@@ -26,6 +30,16 @@ pub struct MailLinks {
 }
 
 impl Links {
+    /// The link of the mail that asks for a confirmation.
+    pub fn to_confirm(&self, customer: CustomerNo, topic: TopicId, asked: Timestamp) -> String {
+        let token = Token::Confirm {
+            customer,
+            topic,
+            asked,
+        };
+        format!("{}{CONFIRM}{}", self.public_url, self.keys.sign(&token))
+    }
+
     pub fn of_mail(
         &self,
         customer: CustomerNo,

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// Bytes of the signature: half of an HMAC-SHA-256, 128 bits (RFC 2104 §5).
 const MAC: usize = 16;
@@ -96,12 +97,18 @@ impl TokenKeys {
         TokenKeys(vec![TokenKey { number: 1, secret }])
     }
 
-    /// A new key signs from now on; what the older ones signed is still read, as long as there are 255 of them.
-    pub fn rotate(&mut self, secret: [u8; 32]) {
+    /// A new key signs from now on; what the older ones signed is still read. Of 255 none is given up for another: that
+    /// would make links of old mails lead nowhere.
+    pub fn rotate(&mut self, secret: [u8; 32]) -> Result<(), NoMoreKeys> {
         let last = self.0.last().map_or(0, |key| key.number);
-        let number = last.checked_add(1).unwrap_or(1);
-        self.0.retain(|key| key.number != number);
+        let number = last.checked_add(1).ok_or(NoMoreKeys)?;
         self.0.push(TokenKey { number, secret });
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// The token as it stands in a link: letters, digits, `-` and `_`.
@@ -138,6 +145,42 @@ impl TokenKeys {
     }
 }
 
+/// A key's number is one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "there are 255 keys already, and each may still be needed to read the links of an old mail: no other is made"
+)]
+pub struct NoMoreKeys;
+
+/// The keys in force, where a new one may come in while links are made and read.
+#[derive(Debug)]
+pub struct KeyRing(RwLock<TokenKeys>);
+
+impl KeyRing {
+    pub fn new(keys: TokenKeys) -> KeyRing {
+        KeyRing(RwLock::new(keys))
+    }
+
+    /// As [`TokenKeys::sign`].
+    pub fn sign(&self, token: &Token) -> String {
+        self.keys().sign(token)
+    }
+
+    /// As [`TokenKeys::read`].
+    pub fn read(&self, text: &str) -> Option<Token> {
+        self.keys().read(text)
+    }
+
+    pub fn replace(&self, keys: TokenKeys) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    // Nothing that holds the lock panics half-way through a change.
+    fn keys(&self) -> RwLockReadGuard<'_, TokenKeys> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl TokenKey {
     fn hmac(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
@@ -146,7 +189,7 @@ impl TokenKey {
 
 #[cfg(test)]
 mod tests {
-    use super::{Token, TokenKeys};
+    use super::{NoMoreKeys, Token, TokenKeys};
     use crate::domain::id::{CustomerNo, MessageNo, TopicId};
     use crate::domain::time::Timestamp;
 
@@ -216,13 +259,18 @@ mod tests {
     fn a_new_key_signs_and_the_older_ones_are_read() {
         let mut keys = TokenKeys::new([7; 32]);
         let old = keys.sign(&all()[0]);
-        keys.rotate([8; 32]);
+        keys.rotate([8; 32]).unwrap();
         let new = keys.sign(&all()[0]);
         assert_ne!(old, new);
         assert_eq!(keys.read(&old), keys.read(&new));
-        for n in 0..300u16 {
-            keys.rotate([n as u8; 32]);
+        for n in 3..=255u8 {
+            keys.rotate([n; 32]).unwrap();
             assert_eq!(keys.read(&keys.sign(&all()[3])), Some(all()[3].clone()));
         }
+        assert_eq!(keys.count(), 255);
+        let before = keys.clone();
+        assert_eq!(keys.rotate([0; 32]), Err(NoMoreKeys));
+        assert!(keys == before, "the oldest is not given up for it");
+        assert_eq!(keys.read(&old), Some(all()[0].clone()));
     }
 }

@@ -18,7 +18,7 @@ pub const CLICK: &str = "/t/c/";
 const OWN: [&str; 4] = [
     super::links::UNSUBSCRIBE,
     super::links::PREFERENCES,
-    "/c/",
+    super::links::CONFIRM,
     "/t/",
 ];
 
@@ -261,14 +261,14 @@ mod tests {
     use crate::domain::engagement::LinkPlace;
     use crate::domain::id::{CustomerNo, MessageNo};
     use crate::message::links::Links;
-    use crate::message::token::{Token, TokenKeys};
+    use crate::message::token::{KeyRing, Token, TokenKeys};
     use std::sync::Arc;
 
     fn tracking() -> MailTracking {
         MailTracking {
             links: Links {
                 public_url: "https://mail.shop.example".into(),
-                keys: Arc::new(TokenKeys::new([7; 32])),
+                keys: Arc::new(KeyRing::new(TokenKeys::new([7; 32]))),
             },
             customer: CustomerNo(5),
             message: MessageNo(2),

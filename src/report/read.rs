@@ -145,7 +145,7 @@ fn tell_hit(
     }
 }
 
-/// Each customer's zone, as it is now.
+/// Each customer's zone, as it is now; of those merged into another, that one's.
 async fn zones(
     core: &Core,
     customers: BTreeSet<CustomerNo>,
@@ -159,8 +159,16 @@ async fn zones(
         for (no, value) in part.iter().zip(found.map_err(BatchError::from)?) {
             let Some(value) = value else { continue };
             // One who cannot be read stands in no hour, and in all other reports.
-            if let Ok(state) = decode::<CustomerState>(&value.value) {
-                zones.insert(*no, zone_of(&state.record, &rules));
+            let Ok(CustomerState { record, .. }) = decode(&value.value) else {
+                continue;
+            };
+            // Who was merged into another keeps nothing of their own: it is that one's mail, and that one's clock.
+            let person = match record.moved_to {
+                Some(_) => core.person(*no).await.unwrap_or(Some(record)),
+                None => Some(record),
+            };
+            if let Some(person) = person {
+                zones.insert(*no, zone_of(&person, &rules));
             }
         }
     }

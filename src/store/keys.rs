@@ -4,6 +4,12 @@
 //! (mailboxes, ids) and what the whole house shares has ranges of its own behind the last shard. Numbers are
 //! big-endian, so that keys sort as the numbers do; instants are shifted to be unsigned.
 
+mod forgotten;
+mod outbox;
+
+pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
+pub use outbox::{Queue, outbox, outbox_all, outbox_until, read_outbox};
+
 use super::port::{Key, KeyRange};
 use crate::domain::address::MailboxId;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef, ShardNo};
@@ -99,7 +105,7 @@ pub fn alarm(at: Timestamp, no: CustomerNo) -> Key {
 pub fn alarms_until(shard: ShardNo, now: Timestamp) -> KeyRange {
     KeyRange {
         from: start(shard, ALARM),
-        to: alarm_bound(shard, ALARM, now),
+        to: bound(start(shard, ALARM), now),
     }
 }
 
@@ -108,8 +114,8 @@ pub fn alarms_all(shard: ShardNo) -> KeyRange {
     prefix(start(shard, ALARM))
 }
 
-fn alarm_bound(shard: ShardNo, kind: u8, now: Timestamp) -> Key {
-    let mut to = start(shard, kind);
+/// Behind all keys up to `now` that begin so.
+fn bound(mut to: Key, now: Timestamp) -> Key {
     to.extend(instant(Timestamp(now.millis().saturating_add(1))));
     to
 }
@@ -158,37 +164,6 @@ pub fn due_campaign(shard: ShardNo, campaign: &CampaignId, hash: u64) -> Key {
 
 pub fn read_due_customer(key: &[u8]) -> Option<CustomerNo> {
     read_u64(key.get(key.len().checked_sub(8)?..)?).map(CustomerNo)
-}
-
-pub fn outbox(at: Timestamp, message: MessageRef) -> Key {
-    let mut key = start(message.customer.shard(), OUTBOX);
-    key.extend(instant(at));
-    key.extend(message.customer.0.to_be_bytes());
-    key.extend(message.message.0.to_be_bytes());
-    key
-}
-
-/// What the outbox of `shard` is to ask for by `now`.
-pub fn outbox_until(shard: ShardNo, now: Timestamp) -> KeyRange {
-    KeyRange {
-        from: start(shard, OUTBOX),
-        to: alarm_bound(shard, OUTBOX, now),
-    }
-}
-
-/// The whole outbox of `shard`.
-pub fn outbox_all(shard: ShardNo) -> KeyRange {
-    prefix(start(shard, OUTBOX))
-}
-
-pub fn read_outbox(key: &[u8]) -> Option<(Timestamp, MessageRef)> {
-    Some((
-        read_instant(key.get(2..)?)?,
-        MessageRef {
-            customer: CustomerNo(read_u64(key.get(10..)?)?),
-            message: MessageNo(u32::from_be_bytes(key.get(18..22)?.try_into().ok()?)),
-        },
-    ))
 }
 
 fn message_key(kind: u8, message: MessageRef) -> Key {
@@ -340,6 +315,13 @@ pub fn read_poison(key: &[u8]) -> Option<CustomerNo> {
     read_u64(key.get(2..)?).map(CustomerNo)
 }
 
+/// The pages of event identities beside a customer's record.
+pub fn seen_of(no: CustomerNo) -> KeyRange {
+    let mut key = start(no.shard(), SEEN);
+    key.extend(no.0.to_be_bytes());
+    prefix(key)
+}
+
 /// The shop's own id of a customer, leading to its number.
 pub fn id(id: &CustomerId) -> Key {
     let mut key = vec![IDS];
@@ -394,8 +376,8 @@ pub fn house_all(prefix_of: &str) -> KeyRange {
 #[cfg(test)]
 mod tests {
     use super::{
-        alarm, alarms_until, due, due_prefix, outbox, prefix, read_alarm, read_due_customer,
-        read_outbox,
+        KeyRange, Queue, alarm, alarms_until, due, due_prefix, outbox, outbox_all, outbox_until,
+        prefix, read_alarm, read_due_customer, read_outbox,
     };
     use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
     use crate::domain::record::DueAt;
@@ -417,8 +399,14 @@ mod tests {
             customer: CustomerNo(70_000),
             message: MessageNo(9),
         };
-        let key = outbox(Timestamp(3), message);
-        assert_eq!(read_outbox(&key), Some((Timestamp(3), message)));
+        for queue in Queue::ALL {
+            let key = outbox(queue, Timestamp(3), message);
+            assert_eq!(read_outbox(&key), Some((Timestamp(3), message)));
+            let until = |at| outbox_until(message.customer.shard(), queue, Timestamp(at));
+            let inside = |range: KeyRange| range.from <= key && key < range.to;
+            assert!(inside(until(3)) && !inside(until(2)));
+            assert!(inside(outbox_all(message.customer.shard())));
+        }
         let campaign = CampaignId::parse("welcome").unwrap();
         let at = DueAt {
             hash: 0xFF00,

@@ -4,7 +4,8 @@
 //! The caller's way, for each message:
 //!
 //! 1. [`Transport::permit`]: waits for the relay to be well, for a free connection that is open and ready, and for the
-//!    pace. It may take long, and may be given up at any point.
+//!    pace. It may take long, and may be given up at any point. What must not wait behind others asks for
+//!    [`Transport::next_permit`].
 //! 2. Ask `Ready`. Whatever could have made the message wait has been waited for, so an instant that was judged good
 //!    is still good. If the answer is no, drop the permit: connection and turn go back.
 //! 3. [`Permit::deliver`]: starts at once. *Dropping its future does not stop the delivery*: the conversation runs in a
@@ -17,10 +18,12 @@ pub mod config;
 mod eml;
 mod folder;
 mod health;
+pub mod leaving;
 mod login;
 mod pace;
 mod page;
 mod permit;
+mod precedence;
 mod reply;
 mod session;
 mod smtp;
@@ -38,9 +41,10 @@ pub use status::Status;
 use crate::domain::address::EmailAddress;
 use config::{AddressPattern, CarrierConfig, TransportConfig};
 use folder::Folder;
-use health::Health;
+use health::{Health, Pass};
 use pace::Pace;
 use permit::Held;
+use precedence::Precedence;
 use smtp::Smtp;
 use status::{Counters, sign};
 use std::fmt;
@@ -84,6 +88,7 @@ struct Shared {
     start_within: Duration,
     slots: Arc<Semaphore>,
     pace: Pace,
+    precedence: Precedence,
     health: Arc<Health>,
     counters: Arc<Counters>,
 }
@@ -122,6 +127,7 @@ impl Transport {
                 start_within: config.start_within,
                 slots,
                 pace: Pace::new(config.rate),
+                precedence: Precedence::default(),
                 health: Health::new(&name, config.back_off),
                 counters,
                 name,
@@ -141,31 +147,73 @@ impl Transport {
     /// Waits until a message could start at once. Safe to stop waiting for. Hold the permit for milliseconds only: it
     /// keeps a connection from everybody else.
     pub async fn permit(&self) -> Permit {
-        let shared = &self.shared;
+        let first = &self.shared.precedence;
         loop {
-            let pass = shared.health.pass().await;
-            let slot = shared.slot().await;
-            let mut held = Held::new(shared, slot);
-            if let Carrier::Smtp(smtp) = &shared.carrier {
-                match smtp.ready().await {
-                    Ok(session) => held.session = Some(session),
-                    Err(fault) => {
-                        shared.counters.relay_faults.fetch_add(1, Relaxed);
-                        pass.settle(sign(&fault));
-                        drop(held);
-                        sleep(shared.health.pause()).await;
-                        continue;
-                    }
-                }
-            }
-            shared.pace.turn().await;
-            held.paced = true;
-            // While this one waited, others may have found the relay ill.
-            if shared.health.aside().is_some() && !pass.is_trial() {
+            first.nobody().await;
+            let pass = self.shared.health.pass().await;
+            let slot = tokio::select! {
+                slot = self.shared.slot() => slot,
+                () = first.somebody() => continue,
+            };
+            // Whoever goes first takes this connection; it stood behind this message in the line.
+            if first.is_there() {
                 continue;
             }
-            return Permit { held, pass };
+            let Some((held, pass)) = self.ready(slot, pass).await else {
+                continue;
+            };
+            let permit = tokio::select! {
+                biased;
+                () = first.somebody() => None,
+                () = self.shared.pace.turn() => self.paced(held, pass),
+            };
+            if let Some(permit) = permit {
+                return permit;
+            }
         }
+    }
+
+    /// A permit before all who wait for one by [`Transport::permit`], whatever they have waited for so far.
+    pub async fn next_permit(&self) -> Permit {
+        loop {
+            let pass = self.shared.health.pass().await;
+            let _first = self.shared.precedence.take();
+            let slot = self.shared.slot().await;
+            let Some((held, pass)) = self.ready(slot, pass).await else {
+                continue;
+            };
+            self.shared.pace.next_turn().await;
+            if let Some(permit) = self.paced(held, pass) {
+                return permit;
+            }
+        }
+    }
+
+    /// What a message needs beside its turn: for SMTP a connection. `None` where there is none to be had just now.
+    async fn ready(&self, slot: OwnedSemaphorePermit, pass: Pass) -> Option<(Held, Pass)> {
+        let shared = &self.shared;
+        let mut held = Held::new(shared, slot);
+        if let Carrier::Smtp(smtp) = &shared.carrier {
+            match smtp.ready().await {
+                Ok(session) => held.session = Some(session),
+                Err(fault) => {
+                    shared.counters.relay_faults.fetch_add(1, Relaxed);
+                    pass.settle(sign(&fault));
+                    drop(held);
+                    sleep(shared.health.pause()).await;
+                    return None;
+                }
+            }
+        }
+        Some((held, pass))
+    }
+
+    /// With a turn of the pace. `None` where others have found the relay ill meanwhile.
+    fn paced(&self, mut held: Held, pass: Pass) -> Option<Permit> {
+        let shared = &self.shared;
+        held.paced = true;
+        let ill = shared.health.aside().is_some() && !pass.is_trial();
+        (!ill).then_some(Permit { held, pass })
     }
 
     /// Takes a message out without a permit of the caller's: for single mails such as a test. Gives it back if no

@@ -17,8 +17,16 @@ type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
 /// Is told of each range that was read, and how many rows were found.
 type Look = Box<dyn FnMut(&KeyRange, usize) + Send>;
 
+/// What is to happen before a commit is made, if anything.
+type Before = Box<dyn FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send>;
+
+/// What is to happen after keys were read, if anything.
+type After = Box<dyn FnMut(&[Key]) -> Option<BoxFuture<'static, ()>> + Send>;
+
 pub struct Watched<S = MemoryStore> {
     pub inner: S,
+    after_read: Mutex<Option<After>>,
+    before: Mutex<Option<Before>>,
     fault: Mutex<Option<Fault>>,
     look: Mutex<Option<Look>>,
     /// Lets others in between what a batch has read and its commit.
@@ -62,6 +70,8 @@ impl<S: Store> Watched<S> {
     pub fn over(inner: S) -> Arc<Watched<S>> {
         Arc::new(Watched {
             inner,
+            after_read: Mutex::new(None),
+            before: Mutex::new(None),
             fault: Mutex::new(None),
             look: Mutex::new(None),
             dawdles: AtomicBool::new(false),
@@ -79,6 +89,22 @@ impl<S: Store> Watched<S> {
 
     pub fn fail(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
         *self.fault.lock().unwrap() = Some(Box::new(fault));
+    }
+
+    /// Lets something happen between what a batch has read and its commit.
+    pub fn before(
+        &self,
+        before: impl FnMut(&Batch) -> Option<BoxFuture<'static, ()>> + Send + 'static,
+    ) {
+        *self.before.lock().unwrap() = Some(Box::new(before));
+    }
+
+    /// Lets something happen between what was read and what is made of it.
+    pub fn after_read(
+        &self,
+        after: impl FnMut(&[Key]) -> Option<BoxFuture<'static, ()>> + Send + 'static,
+    ) {
+        *self.after_read.lock().unwrap() = Some(Box::new(after));
     }
 
     /// Calls this after every scan.
@@ -144,7 +170,15 @@ impl<S: Store> Store for Watched<S> {
     ) -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>> {
         self.reads.fetch_add(1, Relaxed);
         self.keys_read.fetch_add(keys.len() as u64, Relaxed);
-        self.inner.get_many(keys)
+        async move {
+            let found = self.inner.get_many(keys.clone()).await;
+            let after = (self.after_read.lock().unwrap().as_mut()).and_then(|after| after(&keys));
+            if let Some(after) = after {
+                after.await;
+            }
+            found
+        }
+        .boxed()
     }
 
     fn scan(
@@ -176,6 +210,10 @@ impl<S: Store> Store for Watched<S> {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
         async move {
+            let before = (self.before.lock().unwrap().as_mut()).and_then(|before| before(&batch));
+            if let Some(before) = before {
+                before.await;
+            }
             let error = (self.fault.lock().unwrap().as_mut()).and_then(|fault| fault(&batch));
             if let Some(error) = error {
                 return Err(error);

@@ -189,6 +189,13 @@ impl Running {
         }
     }
 
+    /// Reads all that the service manager is told from here on, as that one does. Where nobody reads, a daemon that tells
+    /// its watchdog waits for a reader once some ten words stand in the socket: for tests that go on for longer.
+    pub fn heeded(&self) {
+        let socket = self.socket.try_clone().unwrap();
+        std::thread::spawn(move || while socket.recv(&mut [0; 4096]).is_ok() {});
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }

@@ -2,14 +2,16 @@
 //! ties are met all the time.
 
 use super::messages::{self, Raw, raws};
+use super::standing::{self, RawEntry};
+use chrono_tz::Tz;
 use reveille::domain::campaign::Topic;
 use reveille::domain::condition::{
     Condition, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern, PropertyTest,
     Range, ValueTest,
 };
-use reveille::domain::event::Event;
+use reveille::domain::event::{Event, EventRule, EventRules, Undo};
 use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
-use reveille::domain::preference::{Consent, ConsentState, Consents};
+use reveille::domain::preference::{Consent, ConsentState, Consents, Preferences};
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Properties, Value};
 use std::cell::Cell;
@@ -41,14 +43,27 @@ impl Dice {
     }
 }
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "Order Completed",
     "Product Added",
     "Page Viewed",
     "Email Opened",
+    "Order Cancelled",
 ];
 const TAGS: [&str; 3] = ["vip", "staff", "late"];
 const TOPICS: [&str; 4] = ["offers", "news", "digest", "undeclared"];
+/// Orders are undone by cancellations of the same cart.
+pub fn rules() -> EventRules {
+    let rule = EventRule {
+        undone_by: Some(Undo {
+            event: name("Order Cancelled"),
+            same: "cart".into(),
+        }),
+        ..EventRule::default()
+    };
+    [(name("Order Completed"), rule)].into()
+}
+
 pub const SEGMENTS: [&str; 3] = ["one", "two", "three"];
 
 fn name(text: &str) -> EventName {
@@ -64,6 +79,11 @@ pub struct World {
     pub consents: Consents,
     pub topics: BTreeMap<TopicId, Topic>,
     pub segments: BTreeMap<SegmentName, Condition>,
+    /// Tags that a rule derives.
+    pub derived: BTreeMap<TagName, Condition>,
+    pub preferences: Preferences,
+    pub zone: Tz,
+    pub entries: Vec<RawEntry>,
     /// With the instant of their arrival.
     pub events: Vec<(i64, Event)>,
     pub entry: Option<(i64, String, Option<EventName>)>,
@@ -83,7 +103,7 @@ pub fn span(dice: &mut Dice) -> Span {
     Span((dice.below(60) as i64 * STEP + jitter).max(0))
 }
 
-fn spans(dice: &mut Dice) -> Range<Span> {
+pub fn spans(dice: &mut Dice) -> Range<Span> {
     let (a, b) = (span(dice), span(dice));
     let (low, high) = (a.min(b), a.max(b));
     match dice.below(4) {
@@ -234,7 +254,9 @@ fn event_condition(dice: &mut Dice, plain: bool) -> EventCondition {
         },
         _ => EventTest::Count(counts(dice)),
     };
-    EventCondition::new(select, within, since, same, test)
+    let since_then =
+        (!plain && dice.one_in(3)).then(|| Timestamp(START + dice.below(40) as i64 * STEP));
+    EventCondition::new(select, within, since, same, test).complete_since(since_then)
 }
 
 pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) -> Condition {
@@ -243,7 +265,7 @@ pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) ->
             .map(|_| condition(dice, depth - 1, segments, plain))
             .collect()
     };
-    match dice.below(if depth == 0 { 12 } else { 20 }) {
+    match dice.below(if depth == 0 { 13 } else { 21 }) {
         0..=4 => Condition::Event(event_condition(dice, plain)),
         5..=6 => Condition::NoEvent(event_condition(dice, plain)),
         7 if dice.one_in(2) => Condition::KnownFor(spans(dice)),
@@ -253,7 +275,13 @@ pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) ->
             test: property_test(dice).test,
         }),
         8 => Condition::Attribute(property_test(dice)),
+        // Rules of tags name segments, and no other way round: no circle.
+        9 if segments.len() < SEGMENTS.len() => {
+            Condition::Tag(TagName::parse(dice.word(&["staff", "late"])).unwrap())
+        }
         9 => Condition::Tag(TagName::parse(dice.word(&TAGS)).unwrap()),
+        20 => standing::condition(dice),
+        12 if depth == 0 => standing::condition(dice),
         10 => Condition::Subscribed(TopicId::parse(dice.word(&TOPICS)).unwrap()),
         11 if !segments.is_empty() => {
             Condition::Segment(SegmentName::parse(dice.word(segments)).unwrap())
@@ -274,7 +302,7 @@ fn instant(dice: &mut Dice) -> i64 {
     START + dice.below(100) as i64 * STEP + jitter
 }
 
-fn event(dice: &mut Dice) -> (i64, Event) {
+fn event(dice: &mut Dice, plain: bool) -> (i64, Event) {
     let at = instant(dice);
     let late = if dice.one_in(4) {
         dice.below(40) as i64 * STEP
@@ -282,7 +310,7 @@ fn event(dice: &mut Dice) -> (i64, Event) {
         0
     };
     let event = Event {
-        name: name(dice.word(&NAMES)),
+        name: name(dice.word(if plain { &NAMES[..4] } else { &NAMES })),
         time: Timestamp(at),
         properties: properties(dice),
         identity: 0,
@@ -325,13 +353,22 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
             name: BTreeMap::new(),
             description: BTreeMap::new(),
             on_request,
+            confirm: false,
             default,
         };
         (id, topic)
     };
+    // The rule of "vip", which some have been given by hand as well; it names segments only.
+    let vip = condition(dice, 2, &SEGMENTS[..2], plain);
+    let mut attributes = properties(dice);
+    standing::dates(dice, &mut attributes);
     World {
+        derived: [(TagName::parse("vip").unwrap(), vip)].into(),
+        preferences: standing::preferences(dice),
+        zone: *dice.of(&standing::ZONES),
+        entries: standing::entries(dice),
         known_since: instant(dice),
-        attributes: properties(dice),
+        attributes,
         email: dice.one_in(2).then(|| "blue@shop.example".to_owned()),
         tags: TAGS
             .iter()
@@ -347,7 +384,7 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
         .map(topic)
         .into(),
         segments,
-        events: (0..events).map(|_| event(dice)).collect(),
+        events: (0..events).map(|_| event(dice, plain)).collect(),
         entry: (!dice.one_in(4)).then(|| {
             let trigger = dice.one_in(2).then(|| name(dice.word(&NAMES)));
             (

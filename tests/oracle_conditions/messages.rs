@@ -32,6 +32,13 @@ pub struct Raw {
     pub acts: Vec<(i64, Act)>,
 }
 
+impl Raw {
+    /// As `standing::campaigns` says.
+    pub fn advertises(&self) -> bool {
+        self.campaign == "welcome" || self.step == "gift"
+    }
+}
+
 pub fn raws(dice: &mut Dice) -> Vec<Raw> {
     let grid = |dice: &mut Dice, most: u64| dice.below(most) as i64 * STEP;
     (0..dice.below(6))

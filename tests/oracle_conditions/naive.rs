@@ -106,9 +106,23 @@ fn asked<'a>(
         Some(wanted) => wanted == name,
         None => own(name),
     };
+    let cart = |one: &Event| match one.properties.get("cart") {
+        Some(Value::Text(text)) => Some(text.clone()),
+        Some(Value::Int(n)) => Some(format!("{n}")),
+        _ => None,
+    };
+    let cancelled: Vec<String> = (known.iter())
+        .filter(|one| one.name.as_str() == "Order Cancelled")
+        .filter_map(|one| cart(one))
+        .collect();
+    let by_name = event.select.name.as_ref();
+    let orders = by_name.is_some_and(|name| name.as_str() == "Order Completed");
     let mut all: Vec<&Event> = Vec::new();
     for one in known {
         let at = one.time.0;
+        if orders && cart(one).is_some_and(|cart| cancelled.contains(&cart)) {
+            continue;
+        }
         if at > now || !meant(&one.name) {
             continue;
         }
@@ -158,16 +172,63 @@ fn aged(range: &Range<Span>, age: i64) -> bool {
 }
 
 pub fn holds(world: &World, known: &[&Event], condition: &Condition, now: i64) -> bool {
+    holds_in(world, known, condition, now, false)
+}
+
+/// Whether what is asked is an absence (under a `not`: a presence) that looks past what is known.
+fn beyond(event: &EventCondition, absence: bool, negated: bool, now: i64) -> bool {
+    let Some(since) = event.complete_since else {
+        return false;
+    };
+    let within = event.within.map(|span| span.0);
+    let reach = match (absence, negated, &event.test) {
+        (true, false, _) => within,
+        (true, true, _) => return false,
+        (false, false, EventTest::Count(range)) if range.high.is_some() => within,
+        (false, true, EventTest::Count(range)) if range.low.is_some_and(|low| low > 0) => within,
+        (false, false, EventTest::Sum { is, .. }) if is.high.is_some() => within,
+        (false, true, EventTest::Sum { is, .. }) if is.low.is_some() => within,
+        (false, false, EventTest::Last(ages)) if ages.low.is_some() => ages.low.map(|s| s.0),
+        (false, true, EventTest::Last(ages)) if ages.high.is_some() => ages.high.map(|s| s.0),
+        _ => return false,
+    };
+    !event.since_entry && reach.is_none_or(|reach| now - reach < since.0)
+}
+
+fn holds_in(
+    world: &World,
+    known: &[&Event],
+    condition: &Condition,
+    now: i64,
+    negated: bool,
+) -> bool {
+    let holds = |world: &World, known: &[&Event], condition: &Condition, now: i64| {
+        holds_in(world, known, condition, now, negated)
+    };
+    match condition {
+        Condition::Event(event) if beyond(event, false, negated, now) => return negated,
+        Condition::NoEvent(event) if beyond(event, true, negated, now) => return negated,
+        _ => {}
+    }
     match condition {
         Condition::All(parts) => parts.iter().all(|part| holds(world, known, part, now)),
         Condition::Any(parts) => parts.iter().any(|part| holds(world, known, part, now)),
-        Condition::Not(part) => !holds(world, known, part, now),
+        Condition::Not(part) => !holds_in(world, known, part, now, !negated),
         Condition::Segment(name) => world
             .segments
             .get(name)
             .is_some_and(|part| holds(world, known, part, now)),
         Condition::KnownFor(range) => aged(range, now - world.known_since),
-        Condition::Tag(tag) => world.tags.iter().any(|one| one == tag),
+        Condition::Tag(tag) => match world.derived.get(tag) {
+            Some(rule) => holds(world, known, rule, now),
+            None => world.tags.iter().any(|one| one == tag),
+        },
+        Condition::Date(_)
+        | Condition::Preference(_)
+        | Condition::Campaign(_)
+        | Condition::UnderWay { .. }
+        | Condition::Engaged(_)
+        | Condition::Unanswered(_) => super::standing::holds(world, condition, now),
         Condition::Attribute(test) if test.path == ["email"] => {
             let email = world.email.clone().map(Value::Text);
             passes(test, email.iter().collect())

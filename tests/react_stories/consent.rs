@@ -10,6 +10,7 @@ use reveille::domain::ledger::Status;
 use reveille::domain::preference::{Class, ConsentState};
 use reveille::domain::record::SuppressionCause;
 use reveille::domain::time::Span;
+use reveille::domain::value::Value;
 
 const START: &str = "2026-03-02T09:00:00Z";
 const GIVEN: ConsentState = ConsentState::Given;
@@ -257,4 +258,92 @@ fn a_word_dated_ahead_counts_from_its_receipt() {
         world.consent(mina, None, then);
         assert_eq!(!reach(&mut world, mina).is_empty(), reached, "{first:?}");
     }
+}
+
+/// A shop's systems tell of one customer twice and the second word comes first: trait by trait the newest stands.
+#[test]
+fn of_a_trait_told_out_of_order_the_newest_word_stands() {
+    let mut world = World::new(START, vec![hello()]);
+    let mina = world.stranger("mina");
+    let tell = |world: &mut World, name: &str, value: &str, address: &str, as_of: Option<&str>| {
+        world.profile(mina, |change| {
+            let value = Value::Text(value.to_owned());
+            change.attributes.insert(name.to_owned(), value);
+            change.email = EmailAddress::parse(address).ok();
+            change.as_of = as_of.map(at);
+        });
+    };
+    let stands = |world: &World, name: &str| {
+        let record = world.record(mina);
+        let value = record
+            .attributes
+            .get(name)
+            .and_then(|v| v.as_text().map(str::to_owned));
+        (
+            value.unwrap_or_default(),
+            record.email.as_ref().unwrap().as_str().to_owned(),
+        )
+    };
+    tell(
+        &mut world,
+        "city",
+        "Busan",
+        "new@mail.example",
+        Some("2026-03-01T12:00:00Z"),
+    );
+    tell(
+        &mut world,
+        "city",
+        "Seoul",
+        "old@mail.example",
+        Some("2026-03-01T11:00:00Z"),
+    );
+    assert_eq!(
+        stands(&world, "city"),
+        ("Busan".into(), "new@mail.example".into())
+    );
+    // What was not told of since is news, however old.
+    tell(
+        &mut world,
+        "size",
+        "M",
+        "old@mail.example",
+        Some("2026-03-01T10:00:00Z"),
+    );
+    assert_eq!(
+        stands(&world, "size"),
+        ("M".into(), "new@mail.example".into())
+    );
+    // A word without a time is said now; one dated ahead counts from its receipt.
+    tell(&mut world, "city", "Jeju", "now@mail.example", None);
+    tell(
+        &mut world,
+        "city",
+        "Seoul",
+        "old@mail.example",
+        Some("2026-03-02T08:59:59Z"),
+    );
+    assert_eq!(
+        stands(&world, "city"),
+        ("Jeju".into(), "now@mail.example".into())
+    );
+    tell(
+        &mut world,
+        "city",
+        "Daegu",
+        "ahead@mail.example",
+        Some("2027-01-01T00:00:00Z"),
+    );
+    world.run_for(Span::hours(1));
+    tell(
+        &mut world,
+        "city",
+        "Ulsan",
+        "last@mail.example",
+        Some("2026-03-02T09:30:00Z"),
+    );
+    assert_eq!(
+        stands(&world, "city"),
+        ("Ulsan".into(), "last@mail.example".into())
+    );
 }

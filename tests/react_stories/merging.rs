@@ -4,11 +4,14 @@ use crate::world::chance::Chance;
 use crate::world::files::{dormant, ever, since_entry, window};
 use crate::world::soundness::check_log;
 use crate::world::{
-    Draft, World, accepted, at, audience, not_started, refused, triggered, try_later, uncertain,
+    Draft, World, accepted, at, audience, campaign_id, not_started, refused, triggered, try_later,
+    uncertain,
 };
 use reveille::domain::campaign::{Again, Existing};
 use reveille::domain::cause::{Cause, Liveness};
-use reveille::domain::id::CustomerNo;
+use reveille::domain::condition::{Condition, MessageCondition, MessageWas};
+use reveille::domain::engagement::{Engagement, HitClass, HitKind};
+use reveille::domain::id::{CustomerNo, MessageNo, StepId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
@@ -285,6 +288,122 @@ fn a_refusal_is_carried_over_and_binds_what_is_under_way() {
     world.consent(mina, None, ConsentState::Refused);
     world.run_for(Span::days(9));
     assert_eq!(world.attempts.len(), 1);
+}
+
+#[test]
+fn what_is_under_way_at_the_source_goes_as_the_target_is_and_wants() {
+    let under_way = |then: &dyn Fn(&mut World, CustomerNo)| {
+        let (mut world, mina, somebody, _) = begin(vec![cart()]);
+        reachable(&mut world, somebody, "elsewhere@mail.example");
+        world.script = Box::new(|a| match a.attempt {
+            1 => (try_later(), Span::ZERO),
+            _ => (accepted(), Span::ZERO),
+        });
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(24) + Span::minutes(1));
+        assert_eq!(world.attempts.len(), 1);
+        world.merge(somebody, mina);
+        then(&mut world, mina);
+        world.run_for(Span::days(2));
+        check_log(&world);
+        world
+    };
+    let world = under_way(&|_, _| {});
+    assert_eq!(world.attempts.len(), 2);
+    // The hours that mina chose.
+    let world = under_way(&|world, mina| {
+        world.prefer(mina, |p| {
+            p.preferences.window = Some(Some(window("Mon-Sun 20:00-21:00")));
+        });
+    });
+    assert_eq!(world.attempts[1].at, at("2026-03-03T20:00:00Z"));
+    // Or none for a while.
+    let until = at("2026-03-04T09:00:00Z");
+    let world = under_way(&|world, mina| {
+        world.prefer(mina, |p| p.preferences.pause_until = Some(Some(until)));
+    });
+    assert_eq!(world.attempts[1].at, until);
+    // What ends the entry.
+    let world = under_way(&|world, mina| world.event(mina, "Order Completed", &[("cart_id", "a")]));
+    assert_eq!(world.attempts.len(), 1);
+    assert!(world.has("cart", Status::Left, Reason::Exit));
+    assert!(world.has("cart", Status::Dropped, Reason::Exit));
+}
+
+/// Whether the reminder was answered.
+fn answered() -> Condition {
+    Condition::Message(MessageCondition {
+        campaign: campaign_id("cart"),
+        step: StepId::parse("reminder").unwrap(),
+        was: MessageWas::Answered,
+        within: None,
+        of_entry: false,
+    })
+}
+
+/// What mina's record remembers of the reminders that left: each as sent, accepted, opened, ordered after.
+fn sent(world: &World, mina: CustomerNo) -> Vec<[bool; 3]> {
+    (world.record(mina).sent.iter())
+        .filter(|m| m.campaign.as_str() == "cart")
+        .map(|m| [m.accepted, m.opened, m.ordered].map(|at| at.is_some()))
+        .collect()
+}
+
+fn opened(world: &World) -> Cause {
+    Cause::Engagement(Engagement {
+        message: MessageNo(1),
+        kind: HitKind::Open,
+        class: HitClass::HumanLikely,
+        reason: Reason::Reader,
+        link: None,
+        first: world.now,
+        last: world.now,
+    })
+}
+
+#[test]
+fn what_the_source_got_is_remembered_at_the_target_and_what_comes_back_is_told_there() {
+    let thanks = || audience("thanks", answered()).class(Class::Informational);
+    let (mut world, mina, somebody, _) = begin(vec![cart(), thanks()]);
+    let between = world.stranger("between");
+    reachable(&mut world, somebody, "somebody@mail.example");
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(25));
+    assert_eq!(world.attempts.len(), 1);
+    world.merge(somebody, between);
+    world.merge(between, mina);
+    assert_eq!(sent(&world, mina), [[true, false, false]]);
+    // Hits of that mail name the source for ever; its row stands beside the mail's others.
+    let cause = opened(&world);
+    world.apply(somebody, cause);
+    world.run_for(Span::minutes(1));
+    assert_eq!(sent(&world, mina), [[true, true, false]]);
+    let row = world.log.iter().find(|row| row.status == Status::Opened);
+    assert_eq!(row.unwrap().customer, somebody);
+    assert_eq!(world.sent("thanks").len(), 1);
+    // An order of mina's answers it as well.
+    world.run_for(Span::days(3));
+    world.event(mina, "Order Completed", &[("cart_id", "a")]);
+    assert_eq!(sent(&world, mina)[0], [true, true, true]);
+
+    // An order that the source made answers what mina got.
+    let (mut world, mina, somebody, _) = begin(vec![cart(), thanks()]);
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(25));
+    world.event(somebody, "Order Completed", &[]);
+    assert_eq!(sent(&world, mina), [[true, false, false]]);
+    world.merge(somebody, mina);
+    world.run_for(Span::minutes(1));
+    assert_eq!(sent(&world, mina)[0], [true, false, true]);
+    assert_eq!(world.sent("thanks").len(), 1);
+
+    // What is settled after the merge.
+    let (world, mina, _) = merged_under_way(vec![try_later()], vec![cart()]);
+    assert_eq!(sent(&world, mina), [[true, false, false]]);
+    // It never left the source, and left mina once.
+    let (world, mina, _) = merged_under_way(vec![not_started()], vec![cart()]);
+    assert_eq!(sent(&world, mina), [[true, false, false]]);
+    assert!(world.record(mina).sent.iter().all(|m| m.by.is_none()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What every adapter must do: checks, epochs, appends, order, scans, filters. One function, run on each.
 
+use crate::watched::Watched;
 use crate::world::{append, everything, open, put, run};
 use reveille::store::memory::MemoryStore;
+use reveille::store::overlay::OverlayStore;
 use reveille::store::{
     Batch, Check, Direction, KeyRange, Row, Store, StoreError, Stream, StreamFilter, Versioned,
 };
@@ -361,5 +363,98 @@ fn a_reopened_memory_store_fences_the_handle_before_it() {
             Err(StoreError::Fenced)
         );
         new.commit(batch(new.epoch())).await.unwrap();
+    });
+}
+
+/// Over an empty store, and over one that holds other keys and rows already: what stands below is neither lost nor written.
+#[test]
+fn an_overlay_conforms_and_never_writes_below() {
+    run(async {
+        conforms(Arc::new(OverlayStore::over(Arc::new(MemoryStore::new())))).await;
+        let below = Watched::new();
+        let filled = Batch {
+            puts: (0..50).map(|n| (vec![b'z', n], vec![n])).collect(),
+            appends: vec![append(Stream::Hits, 1, 1, b"below")],
+            ..Batch::default()
+        };
+        below.commit(filled).await.unwrap();
+        let before = (all_of(below.as_ref()).await, below.counts().commits);
+        let overlay = Arc::new(OverlayStore::over(below.clone()));
+        conforms(overlay.clone()).await;
+        let own = append(Stream::Hits, 2, 2, b"here");
+        let batch = Batch {
+            deletes: vec![vec![b'z', 7]],
+            appends: vec![own],
+            ..Batch::default()
+        };
+        overlay.commit(batch).await.unwrap();
+        assert_eq!(get(overlay.as_ref(), &[b'z', 7]).await, None);
+        let hits = overlay.read_stream(Stream::Hits, StreamFilter::default());
+        let hits: Vec<_> = (hits.await.unwrap().iter())
+            .map(|row| row.payload.clone())
+            .collect();
+        assert_eq!(hits, [b"below".to_vec(), b"here".to_vec()]);
+        assert_eq!(
+            (all_of(below.as_ref()).await, below.counts().commits),
+            before
+        );
+    });
+}
+
+async fn all_of(store: &dyn Store) -> Vec<(Vec<u8>, Versioned)> {
+    let all = store.scan(everything(), Direction::Forward, usize::MAX);
+    all.await.unwrap()
+}
+
+/// Whatever was put and deleted over whatever stood below: a scan finds what one store would that had met both.
+#[test]
+fn an_overlay_scans_as_one_store() {
+    run(async {
+        for seed in 0..60u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let mut draw = |most: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state % most) as u8
+            };
+            let (below, one) = (Arc::new(MemoryStore::new()), MemoryStore::new());
+            let overlay = OverlayStore::over(below.clone());
+            for n in 0..60u8 {
+                let key = vec![draw(40)];
+                let batch = match draw(3) {
+                    0 => Batch {
+                        deletes: vec![key],
+                        ..Batch::default()
+                    },
+                    _ => put(&key, &[n]),
+                };
+                one.commit(batch.clone()).await.unwrap();
+                match n < 30 {
+                    true => below.commit(batch).await.unwrap(),
+                    false => overlay.commit(batch).await.unwrap(),
+                };
+            }
+            for _ in 0..40 {
+                let (from, to) = (vec![draw(40)], vec![draw(42)]);
+                let limit = match draw(4) {
+                    0 => usize::MAX,
+                    _ => usize::from(draw(12)),
+                };
+                for direction in [Direction::Forward, Direction::Backward] {
+                    let range = KeyRange {
+                        from: from.clone(),
+                        to: to.clone(),
+                    };
+                    let values = |found: Vec<(Vec<u8>, Versioned)>| {
+                        let found = found.into_iter();
+                        found.map(|(k, v)| (k, v.value)).collect::<Vec<_>>()
+                    };
+                    let found = overlay.scan(range.clone(), direction, limit).await.unwrap();
+                    let wanted = one.scan(range, direction, limit).await.unwrap();
+                    assert_eq!(values(found), values(wanted), "seed {seed}");
+                }
+            }
+        }
     });
 }

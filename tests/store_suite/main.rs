@@ -3,9 +3,12 @@
 
 mod conformance;
 mod damage;
+mod erase;
 mod faults;
 mod kill;
 mod model;
 mod power_cut;
 mod upkeep;
+#[path = "../app/watched.rs"]
+mod watched;
 mod world;

@@ -1,6 +1,7 @@
 //! Campaigns, conditions and the shop, made in code.
 
 use super::campaign_id;
+use chrono::NaiveTime;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::campaign::{
     Act, Again, Campaign, CampaignState, CampaignWindow, DueFrom, EntryRules, Existing, Limits,
@@ -8,7 +9,10 @@ use reveille::domain::campaign::{
     Topic, Trigger, Variant, When,
 };
 use reveille::domain::cap::Cap;
-use reveille::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
+use reveille::domain::condition::{
+    CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
+    EventSelector, EventTest, Named, Range,
+};
 use reveille::domain::id::{EventName, StaffName, StepId, TagName, TopicId};
 use reveille::domain::preference::Class;
 use reveille::domain::rules::{Ceiling, InDoubt, Shop};
@@ -63,6 +67,20 @@ pub fn triggered(name: &str, event: &str) -> Draft {
     campaign(name, Start::Triggered(trigger), None)
 }
 
+/// A campaign that starts so many days after a date of the profile, on each customer's own clock.
+pub fn dated(name: &str, attribute: &str, yearly: bool, shift: i32, at: &str) -> Draft {
+    let trigger = DateTrigger {
+        rule: DateRule {
+            path: vec![attribute.to_owned()],
+            yearly,
+        },
+        shift,
+        at: NaiveTime::parse_from_str(at, "%H:%M").unwrap(),
+        fresh: Span::hours(24),
+    };
+    campaign(name, Start::Dated(trigger), None)
+}
+
 /// A campaign that a schedule starts, on each customer's own clock.
 pub fn scheduled(name: &str, cron: &str, condition: Condition) -> Draft {
     let schedule = Schedule {
@@ -85,7 +103,10 @@ impl Draft {
         let text = format!("{:?} {:?}", self.0.audience, self.0.start);
         self.0.audience_hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         self.0.hash = self.0.audience_hash;
-        self.0.journey = self.0.journey_hash(&BTreeMap::new());
+        self.0.journey = self.0.journey_hash(&Named {
+            segments: &BTreeMap::new(),
+            tags: &BTreeMap::new(),
+        });
         self
     }
 
@@ -327,6 +348,15 @@ pub fn since_entry(event: &str, same: Option<&str>) -> Condition {
     ))
 }
 
+/// Another campaign was entered in that time.
+pub fn was(campaign: &str, within: Span) -> Condition {
+    Condition::Campaign(CampaignCondition {
+        campaign: campaign_id(campaign),
+        was: CampaignWas::Entered,
+        within: Some(within),
+    })
+}
+
 pub fn tagged(tag: &str) -> Condition {
     Condition::Tag(TagName::parse(tag).unwrap())
 }
@@ -367,6 +397,7 @@ pub fn topic(name: &str) -> (TopicId, Topic) {
         name: Localized::new(),
         description: Localized::new(),
         on_request: name == "digest",
+        confirm: false,
         default: name == "offers",
     };
     (id, topic)

@@ -18,11 +18,13 @@ pub use files::{Draft, audience, scheduled, shop, triggered};
 use reveille::domain::address::{EmailAddress, MailboxId};
 use reveille::domain::campaign::{Campaign, Schedule, ScheduleZone, Start, Step, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
-use reveille::domain::event::Event;
+use reveille::domain::condition::Named;
+use reveille::domain::event::{Event, EventRules};
 use reveille::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
+use reveille::domain::order::judging_order;
 use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
@@ -121,6 +123,8 @@ pub struct Recorded {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub unfinished: bool,
+    /// Whom the customer was merged into.
+    pub person: Option<Box<Record>>,
 }
 
 /// What becomes of an attempt, and how long it takes.
@@ -167,6 +171,8 @@ pub struct World {
     /// Called after each reaction.
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub reactions: u64,
+    /// What is said of events; in force from the next files on.
+    pub events: EventRules,
     wants_release: BTreeSet<CustomerNo>,
     pending: Vec<(Timestamp, usize, Outcome)>,
     occurrences: BTreeMap<(CampaignId, &'static str), Timestamp>,
@@ -183,6 +189,8 @@ impl World {
             version: 0,
             campaigns: BTreeMap::new(),
             segments: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            order: Vec::new(),
             topics: ["offers", "news", "digest"].map(files::topic).into(),
             shop,
             plan: TrackPlan::default(),
@@ -205,6 +213,7 @@ impl World {
             backwards: false,
             after_each: None,
             reactions: 0,
+            events: EventRules::new(),
             wants_release: BTreeSet::new(),
             pending: Vec::new(),
             occurrences: BTreeMap::new(),
@@ -223,12 +232,20 @@ impl World {
         rules.version += 1;
         let conditions = (rules.campaigns.values())
             .flat_map(|c| c.conditions())
-            .chain(rules.segments.values());
+            .chain(rules.segments.values())
+            .chain(rules.tags.values());
         let triggers = rules.campaigns.values().filter_map(|c| match &c.start {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,
         });
-        rules.plan = TrackPlan::from_conditions(conditions, triggers);
+        rules.plan = TrackPlan::with_events(conditions, triggers, &self.events);
+        rules.order = judging_order(
+            &rules.campaigns,
+            &Named {
+                segments: &rules.segments,
+                tags: &rules.tags,
+            },
+        );
         let mut controls = (*rules.controls).clone();
         for (id, campaign) in &rules.campaigns {
             let known = controls.activations.get(id);
@@ -546,7 +563,7 @@ impl World {
         for customer in self.customers.values() {
             let index = customer.record.index();
             next.extend(index.alarm);
-            next.extend(index.outbox.iter().map(|(at, _)| *at));
+            next.extend(index.outbox.iter().map(|(_, at, _)| *at));
         }
         if !self.wants_release.is_empty() {
             next.push(self.now);
@@ -656,17 +673,18 @@ impl World {
     fn ask_outbox(&mut self) {
         let mut asked = BTreeSet::new();
         loop {
-            let mut keys: Vec<(Timestamp, CustomerNo, MessageNo)> = Vec::new();
+            let mut keys: Vec<(bool, Timestamp, CustomerNo, MessageNo)> = Vec::new();
             for (no, customer) in &self.customers {
                 let own = customer.record.index().outbox;
-                keys.extend(own.into_iter().map(|(at, m)| (at, *no, m)));
+                let ordinary = |class| class != Class::Transactional;
+                keys.extend((own.into_iter()).map(|(class, at, m)| (ordinary(class), at, *no, m)));
             }
-            keys.retain(|(at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
+            keys.retain(|(_, at, no, m)| *at <= self.now && !asked.contains(&(*no, *m)));
             keys.sort();
             if self.backwards {
                 keys.reverse();
             }
-            let Some((_, no, mut message)) = keys.first().copied() else {
+            let Some((_, _, no, mut message)) = keys.first().copied() else {
                 return;
             };
             // One that was put behind another is asked again in the same tick.
@@ -750,6 +768,8 @@ impl World {
             now: self.now,
             rules: Arc::clone(&self.rules),
             unfinished: self.unfinished,
+            person: (self.record(no).moved_to)
+                .map(|to| Box::new(self.record(self.whom(to)).clone())),
         };
         if let Cause::Event(event, _) = &recorded.cause
             && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
@@ -860,6 +880,7 @@ pub fn play(
         rules: &recorded.rules,
         history: None,
         unfinished: recorded.unfinished,
+        person: recorded.person.as_deref(),
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

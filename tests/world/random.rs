@@ -18,6 +18,7 @@ use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
 use reveille::domain::rules::Shop;
 use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::value::Value;
 use reveille::domain::window::Window;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -108,7 +109,7 @@ pub fn a_shop(chance: &mut Chance) -> Shop {
 
 const EVENTS: &[&str] = &["Visited", "Product Added", "Order Completed"];
 
-fn a_campaign(chance: &mut Chance, n: u64) -> Draft {
+fn a_campaign(chance: &mut Chance, n: u64, asking: bool) -> Draft {
     let name = format!("c{n}");
     let expires = Span::hours(chance.of(&[1, 5, 30, 72, 24 * 20]));
     let mut draft = if chance.once_in(4) {
@@ -116,6 +117,10 @@ fn a_campaign(chance: &mut Chance, n: u64) -> Draft {
         scheduled(&name, cron, tagged("vip"))
             .existing(Existing::Enter)
             .again(Again::Always)
+    } else if asking && chance.once_in(4) {
+        let shift = chance.between(-10, 10) as i32;
+        let at = chance.of(&["00:00", "02:30", "09:00", "23:59"]);
+        files::dated(&name, "birthday", chance.once_in(2), shift, at)
     } else if chance.once_in(6) {
         let dormant = files::dormant(chance.of(EVENTS), Span::hours(chance.between(1, 300)));
         audience(&name, dormant).again(Again::Always)
@@ -143,6 +148,14 @@ fn a_campaign(chance: &mut Chance, n: u64) -> Draft {
     draft = draft.on_change(on_change);
     if chance.once_in(3) {
         draft = draft.exit(since_entry("Order Completed", None));
+    }
+    // Of those before it only: no circle.
+    if asking && n > 0 && chance.once_in(3) {
+        let other = chance.below(n);
+        draft = draft.exit(files::was(
+            &format!("c{other}"),
+            Span::hours(chance.between(1, 90)),
+        ));
     }
     let class = chance.of(&[
         Class::Advertising,
@@ -272,6 +285,8 @@ pub struct Shape {
     pub edited: bool,
     /// Customers turn out to be others.
     pub merged: bool,
+    /// Campaigns start by dates, too, and ask about each other.
+    pub asking: bool,
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub backwards: bool,
 }
@@ -284,16 +299,17 @@ impl Shape {
             shared: false,
             edited: false,
             merged: false,
+            asking: false,
             after_each: None,
             backwards: false,
         }
     }
 }
 
-fn some_campaigns(chance: &mut Chance) -> Vec<Draft> {
+fn some_campaigns(chance: &mut Chance, asking: bool) -> Vec<Draft> {
     let how_many = 2 + chance.below(4);
     let plain = chance.once_in(3);
-    let drafts = (0..how_many).map(|n| a_campaign(chance, n));
+    let drafts = (0..how_many).map(|n| a_campaign(chance, n, asking));
     // In some worlds steps only wait.
     let waits_only = |draft: Draft| {
         draft.with(|c| {
@@ -314,7 +330,7 @@ fn some_campaigns(chance: &mut Chance) -> Vec<Draft> {
 pub fn play(seed: u64, shape: &Shape) -> World {
     let mut chance = Chance(seed);
     let shop = a_shop(&mut chance);
-    let drafts = some_campaigns(&mut chance);
+    let drafts = some_campaigns(&mut chance, shape.asking);
     // Anywhere in the year, so that changes of the clock come at different ages.
     let start = at("2025-01-01T00:00:00Z") + Span::minutes(chance.between(0, 500_000));
     let mut world = World::with_shop(start, shop, drafts);
@@ -332,6 +348,9 @@ pub fn play(seed: u64, shape: &Shape) -> World {
     for n in 0..shape.customers {
         let no = world.customer(&format!("c{n}"));
         world.tag(no, "vip", chance.once_in(2));
+        if shape.asking {
+            change_birthday(&mut chance, &mut world, no);
+        }
         for _ in 0..4 {
             change_preferences(&mut chance, &mut world, no);
         }
@@ -352,6 +371,13 @@ pub fn play(seed: u64, shape: &Shape) -> World {
     }
     world.run_for(Span::days(40));
     world
+}
+
+fn change_birthday(chance: &mut Chance, world: &mut World, no: CustomerNo) {
+    let day = world.now + Span::days(chance.between(-400, 60));
+    let form = chance.of(&["%Y-%m-%d", "%m-%d", "%Y-%m-%dT%H:%M:%SZ"]);
+    let day = Value::Text(day.to_utc().format(form).to_string());
+    world.profile(no, |p| _ = p.attributes.insert("birthday".into(), day));
 }
 
 fn something_happens(chance: &mut Chance, world: &mut World, shape: &Shape) {
@@ -380,6 +406,7 @@ fn something_happens(chance: &mut Chance, world: &mut World, shape: &Shape) {
             world.control(|c| c.paused_all = false);
             world.unpark();
         }
+        12 if shape.asking => change_birthday(chance, world, no),
         9 if shape.edited && chance.once_in(3) => {
             let shop = a_shop(chance);
             world.reshape(|s| *s = shop);
@@ -389,7 +416,7 @@ fn something_happens(chance: &mut Chance, world: &mut World, shape: &Shape) {
             world.merge(no, into);
         }
         10 if shape.edited && chance.once_in(3) => {
-            let drafts = some_campaigns(chance);
+            let drafts = some_campaigns(chance, shape.asking);
             world.adopt(drafts);
         }
         _ => {

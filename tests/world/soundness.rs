@@ -28,7 +28,7 @@ pub fn each_message_stands_in_one_place(record: &Record) {
     let index = record.index();
     for message in record.messages.values() {
         let no = message.no;
-        let outbox = index.outbox.iter().any(|(_, m)| *m == no);
+        let outbox = index.outbox.iter().any(|(_, _, m)| *m == no);
         let attempting = index.attempting.contains(&no);
         let parked = index.parked.contains(&no);
         let unreleased = !message.released && !parked && !attempting;

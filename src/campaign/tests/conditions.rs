@@ -2,12 +2,62 @@
 
 use super::audience;
 use crate::domain::condition::{
-    Condition, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas, NumberRange,
-    PropertyTest, Range, ValueTest,
+    CampaignCondition, CampaignWas, Condition, DateCondition, DateRule, EventCondition,
+    EventSelector, EventTest, MessageCondition, MessageWas, NumberRange, Preference,
+    PreferenceCondition, PreferenceTest, PropertyTest, Range, ValueTest,
 };
 use crate::domain::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::Value;
+
+/// What config.toml says of events.
+#[test]
+fn conditions_go_by_what_is_known_of_events() {
+    let said = "[events.\"Order Completed\"]\ncomplete_since = \"2025-01-01\"\nvalue = \"total\"\n[defaults]\ntimezone = \"Asia/Seoul\"\n";
+    let mut context = super::context();
+    context.events = super::config(said).events;
+    let ask = |condition: &str| {
+        let text = super::with(&format!(
+            "[trigger]\nevent = \"Signed Up\"\n[audience]\n{condition}\n{}",
+            super::STEP
+        ));
+        let (campaign, problems) = super::read(&text, &context);
+        let audience = campaign.and_then(|c| c.audience);
+        (
+            audience,
+            problems
+                .iter()
+                .map(|p| p.to_line())
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
+    };
+    let (Some(Condition::Event(event)), problems) =
+        ask("event = \"Order Completed\"\nis = \">= 300\"\nwithin = \"1y\"")
+    else {
+        panic!("a sum of the value");
+    };
+    assert!(problems.is_empty(), "{problems}");
+    let since = Timestamp::parse_rfc3339("2025-01-01T00:00:00+09:00");
+    assert_eq!(event.complete_since, since);
+    assert!(matches!(event.test, EventTest::Sum { property, .. } if property == ["total"]));
+    for (condition, told) in [
+        ("no_event = \"Order Completed\"\nwithin = \"20d\"", false),
+        ("no_event = \"Order Completed\"", true),
+        ("event = \"Order Completed\"\ncount = \"0\"", true),
+        ("event = \"Order Completed\"", false),
+        ("not = { event = \"Order Completed\" }", true),
+        ("event = \"Order Completed\"\nlast = \">= 90d\"", false),
+        ("no_event = \"Product Viewed\"", false),
+    ] {
+        let (_, problems) = ask(condition);
+        assert_eq!(
+            problems.contains("holds for nobody"),
+            told,
+            "{condition}: {problems}"
+        );
+    }
+}
 
 #[test]
 fn each_kind_of_condition_reads_as_it_is_written() {
@@ -24,6 +74,7 @@ fn each_kind_of_condition_reads_as_it_is_written() {
             test,
         })
     };
+    let preference = |what, test| Condition::Preference(PreferenceCondition { what, test });
     let text = |t: &str| Value::Text(t.to_owned());
     let over = |low: &str| NumberRange::parse(&format!(">= {low}")).unwrap();
     let days = |low: i64, high: Option<i64>| Range {
@@ -171,6 +222,51 @@ fn each_kind_of_condition_reads_as_it_is_written() {
                 was: MessageWas::MaybeOpened,
                 within: Some(Span::days(7)),
                 of_entry: false,
+            }),
+        ),
+        (
+            "date = \"address.moved\"\nbefore = \"1w\"\nafter = \"2d\"\nevery = \"year\"",
+            Condition::Date(DateCondition {
+                rule: DateRule {
+                    path: path("address.moved"),
+                    yearly: true,
+                },
+                before: 7,
+                after: 2,
+            }),
+        ),
+        (
+            "preference = \"caps\"\nis = \"2 per 7d\"",
+            preference(
+                Preference::Caps,
+                PreferenceTest::OneOf(vec!["2 per 7d".into()]),
+            ),
+        ),
+        (
+            "preference = \"locale\"\nin = [\"KO\", \"en-GB\"]",
+            preference(
+                Preference::Locale,
+                PreferenceTest::OneOf(vec!["ko".into(), "en-gb".into()]),
+            ),
+        ),
+        (
+            "preference = \"pause\"\nexists = false",
+            preference(Preference::Pause, PreferenceTest::Exists(false)),
+        ),
+        (
+            "campaign = \"other\"\nwas = \"finished\"\nwithin = \"30d\"",
+            Condition::Campaign(CampaignCondition {
+                campaign: CampaignId::parse("other").unwrap(),
+                was: CampaignWas::Finished,
+                within: Some(Span::days(30)),
+            }),
+        ),
+        ("engaged = \">= 7d\"", Condition::Engaged(days(7, None))),
+        (
+            "unanswered = \">= 5\"",
+            Condition::Unanswered(Range {
+                low: Some(5),
+                high: None,
             }),
         ),
         (

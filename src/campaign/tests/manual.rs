@@ -1,6 +1,6 @@
 //! docs/campaigns.md against the reader: every key is named, every example reads.
 
-use super::{STEP, context, source, sources, with};
+use super::{SHIPPED, STEP, context, source, sources, with};
 use crate::campaign::keys::ALL_TABLES;
 use crate::campaign::{Loaded, compile};
 use crate::config::problem::render_all;
@@ -41,6 +41,11 @@ fn the_manual_names_every_key_and_its_examples_read() {
                 sources.topics = Some(source("topics", text));
                 compile(sources, &context())
             }
+            "tags" => {
+                let mut sources = sources(&[]);
+                sources.tags = Some(source("tags", text));
+                compile(sources, &context())
+            }
             "part" => {
                 let mut whole = with(text);
                 let has = |table: &str| text.contains(table);
@@ -52,9 +57,9 @@ fn the_manual_names_every_key_and_its_examples_read() {
                 if !has("[[step]]") {
                     whole.push_str(STEP);
                 }
-                compile(sources(&[("c", &whole)]), &context())
+                compile(sources(&[("c", &whole), SHIPPED[2]]), &context())
             }
-            _ => compile(sources(&[("c", text)]), &context()),
+            _ => compile(sources(&[("c", text), SHIPPED[2]]), &context()),
         };
         assert!(
             loaded.problems.is_empty(),

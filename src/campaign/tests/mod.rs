@@ -68,6 +68,7 @@ fn sources(campaigns: &[(&str, &str)]) -> Sources {
             .collect(),
         segments: Some(source("segments", SEGMENTS)),
         topics: Some(source("topics", TOPICS)),
+        tags: None,
     }
 }
 
@@ -83,7 +84,8 @@ fn good(text: &str) -> Campaign {
 }
 
 fn read(text: &str, context: &Context) -> (Option<Campaign>, Vec<Problem>) {
-    let loaded = compile(sources(&[("c", text)]), context);
+    let other = with(&format!("[trigger]\nevent = \"Signed Up\"\n{STEP}"));
+    let loaded = compile(sources(&[("c", text), ("other", &other)]), context);
     let campaign = loaded.campaigns.into_values().next().unwrap().ok();
     (campaign, loaded.problems)
 }

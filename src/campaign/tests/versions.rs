@@ -2,6 +2,7 @@
 
 use super::{SEGMENTS, SHIPPED, STEP, TOPICS, config, context, read, source, sources};
 use crate::campaign::{Context, Sources, alone, compile, cross};
+use crate::domain::condition::Named;
 use crate::domain::id::CampaignId;
 
 #[test]
@@ -128,29 +129,47 @@ fn advertising_by_smtp_needs_an_address_and_a_way_out() {
     );
     assert_eq!(found(&complete, &SHIPPED), 0);
     let by_page = format!(
-        "{smtp}address = \"1 Market Street\"\n[http]\npublic_url = \"https://mail.shop.example\"\n"
+        "{smtp}address = \"1 Market Street\"\n[http]\nlisten = \"127.0.0.1:8087\"\npublic_url = \"https://mail.shop.example\"\n"
     );
     assert_eq!(found(&by_page, &SHIPPED), 0, "the page is the way out");
+    // Nobody could confirm without the page.
+    let confirmed = |text: &str| {
+        let config = config(text);
+        let mut files = sources(&[]);
+        let topic = "[news]\nname = { en = \"News\", ko = \"소식\" }\nconfirm = true\n";
+        files.topics = Some(source("topics", topic));
+        let loaded = compile(files, &Context::of(&config));
+        assert!(!loaded.topics.is_empty(), "{:?}", loaded.problems);
+        cross::check(&config, &loaded).len()
+    };
+    assert_eq!((confirmed(""), confirmed(&by_page)), (1, 0));
 }
 
 /// The last good version of a campaign is its own sources, through whatever keeps them, compiled alone.
 #[test]
 fn a_kept_version_goes_by_the_segments_of_its_time() {
-    let segments = "[buyers]\nsegment = \"inner\"\n[inner]\ntag = \"then\"\n";
+    let segments = "[buyers]\nsegment = \"inner\"\n[inner]\ntag = \"ruled\"\n";
     let text = super::with(&format!(
         "[audience]\nall = [{{ segment = \"buyers\" }}, {{ not = {{ segment = \"inner\" }} }}]\n{STEP}"
     ));
     let mut files = sources(&[("kept", &text), SHIPPED[0]]);
     files.segments = Some(source("segments", segments));
+    files.tags = Some(source("tags", "[ruled]\ntag = \"then\"\n"));
     let id = CampaignId::parse("kept").unwrap();
     let kept = serde_json::to_string(&compile(files, &context()).sources.only(&id)).unwrap();
     let kept: Sources = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept.campaigns.len(), 1);
     let then = compile(kept, &context());
-    let campaign = alone(then.good().next().unwrap(), &then.segments);
+    let named = Named {
+        segments: &then.segments,
+        tags: &then.tags,
+    };
+    let campaign = alone(then.good().next().unwrap(), &named);
     let shown = format!("{:?}", campaign.audience);
     assert!(
-        !shown.contains("Segment") && shown.matches("\"then\"").count() == 2,
+        !shown.contains("Segment")
+            && !shown.contains("ruled")
+            && shown.matches("\"then\"").count() == 2,
         "{shown}"
     );
 }

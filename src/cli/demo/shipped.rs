@@ -14,6 +14,7 @@ macro_rules! files {
 files![
     "campaigns/cart_reminder.toml",
     "campaigns/segments.toml",
+    "campaigns/tags.toml",
     "campaigns/topics.toml",
     "campaigns/wake_dormant.toml",
     "campaigns/welcome.toml",
@@ -21,6 +22,10 @@ files![
     "templates/cart_reminder.ko.html.hbs",
     "templates/cart_reminder.ko.txt.hbs",
     "templates/cart_reminder.txt.hbs",
+    "templates/confirm_subscription.html.hbs",
+    "templates/confirm_subscription.ko.html.hbs",
+    "templates/confirm_subscription.ko.txt.hbs",
+    "templates/confirm_subscription.txt.hbs",
     "templates/dormant.html.hbs",
     "templates/dormant.ko.html.hbs",
     "templates/dormant.ko.txt.hbs",

@@ -187,6 +187,8 @@ struct Acknowledged {
     fresh: u64,
     known: u64,
     failed: u64,
+    /// Rows of customers who were forgotten.
+    forgotten: u64,
     upto: u64,
     end: Option<Value>,
     broken_off: bool,
@@ -262,6 +264,7 @@ impl Acknowledged {
                 bar.suspend(|| screen.complain(&format!("line {}: {error}", failed["line"])));
             }
         }
+        self.forgotten += ack["forgotten"].as_array().map_or(0, Vec::len) as u64;
         if let Some(why) = ack["stopped"].as_str() {
             let hint = ack["hint"].as_str().unwrap_or_default();
             self.stopped = Some((why.to_owned(), hint.to_owned()));

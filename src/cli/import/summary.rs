@@ -16,7 +16,7 @@ pub(super) fn summary(
         lines.push(screen.faint(mapping.trim_end()));
     }
     let profiles = read.rows - read.events;
-    let new_events = read.events.saturating_sub(told.known);
+    let new_events = (read.events.saturating_sub(told.known)).min(told.fresh);
     lines.push(format!(
         "{} of {}: {} ({} new, {} known already), {}",
         counted(read.rows, "row", "rows"),
@@ -26,6 +26,12 @@ pub(super) fn summary(
         grouped(told.known),
         counted(profiles, "profile", "profiles"),
     ));
+    if told.forgotten > 0 {
+        lines.push(format!(
+            "{} of customers who were forgotten: dropped",
+            counted(told.forgotten, "row", "rows")
+        ));
+    }
     if !arguments.live && read.events > 0 {
         lines.push("taken in as history, which starts nothing (--live does)".to_owned());
     }
@@ -51,6 +57,7 @@ pub fn reach(reach: &Value, screen: Screen) -> Vec<String> {
         ("no_address", "have no email address"),
         ("suppressed", "have a suppressed address"),
         ("refused", "have refused advertising"),
+        ("unconfirmed", "have not confirmed yet what they asked for"),
         ("no_consent", "have not consented to advertising"),
     ] {
         if number(key) > 0 {

@@ -8,10 +8,17 @@ use super::{
     Condition, Edge, EventCondition, EventSelector, EventTest, MessageWas, NumberRange,
     PropertyTest, Range, ValueTest,
 };
-use crate::domain::id::SegmentName;
+use crate::domain::id::{SegmentName, TagName};
 use crate::domain::value::Value;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// The conditions that have names.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    pub segments: &'a BTreeMap<SegmentName, Condition>,
+    pub tags: &'a BTreeMap<TagName, Condition>,
+}
 
 #[derive(Default)]
 pub(in crate::domain) struct Canonical(Vec<u8>);
@@ -103,13 +110,13 @@ impl Canonical {
         }
     }
 
-    fn range<T: Copy>(&mut self, range: &Range<T>, int: fn(T) -> i64) {
+    pub(super) fn range<T: Copy>(&mut self, range: &Range<T>, int: fn(T) -> i64) {
         for end in [range.low, range.high] {
             self.option(end, |to, n| to.int(int(n)));
         }
     }
 
-    fn texts(&mut self, texts: &[String]) {
+    pub(super) fn texts(&mut self, texts: &[String]) {
         self.path(texts);
     }
 
@@ -174,6 +181,11 @@ impl Canonical {
         self.option(event.within, |to, span| to.int(span.0));
         self.tag(u8::from(event.since_entry));
         self.option(event.same.as_deref(), |to, same| to.text(same));
+        // Without it the spelling is as it always was.
+        if let Some(since) = event.complete_since {
+            self.tag(201);
+            self.int(since.0);
+        }
     }
 
     fn test(&mut self, test: &EventTest) {
@@ -202,7 +214,7 @@ impl Canonical {
         }
     }
 
-    fn condition(&mut self, condition: &Condition, segments: &BTreeMap<SegmentName, Condition>) {
+    fn condition(&mut self, condition: &Condition, named: &Named<'_>) {
         match condition {
             Condition::All(children) | Condition::Any(children) => {
                 self.tag(if matches!(condition, Condition::All(_)) {
@@ -212,12 +224,12 @@ impl Canonical {
                 });
                 self.count(children.len());
                 for child in children {
-                    self.condition(child, segments);
+                    self.condition(child, named);
                 }
             }
             Condition::Not(child) => {
                 self.tag(2);
-                self.condition(child, segments);
+                self.condition(child, named);
             }
             Condition::Event(event) => {
                 self.tag(3);
@@ -239,12 +251,17 @@ impl Canonical {
             Condition::Tag(tag) => {
                 self.tag(7);
                 self.text(tag.as_str());
+                // One set by hand is spelled as it always was.
+                if let Some(inner) = named.tags.get(tag) {
+                    self.tag(200);
+                    self.condition(inner, named);
+                }
             }
             Condition::Segment(name) => {
                 self.tag(8);
                 self.text(name.as_str());
-                self.option(segments.get(name), |to, inner| {
-                    to.condition(inner, segments)
+                self.option(named.segments.get(name), |to, inner| {
+                    to.condition(inner, named)
                 });
             }
             Condition::Subscribed(topic) => {
@@ -267,16 +284,17 @@ impl Canonical {
                 self.option(message.within, |to, span| to.int(span.0));
                 self.tag(u8::from(message.of_entry));
             }
+            other => self.standing(other),
         }
     }
 }
 
 impl Condition {
-    /// A hash of what the condition asks, the segments that it names included: alike in every build and release of
-    /// one format. Segments must be free of cycles.
-    pub fn stable_hash(&self, segments: &BTreeMap<SegmentName, Condition>) -> u64 {
+    /// A hash of what the condition asks, the segments and tags that it names included: alike in every build and release
+    /// of one format. They must be free of cycles.
+    pub fn stable_hash(&self, named: &Named<'_>) -> u64 {
         let mut canonical = Canonical::default();
-        canonical.condition(self, segments);
+        canonical.condition(self, named);
         canonical.hash()
     }
 }
@@ -284,12 +302,21 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use crate::domain::condition::{
-        Condition, EventCondition, EventSelector, EventTest, PropertyTest, Range, ValueTest,
+        Condition, EventCondition, EventSelector, EventTest, Named, PropertyTest, Range, ValueTest,
     };
     use crate::domain::id::{EventName, SegmentName, TagName};
     use crate::domain::time::Span;
     use crate::domain::value::Value;
     use std::collections::{BTreeMap, BTreeSet};
+
+    fn none() -> Named<'static> {
+        static SEGMENTS: BTreeMap<SegmentName, Condition> = BTreeMap::new();
+        static TAGS: BTreeMap<TagName, Condition> = BTreeMap::new();
+        Named {
+            segments: &SEGMENTS,
+            tags: &TAGS,
+        }
+    }
 
     fn tag(name: &str) -> Condition {
         Condition::Tag(TagName::parse(name).unwrap())
@@ -341,10 +368,7 @@ mod tests {
             Condition::Not(Box::new(tag("a"))),
             tag("a"),
         ];
-        let hashes: BTreeSet<u64> = all
-            .iter()
-            .map(|c| c.stable_hash(&BTreeMap::new()))
-            .collect();
+        let hashes: BTreeSet<u64> = all.iter().map(|c| c.stable_hash(&none())).collect();
         assert_eq!(hashes.len(), all.len());
     }
 
@@ -352,14 +376,16 @@ mod tests {
     fn a_segment_is_hashed_with_what_it_holds_and_the_hash_is_fixed() {
         let name = SegmentName::parse("vips").unwrap();
         let by_name = Condition::Segment(name.clone());
-        let with = |inner: Condition| by_name.stable_hash(&BTreeMap::from([(name.clone(), inner)]));
+        let with = |inner: Condition| {
+            by_name.stable_hash(&Named {
+                segments: &BTreeMap::from([(name.clone(), inner)]),
+                ..none()
+            })
+        };
         assert_ne!(with(tag("vip")), with(tag("gold")));
         assert_eq!(with(tag("vip")), with(tag("vip")));
         // A value written down: stored hashes must outlive compilers and releases.
-        assert_eq!(
-            tag("vip").stable_hash(&BTreeMap::new()),
-            1_311_477_239_295_913_184
-        );
+        assert_eq!(tag("vip").stable_hash(&none()), 1_311_477_239_295_913_184);
     }
 
     #[test]

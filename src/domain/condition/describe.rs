@@ -28,6 +28,19 @@ impl Condition {
             Condition::Segment(name) => format!("in segment \"{name}\""),
             Condition::Subscribed(topic) => format!("subscribed to \"{topic}\""),
             Condition::Message(message) => message.describe(),
+            Condition::Date(date) => date.describe(),
+            Condition::Preference(preference) => preference.describe(),
+            Condition::Campaign(campaign) => campaign.describe(),
+            Condition::UnderWay { above } => {
+                format!("under way in a campaign of a higher priority than {above}")
+            }
+            Condition::Engaged(range) => {
+                format!("the latest answer to any message was {} ago", spans(range))
+            }
+            Condition::Unanswered(range) => format!(
+                "the latest advertising went unanswered {} in a row",
+                times(range)
+            ),
         }
     }
 }

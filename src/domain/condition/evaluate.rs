@@ -4,18 +4,23 @@
 //! A leaf's `until` is exactly the instant at which its answer changes; that of `all` and `any` is the earliest at
 //! which it could (while an `all` fails, it fails at least until the last of its failing children may hold).
 
+use super::complete::as_far_as_known;
 use super::selection::Selection;
+use super::standing::{engaged, unanswered, under_way};
 use super::{Condition, EventCondition, EventTest, NumberRange, PropertyTest, Range, Verdict};
-use crate::domain::campaign::Topic;
+use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::engagement::SentMessages;
-use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
-use crate::domain::preference::{Consents, Standing, standing_on};
-use crate::domain::record::Record;
+use crate::domain::id::{CampaignId, EventName, SegmentName, TagName, TopicId};
+use crate::domain::policy::zone_of;
+use crate::domain::preference::{self, Consents, Preferences, standing_on};
+use crate::domain::record::{Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::{TrackPlan, Tracks};
 use crate::domain::value::Properties;
+use chrono_tz::Tz;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// All that a condition can ask about one customer.
 #[derive(Clone, Copy)]
@@ -25,15 +30,24 @@ pub struct Facts<'a> {
     pub attributes: &'a Properties,
     /// What the attribute `email` is.
     pub email: Option<&'a str>,
+    /// Those set by hand.
     pub tags: &'a BTreeSet<TagName>,
+    /// Those that the rules derive.
+    pub derived: &'a BTreeMap<TagName, Condition>,
     pub consents: &'a Consents,
     pub topics: &'a BTreeMap<TopicId, Topic>,
+    pub preferences: &'a Preferences,
+    /// The customer's, else the shop's.
+    pub zone: Tz,
     pub segments: &'a BTreeMap<SegmentName, Condition>,
     /// Built by `plan`, which was made from the conditions to be asked; of others no event is known.
     pub tracks: &'a Tracks,
     pub plan: &'a TrackPlan,
     /// The messages that left, as far as they are remembered.
     pub sent: &'a SentMessages,
+    /// What is remembered of campaigns, and the campaigns themselves.
+    pub standings: &'a BTreeMap<CampaignId, Standing>,
+    pub campaigns: &'a BTreeMap<CampaignId, Arc<Campaign>>,
     /// What `since = "entry"` and `same` speak of.
     pub entry: Option<EntryFacts<'a>>,
     /// An event without the property counts as the same (for exits: Segment's `Order Completed` has no `cart_id`).
@@ -57,12 +71,17 @@ impl<'a> Facts<'a> {
             attributes: &record.attributes,
             email: record.email.as_ref().map(|e| e.as_str()),
             tags: &record.tags,
+            derived: &rules.tags,
             consents: &record.consents,
             topics: &rules.topics,
+            preferences: &record.preferences,
+            zone: zone_of(record, rules),
             segments: &rules.segments,
             tracks: &record.tracks,
             plan: &rules.plan,
             sent: &record.sent,
+            standings: &record.campaigns,
+            campaigns: &rules.campaigns,
             entry: None,
             lenient_same: false,
         }
@@ -80,42 +99,82 @@ impl<'a> Facts<'a> {
 
 /// Whether the condition holds for the customer at `now`, which is not before any of their events, and until when.
 pub fn evaluate(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Verdict {
+    evaluate_in(condition, facts, now, false)
+}
+
+/// The same, where an odd number of `not` stands around it if `negated`: what cannot be known never makes the whole hold.
+pub(super) fn evaluate_in(
+    condition: &Condition,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Verdict {
     match condition {
-        Condition::All(children) => combine(children, true, facts, now),
-        Condition::Any(children) => combine(children, false, facts, now),
+        Condition::All(children) => combine(children, true, facts, now, negated),
+        Condition::Any(children) => combine(children, false, facts, now, negated),
         Condition::Not(child) => {
-            let inner = evaluate(child, facts, now);
+            let inner = evaluate_in(child, facts, now, !negated);
             Verdict {
                 holds: !inner.holds,
                 until: inner.until,
             }
         }
-        Condition::Event(event) => happened(event, facts, now),
-        Condition::NoEvent(event) => did_not_happen(event, facts, now),
+        Condition::Event(event) => {
+            as_far_as_known(event, false, negated, now, |at| happened(event, facts, at))
+        }
+        Condition::NoEvent(event) => as_far_as_known(event, true, negated, now, |at| {
+            did_not_happen(event, facts, at)
+        }),
         Condition::KnownFor(range) => age([facts.known_since], None, range, now),
         Condition::Attribute(test) => stands(attribute(test, facts)),
-        Condition::Tag(tag) => stands(facts.tags.contains(tag)),
+        Condition::Tag(tag) => match facts.derived.get(tag) {
+            Some(inner) => evaluate_in(inner, facts, now, negated),
+            None => stands(facts.tags.contains(tag)),
+        },
         Condition::Segment(name) => match facts.segments.get(name) {
-            Some(inner) => evaluate(inner, facts, now),
+            Some(inner) => evaluate_in(inner, facts, now, negated),
             None => stands(false),
         },
         Condition::Subscribed(topic) => stands(subscribed(topic, facts)),
         Condition::Message(message) => message.evaluate(facts, now),
+        Condition::Date(date) => date.evaluate(facts, now),
+        Condition::Preference(preference) => preference.evaluate(facts, now),
+        Condition::Campaign(campaign) => campaign.evaluate(facts, now),
+        Condition::UnderWay { above } => stands(under_way(facts, *above).next().is_some()),
+        Condition::Engaged(range) => engaged(range, facts, now),
+        Condition::Unanswered(range) => stands(range.contains(unanswered(facts))),
     }
 }
 
+/// Every tag that the customer bears at `now`: those set by hand, and those that the rules derive. A tag that the rules
+/// derive is never set by hand, whatever was told before they did.
+pub fn tags_of(record: &Record, rules: &Rules, now: Timestamp) -> BTreeSet<TagName> {
+    let facts = Facts::of(record, rules);
+    let by_hand = (record.tags.iter()).filter(|tag| !rules.tags.contains_key(*tag));
+    let derived = (rules.tags.iter())
+        .filter(|(_, condition)| evaluate(condition, &facts, now).holds)
+        .map(|(tag, _)| tag);
+    by_hand.chain(derived).cloned().collect()
+}
+
 /// An answer that only a cause can change.
-fn stands(holds: bool) -> Verdict {
+pub(super) fn stands(holds: bool) -> Verdict {
     Verdict { holds, until: None }
 }
 
 /// `all` for `agreed = true`, `any` for false: when every child answers `agreed`, so does the whole, for as long as
 /// the first of them does; otherwise it answers the opposite, for as long as the last of those that differ.
-fn combine(children: &[Condition], agreed: bool, facts: &Facts<'_>, now: Timestamp) -> Verdict {
+fn combine(
+    children: &[Condition],
+    agreed: bool,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Verdict {
     let mut least: Option<Timestamp> = None;
     let mut greatest: Option<Timestamp> = None;
     for child in children {
-        let verdict = evaluate(child, facts, now);
+        let verdict = evaluate_in(child, facts, now, negated);
         match (verdict.holds == agreed, verdict.until) {
             (true, Some(until)) => least = Some(least.map_or(until, |t| t.min(until))),
             (true, None) => {}
@@ -144,7 +203,7 @@ fn attribute(test: &PropertyTest, facts: &Facts<'_>) -> bool {
 }
 
 pub(super) fn subscribed(topic: &TopicId, facts: &Facts<'_>) -> bool {
-    standing_on(facts.consents, Some(topic), facts.topics) == Standing::Given
+    standing_on(facts.consents, Some(topic), facts.topics) == preference::Standing::Given
 }
 
 fn did_not_happen(event: &EventCondition, facts: &Facts<'_>, now: Timestamp) -> Verdict {
@@ -263,7 +322,7 @@ fn gap(selection: &Selection<'_>, within: Option<Span>, range: &Range<Span>) -> 
 
 /// The age of the first of `instants` (rising). When it leaves the window, the next takes its place with a smaller age,
 /// until none is left and the answer is no.
-fn age(
+pub(super) fn age(
     instants: impl IntoIterator<Item = Timestamp>,
     within: Option<Span>,
     range: &Range<Span>,

@@ -8,11 +8,13 @@ use crate::domain::condition::{
 };
 use crate::domain::engagement::SentMessages;
 use crate::domain::event::Event;
-use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
-use crate::domain::preference::{Consent, ConsentState, Consents};
+use crate::domain::id::{CampaignId, EventName, SegmentName, TagName, TopicId};
+use crate::domain::preference::{Consent, ConsentState, Consents, Preferences};
+use crate::domain::record::Standing;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::{MOST_HOURS, MOST_INSTANTS, TrackPlan, Tracks};
 use crate::domain::value::{Properties, Value};
+use chrono_tz::Tz;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DAY: i64 = 86_400_000;
@@ -81,6 +83,10 @@ struct Customer {
     history: Vec<Event>,
     entry: Option<(i64, &'static str, Option<EventName>)>,
     lenient: bool,
+    derived: BTreeMap<TagName, Condition>,
+    preferences: Preferences,
+    zone: Tz,
+    standings: BTreeMap<CampaignId, Standing>,
 }
 
 impl Customer {
@@ -99,12 +105,17 @@ impl Customer {
             attributes: &self.attributes,
             email: self.email,
             tags: &self.tags,
+            derived: &self.derived,
             consents: &self.consents,
             topics: &self.topics,
+            preferences: &self.preferences,
+            zone: self.zone,
             segments: &self.segments,
             tracks: &tracks,
             plan: &plan,
             sent: &SentMessages::default(),
+            standings: &self.standings,
+            campaigns: &BTreeMap::new(),
             entry: self.entry.as_ref().map(|(at, key, trigger)| EntryFacts {
                 at: t(*at),
                 key,
@@ -511,6 +522,7 @@ fn a_topic_follows_the_whole_only_where_it_says_so() {
             name: BTreeMap::new(),
             description: BTreeMap::new(),
             on_request,
+            confirm: false,
             default,
         };
         customer.topics.insert(topic.clone(), declared);

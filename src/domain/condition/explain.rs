@@ -1,7 +1,9 @@
 //! A condition's answer with its reasons: what each part asks, what it finds, and when that can next change.
 
+use super::evaluate::evaluate_in;
 use super::selection::Selection;
-use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe, evaluate};
+use super::standing::{last_answer, unanswered, under_way};
+use super::{Condition, EventCondition, EventTest, Facts, Verdict, describe};
 use crate::domain::preference::{ConsentState, consent_for};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Value, any_at};
@@ -20,15 +22,28 @@ pub struct Explained {
 
 /// Answers as [`evaluate()`] does, with the reasons.
 pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Explained {
+    explain_in(condition, facts, now, false)
+}
+
+fn explain_in(
+    condition: &Condition,
+    facts: &Facts<'_>,
+    now: Timestamp,
+    negated: bool,
+) -> Explained {
     let children: Vec<Explained> = match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().map(|part| explain(part, facts, now)).collect()
-        }
-        Condition::Not(part) => vec![explain(part, facts, now)],
-        Condition::Segment(name) => {
-            let inner = facts.segments.get(name);
+        Condition::All(parts) | Condition::Any(parts) => (parts.iter())
+            .map(|part| explain_in(part, facts, now, negated))
+            .collect(),
+        Condition::Not(part) => vec![explain_in(part, facts, now, !negated)],
+        Condition::Segment(_) | Condition::Tag(_) => {
+            let inner = match condition {
+                Condition::Segment(name) => facts.segments.get(name),
+                Condition::Tag(tag) => facts.derived.get(tag),
+                _ => None,
+            };
             inner
-                .map(|inner| explain(inner, facts, now))
+                .map(|inner| explain_in(inner, facts, now, negated))
                 .into_iter()
                 .collect()
         }
@@ -36,9 +51,24 @@ pub fn explain(condition: &Condition, facts: &Facts<'_>, now: Timestamp) -> Expl
     };
     Explained {
         text: condition.describe(),
-        verdict: evaluate(condition, facts, now),
-        present: present(condition, &children, facts, now),
+        verdict: evaluate_in(condition, facts, now, negated),
+        present: present(condition, &children, facts, now) + &unknown(condition, now, negated),
         children,
+    }
+}
+
+/// What keeps the answer from being known.
+fn unknown(condition: &Condition, now: Timestamp, negated: bool) -> String {
+    let (event, absence) = match condition {
+        Condition::Event(event) => (event, false),
+        Condition::NoEvent(event) => (event, true),
+        _ => return String::new(),
+    };
+    match (event.known_from(absence, negated), event.complete_since) {
+        (Some(from), Some(since)) if now < from => {
+            format!("; but it is told completely since {since} only, and this looks further back")
+        }
+        _ => String::new(),
     }
 }
 
@@ -82,8 +112,17 @@ fn present(
             }
         },
         Condition::Tag(tag) => {
-            let tagged = facts.tags.contains(tag);
-            if tagged { "tagged" } else { "not tagged" }.to_owned()
+            let derived = facts.derived.contains_key(tag);
+            let by_hand = facts.tags.contains(tag);
+            let tagged = if derived { holding > 0 } else { by_hand };
+            let text = if tagged { "tagged" } else { "not tagged" };
+            match (derived, by_hand) {
+                (true, true) => {
+                    format!("{text}, by its rule; it was set by hand once, which no longer counts")
+                }
+                (true, false) => format!("{text}, by its rule"),
+                (false, _) => text.to_owned(),
+            }
         }
         Condition::Subscribed(topic) => {
             let consent = consent_for(facts.consents, Some(topic));
@@ -100,6 +139,19 @@ fn present(
             }
         }
         Condition::Message(message) => message.present(facts, now),
+        Condition::Date(date) => date.present(facts, now),
+        Condition::Preference(preference) => preference.present(facts),
+        Condition::Campaign(campaign) => campaign.present(facts, now),
+        Condition::UnderWay { above } => {
+            let ids: Vec<String> =
+                (under_way(facts, *above).map(|id| format!("\"{id}\""))).collect();
+            match ids.is_empty() {
+                true => "under way in none".to_owned(),
+                false => format!("under way in {}", ids.join(", ")),
+            }
+        }
+        Condition::Engaged(_) => one("latest", last_answer(facts), now),
+        Condition::Unanswered(_) => format!("{} in a row", unanswered(facts)),
     }
 }
 

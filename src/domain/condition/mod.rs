@@ -5,17 +5,26 @@
 //! the [track](super::track) that it was bound to when it was made, so evaluating hashes and searches no text.
 
 mod canonical;
+mod canonical_standing;
+mod complete;
+mod date;
 mod describe;
 mod evaluate;
 mod explain;
 mod message;
+mod preference;
 mod range;
 mod selection;
+mod standing;
 mod value_test;
 
 pub(in crate::domain) use canonical::Canonical;
-pub use evaluate::{EntryFacts, Facts, evaluate};
+pub use canonical::Named;
+pub use date::{DateCondition, DateRule, DateTrigger, Near};
+pub use evaluate::{EntryFacts, Facts, evaluate, tags_of};
 pub use explain::{Explained, explain};
+pub use preference::{Preference, PreferenceCondition, PreferenceTest};
+pub use standing::{CampaignCondition, CampaignWas};
 
 use super::event::Event;
 use super::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
@@ -129,6 +138,8 @@ pub struct EventCondition {
     /// where [`Facts::lenient_same`] is set (exits).
     pub same: Option<String>,
     pub test: EventTest,
+    /// What happened before was not told completely: an absence that looks past it holds for nobody.
+    pub complete_since: Option<Timestamp>,
     track: TrackKey,
 }
 
@@ -151,8 +162,14 @@ impl EventCondition {
             since_entry,
             same,
             test,
+            complete_since: None,
             track,
         }
+    }
+
+    pub fn complete_since(mut self, since: Option<Timestamp>) -> EventCondition {
+        self.complete_since = since;
+        self
     }
 
     /// For [`Condition::NoEvent`], which asks only whether there was none.
@@ -220,6 +237,7 @@ pub enum Condition {
     KnownFor(Range<Span>),
     /// The path `email` is the customer's address; every other leads into the attributes.
     Attribute(PropertyTest),
+    /// A tag of the rules holds where its condition does; any other is borne where it was set by hand.
     Tag(TagName),
     /// One that the rules don't know never holds (the `campaign` room refuses it).
     Segment(SegmentName),
@@ -228,6 +246,19 @@ pub enum Condition {
     Subscribed(TopicId),
     /// A message of that step became that; it holds from the latest time at which it did.
     Message(MessageCondition),
+    /// A date of the profile is near.
+    Date(DateCondition),
+    Preference(PreferenceCondition),
+    /// That became of the customer in another campaign.
+    Campaign(CampaignCondition),
+    /// The customer is under way in a campaign of a higher priority than this.
+    UnderWay {
+        above: i32,
+    },
+    /// The age of the latest answer to any message. Does not hold without one.
+    Engaged(Range<Span>),
+    /// How many of the latest advertising messages, in a row, have no answer.
+    Unanswered(Range<u64>),
 }
 
 impl Condition {
@@ -248,7 +279,24 @@ impl Condition {
             | Condition::Tag(_)
             | Condition::Segment(_)
             | Condition::Subscribed(_)
-            | Condition::Message(_) => {}
+            | Condition::Message(_)
+            | Condition::Date(_)
+            | Condition::Preference(_)
+            | Condition::Campaign(_)
+            | Condition::UnderWay { .. }
+            | Condition::Engaged(_)
+            | Condition::Unanswered(_) => {}
+        }
+    }
+
+    /// Calls `each` with every condition in this one that holds no other. Segments and tags are not entered.
+    pub fn each_leaf<'a>(&'a self, each: &mut dyn FnMut(&'a Condition)) {
+        match self {
+            Condition::All(children) | Condition::Any(children) => {
+                children.iter().for_each(|child| child.each_leaf(each));
+            }
+            Condition::Not(child) => child.each_leaf(each),
+            leaf => each(leaf),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! It is what conditions on messages ask. Bounded: the send log and the hits are the memory of the house.
 
 use super::{Engagement, HitClass, HitKind};
-use crate::domain::id::{CampaignId, EntryKey, MessageNo, StepId};
+use crate::domain::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ const ORDERED_WITHIN: Span = Span::days(7);
 /// One message that left.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SentMessage {
+    /// Who got it, where that was somebody who was merged into this customer; the number is one of theirs.
+    pub by: Option<CustomerNo>,
     pub no: MessageNo,
     pub campaign: CampaignId,
     pub step: StepId,
@@ -34,7 +36,7 @@ pub struct SentMessage {
     pub clicked: Option<Timestamp>,
     pub ordered: Option<Timestamp>,
     /// Which kinds and classes of hits the log has a row of already.
-    told: u8,
+    pub told: u8,
 }
 
 impl SentMessage {
@@ -57,12 +59,46 @@ impl SentMessages {
         self.0.iter_mut()
     }
 
+    /// One of the customer's own.
     pub fn get(&self, no: MessageNo) -> Option<&SentMessage> {
-        self.0.iter().find(|m| m.no == no)
+        self.0.iter().find(|m| m.no == no && m.by.is_none())
     }
 
     fn get_mut(&mut self, no: MessageNo) -> Option<&mut SentMessage> {
-        self.0.iter_mut().find(|m| m.no == no)
+        (self.0.iter_mut()).find(|m| m.no == no && m.by.is_none())
+    }
+
+    /// All of them, as whoever `customer` is merged into remembers them.
+    pub fn handed_over(&self, customer: CustomerNo) -> Vec<SentMessage> {
+        let named = |m: &SentMessage| SentMessage {
+            by: m.by.or(Some(customer)),
+            ..m.clone()
+        };
+        self.0.iter().map(named).collect()
+    }
+
+    /// A message that somebody got who was merged into this customer, or what came back for it since.
+    pub fn take_over(&mut self, message: SentMessage) {
+        let same = |m: &&mut SentMessage| m.no == message.no && m.by == message.by;
+        if let Some(known) = self.0.iter_mut().find(same) {
+            known.left = message.left;
+            known.accepted = known.accepted.max(message.accepted);
+            known.bounced = known.bounced.max(message.bounced);
+            known.opened = known.opened.max(message.opened);
+            known.maybe_opened = known.maybe_opened.max(message.maybe_opened);
+            known.clicked = known.clicked.max(message.clicked);
+            known.ordered = known.ordered.max(message.ordered);
+            known.told |= message.told;
+            return;
+        }
+        let place = self.0.partition_point(|m| m.left <= message.left);
+        self.0.insert(place, message);
+        self.forget_excess();
+    }
+
+    /// A message that somebody got who was merged into this customer did not leave after all.
+    pub fn take_back(&mut self, message: MessageRef) {
+        (self.0).retain(|m| m.by != Some(message.customer) || m.no != message.message);
     }
 
     /// A message leaves, for the first time or again.
@@ -71,6 +107,7 @@ impl SentMessages {
             return;
         }
         self.0.push(SentMessage {
+            by: None,
             no: message.no,
             campaign: message.campaign.clone(),
             step: message.step.clone(),
@@ -85,6 +122,10 @@ impl SentMessages {
             ordered: None,
             told: 0,
         });
+        self.forget_excess();
+    }
+
+    fn forget_excess(&mut self) {
         if self.0.len() > MOST {
             let followed = |at: &usize| {
                 let old = &self.0[*at];
@@ -99,7 +140,7 @@ impl SentMessages {
 
     /// It did not leave after all.
     pub fn came_back(&mut self, no: MessageNo) {
-        self.0.retain(|m| m.no != no);
+        self.0.retain(|m| m.no != no || m.by.is_some());
     }
 
     pub fn accepted(&mut self, no: MessageNo, now: Timestamp) {

@@ -250,7 +250,9 @@ pub fn start_words(campaign: &Campaign) -> String {
             }
             text
         }
+        Start::Dated(trigger) => trigger.describe(),
         Start::Audience => "when the audience begins to hold".to_owned(),
+        Start::Asked => "when a customer asks for a topic that wants a confirmation".to_owned(),
     }
 }
 

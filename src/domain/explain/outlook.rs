@@ -52,7 +52,11 @@ pub(super) fn outlook(
 ) -> Outlook {
     let standing = record.campaigns.get(id);
     // Of a campaign with entry keys, a new key is meant.
-    let keyed = matches!(&campaign.start, Start::Triggered(t) if t.per.is_some());
+    let keyed = match &campaign.start {
+        Start::Triggered(trigger) => trigger.per.is_some(),
+        Start::Dated(_) => true,
+        Start::Scheduled(_) | Start::Audience | Start::Asked => false,
+    };
     let mut may_enter = may_enter(standing.filter(|_| !keyed), standing, campaign, now);
     if let Start::Triggered(trigger) = &campaign.start
         && let Some(per) = &trigger.per
@@ -101,6 +105,40 @@ pub(super) fn outlook(
                     "would not enter even if {event} happened now: the audience does not hold"
                 )),
             }
+        }
+        Start::Asked => no("enters when the customer asks for a topic that wants a confirmation"),
+        Start::Dated(trigger) => {
+            let zone = zone_of(record, rules);
+            let mut from = now;
+            // One that is over for this year comes again in the next.
+            for _ in 0..3 {
+                let Some((date, at)) = trigger.near(&record.attributes, zone, from).next else {
+                    break;
+                };
+                let met = standing.and_then(|s| s.met);
+                let over = met.is_some_and(|met| trigger.is_over(met.date(), date));
+                match over {
+                    true => from = at,
+                    false if audience(at).0 => {
+                        return Outlook {
+                            enters: Some(at),
+                            words: format!("would enter {}", trigger.describe()),
+                            supposed: false,
+                            may_enter,
+                        };
+                    }
+                    false => {
+                        return no(&format!(
+                            "would not enter {}: the audience does not hold at that time",
+                            trigger.describe()
+                        ));
+                    }
+                }
+            }
+            no(&format!(
+                "would not enter {}: there is none to come",
+                trigger.describe()
+            ))
         }
         Start::Audience => {
             if standing.is_some_and(|s| s.existing) {

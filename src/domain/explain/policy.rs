@@ -235,10 +235,9 @@ fn checks(
             !binds,
         ));
     }
-    if message.class == Class::Transactional {
-        return all;
+    if message.class != Class::Transactional {
+        all.push(consent(message, record, mailbox, rules));
     }
-    all.push(consent(message, record, mailbox, rules));
     let limits = Limits::of(message.class, campaign, record, rules);
     if let Some(until) = limits.pause_until.filter(|until| *until > at) {
         all.push(PolicyCheck {
@@ -323,7 +322,12 @@ fn consent(message: &Message, record: &Record, mailbox: &Mailbox, rules: &Rules)
         _ => format!("no refusal of {what}"),
     };
     let standing = standing_on(&record.consents, topic, &rules.topics);
+    let pending = topic.and_then(|topic| record.pending.get(topic));
     let (lets_it_go, present) = match (by_mailbox, refused, message.class) {
+        (.., Class::Advertising) if let Some(p) = pending => (
+            false,
+            format!("waits for confirmation since {} ({})", p.at, p.source),
+        ),
         (Some(c), ..) => (false, format!("refused for this address {}", told(c))),
         (_, Some(c), _) => (false, format!("refused {}", told(c))),
         (.., Class::Informational | Class::Transactional) => (true, "none".to_owned()),

@@ -8,15 +8,16 @@ use super::edits::leave_behind;
 use super::enrollment::may_enter;
 use super::journey::{place, stand_by};
 use super::{Life, NeedsHistory};
+use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Again, OnChange};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, EntryKey, TopicId};
+use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::zone_of;
-use crate::domain::posted::{Absorb, Posted};
-use crate::domain::preference::{Consent, ConsentState, Preferences};
+use crate::domain::posted::Absorb;
+use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -30,6 +31,7 @@ impl Life<'_> {
         &mut self,
         from: &Absorb,
         history: Option<&[Event]>,
+        liveness: Liveness,
     ) -> Result<(), NeedsHistory> {
         self.absorb_events(from, history)?;
         let own = &mut self.record;
@@ -44,16 +46,21 @@ impl Life<'_> {
         fill(&mut own.preferences, &from.preferences);
         if let (None, Some(email)) = (&own.email, &from.email) {
             self.move_to(email);
+            self.ask_at_new_address(liveness);
         }
         for (topic, consent) in &from.consents {
-            self.take_consent(&told(topic, consent));
+            self.take_consent(&told(topic, consent), Liveness::History);
         }
-        let refused: Vec<ConsentChange> = (self.record.consents.iter())
-            .filter(|(_, consent)| consent.state == ConsentState::Refused)
-            .map(|(topic, consent)| told(topic, consent))
-            .collect();
-        for change in &refused {
-            self.tell_sources(change);
+        let mailbox = |email: &Option<EmailAddress>| email.as_ref().map(|e| e.mailbox());
+        let same = mailbox(&self.record.email) == mailbox(&from.email);
+        for (topic, pending) in &from.pending {
+            self.absorb_pending(topic, pending, same, liveness);
+        }
+        for sent in &from.sent {
+            self.record.sent.take_over(sent.clone());
+        }
+        for (event, _) in &from.events {
+            self.note_order(event);
         }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
@@ -75,17 +82,6 @@ impl Life<'_> {
         self.unblock();
         self.ask_again();
         Ok(())
-    }
-
-    /// What is under way at those who were merged into this customer is the same person's mail: a refusal binds it too.
-    pub(super) fn tell_sources(&mut self, refusal: &ConsentChange) {
-        // Where it came from is a matter of this customer's mails, and told in this customer's rows.
-        let refusal = ConsentChange {
-            origin: Origin::default(),
-            ..refusal.clone()
-        };
-        let letter = |source: &CustomerNo| (*source, Posted::Refusal(refusal.clone()));
-        self.posts.extend(self.record.absorbed.iter().map(letter));
     }
 
     fn absorb_events(
@@ -264,4 +260,5 @@ fn fill(own: &mut Preferences, from: &Preferences) {
     own.caps = own.caps.take().or(from.caps.clone());
     own.gap = own.gap.or(from.gap);
     own.pause_until = own.pause_until.or(from.pause_until);
+    own.format = own.format.or(from.format);
 }

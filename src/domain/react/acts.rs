@@ -50,8 +50,7 @@ impl Life<'_> {
             wording: None,
             origin: Origin::default(),
         };
-        self.take_consent(&refusal);
-        self.tell_sources(&refusal);
+        self.take_word(&refusal);
         self.changed = true;
     }
 

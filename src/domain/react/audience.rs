@@ -41,7 +41,16 @@ impl Life<'_> {
             return self.hand_over(to);
         }
         let rules = self.rules;
-        for (id, campaign) in &rules.campaigns {
+        for id in &rules.controls.cancelled {
+            if !rules.campaigns.contains_key(id) {
+                self.leave_all(id, Reason::CampaignCancelled);
+            }
+        }
+        // In the order in which they ask about each other.
+        for id in &rules.order {
+            let Some(campaign) = rules.campaigns.get(id) else {
+                continue;
+            };
             if !self.admits(campaign.state) {
                 self.stand_nowhere(id);
                 self.advance_entries(id, campaign);
@@ -58,6 +67,7 @@ impl Life<'_> {
                     self.enter_at_edge(id, campaign, liveness);
                     self.advance_entries(id, campaign);
                 }
+                Start::Asked => self.advance_entries(id, campaign),
                 Start::Triggered(_) => {
                     let known = self.record.campaigns.contains_key(id);
                     if known && campaign.entry.again == Again::AfterLeaving {
@@ -65,11 +75,14 @@ impl Life<'_> {
                     }
                     self.advance_entries(id, campaign);
                 }
-            }
-        }
-        for id in &rules.controls.cancelled {
-            if !rules.campaigns.contains_key(id) {
-                self.leave_all(id, Reason::CampaignCancelled);
+                Start::Dated(trigger) => {
+                    let known = self.record.campaigns.contains_key(id);
+                    if known && campaign.entry.again == Again::AfterLeaving {
+                        self.judge_audience(id, campaign);
+                    }
+                    self.enter_by_date(id, campaign, trigger, liveness);
+                    self.advance_entries(id, campaign);
+                }
             }
         }
     }

@@ -3,12 +3,13 @@
 use super::Life;
 use super::journey::{place, stand_by};
 use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
-use crate::domain::condition::{Facts, evaluate};
+use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::zone_of;
-use crate::domain::record::{Entry, EntryState, MessageState, Standing};
+use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{TrackPlan, count_within, key_text};
 
@@ -291,6 +292,7 @@ impl Life<'_> {
                 | Reason::NoConsent
                 | Reason::TopicRefused
                 | Reason::NotRequested
+                | Reason::Unconfirmed
                 | Reason::Suppressed
                 | Reason::Rehearsal
                 | Reason::RenderError
@@ -308,4 +310,21 @@ impl Life<'_> {
             .map_or(&Otherwise::Skip, |step| &step.otherwise);
         self.go_on(&message.campaign, campaign.map(|c| &**c), &key, otherwise);
     }
+}
+
+/// The exit conditions of an entry (its key, and when it began), as they stand for the customer of `record`.
+pub(super) fn exits<'c>(
+    campaign: &'c Campaign,
+    record: &Record,
+    rules: &Rules,
+    (key, at): (&EntryKey, Timestamp),
+    now: Timestamp,
+) -> Vec<(&'c Condition, Verdict)> {
+    let facts = Facts::of(record, rules).for_exit(EntryFacts {
+        at,
+        key: &key.0,
+        trigger: campaign.trigger_name(),
+    });
+    let conditions = campaign.entry.exit.iter();
+    conditions.map(|c| (c, evaluate(c, &facts, now))).collect()
 }

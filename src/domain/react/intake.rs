@@ -3,12 +3,13 @@
 use super::{Life, NeedsHistory};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
-use crate::domain::consent_ledger::ConsentRow;
+use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::event::Event;
 use crate::domain::id::TopicId;
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::preference::{Consent, ConsentState, Consents};
 use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
+use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
 use crate::domain::value::Value;
 
@@ -28,17 +29,26 @@ impl Life<'_> {
             self.record.tracks = Tracks::rebuild(&self.rules.plan, all);
         }
         self.record.known_since = self.record.known_since.min(event.time);
-        if event.name.as_str() == ORDER {
-            self.record.sent.ordered(event.time);
-        }
+        self.note_order(event);
         if liveness == Liveness::Live {
             self.pull_triggers(event, |_, _| false);
         }
         Ok(())
     }
 
-    pub(super) fn take_profile(&mut self, change: &ProfileChange) {
+    /// An order is an answer to what left shortly before it.
+    pub(super) fn note_order(&mut self, event: &Event) {
+        if event.name.as_str() == ORDER {
+            self.record.sent.ordered(event.time);
+        }
+    }
+
+    pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {
+        let as_of = change.as_of;
         for (name, value) in &change.attributes {
+            if !self.is_news(name, as_of) {
+                continue;
+            }
             match value {
                 Value::Null => self.record.attributes.remove(name),
                 value => self.record.attributes.insert(name.clone(), value.clone()),
@@ -48,25 +58,50 @@ impl Life<'_> {
             self.record.known_since = self.record.known_since.min(created);
         }
         for (tag, bears) in &change.tags {
+            if !self.is_news(&format!("tag:{tag}"), as_of) {
+                continue;
+            }
             if *bears {
                 self.record.tags.insert(tag.clone());
             } else {
                 self.record.tags.remove(tag);
             }
         }
-        let own = &mut self.record.preferences;
         let new = &change.preferences;
-        set(&mut own.timezone, &new.timezone);
-        set(&mut own.locale, &new.locale);
-        set(&mut own.window, &new.window);
-        set(&mut own.caps, &new.caps);
-        set(&mut own.gap, &new.gap);
-        set(&mut own.pause_until, &new.pause_until);
-        if let Some(email) = &change.email {
+        macro_rules! prefer {
+            ($($name:ident),*) => {$(
+                if new.$name.is_some() && self.is_news(stringify!($name), as_of) {
+                    set(&mut self.record.preferences.$name, &new.$name);
+                }
+            )*};
+        }
+        prefer!(timezone, locale, window, caps, gap, pause_until, format);
+        if let Some(email) = &change.email
+            && self.is_news("email", as_of)
+        {
+            let former = self.record.email.as_ref().map(|e| e.mailbox());
             self.move_to(email);
+            if former != Some(email.mailbox()) {
+                self.ask_at_new_address(liveness);
+            }
         }
         self.unblock();
         self.ask_again();
+    }
+
+    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes without a time
+    /// of its own is said now.
+    fn is_news(&mut self, name: &str, as_of: Option<Timestamp>) -> bool {
+        let now = self.now;
+        let told = &mut self.record.told;
+        match (as_of, told.get_mut(name)) {
+            (None, None) => {}
+            (None, Some(at)) => *at = now.max(*at),
+            (Some(new), Some(at)) if new < *at => return false,
+            (Some(new), Some(at)) => *at = new.min(now).max(*at),
+            (Some(new), None) => _ = told.insert(name.to_owned(), new.min(now)),
+        }
+        true
     }
 
     /// A new address takes over the old one's places: changing it must not win another message. What was refused before
@@ -100,7 +135,16 @@ impl Life<'_> {
         mailbox.places.sort_by_key(|p| (p.at, p.message));
     }
 
-    pub(super) fn take_consent(&mut self, change: &ConsentChange) {
+    /// Takes the customer's word; one that is to be confirmed first only asks.
+    pub(super) fn take_consent(&mut self, change: &ConsentChange, liveness: Liveness) {
+        if self.only_asks(change, liveness) {
+            self.ask(change);
+        } else {
+            self.take_word(change);
+        }
+    }
+
+    pub(super) fn take_word(&mut self, change: &ConsentChange) {
         // What is dated ahead was said at its receipt: nothing said from then on may count as older.
         let at = change.at.min(self.now);
         let consent = Consent {
@@ -120,7 +164,7 @@ impl Life<'_> {
                 != (&consent.source, &consent.wording, consent.state)
         });
         if newer && says_more {
-            self.keep_proof(change, &consent);
+            self.keep_proof(change, &consent, change.state.into());
         }
         if newer {
             self.record
@@ -137,31 +181,78 @@ impl Life<'_> {
             let mailbox = self.boxes.entry(went_to.clone()).or_default();
             tell_mailbox(mailbox, &change.topic, &consent);
         }
+        match change.state {
+            ConsentState::Refused => {
+                self.take_back(change.topic.as_ref(), at);
+                if change.topic.is_none() {
+                    self.refuse_confirmed(&consent);
+                }
+            }
+            ConsentState::Given => _ = change.topic.as_ref().map(|t| self.record.pending.remove(t)),
+        }
         self.unblock();
         self.ask_again();
     }
 
+    /// Who leaves altogether leaves each topic that wants confirming by its name: a consent to advertising as a whole that
+    /// comes later brings none of them back unconfirmed.
+    fn refuse_confirmed(&mut self, refusal: &Consent) {
+        let rules = self.rules;
+        for topic in rules.topics.values().filter(|t| t.confirm) {
+            let key = Some(topic.id.clone());
+            let known = self.record.consents.get(&key);
+            if known.is_none_or(|k| refusal.at >= k.at) {
+                self.record.consents.insert(key.clone(), refusal.clone());
+            }
+            if let Some(email) = &self.record.email {
+                let mailbox = self.boxes.entry(email.mailbox()).or_default();
+                tell_mailbox(mailbox, &key, refusal);
+                lift_by_later_words(mailbox, &self.record.consents);
+            }
+        }
+    }
+
+    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents: they
+    /// may be written to again.
+    pub(super) fn lift_forgetting(&mut self, change: &ConsentChange) {
+        let at = change.at.min(self.now);
+        let Some(email) =
+            (self.record.email.as_ref()).filter(|_| change.state == ConsentState::Given)
+        else {
+            return;
+        };
+        let mailbox = self.boxes.entry(email.mailbox()).or_default();
+        let lifted = |s: &Suppression| s.cause == SuppressionCause::Forgotten && s.at < at;
+        if mailbox.suppression.as_ref().is_some_and(lifted) {
+            mailbox.suppression = None;
+        }
+    }
+
     /// What was told goes into the ledger; who left by a link of a mail, into the send log beside that mail.
-    fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent) {
+    pub(super) fn keep_proof(&mut self, change: &ConsentChange, consent: &Consent, word: Word) {
         let origin = &change.origin;
         self.consents.push(ConsentRow {
             told: self.now,
             topic: change.topic.clone(),
-            state: consent.state,
+            state: word,
             at: consent.at,
             source: consent.source.clone(),
             wording: consent.wording.clone(),
             address: origin.address.clone(),
-            message: origin.message,
+            message: origin.message.map(|m| m.message),
+            message_of: (origin.message.map(|m| m.customer)).filter(|no| *no != self.record.no),
             campaign: origin.mail.as_ref().map(|mail| mail.campaign.clone()),
         });
         if let (Some(mail), ConsentState::Refused) = (&origin.mail, change.state) {
             let topic = change.topic.as_ref().map(TopicId::as_str);
             let detail = topic.unwrap_or("advertising as a whole");
             let (status, reason) = (Status::Unsubscribed, Reason::Unsubscribed);
+            let own = self.record.no;
             let row = LogRow {
+                // Beside the mail that it came by, whoever that one was merged into since.
+                customer: origin.message.map_or(own, |m| m.customer),
                 step: Some(mail.step.clone()),
-                message: origin.message,
+                message: origin.message.map(|m| m.message),
                 variant: mail.variant.clone(),
                 ..self.row(&mail.campaign, &mail.entry, status, reason, detail)
             };

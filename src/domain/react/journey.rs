@@ -4,6 +4,7 @@
 //! that no step is had twice, however the file is edited.
 
 use super::Life;
+use super::enrollment::exits;
 use crate::domain::campaign::{Campaign, DueFrom, Otherwise, Step};
 use crate::domain::condition::{EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
@@ -99,9 +100,11 @@ impl Life<'_> {
         key: &EntryKey,
         at: Timestamp,
     ) -> bool {
-        let facts = self.entry_facts(campaign, key, at);
-        let exits = campaign.entry.exit.iter();
-        let verdicts: Vec<_> = exits.map(|c| (c, evaluate(c, &facts, self.now))).collect();
+        if self.is_answered(&campaign.start, key) {
+            self.leave(id, key, Reason::Answered, "");
+            return false;
+        }
+        let verdicts = exits(campaign, &self.record, self.rules, (key, at), self.now);
         if let Some((condition, _)) = verdicts.iter().find(|(_, v)| v.holds) {
             let text = condition.describe();
             self.leave(id, key, Reason::Exit, &text);

@@ -10,12 +10,14 @@ mod absorbing;
 mod acts;
 mod alarm;
 mod audience;
+mod dates;
 mod edits;
 mod engagement;
 mod enrollment;
 mod intake;
 mod journey;
 mod moving;
+mod opt_in;
 mod outcome;
 mod places;
 mod ready;
@@ -31,7 +33,6 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
-use super::preference::ConsentState;
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -59,7 +60,8 @@ pub struct Reaction {
     pub posts: Vec<(CustomerNo, Posted)>,
 }
 
-/// The answer to `Ready`, or to an operator's word on a message in doubt ([`Answer::Settled`], else [`Answer::Gone`]).
+/// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
+/// ([`Answer::Settled`], else [`Answer::Gone`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// Begin this attempt within [`super::policy::LEAD`].
@@ -76,7 +78,7 @@ pub enum Answer {
     Gone,
     /// This customer was merged into that one, whom the cause is for; nothing has changed.
     Moved(CustomerNo),
-    /// The operator's word on it is in force.
+    /// The operator's word on it is in force; or the customer's confirmation.
     Settled,
 }
 
@@ -92,6 +94,8 @@ pub struct Context<'a> {
     pub history: Option<&'a [Event]>,
     /// An occurrence up to now is unfinished in this shard: only transactional messages may begin.
     pub unfinished: bool,
+    /// To `Ready`, of one who was merged into another: that other, at the end of the chain, as they stand at the commit.
+    pub person: Option<&'a Record>,
 }
 
 /// Reacts to one cause.
@@ -125,6 +129,7 @@ pub fn react(
         existing: Vec::new(),
         posts: Vec::new(),
         moving: None,
+        person: context.person,
         changed: false,
         wake: Timestamp::NEVER,
     };
@@ -144,13 +149,13 @@ pub fn react(
         }
         Cause::Profile(change, live) => {
             liveness = *live;
-            life.take_profile(change);
+            life.take_profile(change, *live);
         }
         Cause::Consent(change, live) => {
             liveness = *live;
-            life.take_consent(change);
-            if change.state == ConsentState::Refused {
-                life.tell_sources(change);
+            life.take_consent(change, *live);
+            if *live == Liveness::Live {
+                life.lift_forgetting(change);
             }
         }
         Cause::Alarm => {}
@@ -186,6 +191,7 @@ pub fn react(
         Cause::Operator(Operator::Settle { message, resend }) => {
             answer = Some(life.settle_doubt(*message, *resend));
         }
+        Cause::Confirm { asked, change } => answer = Some(life.confirm(*asked, change)),
         Cause::Merge { into } => life.merge(*into),
         Cause::Posted(letter) => {
             liveness = letter.posted.liveness();
@@ -193,6 +199,9 @@ pub fn react(
         }
     }
     life.settle(liveness);
+    if let Some(to) = record.moved_to {
+        life.tell_of_sent(to, &record.sent);
+    }
     let wants_release = life.set_alarm();
     Ok(Reaction {
         record: life.record,
@@ -214,6 +223,7 @@ fn follows(cause: &Cause) -> bool {
         Cause::Event(..)
             | Cause::Profile(..)
             | Cause::Consent(..)
+            | Cause::Confirm { .. }
             | Cause::Operator(Operator::Tag { .. })
     )
 }
@@ -231,7 +241,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<
     }
     match cause {
         Cause::Ready { .. } | Cause::Outcome { .. } => boxes.extend(present),
-        Cause::Consent(change, _) => {
+        Cause::Consent(change, _) | Cause::Confirm { change, .. } => {
             boxes.extend(present);
             boxes.extend(change.origin.mailbox.clone());
         }
@@ -246,11 +256,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Refusal(change) => {
-                boxes.extend(present);
-                boxes.extend(change.origin.mailbox.clone());
-            }
-            Posted::Entry { .. } => {}
+            Posted::Entry { .. } | Posted::Sent { .. } => {}
         },
         Cause::Event(..)
         | Cause::Alarm
@@ -276,6 +282,7 @@ struct Life<'a> {
     posts: Vec<(CustomerNo, Posted)>,
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
+    person: Option<&'a Record>,
     /// An act changed what conditions ask, so that every campaign is to be judged again.
     changed: bool,
     /// The earliest instant at which something may change by itself, gathered while settling.

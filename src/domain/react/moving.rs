@@ -1,12 +1,14 @@
 //! The source's side of a merge: an anonymous customer turns out to be another one, and hands over all there is.
 //!
 //! Messages that were attempted and are not settled stay, since an outcome is awaited under their numbers, and so do the
-//! places that they hold; their entries follow when they are settled. A message that waits is withdrawn: its entry goes
+//! places that they hold; their entries follow when they are settled. Whether they may be tried again is judged by what
+//! the target says and is at that instant ([`super::ready`]), so nothing need be told to the source afterwards. A message that waits is withdrawn: its entry goes
 //! on at the target, where the step falls due when it was due here. Whoever moved is judged by no campaign any more.
 
 use super::{Life, NeedsHistory};
+use crate::domain::engagement::{SentMessage, SentMessages};
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo};
+use crate::domain::id::{CampaignId, CustomerNo, MessageRef};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::posted::{Absorb, Posted};
 use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
@@ -30,26 +32,38 @@ impl Life<'_> {
             tags: record.tags.clone(),
             preferences: record.preferences.clone(),
             consents: record.consents.clone(),
+            pending: record.pending.clone(),
             standings: BTreeMap::new(),
+            sent: record.sent.handed_over(record.no),
             events: Vec::new(),
         }));
     }
 
-    /// A letter has come. Whoever moved on sends it after, save what concerns the messages that stayed.
+    /// A letter has come. Whoever moved on sends it after.
     pub(super) fn read_letter(
         &mut self,
         posted: &Posted,
         history: Option<&[Event]>,
     ) -> Result<(), NeedsHistory> {
         match (posted, self.record.moved_to) {
-            (Posted::Refusal(change), _) => {
-                if !self.record.messages.is_empty() {
-                    self.take_consent(change);
-                }
-            }
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
-            (Posted::Absorb(from), None) => self.absorb(from, history)?,
+            (Posted::Absorb(from), None) => self.absorb(from, history, posted.liveness())?,
             (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
+            (
+                Posted::Sent {
+                    sent: Some(sent), ..
+                },
+                None,
+            ) => {
+                self.record.sent.take_over(sent.clone());
+            }
+            (
+                Posted::Sent {
+                    message,
+                    sent: None,
+                },
+                None,
+            ) => self.record.sent.take_back(*message),
         }
         Ok(())
     }
@@ -99,6 +113,35 @@ impl Life<'_> {
         }
     }
 
+    /// Posts to whom this customer moved what has come back since for the messages that were sent here.
+    pub(super) fn tell_of_sent(&mut self, to: CustomerNo, before: &SentMessages) {
+        let source = self.record.no;
+        let (before, now) = (
+            before.handed_over(source),
+            self.record.sent.handed_over(source),
+        );
+        let reference = |m: &SentMessage| MessageRef {
+            customer: m.by.unwrap_or(source),
+            message: m.no,
+        };
+        for sent in now.iter().filter(|sent| !before.contains(sent)) {
+            let (message, sent) = (reference(sent), Some(sent.clone()));
+            self.posts.push((to, Posted::Sent { message, sent }));
+        }
+        let known: Vec<MessageRef> = now.iter().map(reference).collect();
+        let gone = before.iter().map(reference).filter(|m| !known.contains(m));
+        let gone = gone.map(|message| {
+            (
+                to,
+                Posted::Sent {
+                    message,
+                    sent: None,
+                },
+            )
+        });
+        self.posts.extend(gone);
+    }
+
     /// Makes of an entry what the target is told of it.
     fn give_out(&mut self, id: &CampaignId, entry: &mut Entry) {
         if under_way(&self.record, entry) {
@@ -131,7 +174,9 @@ impl Life<'_> {
         self.record.tags = empty.tags;
         self.record.preferences = empty.preferences;
         self.record.consents = empty.consents;
+        self.record.pending = empty.pending;
         self.record.tracks = Tracks::default();
+        self.record.told = empty.told;
     }
 }
 

@@ -1,11 +1,11 @@
 //! What became of an attempt.
 
+use super::places::takes_place;
 use super::ready::status_of;
 use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
-use crate::domain::preference::Class;
 use crate::domain::record::{
     Entry, EntryState, Message, MessageState, Suppression, SuppressionCause,
 };
@@ -137,7 +137,7 @@ impl Life<'_> {
         }
         self.log_message(&given_back, status_of(&given_back), reason, detail);
         // Room for what waits, where it held a place.
-        if given_back.class != Class::Transactional {
+        if takes_place(&given_back, self.rules) {
             self.ask_again();
         }
         if let Some(m) = self.record.messages.get_mut(&message.no) {

@@ -1,5 +1,10 @@
 //! `Ready`: the outbox asks, before every attempt, whether it may begin now.
+//!
+//! A message that stayed with one who was merged into another is that other's mail: it is judged by that one's record, as
+//! it stands at the commit (the batch checks it, as it checks mailboxes). So what was acknowledged there binds here from
+//! the same instant, and no letter has to arrive first.
 
+use super::enrollment::exits;
 use super::{Answer, Boxes, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
@@ -8,6 +13,7 @@ use crate::domain::preference::Class;
 use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState, Record};
 use crate::domain::rules::{InDoubt, Rules};
 use crate::domain::time::Timestamp;
+use std::borrow::Cow;
 
 impl Life<'_> {
     /// Answers for attempt `attempt` of message `no`. While an occurrence is unfinished (`unfinished`) only
@@ -38,11 +44,18 @@ impl Life<'_> {
         if message.not_before > self.now {
             return Answer::Later(message.not_before);
         }
+        if let Some(exit) = self.exit_after_moving(&message) {
+            self.leave(&message.campaign, &message.entry, Reason::Exit, &exit);
+            if !self.record.messages.contains_key(&no) {
+                return Answer::Dropped;
+            }
+        }
         if self.entry_is_over(&message) {
             self.conclude(no, Status::Dropped, self.why_over(&message), "");
             return Answer::Dropped;
         }
-        match decide(&self.record, &self.boxes, self.rules, self.now, &message) {
+        let (decision, before) = self.judgement(&message);
+        match decision {
             Decision::Never { reason, detail } => {
                 let status = match reason {
                     Reason::Expired => Status::Expired,
@@ -59,20 +72,70 @@ impl Life<'_> {
                 self.put_off(&message, at, reason, detail);
                 Answer::Later(at)
             }
-            Decision::Go => {
-                let (record, boxes) = (&self.record, &self.boxes);
-                match goes_before(record, boxes, self.rules, self.now, &message) {
-                    Some(other) => {
-                        // It is asked for next, so it must stand in the outbox.
-                        if let Some(m) = self.record.messages.get_mut(&other) {
-                            m.released = true;
-                        }
-                        Answer::After(other)
-                    }
-                    None => self.begin(&message),
-                }
+            // Whose mail it is has not taken in yet what was handed over: a refusal may be among it.
+            Decision::Go if self.person().is_none() => {
+                Answer::Later(message.not_before.max(self.now))
             }
+            Decision::Go => match before {
+                Some(other) => {
+                    // It is asked for next, so it must stand in the outbox.
+                    if let Some(m) = self.record.messages.get_mut(&other) {
+                        m.released = true;
+                    }
+                    Answer::After(other)
+                }
+                None => self.begin(&message),
+            },
         }
+    }
+
+    /// Whose mail the messages here are: the customer's own, or that of whom they were merged into, once that one has
+    /// taken in what was handed over.
+    fn person(&self) -> Option<Cow<'_, Record>> {
+        match self.record.moved_to {
+            None => Some(Cow::Borrowed(&self.record)),
+            Some(_) => (self.person)
+                .filter(|person| person.absorbed.contains(&self.record.no))
+                .map(|person| Cow::Owned(self.record.seen_as(person))),
+        }
+    }
+
+    /// Policy's decision, and what goes before the message if it may go. Until the person is known, what the customer
+    /// said here binds.
+    fn judgement(&self, message: &Message) -> (Decision, Option<MessageNo>) {
+        let known = self.person();
+        let record = known.as_deref().unwrap_or(&self.record);
+        let (boxes, rules, now) = (&self.boxes, self.rules, self.now);
+        let decision = decide(record, boxes, rules, now, message);
+        let before = match decision {
+            Decision::Go => goes_before(record, boxes, rules, now, message),
+            _ => None,
+        };
+        (decision, before)
+    }
+
+    /// The exit condition that ends the entry of a message of one who moved: no campaign is judged there any more, so it
+    /// is asked here, of the person.
+    fn exit_after_moving(&self, message: &Message) -> Option<String> {
+        if message.staff.is_some() {
+            return None;
+        }
+        self.record.moved_to?;
+        let person = self.person()?;
+        let campaign = self.rules.campaigns.get(&message.campaign)?;
+        let standing = self.record.campaigns.get(&message.campaign)?;
+        let entry =
+            (standing.entries.iter()).find(|e| e.key == message.entry && e.state.is_open())?;
+        exits(
+            campaign,
+            &person,
+            self.rules,
+            (&entry.key, entry.at),
+            self.now,
+        )
+        .into_iter()
+        .find(|(_, verdict)| verdict.holds)
+        .map(|(condition, _)| condition.describe())
     }
 
     fn park(&mut self, message: &Message, reason: Reason) {

@@ -1,12 +1,12 @@
 //! Bringing a record up to date with the rules: its tracks are rebuilt if the plan of tracks changed, and for each new or
 //! edited campaign the audience's answer is set without entering anybody.
 
+use super::places::takes_place;
 use super::{Life, NeedsHistory};
 use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey};
-use crate::domain::preference::Class;
 use crate::domain::record::{Entry, EntryState, MessageState};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -132,11 +132,11 @@ impl Life<'_> {
         }
     }
 
-    /// Waiting messages that policy put off are asked again now: something that it rests on has changed. Transactional
-    /// ones are never put off by policy: what they wait for is the relay.
+    /// Waiting messages that policy put off are asked again now: something that it rests on has changed. What takes
+    /// no place is never put off by policy: what it waits for is the relay.
     pub(super) fn ask_again(&mut self) {
         for message in self.record.messages.values_mut() {
-            let by_policy = message.class != Class::Transactional;
+            let by_policy = takes_place(message, self.rules);
             if by_policy && message.state == MessageState::Waiting {
                 message.not_before = message.not_before.min(message.due.max(self.now));
             }

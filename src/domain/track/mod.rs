@@ -15,6 +15,7 @@ use super::time::{Span, Timestamp};
 use super::value::{Properties, Value};
 use plan::Need;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The most single instants that a track keeps.
@@ -90,8 +91,7 @@ pub struct Rest {
     pub sum: i128,
 }
 
-/// A late event lies where a track can no longer place it: the tracks must be rebuilt from history. Nothing was
-/// changed.
+/// A track can no longer place an event: the tracks must be rebuilt from history. Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BelowFloor;
 
@@ -99,17 +99,64 @@ impl Tracks {
     /// Takes one event in, whenever it arrives; says whether anything changed. The caller has seen to it that no event
     /// comes twice. Costs what the tracks of that event's name cost.
     ///
-    /// Tracks as they are now place every late event where a rebuild would, so `BelowFloor` does not occur; it stays
-    /// in the contract, since callers are built on it and a leaner form would need it.
+    /// Every late event finds its place where a rebuild would put it. What undoes others, save where it says what is known
+    /// already, is [`BelowFloor`]: what a track has dropped for those that it kept is found in the history only.
     pub fn absorb(&mut self, plan: &TrackPlan, event: &Event) -> Result<bool, BelowFloor> {
-        Ok(self.take(plan, event))
+        if plan.undoes_nothing() {
+            return Ok(self.take(plan, event, None));
+        }
+        for undoing in plan.undoing(&event.name) {
+            let known = key_text(&event.properties, &undoing.same)
+                .is_none_or(|text| self.was_undone(undoing.track, &text) == Some(true));
+            if !known {
+                return Err(BelowFloor);
+            }
+        }
+        // Of ids that were folded away it is not known whether this one is among them.
+        let lost = plan.kinds_for(&event.name).any(|kind| {
+            let undone = kind.undone.as_ref();
+            undone.is_some_and(|undone| self.was_undone(undone.track, "").is_none())
+        });
+        if lost {
+            return Err(BelowFloor);
+        }
+        Ok(self.take(plan, event, None))
+    }
+
+    /// Whether an event whose property is this text was undone; `None`: that is not remembered any more.
+    fn was_undone(&self, track: TrackKey, text: &str) -> Option<bool> {
+        let Some(track) = self.get(track) else {
+            return Some(false);
+        };
+        let wanted = Some(correlation_hash(text));
+        let single = track.instants.iter().map(|one| one.correlation);
+        let folded = track.hours.iter().map(|hour| hour.correlation);
+        match single.chain(folded).any(|own| own == wanted) {
+            true => Some(true),
+            false => track.rest.is_none().then_some(false),
+        }
     }
 
     /// The tracks that this history makes, in whatever order it comes.
     pub fn rebuild<'a>(plan: &TrackPlan, history: impl IntoIterator<Item = &'a Event>) -> Tracks {
         let mut tracks = Tracks::default();
+        if plan.undoes_nothing() {
+            for event in history {
+                tracks.take(plan, event, None);
+            }
+            return tracks;
+        }
+        let history: Vec<&Event> = history.into_iter().collect();
+        let mut undone = BTreeSet::new();
+        for event in &history {
+            for undoing in plan.undoing(&event.name) {
+                if let Some(text) = key_text(&event.properties, &undoing.same) {
+                    undone.insert((undoing.track, correlation_hash(&text)));
+                }
+            }
+        }
         for event in history {
-            tracks.take(plan, event);
+            tracks.take(plan, event, Some(&undone));
         }
         tracks
     }
@@ -125,7 +172,13 @@ impl Tracks {
             .is_some_and(|track| !track.hours.is_empty() || track.rest.is_some())
     }
 
-    fn take(&mut self, plan: &TrackPlan, event: &Event) -> bool {
+    /// `undone`: by track, what was undone; without it that is remembered.
+    fn take(
+        &mut self,
+        plan: &TrackPlan,
+        event: &Event,
+        undone: Option<&BTreeSet<(TrackKey, u64)>>,
+    ) -> bool {
         let mut changed = false;
         for kind in plan.kinds_for(&event.name) {
             if !kind
@@ -134,6 +187,16 @@ impl Tracks {
                 .iter()
                 .all(|test| test.holds(&event.properties))
             {
+                continue;
+            }
+            let never_happened = kind.undone.as_ref().is_some_and(|by| {
+                let text = key_text(&event.properties, &by.same);
+                text.is_some_and(|text| match undone {
+                    Some(undone) => undone.contains(&(by.track, correlation_hash(&text))),
+                    None => self.was_undone(by.track, &text) == Some(true),
+                })
+            });
+            if never_happened {
                 continue;
             }
             let instant = Instant {

@@ -8,7 +8,7 @@
 use super::{MOST_INSTANTS, TrackKey, Tracks, correlation_hash, longer};
 use crate::domain::campaign::Trigger;
 use crate::domain::condition::{Canonical, Condition, EventCondition, EventSelector, EventTest};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventRules, Undo};
 use crate::domain::id::EventName;
 use crate::domain::time::{Span, Timestamp};
 use std::collections::BTreeMap;
@@ -22,7 +22,17 @@ pub struct TrackPlan {
     by_name: BTreeMap<EventName, Vec<usize>>,
     /// Those of `"*"`.
     of_any: Vec<usize>,
+    /// What undoes other events: the track that remembers which, by name.
+    undoing: BTreeMap<EventName, Vec<Undoing>>,
     fingerprint: u64,
+}
+
+/// Where it is remembered what was undone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Undoing {
+    pub track: TrackKey,
+    /// The property that both events bear.
+    pub same: String,
 }
 
 /// One track of the plan.
@@ -33,6 +43,8 @@ pub(super) struct TrackKind {
     pub value: Option<Vec<String>>,
     pub correlation: Option<String>,
     pub need: Need,
+    /// Events that this says were undone are left out.
+    pub undone: Option<Undoing>,
 }
 
 /// How much of a track is kept.
@@ -111,6 +123,28 @@ impl TrackPlan {
         conditions: impl IntoIterator<Item = &'a Condition>,
         triggers: impl IntoIterator<Item = &'a Trigger>,
     ) -> TrackPlan {
+        TrackPlan::with_events(conditions, triggers, &EventRules::new())
+    }
+
+    /// The same, by what is said of events.
+    pub fn with_events<'a>(
+        conditions: impl IntoIterator<Item = &'a Condition>,
+        triggers: impl IntoIterator<Item = &'a Trigger>,
+        events: &EventRules,
+    ) -> TrackPlan {
+        // What undoes others is never undone itself, so it can be told by itself.
+        let undoes = |name: &EventName| {
+            let mut undos = events.values().filter_map(|rule| rule.undone_by.as_ref());
+            undos.any(|undo| undo.event == *name)
+        };
+        let undone = |select: &EventSelector| {
+            let name = select.name.as_ref().filter(|name| !undoes(name))?;
+            let undo = events.get(name)?.undone_by.as_ref()?;
+            Some(Undoing {
+                track: TrackKey::of(&undo_selector(undo), None, Some(&undo.same)),
+                same: undo.same.clone(),
+            })
+        };
         let mut kinds: BTreeMap<TrackKey, TrackKind> = BTreeMap::new();
         let mut ask = |kind: TrackKind| {
             kinds
@@ -129,6 +163,7 @@ impl TrackPlan {
                     },
                     correlation: event.same.clone(),
                     need: Need::of(event, absence),
+                    undone: undone(&event.select),
                 });
             });
         }
@@ -143,9 +178,47 @@ impl TrackPlan {
                     None => Need::newest(trigger.count, trigger.within),
                     Some(_) => Need::all(trigger.within),
                 },
+                undone: undone(&trigger.event),
             });
         }
-        TrackPlan::indexed(kinds.into_values().collect())
+        let asked: Vec<(EventName, Undoing)> = (kinds.values())
+            .filter_map(|kind| kind.select.name.clone().zip(kind.undone.clone()))
+            .collect();
+        let mut undoing: BTreeMap<EventName, Vec<Undoing>> = BTreeMap::new();
+        for (name, known) in asked {
+            let Some(undo) = events.get(&name).and_then(|rule| rule.undone_by.as_ref()) else {
+                continue;
+            };
+            let need = Need::all(None);
+            kinds
+                .entry(known.track)
+                .and_modify(|kind| kind.need = kind.need.with(need))
+                .or_insert_with(|| TrackKind {
+                    key: known.track,
+                    select: undo_selector(undo),
+                    value: None,
+                    correlation: Some(undo.same.clone()),
+                    need,
+                    undone: None,
+                });
+            let all = undoing.entry(undo.event.clone()).or_default();
+            if !all.contains(&known) {
+                all.push(known);
+            }
+        }
+        TrackPlan {
+            undoing,
+            ..TrackPlan::indexed(kinds.into_values().collect())
+        }
+    }
+
+    /// Where it is remembered what an event of this name undoes.
+    pub(super) fn undoing(&self, name: &EventName) -> &[Undoing] {
+        self.undoing.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn undoes_nothing(&self) -> bool {
+        self.undoing.is_empty()
     }
 
     fn indexed(kinds: Vec<TrackKind>) -> TrackPlan {
@@ -162,12 +235,18 @@ impl TrackPlan {
             canonical.tag(u8::from(kind.need.fold));
             canonical.tag(u8::from(kind.need.first));
             canonical.option(kind.need.reach, |to, reach| to.int(reach.0));
+            // Without it the fingerprint is as it always was.
+            if let Some(undone) = &kind.undone {
+                canonical.int(undone.track.0 as i64);
+                canonical.text(&undone.same);
+            }
         }
         TrackPlan {
             fingerprint: canonical.hash(),
             kinds,
             by_name,
             of_any,
+            undoing: BTreeMap::new(),
         }
     }
 
@@ -208,6 +287,13 @@ impl TrackPlan {
             .binary_search_by_key(&key, |kind| kind.key)
             .ok()?;
         Some(self.kinds[place].need)
+    }
+}
+
+fn undo_selector(undo: &Undo) -> EventSelector {
+    EventSelector {
+        name: Some(undo.event.clone()),
+        filter: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::condition::{
     Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
     ValueTest,
 };
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventRule, EventRules, Undo};
 use crate::domain::id::EventName;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
@@ -323,4 +323,87 @@ fn a_key_is_found_by_its_name_or_through_maps() {
     assert_eq!(key_text(&properties, "order.id"), None);
     properties.insert("cart.id".to_owned(), Value::Text("x".into()));
     assert_eq!(key_text(&properties, "cart.id").as_deref(), Some("x"));
+}
+
+/// Orders that were cancelled, whatever was told first.
+#[test]
+fn what_was_undone_never_happened_in_any_order_of_arrival() {
+    let cart = |of: &str, at: i64, order: Option<&str>| {
+        let mut properties = vec![("total", Value::Int(10))];
+        properties.extend(order.map(|id| ("order_id", Value::Text(id.to_owned()))));
+        event(of, at * HOUR, &properties)
+    };
+    let latest = asked(
+        None,
+        false,
+        None,
+        EventTest::Last(Range {
+            low: None,
+            high: Some(Span::days(1)),
+        }),
+    );
+    let total = asked(None, false, None, sum());
+    let any = EventCondition::new(
+        EventSelector {
+            name: None,
+            filter: vec![],
+        },
+        None,
+        false,
+        None,
+        counted(">= 9"),
+    );
+    let rule = EventRule {
+        undone_by: Some(Undo {
+            event: name("Order Cancelled"),
+            same: "order_id".into(),
+        }),
+        ..EventRule::default()
+    };
+    let rules: EventRules = [(name("Order Completed"), rule)].into();
+    let conditions = [&latest, &total, &any].map(|c| Condition::Event(c.clone()));
+    let undone = TrackPlan::with_events(&conditions, [], &rules);
+    let plain = TrackPlan::from_conditions(&conditions, []);
+    assert_ne!(undone.fingerprint(), plain.fingerprint());
+    assert!(undone.concerns(&name("Order Cancelled")));
+    let all = [
+        cart("Order Completed", 1, Some("a")),
+        cart("Order Completed", 2, Some("b")),
+        cart("Order Completed", 3, None),
+        cart("Order Completed", 4, Some("c")),
+        // One that came before its order, one that says nothing new, one of nothing.
+        cart("Order Cancelled", 0, Some("c")),
+        cart("Order Cancelled", 5, Some("c")),
+        cart("Order Cancelled", 6, None),
+    ];
+    let expected = Tracks::rebuild(&undone, &all);
+    assert_eq!(instants(&expected, latest.track()), [3 * HOUR]);
+    let sums = expected.get(total.track()).unwrap().instants();
+    assert_eq!(sums.len(), 3);
+    // The customer did it all the same.
+    assert_eq!(instants(&expected, any.track()).len(), 7);
+    let mut orders = vec![vec![]];
+    for n in 0..all.len() {
+        orders = (orders.iter())
+            .flat_map(|order| {
+                (0..=order.len()).map(move |place| {
+                    let mut order: Vec<usize> = order.clone();
+                    order.insert(place, n);
+                    order
+                })
+            })
+            .collect();
+    }
+    assert_eq!(orders.len(), 5_040);
+    for order in orders {
+        let (mut tracks, mut told) = (Tracks::default(), Vec::new());
+        for n in &order {
+            told.push(&all[*n]);
+            if tracks.absorb(&undone, &all[*n]).is_err() {
+                assert_eq!(all[*n].name.as_str(), "Order Cancelled");
+                tracks = Tracks::rebuild(&undone, told.iter().copied());
+            }
+        }
+        assert!(tracks == expected, "{order:?}");
+    }
 }

@@ -1,9 +1,12 @@
 //! What a batch writes. One function writes a record and all its index keys, so that no index can drift.
 
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
+use crate::domain::preference::Class;
 use crate::domain::record::{DueAt, Record};
+use crate::domain::time::Timestamp;
 use crate::store::codec::encode;
-use crate::store::{Batch, Check, Key, keys};
+use crate::store::keys::{self, Queue};
+use crate::store::{Batch, Check, Key};
 
 use super::overlay::Overlay;
 use super::{Done, Surroundings};
@@ -36,6 +39,12 @@ impl Overlay {
             if row.changed {
                 batch.puts.push((keys::seen(no, page), encode(&row.page)));
             }
+        }
+        for (no, witness) in self.witnesses {
+            batch.checks.push(Check {
+                key: keys::record(no),
+                expected: witness.revision,
+            });
         }
         for (id, row) in self.mailboxes {
             let key = keys::mailbox(&id);
@@ -86,17 +95,14 @@ fn write_index(
             batch.puts.push((keys::due(no, campaign, *at), Vec::new()));
         }
     }
-    for (at, m) in &old.outbox {
-        if !new.outbox.contains(&(*at, *m)) {
-            batch.deletes.push(keys::outbox(*at, message(*m)));
-        }
+    let outbox = |(class, at, m): &(Class, Timestamp, MessageNo)| {
+        keys::outbox(Queue::of(*class), *at, message(*m))
+    };
+    for at in old.outbox.iter().filter(|at| !new.outbox.contains(at)) {
+        batch.deletes.push(outbox(at));
     }
-    for (at, m) in &new.outbox {
-        if !old.outbox.contains(&(*at, *m)) {
-            batch
-                .puts
-                .push((keys::outbox(*at, message(*m)), Vec::new()));
-        }
+    for at in new.outbox.iter().filter(|at| !old.outbox.contains(at)) {
+        batch.puts.push((outbox(at), Vec::new()));
     }
     let moved =
         |old: &[MessageNo], new: &[MessageNo], key: fn(MessageRef) -> Key, batch: &mut Batch| {

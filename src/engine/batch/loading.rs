@@ -4,6 +4,7 @@ use crate::domain::address::MailboxId;
 use crate::domain::cause::Cause;
 use crate::domain::id::CustomerNo;
 use crate::domain::react::mailboxes_for;
+use crate::engine::forget::Stood;
 use crate::engine::state::{CustomerState, EventRow};
 use crate::store::codec::decode;
 use crate::store::{Stream, StreamFilter, keys};
@@ -41,6 +42,7 @@ impl Overlay {
             };
             self.customers.insert(*no, customer);
         }
+        self.load_gone(around, works).await?;
         let mut boxes = HashSet::new();
         let mut pages = HashSet::new();
         for work in works {
@@ -61,6 +63,32 @@ impl Overlay {
         self.load_boxes(around, boxes).await?;
         self.load_pages(around, pages).await?;
         self.load_histories(around).await
+    }
+
+    /// Who is told of for the first time, and was forgotten since the caller learned the number.
+    async fn load_gone(
+        &mut self,
+        around: &Surroundings<'_>,
+        works: &[Work],
+    ) -> Result<(), BatchError> {
+        if !around.forgotten.any() {
+            return Ok(());
+        }
+        let first_told = |work: &&Work| {
+            let known = self.customers.get(&work.customer);
+            work.id.is_some() && known.is_some_and(|c| c.state.is_none())
+        };
+        let told: Vec<CustomerNo> = (works.iter().filter(first_told))
+            .map(|w| w.customer)
+            .collect();
+        let wanted: Vec<_> = told.iter().map(|no| keys::gone(*no)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = around.store.get_many(wanted).await?;
+        let gone = told.into_iter().zip(found).filter(|(_, f)| f.is_some());
+        self.gone.extend(gone.map(|(no, _)| no));
+        Ok(())
     }
 
     /// Records built for another plan of tracks will be rebuilt: their histories are read in one go.
@@ -121,14 +149,10 @@ impl Overlay {
         if wanted.is_empty() {
             return Ok(());
         }
-        let found = around
-            .store
-            .get_many(wanted.iter().map(keys::mailbox).collect())
-            .await?;
-        for (id, value) in wanted.into_iter().zip(found) {
-            let revision = value.as_ref().map(|v| v.revision);
-            let mailbox = match value.map(|v| decode(&v.value)).transpose() {
-                Ok(mailbox) => mailbox.unwrap_or_default(),
+        let found = around.forgotten.mailboxes(around.store, &wanted).await?;
+        for (id, Stood { revision, mailbox }) in wanted.into_iter().zip(found) {
+            let mailbox = match mailbox {
+                Ok(mailbox) => mailbox,
                 Err(error) => {
                     self.bad_boxes.insert(id, error);
                     continue;

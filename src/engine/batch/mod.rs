@@ -9,6 +9,7 @@ mod commit;
 mod letters;
 mod loading;
 mod overlay;
+mod person;
 mod seen;
 mod unreadable;
 
@@ -21,6 +22,7 @@ use crate::domain::react::Answer;
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use crate::engine::forget::Forgotten;
 use crate::engine::tally::Decided;
 use crate::store::codec::{CodecError, decode};
 use crate::store::{Key, Store, StoreError, Stream, StreamFilter};
@@ -82,6 +84,8 @@ pub struct Recorded {
     pub now: Timestamp,
     pub rules: Arc<Rules>,
     pub unfinished: bool,
+    /// Whom the customer was merged into, where that was asked for.
+    pub person: Option<Box<Record>>,
 }
 
 /// Why a batch could not be done.
@@ -91,6 +95,9 @@ pub enum BatchError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// The id is that of a customer who was forgotten.
+    #[error("this customer was forgotten, and nothing more is taken in of them")]
+    Forgotten,
 }
 
 /// What a batch rests on.
@@ -98,6 +105,7 @@ pub struct Surroundings<'a> {
     pub store: &'a dyn Store,
     pub shard: ShardNo,
     pub rules: &'a Arc<Rules>,
+    pub forgotten: &'a Forgotten,
     pub now: Timestamp,
     pub unfinished: bool,
     /// Nothing in it may wait for room on the disk.

@@ -10,19 +10,24 @@ use crate::domain::time::Span;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, encode};
 use crate::store::{Append, Key, Stream, keys};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::person::Witness;
 use super::{BatchError, Done, Recorded, Reply, Surroundings, Work, read_history};
 
 #[derive(Default)]
 pub(super) struct Overlay {
     pub(super) customers: HashMap<CustomerNo, Customer>,
     pub(super) mailboxes: HashMap<MailboxId, Box_>,
+    /// Customers of other shards that an answer rests on.
+    pub(super) witnesses: HashMap<CustomerNo, Witness>,
     pub(super) pages: HashMap<(CustomerNo, u32), Page>,
     /// Of these customers something that is stored cannot be read: their causes are refused.
     pub(super) unreadable: HashMap<CustomerNo, CodecError>,
+    /// These were forgotten: nobody is made anew under their numbers.
+    pub(super) gone: HashSet<CustomerNo>,
     pub(super) bad_boxes: HashMap<MailboxId, CodecError>,
     pub(super) appends: Vec<Append>,
     pub(super) puts: Vec<(Key, Vec<u8>)>,
@@ -74,7 +79,7 @@ impl Overlay {
         let known = self.customers.entry(no).or_default();
         let is_new = known.state.is_none();
         if is_new {
-            let Some(id) = &work.id else {
+            let Some(id) = work.id.as_ref().filter(|_| !self.gone.contains(&no)) else {
                 self.destroy_letter(work);
                 reply.answer = Some(Answer::Gone);
                 reply.fresh = false;
@@ -104,7 +109,8 @@ impl Overlay {
             other => other?,
         };
         let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
-        let reaction = match self.reaction(around, work).await {
+        let person = self.person_of(around, work).await?;
+        let reaction = match self.reaction(around, work, person.as_ref()).await {
             Err(BatchError::Codec(error)) => {
                 if is_new {
                     self.customers.remove(&no);
@@ -140,6 +146,7 @@ impl Overlay {
                         now: around.now,
                         rules: Arc::clone(around.rules),
                         unfinished: around.unfinished,
+                        person: person.map(Box::new),
                     });
                 }
                 reply.answer = reaction.answer.clone();
@@ -159,6 +166,7 @@ impl Overlay {
         &mut self,
         around: &Surroundings<'_>,
         work: &Work,
+        person: Option<&Record>,
     ) -> Result<Result<Reaction, String>, BatchError> {
         let no = work.customer;
         let mut history: Option<Vec<Event>> = None;
@@ -183,6 +191,7 @@ impl Overlay {
                 rules: around.rules,
                 history: history.as_deref(),
                 unfinished: around.unfinished,
+                person,
             };
             let reacted = catch_unwind(AssertUnwindSafe(|| {
                 react(&state.record, &boxes, &work.cause, &context)
@@ -231,7 +240,7 @@ impl Overlay {
             *done.decided.entry(row.status).or_default() += 1;
             self.appends.push(Append {
                 stream: Stream::Log,
-                customer: no.0,
+                customer: row.customer.0,
                 time: row.time.millis(),
                 payload: encode(row),
             });

@@ -7,7 +7,7 @@ mod unpark;
 mod walk;
 
 pub use letters::Letters;
-use occurrences::next_of;
+pub(super) use occurrences::{is_made_up, late_by, latest_of, live_schedule, next_of};
 pub use unpark::Unparking;
 
 use super::batch::{BatchError, Work};

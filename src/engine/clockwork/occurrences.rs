@@ -7,7 +7,7 @@ use crate::domain::id::CampaignId;
 use crate::domain::record::DueAt;
 use crate::domain::rules::Rules;
 use crate::domain::schedule::instant_of;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::batch::Work;
 use crate::engine::shard::{Refused, Shard};
 use crate::engine::state::{Number, Occurrence, Walking};
@@ -21,7 +21,7 @@ use super::{CHUNK, KEEP, PROMPT, Phase, Row};
 
 /// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused, nor
 /// while history is imported.
-pub(super) fn next_of(
+pub(in crate::engine) fn next_of(
     rules: &Rules,
     id: &CampaignId,
     zone: &str,
@@ -34,7 +34,8 @@ pub(super) fn next_of(
     }
 }
 
-pub(super) fn live_schedule<'a>(
+/// A campaign's schedule and the zone that it goes by, where it fires at all at present.
+pub(in crate::engine) fn live_schedule<'a>(
     rules: &'a Rules,
     id: &CampaignId,
     zone: &str,
@@ -88,13 +89,8 @@ impl Shard {
                     stored.upto = now;
                     return self.store_occurrence(id, zone, stored).await;
                 };
-                let live = rules.controls.activations.get(&id).and_then(|a| a.live);
-                let late = now.since(live.map_or(at, |live| live.max(at)));
-                let made_up = match schedule.missed {
-                    Missed::RunOnce => late <= schedule.max_late,
-                    Missed::Skip => late <= PROMPT,
-                };
-                if !made_up {
+                let late = late_by(&rules, &id, at, now);
+                if !is_made_up(schedule, late) {
                     tracing::warn!(campaign = %id, occurrence = %local, zone, late = %late, "an occurrence was missed and is dropped");
                     stored.upto = at;
                     return self.store_occurrence(id, zone, stored).await;
@@ -176,8 +172,27 @@ impl Shard {
     }
 }
 
+/// How late an occurrence is met at `now`: a campaign that went live after it could not meet it before.
+pub(in crate::engine) fn late_by(
+    rules: &Rules,
+    id: &CampaignId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Span {
+    let live = rules.controls.activations.get(id).and_then(|a| a.live);
+    now.since(live.map_or(at, |live| live.max(at)))
+}
+
+/// Whether an occurrence that is met so late is made up for.
+pub(in crate::engine) fn is_made_up(schedule: &Schedule, late: Span) -> bool {
+    match schedule.missed {
+        Missed::RunOnce => late <= schedule.max_late,
+        Missed::Skip => late <= PROMPT,
+    }
+}
+
 /// The latest occurrence in (after, upto]; missed ones before it are folded into it.
-fn latest_of(
+pub(in crate::engine) fn latest_of(
     schedule: &Schedule,
     after: Timestamp,
     upto: Timestamp,

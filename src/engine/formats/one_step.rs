@@ -1,16 +1,22 @@
 //! What a customer had under way, and told others, before campaigns had several steps.
 
 use crate::domain::address::EmailAddress;
-use crate::domain::cause::{ConsentChange, Liveness};
+use crate::domain::cause::Liveness;
+use crate::domain::engagement::{SentMessage, SentMessages};
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId};
+use crate::domain::id::{
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
+};
+use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::preference::{Class, Consents, Preferences};
 use crate::domain::record::{
-    BeforeAttempt, DueAt, Entry, EntryState, Message, MessageState, Standing,
+    BeforeAttempt, DueAt, Entry, EntryState, Message, MessageState, Record, Standing,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
+use crate::engine::state::{CustomerState, Seen};
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,23 +126,97 @@ impl From<Message1> for Message {
     }
 }
 
-/// A letter of before campaigns had several steps.
+/// A customer of before campaigns had several steps.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CustomerState3 {
+    pub record: Record3,
+    pub seen: Seen,
+    pub posted: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Record3 {
+    pub no: CustomerNo,
+    pub id: CustomerId,
+    pub rules: u64,
+    pub plan: u64,
+    pub walked: Timestamp,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub tracks: Tracks,
+    pub campaigns: BTreeMap<CampaignId, Standing1>,
+    pub messages: BTreeMap<MessageNo, Message1>,
+    pub next_message: u32,
+    pub alarm: Option<Timestamp>,
+    pub sent: SentMessages,
+    pub moved_to: Option<CustomerNo>,
+    pub absorbed: Vec<CustomerNo>,
+    pub pending: Pendings,
+    pub told: BTreeMap<String, Timestamp>,
+}
+
+impl From<CustomerState3> for CustomerState {
+    fn from(old: CustomerState3) -> CustomerState {
+        let record = old.record;
+        CustomerState {
+            record: Record {
+                no: record.no,
+                id: record.id,
+                rules: record.rules,
+                plan: record.plan,
+                walked: record.walked,
+                known_since: record.known_since,
+                email: record.email,
+                attributes: record.attributes,
+                tags: record.tags,
+                preferences: record.preferences,
+                consents: record.consents,
+                tracks: record.tracks,
+                campaigns: standings(record.campaigns),
+                messages: (record.messages.into_iter())
+                    .map(|(no, m)| (no, m.into()))
+                    .collect(),
+                next_message: record.next_message,
+                alarm: record.alarm,
+                sent: record.sent,
+                moved_to: record.moved_to,
+                absorbed: record.absorbed,
+                pending: record.pending,
+                told: record.told,
+            },
+            seen: old.seen,
+            posted: old.posted,
+        }
+    }
+}
+
+/// A letter of the same time.
 #[derive(Serialize, Deserialize)]
-pub struct Letter1 {
+pub struct Letter2 {
     pub sender: CustomerNo,
     pub no: u64,
-    pub posted: Posted1,
+    pub posted: Posted2,
 }
 
 #[derive(Serialize, Deserialize)]
-pub enum Posted1 {
-    Absorb(Box<Absorb1>),
-    Entry { campaign: CampaignId, entry: Entry1 },
-    Refusal(ConsentChange),
+pub enum Posted2 {
+    Absorb(Box<Absorb2>),
+    Entry {
+        campaign: CampaignId,
+        entry: Entry1,
+    },
+    Sent {
+        message: MessageRef,
+        sent: Option<SentMessage>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct Absorb1 {
+pub struct Absorb2 {
     pub source: CustomerNo,
     pub earlier: Vec<CustomerNo>,
     pub known_since: Timestamp,
@@ -145,14 +225,16 @@ pub struct Absorb1 {
     pub tags: BTreeSet<TagName>,
     pub preferences: Preferences,
     pub consents: Consents,
+    pub pending: Pendings,
     pub standings: BTreeMap<CampaignId, Standing1>,
+    pub sent: Vec<SentMessage>,
     pub events: Vec<(Event, Liveness)>,
 }
 
-impl From<Letter1> for Letter {
-    fn from(old: Letter1) -> Letter {
+impl From<Letter2> for Letter {
+    fn from(old: Letter2) -> Letter {
         let posted = match old.posted {
-            Posted1::Absorb(from) => Posted::Absorb(Box::new(Absorb {
+            Posted2::Absorb(from) => Posted::Absorb(Box::new(Absorb {
                 source: from.source,
                 earlier: from.earlier,
                 known_since: from.known_since,
@@ -161,14 +243,16 @@ impl From<Letter1> for Letter {
                 tags: from.tags,
                 preferences: from.preferences,
                 consents: from.consents,
+                pending: from.pending,
                 standings: standings(from.standings),
+                sent: from.sent,
                 events: from.events,
             })),
-            Posted1::Entry { campaign, entry } => Posted::Entry {
+            Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
             },
-            Posted1::Refusal(change) => Posted::Refusal(change),
+            Posted2::Sent { message, sent } => Posted::Sent { message, sent },
         };
         Letter {
             sender: old.sender,
@@ -180,8 +264,7 @@ impl From<Letter1> for Letter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CustomerState2, Record2};
-    use super::{Entry1, Letter1, Message1, Posted1, Standing1};
+    use super::{CustomerState3, Entry1, Letter2, Message1, Posted2, Record3, Standing1};
     use crate::domain::address::EmailAddress;
     use crate::domain::id::{
         CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TopicId,
@@ -240,8 +323,8 @@ mod tests {
             entered: 1,
             ..Standing1::default()
         };
-        let old = CustomerState2 {
-            record: Record2 {
+        let old = CustomerState3 {
+            record: Record3 {
                 no: record.no,
                 id: record.id,
                 rules: 8,
@@ -261,13 +344,16 @@ mod tests {
                 sent: record.sent,
                 moved_to: None,
                 absorbed: Vec::new(),
+                pending: record.pending,
+                told: [("email".to_owned(), Timestamp(4))].into(),
             },
             seen: Seen::default(),
             posted: 4,
         };
-        let bytes = postcard::to_extend(&old, vec![2]).unwrap();
+        let bytes = postcard::to_extend(&old, vec![3]).unwrap();
         let state = decode::<CustomerState>(&bytes).unwrap();
         assert_eq!((state.posted, state.record.rules), (4, 8));
+        assert_eq!(state.record.told["email"], Timestamp(4));
         let standing = &state.record.campaigns[&campaign];
         assert_eq!((standing.entered, standing.journey), (1, 0));
         let (expected, found) = (Entry::from(entry.clone()), &standing.entries[0]);
@@ -275,12 +361,12 @@ mod tests {
         assert!(found.sends(MessageNo(1)) && found.since == Timestamp(5));
         let message = &state.record.messages[&MessageNo(1)];
         assert!(message.doubted && message.not_before == Timestamp(70) && message.staff.is_none());
-        let letter = Letter1 {
+        let letter = Letter2 {
             sender: CustomerNo(3),
             no: 9,
-            posted: Posted1::Entry { campaign, entry },
+            posted: Posted2::Entry { campaign, entry },
         };
-        let bytes = postcard::to_extend(&letter, vec![1]).unwrap();
+        let bytes = postcard::to_extend(&letter, vec![2]).unwrap();
         let letter = decode::<Letter>(&bytes).unwrap();
         assert!(matches!(letter.posted, Posted::Entry { entry, .. } if entry == expected));
     }

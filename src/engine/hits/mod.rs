@@ -10,6 +10,7 @@ mod settle;
 
 use super::batch::BatchError;
 use super::core::Core;
+use super::forget::Forgotten;
 use super::shard::Refused;
 use super::state::Number;
 use crate::domain::chance::Salt;
@@ -73,6 +74,7 @@ pub struct Hits {
     pending: Arc<Pending>,
     shed: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
+    forgotten: Arc<Forgotten>,
     key: hmac::Key,
     /// Held while hits are settled.
     settling: Mutex<()>,
@@ -80,31 +82,40 @@ pub struct Hits {
 
 impl Hits {
     /// Reads what is not settled yet, and starts to keep what comes.
-    pub(super) async fn open(store: Arc<dyn Store>, salt: &Salt) -> Result<Hits, Refused> {
+    pub(super) async fn open(
+        store: Arc<dyn Store>,
+        salt: &Salt,
+        forgotten: Arc<Forgotten>,
+    ) -> Result<Hits, Refused> {
         let pending = Arc::new(Pending::default());
-        recall(&*store, &pending).await?;
+        let left_out = recall(&*store, &pending).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let shed = Arc::new(AtomicU64::new(0));
+        let shed = Arc::new(AtomicU64::new(left_out as u64));
         tokio::spawn(keep(
             store,
             waiting,
             Arc::clone(&pending),
             Arc::clone(&lost),
             Arc::clone(&shed),
+            Arc::clone(&forgotten),
         ));
         Ok(Hits {
             queue,
             pending,
             shed,
             lost,
+            forgotten,
             key: hmac::Key::new(hmac::HMAC_SHA256, &[&salt[..], b"origin of a hit"].concat()),
             settling: Mutex::new(()),
         })
     }
 
-    /// Takes a hit in; never waits. False: there are too many, and it was shed.
+    /// Takes a hit in; never waits. False: there are too many, and it was shed; or the customer was forgotten.
     pub fn offer(&self, message: MessageRef, hit: Hit) -> bool {
+        if self.forgotten.has(message.customer) {
+            return false;
+        }
         let taken = self.pending.len() < MOST_PENDING
             && self.queue.try_send(Item::Hit(message, hit)).is_ok();
         if !taken {
@@ -134,6 +145,12 @@ impl Hits {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Returns when all that was taken in so far is kept, and what is being settled is.
+    pub(super) async fn rest(&self) {
+        drop(self.settling.lock().await);
+        self.flush().await;
+    }
+
     /// Returns when all that was taken in so far is kept.
     pub async fn flush(&self) {
         let (answer, answered) = oneshot::channel();
@@ -157,8 +174,9 @@ async fn settled_upto(store: &dyn Store) -> Result<Option<Timestamp>, BatchError
     Ok(number.and_then(|n| i64::try_from(n.0).ok()).map(Timestamp))
 }
 
-/// Hits that were kept and not settled stand in memory again, with those just before them.
-async fn recall(store: &dyn Store, pending: &Pending) -> Result<(), Refused> {
+/// Hits that were kept and not settled stand in memory again, with those just before them. Returns how many found no room.
+async fn recall(store: &dyn Store, pending: &Pending) -> Result<usize, Refused> {
+    let mut left_out = 0;
     let settled = settled_upto(store).await?;
     let mut filter = StreamFilter {
         from_time: settled.map_or(i64::MIN, |at| (at - SETTLING).millis()),
@@ -182,12 +200,24 @@ async fn recall(store: &dyn Store, pending: &Pending) -> Result<(), Refused> {
                 Err(error) => tracing::warn!(%error, "a hit cannot be read and is passed by"),
             }
         }
+        // What is kept and not settled may be more than stands in memory: after a long stop, or a crash under a flood.
+        left_out += pending.leave_out(&mut found);
+        let room = MOST_PENDING.saturating_sub(pending.len());
+        left_out += found.len().saturating_sub(room);
+        found.truncate(room);
         pending.add(found, settled);
         match last {
             Some(last) if full => filter.from_position = last + 1,
-            _ => return Ok(()),
+            _ => break,
         }
     }
+    if left_out > 0 {
+        tracing::warn!(
+            hits = left_out,
+            "more opens and clicks wait to be settled than are held in memory; these are never classed"
+        );
+    }
+    Ok(left_out)
 }
 
 /// Keeps what comes, until the house is closed.
@@ -197,6 +227,7 @@ async fn keep(
     pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
     shed: Arc<AtomicU64>,
+    forgotten: Arc<Forgotten>,
 ) {
     let mut items = Vec::new();
     let mut failing = false;
@@ -209,6 +240,7 @@ async fn keep(
                 Item::Flush(answer) => flushed.push(answer),
             }
         }
+        hits.retain(|(message, _)| !forgotten.has(message.customer));
         // Here and not where a hit is offered: a pixel's answer waits for no lock.
         shed.fetch_add(pending.leave_out(&mut hits) as u64, Ordering::Relaxed);
         if !hits.is_empty() {
@@ -243,5 +275,48 @@ async fn keep(
         for answer in flushed {
             let _ = answer.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HitRow, Pending, recall};
+    use crate::domain::engagement::{Hit, HitKind, HitMethod, Network};
+    use crate::domain::id::MessageNo;
+    use crate::domain::time::Timestamp;
+    use crate::store::codec::encode;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Append, Batch, Store, Stream};
+
+    /// Hits of one message beyond what a message may have, as a store of before that bound holds them.
+    #[tokio::test]
+    async fn what_is_recalled_is_bounded_as_what_comes() {
+        let store = MemoryStore::new();
+        let append = |n: i64| Append {
+            stream: Stream::Hits,
+            customer: 1,
+            time: n,
+            payload: encode(&HitRow::Hit {
+                message: MessageNo(1),
+                hit: Hit {
+                    kind: HitKind::Open,
+                    link: None,
+                    at: Timestamp(n),
+                    method: HitMethod::Get,
+                    agent: String::new(),
+                    origin: None,
+                    network: Network::Other,
+                    ahead: false,
+                },
+            }),
+        };
+        let batch = Batch {
+            appends: (0..700).map(append).collect(),
+            ..Batch::default()
+        };
+        store.commit(batch).await.unwrap();
+        let pending = Pending::default();
+        assert_eq!(recall(&store, &pending).await, Ok(200));
+        assert_eq!(pending.len(), 500);
     }
 }

@@ -84,6 +84,8 @@ impl Core {
                 Err(error) => return Err(error),
             }
         }
+        // Whoever was forgotten meanwhile leaves nothing behind.
+        appends.retain(|row| !self.forgotten.has(CustomerNo(row.customer)));
         let settled = appends.len() as u64;
         self.keep_settled(appends, due.upto).await?;
         Ok(settled)

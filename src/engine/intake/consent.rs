@@ -39,6 +39,7 @@ pub(super) fn read(
         given: own_time.or(raw_time).or(reading.consent_at),
         refused: own_time.or(raw_time).unwrap_or(received),
         received,
+        anew: own_time.is_some(),
         source: source.unwrap_or_else(|| reading.consent_source.clone()),
         wording: text("consent_wording", told.wording)?,
     };
@@ -71,6 +72,8 @@ struct Proof {
     given: Option<Timestamp>,
     refused: Timestamp,
     received: Timestamp,
+    /// It says itself when it was given: a form was sent, and no page merely loaded.
+    anew: bool,
     source: String,
     wording: Option<String>,
 }
@@ -95,7 +98,10 @@ impl Proof {
             at,
             source: self.source.clone(),
             wording: self.wording.clone(),
-            origin: Origin::default(),
+            origin: Origin {
+                anew: self.anew,
+                ..Origin::default()
+            },
         })
     }
 }

@@ -46,7 +46,7 @@ const CUSTOMER: [&str; 6] = [
 const TIME: [&str; 5] = ["time", "timestamp", "date", "datetime", "created_at"];
 const EVENT: [&str; 4] = ["event", "event_name", "event_type", "name"];
 const MESSAGE_ID: [&str; 3] = ["message_id", "messageid", "event_id"];
-const TRAITS: [&str; 21] = [
+const TRAITS: [&str; 22] = [
     "email",
     "first_name",
     "last_name",
@@ -59,6 +59,7 @@ const TRAITS: [&str; 21] = [
     "caps",
     "gap",
     "pause_until",
+    "format",
     "phone",
     "birthday",
     "consent",

@@ -11,6 +11,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::cause::{ConsentChange, PreferenceChange, ProfileChange};
 use crate::domain::id::TagName;
+use crate::domain::preference::Format;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
 use crate::domain::window::Window;
@@ -122,6 +123,10 @@ fn preference(
         "gap" => {
             let gap = text(name, value)?.map(Span::parse).transpose();
             change.gap = Some(gap.map_err(|why| format!("gap {why}"))?);
+        }
+        "format" => {
+            let format = text(name, value)?.map(Format::parse).transpose();
+            change.format = Some(format.map_err(|why| format!("format {why}"))?);
         }
         "pause_until" => {
             let until = match value {

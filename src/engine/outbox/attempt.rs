@@ -16,7 +16,8 @@ use crate::domain::react::{Answer, goes_before};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::decode;
-use crate::store::{Stream, StreamFilter, keys};
+use crate::store::keys::{self, Queue};
+use crate::store::{Stream, StreamFilter};
 use crate::transport::Outgoing;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) enum Stuck {
 /// A message as it was when it was composed.
 struct Composed {
     revision: u64,
+    queue: Queue,
     at: Timestamp,
     attempt: u32,
     to: Option<EmailAddress>,
@@ -75,9 +77,16 @@ impl Core {
         };
         let (revision, at) = (composed.revision, composed.at);
         // Whatever could make it wait is waited for here, so that the instant that is judged good is still good.
+        let transport = &self.outbox.lanes[lane].transport;
+        let permit = async {
+            match composed.queue {
+                Queue::Express => transport.next_permit().await,
+                Queue::Ordinary => transport.permit().await,
+            }
+        };
         let mut stopping = self.outbox.stopping.subscribe();
         let permit = tokio::select! {
-            permit = self.outbox.lanes[lane].transport.permit() => permit,
+            permit = permit => permit,
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(None),
         };
         if self.held().is_some() {
@@ -213,6 +222,7 @@ impl Core {
         if state.record.messages.len() > 1 {
             let boxes = self.boxes_of(&state.record).await?;
             let (rules, now) = (&self.catalogue().rules, self.clock.now());
+            // Of one who moved `Ready` asks whom they were merged into; here it is only guessed by their own record.
             let first = goes_before(&state.record, &boxes, rules, now, message);
             if let Some(other) = first.and_then(|no| state.record.messages.get(&no))
                 && other.released
@@ -248,6 +258,7 @@ impl Core {
         };
         Ok(Made::Ready(Box::new(Composed {
             attempt: message.attempts + 1,
+            queue: Queue::of(message.class),
             revision: known.revision,
             at,
             to,

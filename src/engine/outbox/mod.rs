@@ -5,7 +5,9 @@
 //! What became of an attempt is a cause again. What was under way when the daemon stopped is told at the next start as
 //! in doubt.
 //!
-//! Each transport has a lane of its own, so that a relay that is slow or set aside keeps nobody else's mail.
+//! Each transport has a lane of its own, so that a relay that is slow or set aside keeps nobody else's mail. In each lane
+//! transactional messages have a queue and room of their own, and go before all others that wait for the transport: a
+//! receipt is written to somebody who waits for it.
 
 mod attempt;
 mod pump;
@@ -18,7 +20,8 @@ use crate::domain::cause::Cause;
 use crate::domain::id::{MessageRef, ShardNo};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::MessageState;
-use crate::store::{Direction, keys};
+use crate::store::Direction;
+use crate::store::keys::{self, Queue};
 use crate::transport::Transport;
 use pump::Passed;
 use std::collections::{BTreeMap, HashSet};
@@ -36,7 +39,7 @@ pub struct Outbox {
     in_hand: Mutex<HashSet<MessageRef>>,
     idle: Notify,
     stopping: watch::Sender<bool>,
-    passed: Mutex<Passed>,
+    passed: [Mutex<Passed>; 2],
     /// What goes wrong is told once, until something goes well again.
     stuck: AtomicBool,
 }
@@ -47,10 +50,16 @@ struct Known {
     revision: u64,
 }
 
-/// A transport, and how many more messages may be in hand for it.
+/// A transport, and how many more messages of each queue may be in hand for it.
 struct Lane {
     transport: Transport,
-    room: Arc<Semaphore>,
+    rooms: [Arc<Semaphore>; 2],
+}
+
+impl Lane {
+    fn room(&self, queue: Queue) -> &Arc<Semaphore> {
+        &self.rooms[queue as usize]
+    }
 }
 
 impl Outbox {
@@ -58,7 +67,7 @@ impl Outbox {
         let lane = |transport: Transport| {
             let room = (transport.status().connections * IN_HAND).min(IN_HAND_MOST);
             Lane {
-                room: Arc::new(Semaphore::new(room)),
+                rooms: Queue::ALL.map(|_| Arc::new(Semaphore::new(room))),
                 transport,
             }
         };
@@ -67,7 +76,7 @@ impl Outbox {
             in_hand: Mutex::new(HashSet::new()),
             idle: Notify::new(),
             stopping: watch::Sender::new(false),
-            passed: Mutex::default(),
+            passed: Default::default(),
             stuck: AtomicBool::new(false),
         }
     }

@@ -4,11 +4,12 @@
 use super::super::batch::BatchError;
 use super::super::core::Core;
 use super::super::shard::Refused;
-use super::{Known, Lane, Outbox};
+use super::{Known, Outbox};
 use crate::domain::id::{CampaignId, CustomerNo, MessageRef, ShardNo};
 use crate::domain::record::Message;
 use crate::store::codec::decode;
-use crate::store::{Direction, Key, keys};
+use crate::store::keys::{self, Queue};
+use crate::store::{Direction, Key};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -32,9 +33,10 @@ pub(super) struct Passed {
     untransported: HashSet<CampaignId>,
 }
 
-/// One look at the outbox.
+/// One look at a queue of the outbox.
 struct Look<'a> {
     core: &'a Arc<Core>,
+    queue: Queue,
     /// Lanes that had no room for as long as we are patient.
     full: BTreeSet<usize>,
     before: Passed,
@@ -46,14 +48,22 @@ impl Outbox {
     /// Takes in hand what the outbox holds for now; returns how many that were. Waits for room as long as messages go;
     /// what a transport without room has waiting stays where it is, and the others' goes.
     pub async fn pump(core: &Arc<Core>) -> Result<usize, Refused> {
-        let kept = |core: &Core| {
-            let mut passed = (core.outbox.passed.lock()).unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *passed)
+        let express = Outbox::pump_queue(core, Queue::Express).await?;
+        Ok(express + Outbox::pump_queue(core, Queue::Ordinary).await?)
+    }
+
+    /// The same for one queue. The daemon empties each by itself, so that none waits while the other is looked through.
+    pub async fn pump_queue(core: &Arc<Core>, queue: Queue) -> Result<usize, Refused> {
+        let passed = || {
+            let passed = &core.outbox.passed[queue as usize];
+            passed.lock().unwrap_or_else(PoisonError::into_inner)
         };
         let rules = core.catalogue().rules.version;
-        let before = Some(kept(core)).filter(|before| before.rules == rules);
+        let kept = std::mem::take(&mut *passed());
+        let before = Some(kept).filter(|before| before.rules == rules);
         let mut look = Look {
             core,
+            queue,
             full: BTreeSet::new(),
             before: before.unwrap_or_default(),
             passed: Passed {
@@ -64,8 +74,12 @@ impl Outbox {
         };
         look.passed.untransported = std::mem::take(&mut look.before.untransported);
         let looked = look.through().await;
-        let Look { passed, taken, .. } = look;
-        *(core.outbox.passed.lock()).unwrap_or_else(PoisonError::into_inner) = passed;
+        let Look {
+            passed: left,
+            taken,
+            ..
+        } = look;
+        *passed() = left;
         looked.map(|()| taken)
     }
 }
@@ -78,7 +92,7 @@ impl Look<'_> {
         // The one where it begins comes last once more, for what stands before that place.
         let order = all[first..].iter().chain(&all[..=first]);
         for (nth, shard) in order.enumerate() {
-            let mut range = keys::outbox_until(*shard, self.core.clock.now());
+            let mut range = keys::outbox_until(*shard, self.queue, self.core.clock.now());
             if let Some((_, from)) = ended.as_ref().filter(|_| nth == 0) {
                 range.from.clone_from(from);
             }
@@ -157,17 +171,18 @@ impl Look<'_> {
     }
 
     fn has_no_room(&self, lane: usize) -> bool {
-        let lane_room = &self.core.outbox.lanes[lane].room;
-        self.full.contains(&lane) && lane_room.available_permits() == 0
+        let room = self.core.outbox.lanes[lane].room(self.queue);
+        self.full.contains(&lane) && room.available_permits() == 0
     }
 
     /// Room in a lane. Waits a little where messages go; not where the relay is set aside.
     async fn room(&mut self, lane: usize) -> Option<OwnedSemaphorePermit> {
-        let Lane { transport, room } = &self.core.outbox.lanes[lane];
+        let of = &self.core.outbox.lanes[lane];
+        let room = of.room(self.queue);
         if let Ok(room) = Arc::clone(room).try_acquire_owned() {
             return Some(room);
         }
-        if !self.full.contains(&lane) && transport.status().aside.is_none() {
+        if !self.full.contains(&lane) && of.transport.status().aside.is_none() {
             let freed = tokio::time::timeout(PATIENCE, Arc::clone(room).acquire_owned());
             // The semaphore is never closed.
             if let Ok(Ok(room)) = freed.await {

@@ -279,7 +279,9 @@ impl Core {
             Start::Audience if campaign.entry.existing != Existing::Skip => {
                 self.examples_existing(id).await
             }
-            Start::Audience | Start::Triggered(_) => Ok(Vec::new()),
+            Start::Audience | Start::Triggered(_) | Start::Dated(_) | Start::Asked => {
+                Ok(Vec::new())
+            }
         }
     }
 

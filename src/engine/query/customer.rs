@@ -2,12 +2,13 @@
 
 use super::mailboxes::SuppressionView;
 use crate::domain::chance;
-use crate::domain::condition::EventCondition;
-use crate::domain::consent_ledger::ConsentRow;
+use crate::domain::condition::{EventCondition, tags_of};
+use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::explain::{StepPlace, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
+use crate::domain::opt_in::Pendings;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{ConsentState, Consents};
+use crate::domain::preference::{ConsentState, Consents, Format};
 use crate::domain::record::{Entry, EntryState, Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -28,6 +29,8 @@ pub struct CustomerView {
     pub tags: Vec<String>,
     pub preferences: PreferencesView,
     pub consents: Vec<ConsentView>,
+    /// What was asked for and waits for its confirmation.
+    pub unconfirmed: Vec<PendingView>,
     /// The consent ledger: every change of consent, oldest first.
     pub consent_ledger: Vec<LedgerView>,
     /// What is remembered of events: as much as the campaigns in force ask.
@@ -64,6 +67,8 @@ pub struct PreferencesView {
     pub gap: Option<String>,
     #[serde(serialize_with = "rfc3339_or_null")]
     pub pause_until: Option<Timestamp>,
+    /// `html` or `text`: what mails are made of; null is both.
+    pub format: Option<Format>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -77,14 +82,31 @@ pub struct ConsentView {
     pub wording: Option<String>,
 }
 
+/// A consent that waits for its confirmation.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PendingView {
+    pub topic: String,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    pub asked: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
+}
+
 /// One row of the consent ledger.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct LedgerView {
     /// When we were told.
     #[serde(serialize_with = "rfc3339")]
     pub told: Timestamp,
-    #[serde(flatten)]
-    pub consent: ConsentView,
+    /// None: advertising as a whole.
+    pub topic: Option<String>,
+    /// `given`, `refused`, or `asked` for what is to be confirmed first.
+    pub state: Word,
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
     /// The network address that it was told from.
     pub address: Option<String>,
     /// The message whose link was followed, and its campaign.
@@ -188,28 +210,38 @@ pub(super) fn consents(all: &Consents) -> Vec<ConsentView> {
         .collect()
 }
 
+pub(super) fn unconfirmed(all: &Pendings) -> Vec<PendingView> {
+    (all.iter())
+        .map(|(topic, pending)| PendingView {
+            topic: topic.to_string(),
+            asked: pending.at,
+            source: pending.source.clone(),
+            wording: pending.wording.clone(),
+        })
+        .collect()
+}
+
 pub(super) fn ledger(
     rows: Vec<ConsentRow>,
     customer: CustomerNo,
     rules: &Rules,
     domain: &str,
 ) -> Vec<LedgerView> {
-    let message_id = |message| {
+    let message_id = |of: Option<CustomerNo>, message| {
+        let customer = of.unwrap_or(customer);
         let local = chance::message_id(&rules.salt, MessageRef { customer, message });
         format!("{local}@{domain}")
     };
     (rows.into_iter())
         .map(|row| LedgerView {
             told: row.told,
-            consent: ConsentView {
-                topic: row.topic.map(|t| t.to_string()),
-                state: row.state,
-                at: row.at,
-                source: row.source,
-                wording: row.wording,
-            },
+            topic: row.topic.map(|t| t.to_string()),
+            state: row.state,
+            at: row.at,
+            source: row.source,
+            wording: row.wording,
             address: row.address,
-            message_id: row.message.map(message_id),
+            message_id: (row.message).map(|message| message_id(row.message_of, message)),
             campaign: row.campaign,
         })
         .collect()
@@ -255,14 +287,14 @@ pub(super) fn message(m: &Message, record: &Record, rules: &Rules, domain: &str)
     }
 }
 
-pub(super) fn row(record: Record, rules: &Rules) -> CustomerRow {
+pub(super) fn row(record: Record, rules: &Rules, now: Timestamp) -> CustomerRow {
     let entries = record.campaigns.values().flat_map(|s| &s.entries);
     CustomerRow {
         email: record.email.as_ref().map(|e| e.as_str().to_owned()),
         timezone: zone_of(&record, rules),
         locale: record.preferences.locale.clone(),
         known_since: record.known_since,
-        tags: record.tags.iter().map(|t| t.to_string()).collect(),
+        tags: tags(&record, rules, now),
         advertising: record.consents.get(&None).map(|c| c.state),
         open: entries.filter(|e| e.state.is_open()).count(),
         messages: record.messages.len(),
@@ -270,11 +302,18 @@ pub(super) fn row(record: Record, rules: &Rules) -> CustomerRow {
     }
 }
 
+/// The tags set by hand and those that the rules derive.
+pub(super) fn tags(record: &Record, rules: &Rules, now: Timestamp) -> Vec<String> {
+    let tags = tags_of(record, rules, now);
+    tags.iter().map(|t| t.to_string()).collect()
+}
+
 /// What the record remembers of events, named by the conditions that ask for it.
 pub(super) fn tracks(record: &Record, rules: &Rules) -> Vec<TrackView> {
     let of_campaigns = rules.campaigns.values().flat_map(|c| c.conditions());
     let mut asked: BTreeMap<_, &EventCondition> = BTreeMap::new();
-    for condition in of_campaigns.chain(rules.segments.values()) {
+    let shared = rules.segments.values().chain(rules.tags.values());
+    for condition in of_campaigns.chain(shared) {
         condition.each_event(&mut |event, _| _ = asked.entry(event.track()).or_insert(event));
     }
     (asked.into_iter())

@@ -2,7 +2,7 @@
 
 use super::customer::{
     AttributeMap, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView, PlaceView,
-    PreferencesView, consents, enrollment, ledger, message, row, tracks,
+    PreferencesView, consents, enrollment, ledger, message, row, tags, tracks, unconfirmed,
 };
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -11,7 +11,7 @@ use crate::domain::explain::{Explanation, explain};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
 use crate::domain::react::{Boxes, Context, NeedsHistory, react};
-use crate::domain::record::{Mailbox, Record};
+use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, Work, read_history};
@@ -65,7 +65,7 @@ impl Core {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
             known_since: record.known_since,
             attributes: AttributeMap(record.attributes.clone()),
-            tags: record.tags.iter().map(|t| t.to_string()).collect(),
+            tags: tags(&record, rules, self.clock.now()),
             preferences: PreferencesView {
                 timezone: own.timezone,
                 zone: zone_of(&record, rules),
@@ -74,7 +74,9 @@ impl Core {
                 caps: (own.caps.as_ref()).map(|c| c.iter().map(|c| c.to_string()).collect()),
                 gap: own.gap.map(|g| g.to_string()),
                 pause_until: own.pause_until,
+                format: own.format,
             },
+            unconfirmed: unconfirmed(&record.pending),
             consents: consents(&record.consents),
             consent_ledger: told,
             events: tracks(&record, rules),
@@ -126,7 +128,7 @@ impl Core {
                 // Each is listed once, under their own id; who was merged into another is that one.
                 let own = |r: &Record| r.id == *id && r.moved_to.is_none();
                 if let Some(record) = state.map(|s| s.record).filter(own) {
-                    rows.push(row(record, &catalogue.rules));
+                    rows.push(row(record, &catalogue.rules, self.clock.now()));
                 }
             }
             if found.len() < wanted {
@@ -198,6 +200,7 @@ impl Core {
                 rules,
                 history,
                 unfinished: false,
+                person: None,
             };
             // Who asks about a record at which `react` panics gets it as it stands.
             catch_unwind(AssertUnwindSafe(|| {
@@ -233,15 +236,11 @@ impl Core {
         let wanted: BTreeSet<_> = (under_way.chain(&record.email))
             .map(|a| a.mailbox())
             .collect();
-        let found = (self.store)
-            .get_many(wanted.iter().map(keys::mailbox).collect())
-            .await?;
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found = self.forgotten.mailboxes(&*self.store, &wanted).await?;
         let mut boxes = Boxes::new();
-        for (id, value) in wanted.into_iter().zip(found) {
-            if let Some(value) = value {
-                let mailbox: Mailbox = decode(&value.value)?;
-                boxes.insert(id, mailbox);
-            }
+        for (id, stood) in wanted.into_iter().zip(found) {
+            boxes.insert(id, stood.mailbox?);
         }
         Ok(boxes)
     }

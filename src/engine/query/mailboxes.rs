@@ -12,6 +12,7 @@ use crate::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
+use crate::engine::forget::Stood;
 use crate::engine::pages::RecordPages;
 use crate::engine::shard::Refused;
 use crate::store::codec::{decode, encode};
@@ -105,12 +106,12 @@ impl Core {
     ) -> Result<bool, Refused> {
         let key = keys::mailbox(id);
         loop {
-            let found = (self.store.get_many(vec![key.clone()]).await).map_err(BatchError::from)?;
-            let value = found.into_iter().next().flatten();
-            let expected = value.as_ref().map(|v| v.revision);
-            let mut mailbox: Mailbox = (value.map(|v| decode(&v.value)).transpose())
-                .map_err(BatchError::from)?
-                .unwrap_or_default();
+            let ids = std::slice::from_ref(id);
+            let found = self.forgotten.mailboxes(&*self.store, ids).await?;
+            let Some(Stood { revision, mailbox }) = found.into_iter().next() else {
+                return Ok(false);
+            };
+            let (expected, mut mailbox) = (revision, mailbox.map_err(BatchError::from)?);
             let Some(new) = change(mailbox.suppression.as_ref()) else {
                 return Ok(false);
             };

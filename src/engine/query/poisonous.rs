@@ -3,6 +3,7 @@
 
 use crate::domain::explain::rfc3339;
 use crate::domain::id::{CustomerId, CustomerNo, ShardNo};
+use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
@@ -69,12 +70,26 @@ impl Core {
         Ok(customers.len() as u64)
     }
 
-    /// Forgets a customer's, once what they tell of is mended; returns how many there were.
-    pub async fn clear_poison(&self, customer: CustomerNo) -> Result<u64, Refused> {
-        let range = keys::poison_of(customer);
-        let found = (self.store.scan(range, Direction::Forward, usize::MAX).await)
-            .map_err(BatchError::from)?;
-        let deletes: Vec<Key> = found.into_iter().map(|(key, _)| key).collect();
+    /// Forgets a customer's, once what they tell of is mended; those of whoever was merged into them with them, since an
+    /// id of theirs leads here. Returns how many there were, nothing where nobody has that id.
+    pub async fn clear_poison(&self, id: &CustomerId) -> Result<Option<u64>, Refused> {
+        let found = self.directory.find(std::slice::from_ref(id)).await?;
+        let Some(known) = found.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        // One whose record cannot be read is listed for just that, and has nobody else's numbers.
+        let mut numbers = BTreeSet::from([known]);
+        if let Ok((no, record)) = self.follow(known).await {
+            numbers.insert(no);
+            numbers.extend(record.iter().flat_map(Record::numbers));
+        }
+        let mut deletes: Vec<Key> = Vec::new();
+        for no in numbers {
+            let range = keys::poison_of(no);
+            let found = self.store.scan(range, Direction::Forward, usize::MAX).await;
+            let found = found.map_err(BatchError::from)?;
+            deletes.extend(found.into_iter().map(|(key, _)| key));
+        }
         let count = deletes.len() as u64;
         if count > 0 {
             let batch = Batch {
@@ -83,7 +98,7 @@ impl Core {
             };
             self.store.commit(batch).await.map_err(BatchError::from)?;
         }
-        Ok(count)
+        Ok(Some(count))
     }
 
     async fn poison_rows(&self, shard: ShardNo) -> Result<Vec<(Key, Versioned)>, Refused> {

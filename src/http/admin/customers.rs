@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 #[derive(Deserialize)]
 pub struct Named {
-    id: String,
+    pub(super) id: String,
 }
 
 fn customer(id: &str) -> Result<CustomerId, Refusal> {
@@ -87,10 +87,8 @@ pub async fn clear_poison(
     Query(named): Query<Named>,
 ) -> Result<Json<Value>, Refusal> {
     let id = customer(&named.id)?;
-    let found = admin.core.directory.find(std::slice::from_ref(&id)).await;
-    let found = found.map_err(Refused::from)?.into_iter().next().flatten();
-    let no = found.ok_or_else(|| unknown(&id))?;
-    let cleared = admin.core.clear_poison(no).await?;
+    let cleared = admin.core.clear_poison(&id).await?;
+    let cleared = cleared.ok_or_else(|| unknown(&id))?;
     if cleared == 0 {
         return Err(Refusal::not_found(format!(
             "nothing is listed of customer {:?}",
@@ -121,6 +119,16 @@ pub async fn set(State(admin): State<Admin>, Json(set): Json<Set>) -> Result<Jso
     let What::Profile { change, consents } = read.what else {
         return Err(Refusal::bad("this is no change of a profile"));
     };
+    let catalogue = admin.core.catalogue();
+    let rules = &catalogue.rules.tags;
+    if let Some((tag, _)) = change.tags.iter().find(|(tag, _)| rules.contains_key(tag)) {
+        return Err(Refusal::bad(format!(
+            "the tag `{tag}` is borne by whomever its rule finds, and cannot be set by hand"
+        ))
+        .hint(format!(
+            "change the rule [{tag}] in campaigns/tags.toml, or set a tag of another name"
+        )));
+    }
     let changed = admin.core.set_customer(&id, *change, consents).await?;
     admin.wake.notify_one();
     match changed {

@@ -220,11 +220,13 @@ impl Intake {
         };
         let (mut fresh, mut known) = (0u64, 0u64);
         let mut failed = Vec::new();
+        let mut forgotten = Vec::new();
         let mut why = None;
         for (line, result) in lines.iter().zip(results) {
             match result {
                 Ok(Ingested { fresh: true }) => fresh += 1,
                 Ok(Ingested { fresh: false }) => known += 1,
+                Err(Refused::Forgotten) => forgotten.push(*line),
                 Err(error) => {
                     failed.push(json!({ "line": line, "error": error.to_string() }));
                     // One customer who cannot be read keeps nobody else's rows out.
@@ -235,7 +237,7 @@ impl Intake {
             }
         }
         let upto = lines.last();
-        let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "failed": failed });
+        let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "failed": failed, "forgotten": forgotten });
         self.tell(ack).await?;
         if self.liveness == Liveness::Live {
             self.wake.notify_one();

@@ -7,7 +7,10 @@
 mod campaigns;
 mod customers;
 mod doubts;
+mod forget;
 mod import;
+mod links;
+mod plan;
 mod refusal;
 mod report;
 mod upkeep;
@@ -64,10 +67,13 @@ pub fn router(admin: Admin) -> Router {
         .route("/customers/poisonous", get(customers::poisonous))
         .route("/customers/poisonous", delete(customers::clear_poison))
         .route("/customer/export", get(customers::export))
+        .route("/customer/forget", post(forget::forget))
+        .route("/erasures", get(forget::list).post(forget::erase))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))
         .route("/consents", get(customers::consents))
         .route("/report", get(report::show))
+        .route("/plan", get(plan::plan))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
@@ -77,6 +83,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/campaign", get(campaigns::show))
         .route("/campaign/approve", post(campaigns::approve))
         .route("/campaign/cancel", post(campaigns::cancel))
+        .route("/links/rotate", post(links::rotate))
+        .route("/unsubscribe", post(links::unsubscribe))
         .route("/pause", post(campaigns::pause))
         .route("/resume", post(campaigns::resume))
         .route("/import", post(import::import))

@@ -60,6 +60,7 @@ impl From<Refused> for Refusal {
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
                     .hint("`reveille verify` tells what of the store is damaged")
             }
+            Refused::Forgotten => Refusal::new(StatusCode::GONE, error.to_string()),
             Refused::Mode(text) => Refusal::new(StatusCode::CONFLICT, text),
             Refused::Stopping => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping")

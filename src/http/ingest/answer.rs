@@ -19,6 +19,19 @@ pub struct Spoilt {
     /// Its place in the batch, from 0.
     pub index: usize,
     pub error: String,
+    /// Dropped by what the house has promised somebody, which is no fault of the sender's.
+    #[serde(skip)]
+    pub dropped: bool,
+}
+
+impl Spoilt {
+    pub fn new(index: usize, error: String) -> Spoilt {
+        Spoilt {
+            index,
+            error,
+            dropped: false,
+        }
+    }
 }
 
 /// What became of a request.
@@ -33,7 +46,13 @@ pub enum Answer {
     /// What was sent makes no sense, and will make none when it is sent again.
     Bad(String),
     Late,
+    /// Larger than what is taken at all.
+    TooLarge,
     NoKey,
+    /// A delivery does not prove whose it is.
+    Unproved,
+    /// There is no webhook of this name.
+    Nothing,
     NotAllowed(String),
     /// Too much at once; the instant is now.
     Busy(Timestamp),
@@ -52,7 +71,9 @@ impl Answer {
                 "the request is larger than {} KB, unpacked; send several",
                 BATCH_LIMIT / 1024
             )),
-            BodyError::Unread(Unread::Broken) => Answer::Bad("the request broke off".into()),
+            BodyError::Unread(Unread::NoRoom | Unread::Broken) => {
+                Answer::Bad("the request broke off".into())
+            }
             BodyError::BadGzip => Answer::Bad("the body is not gzip, though it begins so".into()),
         }
     }
@@ -70,7 +91,7 @@ impl Answer {
             Refused::Stopping => return Answer::stopping(),
             Refused::Store(StoreError::Full(_)) => ("the disk is full", 60),
             Refused::Store(_) => ("the store cannot take anything now", 10),
-            Refused::Data(_) | Refused::Unreadable(_) | Refused::Mode(_) => {
+            Refused::Data(_) | Refused::Unreadable(_) | Refused::Mode(_) | Refused::Forgotten => {
                 ("this cannot be taken now; the daemon's log says why", 60)
             }
         };
@@ -111,6 +132,16 @@ impl IntoResponse for Answer {
                     .insert(header::WWW_AUTHENTICATE, scheme);
                 response
             }
+            Answer::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "the delivery is too large"),
+            Answer::Unproved => {
+                let mut response = refusal(StatusCode::UNAUTHORIZED, "this was not accepted");
+                let scheme = HeaderValue::from_static("Signature realm=\"reveille\"");
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, scheme);
+                response
+            }
+            Answer::Nothing => refusal(StatusCode::NOT_FOUND, "there is nothing at this address"),
             Answer::NotAllowed(why) => refusal(StatusCode::FORBIDDEN, &why),
             Answer::Busy(now) => {
                 let text = "too many messages are being written; try again";

@@ -8,6 +8,19 @@ use crate::engine::shard::Refused;
 
 /// Joins two. The inner error is for the sender: these two will never be one, however often it is told.
 pub async fn join(core: &Core, join: Join) -> Result<Result<(), String>, Refused> {
+    match try_to(core, join).await {
+        // One of them cannot be read, or be reacted to: that is so each time it is told, and is theirs alone.
+        Err(error @ (Refused::Unreadable(_) | Refused::Data(_))) => {
+            tracing::error!(%error, "two customers were not joined");
+            Ok(Err(
+                "what is stored of one of these two cannot be read".to_owned()
+            ))
+        }
+        answer => answer,
+    }
+}
+
+async fn try_to(core: &Core, join: Join) -> Result<Result<(), String>, Refused> {
     let Join { previous, user } = join;
     let previous = match previous {
         Previous::Anonymous(visitor) => visitor,

@@ -6,16 +6,19 @@
 //!
 //! What a message means is read by [`crate::engine::intake`], as in an import.
 
-mod answer;
-mod body;
+pub(super) mod answer;
+pub(super) mod body;
 mod envelope;
+pub(super) mod held;
 mod join;
 mod keys;
+pub(super) mod messages;
 mod schema;
 mod take;
 
 use super::described::Operation;
 use super::meters::Meters;
+use super::server::Unread;
 use crate::config::http::May;
 use crate::engine::Core;
 use crate::engine::intake::json::MessageKind;
@@ -23,8 +26,9 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::routing::post;
+use body::BodyError;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, Semaphore};
 
 pub use answer::Answer;
@@ -44,7 +48,7 @@ pub struct Ingest {
     /// Rung when something may have fallen due.
     pub wake: Arc<Notify>,
     pub meters: Arc<Meters>,
-    /// A permit for each KiB of messages in work.
+    /// A permit for each KiB of requests in work, from their first byte on.
     room: Arc<Semaphore>,
     permits: u32,
     stopping: Arc<AtomicBool>,
@@ -70,10 +74,30 @@ impl Ingest {
         u64::from(self.permits).saturating_sub(free) * PERMIT_BYTES as u64
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The answer where there is no room for what a request brings. Who stops keeps all the room to itself.
+    pub(super) fn busy(&self) -> Answer {
+        if self.is_stopping() {
+            return Answer::stopping();
+        }
+        self.meters.put_off.fetch_add(1, Ordering::Relaxed);
+        Answer::Busy(self.core.clock.now())
+    }
+
+    /// The answer to a request whose body was not read.
+    fn unread(&self, error: &BodyError) -> Answer {
+        match error {
+            BodyError::Unread(Unread::NoRoom) => self.busy(),
+            error => Answer::of_body(error),
+        }
+    }
+
     /// Takes nothing more (503); waits until what was begun is done.
     pub async fn stop(&self) {
-        self.stopping
-            .store(true, std::sync::atomic::Ordering::SeqCst);
+        self.stopping.store(true, Ordering::SeqCst);
         // Whoever holds all permits holds those of the works under way. Never closed.
         let _all = self.room.acquire_many(self.permits).await;
     }

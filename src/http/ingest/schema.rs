@@ -1,19 +1,24 @@
-//! The shapes that are taken, as JSON Schema for the interface's description.
+//! The shapes that are taken, as JSON Schema for the interface's description: what to send. More than that is taken
+//! (`null` is as if it were not there, a clock that cannot be read is passed over), since senders drop for good what they
+//! are told is bad; and that an instant lies after 1989 once `sentAt` has put it right, no schema can say.
 
 use super::MESSAGES_LIMIT;
 use crate::engine::intake::json::MessageKind;
 use serde_json::{Value, json};
 
+/// No control character, as ids and names are.
+const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
+
 /// A message of this kind, or of any, which then says its `type`.
 pub fn message(kind: Option<MessageKind>) -> Value {
-    let text = || json!({ "type": "string", "minLength": 1, "maxLength": 200 });
+    let text = || json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": PLAIN });
     let time = || json!({ "type": "string", "format": "date-time" });
     let object = || json!({ "type": "object" });
     let mut schema = json!({
         "type": "object",
         "properties": {
-            "userId": { "oneOf": [text(), { "type": "integer" }], "description": "the shop's own id of the customer" },
-            "anonymousId": { "type": "string", "minLength": 1, "maxLength": 200, "description": "of a visitor who has not said who they are" },
+            "userId": { "oneOf": [text(), { "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }], "description": "the shop's own id of the customer" },
+            "anonymousId": { "type": "string", "minLength": 1, "maxLength": 200, "pattern": PLAIN, "description": "of a visitor who has not said who they are" },
             "messageId": { "type": "string", "minLength": 1, "maxLength": 99, "description": "by which a copy is known" },
             "timestamp": time(),
             "originalTimestamp": time(),

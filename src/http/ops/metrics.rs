@@ -5,7 +5,7 @@ use super::Ops;
 use super::exposition::{Kind, Page};
 use crate::engine::catalogue::FileState;
 use crate::engine::intake::json::MessageKind;
-use crate::http::meters::Fate;
+use crate::http::meters::{Delivered, Fate};
 use crate::store::Room;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -60,6 +60,31 @@ async fn engine(page: &mut Page, ops: &Ops) {
             customers,
         );
     }
+    if let Ok(customers) = core.poisonous_customers().await {
+        page.gauge(
+            "poisonous_customers",
+            "Customers with a cause that could not be worked on; `reveille customer poisonous` lists them.",
+            customers,
+        );
+    }
+    if let Ok(imports) = core.imports().await {
+        page.gauge(
+            "imports_broken_off",
+            "Imports of history that were broken off; schedules wait until each is run again to its end.",
+            imports.iter().filter(|import| !import.running).count(),
+        );
+    }
+    let hits = core.hits();
+    page.counter(
+        "hits_shed_total",
+        "Opens and clicks since the start that found no room and were not kept, or never classed.",
+        hits.shed(),
+    );
+    page.counter(
+        "hits_lost_total",
+        "Opens and clicks since the start that the store did not take.",
+        hits.lost(),
+    );
     let mut decisions = page.family(
         "decisions_total",
         Kind::Counter,
@@ -229,6 +254,19 @@ fn http(page: &mut Page, ops: &Ops) {
         for fate in Fate::ALL {
             let count = meters.messages(kind, fate);
             messages.sample(&[("type", word), ("fate", fate.as_str())], count);
+        }
+    }
+    let counted = meters.all_deliveries();
+    let mut deliveries = page.family(
+        "webhook_deliveries_total",
+        Kind::Counter,
+        "Shops' deliveries since the start, by webhook and by what became of them.",
+    );
+    for name in ops.core.config().webhooks.keys() {
+        for delivered in Delivered::ALL {
+            let count = counted.get(&(name.clone(), delivered)).copied();
+            let labels = [("webhook", name.as_str()), ("outcome", delivered.as_str())];
+            deliveries.sample(&labels, count.unwrap_or(0));
         }
     }
     page.counter(

@@ -2,7 +2,7 @@
 
 use super::{health, operations};
 use crate::http::described::{Operation, paths};
-use crate::http::ingest;
+use crate::http::{ingest, webhooks};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub fn router() -> Router {
 /// The whole interface, wherever its parts are served.
 pub fn document() -> Value {
     let mut all = paths(&ingest::operations());
+    all.extend(paths(&webhooks::operations()));
     all.extend(paths(&health()));
     all.extend(paths(&operations()));
     all.extend(paths(&[itself()]));
@@ -36,7 +37,7 @@ pub fn document() -> Value {
         "info": {
             "title": "Reveille",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Events in, in the way of Segment's HTTP interface; health and metrics.",
+            "description": "Events in, in the way of Segment's HTTP interface or by shops' webhooks; health and metrics.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "tags": [{ "name": "events" }, { "name": "operations" }],

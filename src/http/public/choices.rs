@@ -3,10 +3,11 @@
 
 use super::entered::{CAPS, Entered, KEEP, Seen};
 use super::words::Language;
+use crate::domain::campaign::Topic;
 use crate::domain::cap::Cap;
 use crate::domain::cause::PreferenceChange;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::ConsentState;
+use crate::domain::preference::{ConsentState, Format};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wall::{Showing, local, showing};
 use crate::domain::window::{Window, WindowSpan};
@@ -74,6 +75,13 @@ pub fn read(
             _ => problems.push(("locale", "problem_locale")),
         }
     }
+    // A form of before there was the choice says nothing of it.
+    if entered.format != before.format && !entered.format.is_empty() {
+        match Format::parse(&entered.format) {
+            Ok(format) => change.format = Some(Some(format)),
+            Err(_) => problems.push(("format", "problem_format")),
+        }
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -81,22 +89,26 @@ pub fn read(
     choices.profile.preferences = change;
     for (id, topic) in &seen.rules.topics {
         let wants = entered.topics.contains(id.as_str());
-        if wants == entered.had.contains(id.as_str()) || wants == seen.gets(id) {
+        if wants == entered.had.contains(id.as_str()) || wants == seen.wants(id) {
             continue;
         }
         let state = match wants {
             true => ConsentState::Given,
             false => ConsentState::Refused,
         };
-        let name = localized(&topic.name, language.tag());
-        let about = localized(&topic.description, language.tag());
-        let wording = match about {
-            "" => name.to_owned(),
-            about => format!("{name}: {about}"),
-        };
+        let wording = wording(topic, language);
         choices.consents.push((Some(id.clone()), state, wording));
     }
     Ok(choices)
+}
+
+/// What stands beside the tick, as the ledger keeps it.
+pub fn wording(topic: &Topic, language: Language) -> String {
+    let name = localized(&topic.name, language.tag());
+    match localized(&topic.description, language.tag()) {
+        "" => name.to_owned(),
+        about => format!("{name}: {about}"),
+    }
 }
 
 /// The window that was chosen; `None` where it stays, or where it is told as a problem.

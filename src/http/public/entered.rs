@@ -2,8 +2,10 @@
 //! means is for [`super::choices`].
 
 use super::body::Posted;
+use crate::domain::id::TopicId;
+use crate::domain::opt_in::reaches;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{ConsentState, Standing, consent_for, standing_on};
+use crate::domain::preference::Format;
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -36,11 +38,13 @@ pub struct Seen {
 
 impl Seen {
     /// Whether mails on this topic reach the customer, as far as their word goes.
-    pub fn gets(&self, topic: &crate::domain::id::TopicId) -> bool {
-        let topics = &self.rules.topics;
-        let bound = consent_for(&self.mailbox.refusals, Some(topic));
-        standing_on(&self.record.consents, Some(topic), topics) == Standing::Given
-            && bound.is_none_or(|c| c.state != ConsentState::Refused)
+    pub fn gets(&self, topic: &TopicId) -> bool {
+        reaches(&self.record, Some(&self.mailbox), &self.rules, topic)
+    }
+
+    /// Whether they want mails on this topic: what waits for a confirmation was asked for.
+    pub fn wants(&self, topic: &TopicId) -> bool {
+        self.gets(topic) || self.record.pending.contains_key(topic)
     }
 
     /// The break that is under way, by its last day's morrow.
@@ -67,6 +71,8 @@ pub struct Entered {
     pub often: String,
     pub pause: String,
     pub locale: String,
+    /// `html` or `text`.
+    pub format: String,
 }
 
 impl Entered {
@@ -81,7 +87,7 @@ impl Entered {
             "21:00".into(),
         ));
         let topics: BTreeSet<String> = (seen.rules.topics.keys())
-            .filter(|topic| seen.gets(topic))
+            .filter(|topic| seen.wants(topic))
             .map(|topic| topic.to_string())
             .collect();
         let zone = zone_of(&seen.record, &seen.rules);
@@ -110,6 +116,7 @@ impl Entered {
                 .map(|until| local(until, zone).date().to_string())
                 .unwrap_or_default(),
             locale: own.locale.clone().unwrap_or_default(),
+            format: own.format.unwrap_or(Format::Html).as_str().to_owned(),
         }
     }
 
@@ -127,6 +134,7 @@ impl Entered {
             often: text("often"),
             pause: text("pause"),
             locale: text("locale"),
+            format: text("format"),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What customers see: leaving by one press or by one click of their mail program, and choosing what they get and when.
+//! What customers see: leaving by one press or by one click of their mail program, choosing what they get and when, and
+//! confirming what they asked for.
 //!
 //! A signed token in the path says who is meant ([`crate::message::token`]); whoever has the link may use it, without a
 //! login, a cookie or a check of where the request came from, as mailbox providers need it (RFC 8058). A GET changes
@@ -7,6 +8,7 @@
 
 mod body;
 mod choices;
+mod confirm;
 mod entered;
 mod page;
 mod preferences;
@@ -38,7 +40,7 @@ struct Public {
     pages: Arc<Pages>,
 }
 
-/// `/u/TOKEN`, `/p/TOKEN`, and the two files that their pages load from `/a/`.
+/// `/u/TOKEN`, `/p/TOKEN`, `/c/TOKEN`, and the two files that their pages load from `/a/`.
 pub fn router(core: Arc<Core>) -> Router {
     let pages = Arc::new(Pages::new());
     Router::new()
@@ -50,6 +52,7 @@ pub fn router(core: Arc<Core>) -> Router {
             "/p/{token}",
             get(preferences::show).post(preferences::choose),
         )
+        .route("/c/{token}", get(confirm::show).post(confirm::confirm))
         .route("/a/page.css", get(page::style))
         .route("/a/page.js", get(page::script))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -13,11 +13,14 @@ use serde_json::{Map, Value, json};
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("layout", include_str!("assets/layout.html.hbs")),
     ("unsubscribe", include_str!("assets/unsubscribe.html.hbs")),
     ("left", include_str!("assets/left.html.hbs")),
     ("preferences", include_str!("assets/preferences.html.hbs")),
+    ("confirm", include_str!("assets/confirm.html.hbs")),
+    ("confirmed", include_str!("assets/confirmed.html.hbs")),
+    ("over", include_str!("assets/over.html.hbs")),
     ("trouble", include_str!("assets/trouble.html.hbs")),
     ("gone", include_str!("assets/gone.html.hbs")),
 ];

@@ -2,7 +2,7 @@
 //! JavaScript; a few lines of it find the time zone.
 
 use super::body::{Posted, asked_language};
-use super::choices::{LONGEST_PAUSE, Problem, read};
+use super::choices::{LONGEST_PAUSE, Problem, read, wording};
 use super::entered::{CAPS, Entered, KEEP, Seen};
 use super::page::{Page, language, masked};
 use super::words::Language;
@@ -79,6 +79,13 @@ impl Public {
             json!({ "value": entered.pause, "min": day(Span::days(1)), "max": day(LONGEST_PAUSE) }),
         );
         page.set("locales", locales(seen, entered, language));
+        page.set("formats", formats(entered, language));
+        let waits = seen
+            .record
+            .pending
+            .keys()
+            .any(|t| seen.rules.topics.contains_key(t));
+        page.set("waits", waits);
         page.set("held", summary::held(seen, language));
         let mut errors = serde_json::Map::new();
         let mut list = Vec::new();
@@ -100,6 +107,10 @@ fn topics(seen: &Seen, entered: &Entered, language: Language) -> Value {
             "description": localized(&topic.description, language.tag()),
             "on_request": topic.on_request,
             "on": entered.had.contains(id.as_str()),
+            "waits": seen.record.pending.get(id).map(|pending| {
+                let zone = zone_of(&seen.record, &seen.rules);
+                language.fill("waits", &[&summary::day(pending.at, zone, language)])
+            }),
             "checked": entered.topics.contains(id.as_str()),
         })
     });
@@ -136,6 +147,12 @@ fn often(seen: &Seen, entered: &Entered, language: Language) -> Value {
     }
     options.extend(CAPS.map(|cap| option(cap, language.cap(cap))));
     Value::from(options)
+}
+
+fn formats(entered: &Entered, language: Language) -> Value {
+    let option = |value: &str, name: &'static str| json!({ "value": value, "name": language.say(name), "checked": value == entered.format });
+    let options = [option("html", "format_html"), option("text", "format_text")];
+    Value::from(options.to_vec())
 }
 
 fn locales(seen: &Seen, entered: &Entered, language: Language) -> Value {
@@ -206,13 +223,31 @@ pub async fn choose(
                 ..Choices::default()
             }
         }
+        Some("again") => {
+            let again = posted.get("again").unwrap_or_default();
+            let asked = (seen.record.pending.keys()).find(|id| id.as_str() == again);
+            let known = asked.and_then(|id| seen.rules.topics.get(id));
+            let asks = known.map(|topic| {
+                let wording = wording(topic, language);
+                (Some(topic.id.clone()), ConsentState::Given, wording)
+            });
+            // What was confirmed, or taken back, meanwhile needs no other mail; the page shows how it stands.
+            Choices {
+                consents: asks.into_iter().collect(),
+                ..Choices::default()
+            }
+        }
         _ => {
             let shown =
                 (public.pages).show("preferences", public.form(&seen, &before, language, &[]));
             return (StatusCode::BAD_REQUEST, shown).into_response();
         }
     };
-    let changed = choices.change_anything();
+    let head = match (posted.get("act"), choices.change_anything()) {
+        (Some("again"), true) => "asked_again",
+        (_, true) => "saved",
+        (_, false) => "kept",
+    };
     let by = By {
         source: SOURCE,
         address: origin::address(&extensions, &headers).map(|a| a.to_string()),
@@ -235,10 +270,9 @@ pub async fn choose(
         false => super::page::language(None, &seen.record, &public.core),
     };
     let mut page = public.form(&seen, &entered, language, &[]);
-    let head = language.say(if changed { "saved" } else { "kept" });
     page.set(
         "said",
-        json!({ "head": head, "lines": summary::sentences(&seen, language) }),
+        json!({ "head": language.say(head), "lines": summary::sentences(&seen, language) }),
     );
     public.pages.show("preferences", page)
 }

@@ -4,7 +4,7 @@ use super::entered::Seen;
 use super::words::Language;
 use crate::domain::cap::Cap;
 use crate::domain::policy::{LEAD, zone_of};
-use crate::domain::preference::{Consent, ConsentState};
+use crate::domain::preference::{Consent, ConsentState, Format};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wall::local;
 use crate::domain::window::first_open;
@@ -41,6 +41,13 @@ pub fn sentences(seen: &Seen, language: Language) -> Vec<String> {
         [] => language.say("says_none").to_owned(),
         topics => language.fill("says_topics", &[&topics.join(", ")]),
     }];
+    let waiting: Vec<&str> = (seen.rules.topics.iter())
+        .filter(|(id, _)| seen.record.pending.contains_key(*id))
+        .map(|(_, topic)| localized(&topic.name, language.tag()))
+        .collect();
+    if !waiting.is_empty() {
+        lines.push(language.fill("says_waits", &[&waiting.join(", ")]));
+    }
     lines.push(match &own.window {
         Some(window) => language.fill("says_hours", &[&language.hours(window), zone.name()]),
         None => language.say("says_any_hours").to_owned(),
@@ -49,6 +56,9 @@ pub fn sentences(seen: &Seen, language: Language) -> Vec<String> {
         Some(own) => language.fill("says_often", &[&caps(own, language)]),
         None => language.say("says_any_often").to_owned(),
     });
+    if own.format == Some(Format::Text) {
+        lines.push(language.say("says_text").to_owned());
+    }
     if let Some(until) = seen.paused_until() {
         lines.push(language.fill("says_pause", &[&day(until, zone, language)]));
     }
@@ -59,6 +69,12 @@ pub fn sentences(seen: &Seen, language: Language) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A language by its own name, where it is one of ours.
+fn spoken(tag: &str) -> &str {
+    let own = Language::ALL.into_iter().find(|own| own.tag() == tag);
+    own.map_or(tag, |own| own.name())
 }
 
 /// What is held, each with when and how it was told.
@@ -84,7 +100,13 @@ pub fn held(seen: &Seen, language: Language) -> Value {
     )];
     for (id, topic) in &seen.rules.topics {
         let name = localized(&topic.name, language.tag()).to_owned();
+        let pending = seen.record.pending.get(id);
         let text = match consents.get(&Some(id.clone())) {
+            _ if let Some(pending) = pending => {
+                let at = day(pending.at, zone, language);
+                let source = language.source(&pending.source);
+                format!("{} · {at} · {source}", language.say("state_asked"))
+            }
             None if seen.gets(id) => language.say("held_by_whole").to_owned(),
             own => word(own),
         };
@@ -99,7 +121,17 @@ pub fn held(seen: &Seen, language: Language) -> Value {
             "held_pause",
             seen.paused_until().map(|at| day(at, zone, language)),
         ),
-        ("held_language", own.locale.clone()),
+        (
+            "held_language",
+            own.locale.as_deref().map(|tag| spoken(tag).to_owned()),
+        ),
+        (
+            "held_format",
+            own.format.map(|format| match format {
+                Format::Html => language.say("format_html").to_owned(),
+                Format::Text => language.say("format_text").to_owned(),
+            }),
+        ),
     ];
     rows.extend(more.map(|(key, text)| (language.say(key).to_owned(), text.unwrap_or_else(none))));
     let rows = rows

@@ -66,7 +66,7 @@ impl Public {
     }
 
     /// The topic as customers know it; its id once it is gone from the files.
-    fn name_of(&self, topic: &TopicId, language: Language) -> String {
+    pub(super) fn name_of(&self, topic: &TopicId, language: Language) -> String {
         let catalogue = self.core.catalogue();
         let known = catalogue.rules.topics.get(topic);
         let name = known.map_or("", |t| localized(&t.name, language.tag()));

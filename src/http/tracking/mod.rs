@@ -86,7 +86,7 @@ async fn click(
     let Ok(location) = HeaderValue::from_str(&url) else {
         return unknown();
     };
-    if !is_web_address(&url) {
+    if !is_web_address(&url) || core.forgotten().has(customer) {
         return unknown();
     }
     let link = Some(LinkPlace::from_code(link));

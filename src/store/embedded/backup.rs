@@ -70,6 +70,15 @@ fn must_be_empty(dest: &Path) -> Result<(), StoreError> {
     Err(StoreError::Unavailable(text))
 }
 
+/// The same for what is restored to: a list of erasures may wait there.
+fn must_be_free(dest: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(dest).map_err(io("create", dest))?;
+    match files(dest)?.as_slice() {
+        [only] if only.ends_with(super::ERASURES) => Ok(()),
+        _ => must_be_empty(dest),
+    }
+}
+
 /// Copies the first `length` bytes of a file, durably, and returns their checksum.
 fn copy(from: &Path, to: &Path, length: u64) -> Result<u64, StoreError> {
     let mut input = File::open(from).map_err(io("open", from))?.take(length);
@@ -202,6 +211,13 @@ fn read_manifest(backup: &Path) -> Result<Manifest, StoreError> {
     Ok(manifest)
 }
 
+/// The store that a backup is of.
+pub(super) fn instance_of(backup: &Path) -> Result<[u8; 16], StoreError> {
+    let manifest = read_manifest(backup)?;
+    unhex(&manifest.instance)
+        .ok_or_else(|| corrupt(&backup.join(MANIFEST), 0, "the store's identity is wrong"))
+}
+
 /// Puts a whole backup into a folder that is empty or not there yet. Every file is compared with the manifest first;
 /// the folder is a store only when all is in place. Opening it builds sled, and says that sending is to be held.
 pub fn restore(backup: &Path, dest: &Path) -> Result<BackedUp, StoreError> {
@@ -219,7 +235,7 @@ pub fn restore(backup: &Path, dest: &Path) -> Result<BackedUp, StoreError> {
         }
         bytes += length;
     }
-    must_be_empty(dest)?;
+    must_be_free(dest)?;
     let folder = Folder::new(dest);
     folder.make()?;
     for item in &manifest.files {

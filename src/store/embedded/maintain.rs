@@ -2,6 +2,7 @@
 //! needs any more, and closes the store. It does one thing at a time; commits and reads go on beside it.
 
 use super::catalog::{Change, STREAMS};
+use super::erase::erase;
 use super::folder::{files, remove, sync_folder, sync_tree, unavailable};
 use super::journal::with_files;
 use super::mark::{Kind, Mark};
@@ -51,6 +52,9 @@ pub(super) fn run(shared: &Shared, tasks: &blocking::Receiver<Task>) {
             }
             Task::Forget(stream, before, reply) => {
                 let _ = reply.send(forget(shared, stream, before));
+            }
+            Task::Erase(customers, progress, reply) => {
+                let _ = reply.send(erase(shared, &customers, &progress));
             }
             Task::Survey(reply) => {
                 let _ = reply.send(survey(shared));
@@ -128,7 +132,7 @@ fn seal(shared: &Shared) -> Result<(), StoreError> {
 
 /// Writes a stream's hot rows as a segment, together with the newest segments as far as they are small beside it
 /// (else many stops would leave many small files), and names it.
-fn seal_stream(shared: &Shared, stream: Stream) -> Result<bool, StoreError> {
+pub(super) fn seal_stream(shared: &Shared, stream: Stream) -> Result<bool, StoreError> {
     let Some(frozen) = shared.streams.freeze(stream) else {
         return Ok(false);
     };
@@ -164,7 +168,7 @@ fn seal_stream(shared: &Shared, stream: Stream) -> Result<bool, StoreError> {
 }
 
 /// Has the journal say that the catalog changes.
-fn name(shared: &Shared, change: Change) -> Result<(), StoreError> {
+pub(super) fn name(shared: &Shared, change: Change) -> Result<(), StoreError> {
     let (tell, told) = blocking::channel();
     let sent = shared
         .commands()?
@@ -181,28 +185,11 @@ fn now(shared: &Shared) -> Moment {
 }
 
 fn take_snapshot(shared: &Shared) -> Result<(), StoreError> {
+    let folder = shared.folder.snapshots();
     for stream in STREAMS {
         seal_stream(shared, stream)?;
     }
-    // The position before the scan: every frame up to it is applied by now.
-    let head = Head {
-        instance: shared.instance,
-        position: shared.pending.progress().applied,
-        began: now(shared),
-        catalog: shared.streams.catalog(),
-    };
-    shared.since_snapshot.store(0, Ordering::Relaxed);
-    let folder = shared.folder.snapshots();
-    let path = shared.with_tree(|tree| {
-        snapshot::write(&folder, &head, tree.range(&[], None), || now(shared)).inspect_err(
-            |error| match error {
-                StoreError::Corrupt { file, .. } if *file == shared.folder.sled() => {
-                    shared.distrust(error);
-                }
-                _ => {}
-            },
-        )
-    })?;
+    let path = write_snapshot(shared)?;
     read_back(shared, path)?;
     let kept: Vec<_> = keep_two(shared)?;
     let (_guard, removable) = match shared.removing.try_lock() {
@@ -225,7 +212,30 @@ fn take_snapshot(shared: &Shared) -> Result<(), StoreError> {
     tidy(shared)
 }
 
-fn read_back(shared: &Shared, path: std::path::PathBuf) -> Result<(), StoreError> {
+/// Writes a snapshot of what sled holds.
+pub(super) fn write_snapshot(shared: &Shared) -> Result<std::path::PathBuf, StoreError> {
+    // The position before the scan: every frame up to it is applied by now.
+    let head = Head {
+        instance: shared.instance,
+        position: shared.pending.progress().applied,
+        began: now(shared),
+        catalog: shared.streams.catalog(),
+    };
+    shared.since_snapshot.store(0, Ordering::Relaxed);
+    let folder = shared.folder.snapshots();
+    shared.with_tree(|tree| {
+        snapshot::write(&folder, &head, tree.range(&[], None), || now(shared)).inspect_err(
+            |error| match error {
+                StoreError::Corrupt { file, .. } if *file == shared.folder.sled() => {
+                    shared.distrust(error);
+                }
+                _ => {}
+            },
+        )
+    })
+}
+
+pub(super) fn read_back(shared: &Shared, path: std::path::PathBuf) -> Result<(), StoreError> {
     let summary = snapshot::read(&path, |_, _, _| Ok(()))?;
     let position = summary.head.position.min(summary.head.catalog.read_from());
     let mut kept = shared

@@ -9,6 +9,8 @@
 mod backup;
 mod catalog;
 mod disk;
+mod erase;
+mod erasures;
 mod folder;
 mod frame;
 mod generation;
@@ -35,6 +37,8 @@ mod writer;
 
 pub use backup::{BackedUp, restore};
 pub use disk::{Disk, RealDisk};
+pub use erase::Erased;
+pub use erasures::{ERASURES, find_erasures, put_erasures};
 pub use options::{Opening, Options, Probe, Progress};
 pub use tree::probe;
 pub use verify::{Finding, verify};
@@ -110,6 +114,7 @@ impl EmbeddedStore {
             instance: opened.instance,
             epoch,
             tree: RwLock::new(Some(opened.tree)),
+            changes: Mutex::new(None),
             pending: opened.pending,
             streams: opened.streams,
             journal_files: Arc::new(Mutex::new(opened.files)),
@@ -239,6 +244,15 @@ impl EmbeddedStore {
     pub fn forget(&self, stream: Stream, before: i64) -> Result<u64, StoreError> {
         self.shared
             .ask_and_wait(|tell| Task::Forget(stream, before, tell))
+    }
+
+    /// Removes the bytes of these customers (sorted), whose keys are gone already, from everything in the folder: segments,
+    /// journal, snapshots, sled's files. Older copies of all else go with them, so afterwards `restore` to an instant
+    /// before is possible from backups only. Blocks, and may take minutes; commits and reads go on.
+    pub fn erase(&self, customers: &[u64], progress: Progress) -> Result<Erased, StoreError> {
+        let customers = customers.to_vec();
+        self.shared
+            .ask_and_wait(|tell| Task::Erase(customers, progress, tell))
     }
 
     /// Reads every frame, segment and snapshot while the store is open, and every value in sled. Blocks.

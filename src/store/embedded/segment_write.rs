@@ -102,6 +102,35 @@ pub(super) fn write(
 ) -> Result<Named, StoreError> {
     let first = rows.first().map_or(to, |row| row.position);
     let name = format!("{}-{first:012}-{to:012}.parquet", stream_name(stream));
+    write_as(folder, name, rows, first, to)
+}
+
+/// The same for what is left of a segment, which it is to replace: under another name, at the same place.
+pub(super) fn write_again(
+    folder: &Path,
+    stream: Stream,
+    rows: &[Row],
+    old: &Named,
+) -> Result<Named, StoreError> {
+    let (first, to) = (old.first, old.to);
+    // How often it was written anew stands behind its name.
+    let times = old.name.strip_suffix(".parquet").and_then(|stem| {
+        let (_, times) = stem.rsplit_once("-e")?;
+        times.parse::<u32>().ok()
+    });
+    let times = times.unwrap_or(0) + 1;
+    let stream = stream_name(stream);
+    let name = format!("{stream}-{first:012}-{to:012}-e{times}.parquet");
+    write_as(folder, name, rows, first, to)
+}
+
+fn write_as(
+    folder: &Path,
+    name: String,
+    rows: &[Row],
+    first: u64,
+    to: u64,
+) -> Result<Named, StoreError> {
     let path = folder.join(&name);
     let mut sorted: Vec<&Row> = rows.iter().collect();
     sorted.sort_by_key(|row| (row.customer, row.position));

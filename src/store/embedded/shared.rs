@@ -2,10 +2,11 @@
 //! has reached, and the failure after which nothing more is committed.
 
 use super::catalog::Change;
+use super::erase::Erased;
 use super::folder::{Folder, remove, sync_folder};
 use super::journal::{JournalFile, JournalFiles};
 use super::mark::Mark;
-use super::options::Options;
+use super::options::{Options, Progress};
 use super::pending::{Entry, Pending};
 use super::segment::Segment;
 use super::snapshot::Kept;
@@ -15,7 +16,9 @@ use crate::store::port::{
     Batch, Committed, Direction, Key, KeyRange, Room, StoreError, Stream, Versioned,
 };
 use std::cmp::Ordering as Order;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -35,6 +38,8 @@ pub(super) enum Command {
     Change(Change, blocking::Sender<Result<(), StoreError>>),
     /// The journal's files and the segments that belong together, between two groups.
     Survey(blocking::Sender<Survey>),
+    /// End the journal's file, between two groups; the answer names those that are ended.
+    Rotate(blocking::Sender<Result<Vec<PathBuf>, StoreError>>),
     /// Take no more, do what waits, and end.
     Stop,
 }
@@ -50,6 +55,12 @@ pub(super) enum Task {
     Snapshot(Option<blocking::Sender<Result<(), StoreError>>>),
     /// Forget the segments of a stream whose rows are all older than a time.
     Forget(Stream, i64, blocking::Sender<Result<u64, StoreError>>),
+    /// Erase the rows of these customers, and every older copy of anything.
+    Erase(
+        Vec<u64>,
+        Progress,
+        blocking::Sender<Result<Erased, StoreError>>,
+    ),
     Survey(blocking::Sender<Result<Survey, StoreError>>),
     TakeReserve,
     Close(blocking::Sender<Result<(), StoreError>>),
@@ -62,6 +73,8 @@ pub(super) struct Shared {
     pub(super) epoch: u64,
     /// `None` once closed.
     pub(super) tree: RwLock<Option<Tree>>,
+    /// The keys applied to sled since they are noted, if they are.
+    pub(super) changes: Mutex<Option<BTreeSet<Key>>>,
     pub(super) pending: Pending,
     pub(super) streams: Streams,
     pub(super) journal_files: JournalFiles,
@@ -160,6 +173,19 @@ impl Shared {
             ),
             Err(error) => tracing::error!(%error, "the reserve file could not be removed"),
         }
+    }
+
+    /// Begins to note which keys are applied to sled, or ends it.
+    pub(super) fn note_changes(&self, noting: bool) {
+        // Nothing is being applied while it begins.
+        let _alone = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        *(self.changes.lock()).unwrap_or_else(PoisonError::into_inner) = noting.then(BTreeSet::new);
+    }
+
+    /// Takes the keys that were noted so far.
+    pub(super) fn take_changes(&self) -> BTreeSet<Key> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn fail(&self, error: &StoreError) {

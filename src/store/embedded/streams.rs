@@ -186,6 +186,10 @@ impl Streams {
         catalog
     }
 
+    pub(super) fn segments_of(&self, stream: Stream) -> Vec<Arc<Segment>> {
+        self.look().of(stream).segments.clone()
+    }
+
     pub(super) fn segments(&self) -> Vec<Arc<Segment>> {
         let inner = self.look();
         inner

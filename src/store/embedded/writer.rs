@@ -9,18 +9,22 @@ use super::shared::{Command, Shared, Survey, Task, Waiting};
 use crate::store::port::{Batch, Committed, Key, Room, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::{Arc, PoisonError, mpsc as blocking};
 use tokio::sync::mpsc;
 
 /// A group takes no further batch beyond this, in bytes.
 const GROUP_BYTES: usize = 16 << 20;
+
+type Rotated = blocking::Sender<Result<Vec<PathBuf>, StoreError>>;
 
 #[derive(Default)]
 struct Group {
     commits: Vec<Waiting>,
     changes: Vec<(Change, blocking::Sender<Result<(), StoreError>>)>,
     surveys: Vec<blocking::Sender<Survey>>,
+    rotations: Vec<Rotated>,
     bytes: usize,
     stop: bool,
 }
@@ -34,6 +38,7 @@ impl Group {
             }
             Command::Change(change, reply) => self.changes.push((change, reply)),
             Command::Survey(reply) => self.surveys.push(reply),
+            Command::Rotate(reply) => self.rotations.push(reply),
             Command::Stop => self.stop = true,
         }
     }
@@ -52,7 +57,15 @@ pub(super) fn run(shared: &Shared, mut journal: Journal, mut commands: mpsc::Rec
             commands.close();
         }
         let surveys = std::mem::take(&mut group.surveys);
+        let rotations = std::mem::take(&mut group.rotations);
         write(shared, &mut journal, group);
+        for reply in rotations {
+            let old = with_files(&journal.files, |files| {
+                files.iter().map(|file| file.path.clone()).collect()
+            });
+            let begun = journal.begin((shared.options.wall)());
+            let _ = reply.send(begun.map(|()| old));
+        }
         for reply in surveys {
             // One that no longer listens is not owed an answer, here and below.
             let _ = reply.send(Survey {
@@ -284,6 +297,15 @@ pub(super) fn apply(shared: &Arc<Shared>) {
     while let Some((layer, sequence)) = shared.pending.next_layer() {
         let work = || {
             shared.with_tree(|tree| {
+                // Under sled's lock: who copies it either finds the value or its key here.
+                let mut changes = shared
+                    .changes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if let Some(changes) = changes.as_mut() {
+                    changes.extend(layer.keys().cloned());
+                }
+                drop(changes);
                 tree.apply(&layer, sequence, |bytes| shared.pending.relieve(bytes))
             })
         };

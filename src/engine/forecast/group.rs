@@ -1,0 +1,62 @@
+//! Who are played together: the customers of one mailbox, and what is kept of each while they are played.
+
+use crate::domain::event::Event;
+use crate::domain::id::CustomerNo;
+use crate::domain::react::Boxes;
+use crate::domain::record::Record;
+use crate::domain::time::Timestamp;
+
+/// One customer of a group.
+#[derive(Clone)]
+pub struct Person {
+    pub record: Record,
+    /// Their history, where it was read.
+    pub history: Option<Vec<Event>>,
+    pub(super) wants_release: bool,
+    /// `react` panicked over this customer: they stand still from then on.
+    pub(super) broken: bool,
+    /// Letters posted in the forecast.
+    pub(super) posted: u64,
+    /// When there is next something to do.
+    pub(super) next: Timestamp,
+}
+
+impl Person {
+    pub fn new(record: Record, history: Option<Vec<Event>>) -> Person {
+        Person {
+            record,
+            history,
+            wants_release: false,
+            broken: false,
+            posted: 0,
+            next: Timestamp::NEVER,
+        }
+    }
+}
+
+impl Person {
+    /// Left out from some instant on.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+}
+
+/// Who share a mailbox, in the order of their shards, and the mailboxes that concern them.
+#[derive(Clone)]
+pub struct Group {
+    pub people: Vec<Person>,
+    pub boxes: Boxes,
+}
+
+impl Group {
+    /// Whom the customer of this number was merged into, at the end of the chain, where that one is of this group.
+    pub fn whom(&self, mut no: CustomerNo) -> Option<&Record> {
+        loop {
+            let found = self.people.iter().find(|p| p.record.no == no)?;
+            match found.record.moved_to {
+                Some(to) => no = to,
+                None => return Some(&found.record),
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The forecast: what the campaigns will do, worked out by the same `react` over the records as they stand, and nothing of
+//! it kept.
+//!
+//! Customers of different mailboxes have nothing in common that a decision rests on. So each record is copied with its
+//! mailbox at one instant and played by itself to the end ([`play`]): its alarms, the schedules, its messages, at the
+//! ticks of the engine. What many share is done before or after: campaigns that are new are decided on first, by the
+//! guard's own count ([`stage`]); the transports' rates are laid over the result ([`summary`]).
+//!
+//! It equals what then happens as far as is given: nobody does anything, every message is accepted, the engine keeps its
+//! tick. The store is read through an overlay, so nothing could be written to it by mistake.
+
+mod crew;
+mod diff;
+mod firings;
+mod group;
+mod groups;
+mod hand;
+mod play;
+mod stage;
+mod summary;
+mod told;
+
+pub use diff::{Compared, Difference, Who};
+pub use summary::{Collision, Day, DayOf, Forecast, Load};
+pub use told::Decision;
+
+use super::batch::BatchError;
+use super::core::Core;
+use super::pages::RecordPages;
+use super::shard::Refused;
+use crate::domain::id::CampaignId;
+use crate::domain::time::{Span, Timestamp};
+use crate::store::overlay::OverlayStore;
+use crate::store::{Store, keys};
+use crew::{Crew, Jobs};
+use groups::Shared;
+use hand::{Done, Hand, Job, Pass, Wanted};
+use play::Stage;
+use stage::Scene;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use summary::Counts;
+use tokio::sync::mpsc;
+
+/// The longest forecast, and the furthest that one may begin ahead.
+const LONGEST: Span = Span::days(366);
+/// So many customers who share a mailbox are read at once.
+const CHUNK: usize = 200;
+
+/// What is asked of a forecast.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    pub days: u32,
+    /// Decisions are told from then on; now, where it is not said.
+    pub from: Option<Timestamp>,
+    /// Campaign files in place of those in force.
+    pub campaigns: Option<PathBuf>,
+    /// As if drafts were live, and what waits for approval were approved.
+    pub as_live: bool,
+    /// All campaigns are played; only this one is told of.
+    pub campaign: Option<CampaignId>,
+    /// Each decision is wanted, not their numbers alone.
+    pub decisions: bool,
+    /// The engine is at work meanwhile; else it would start as the forecast does.
+    pub running: bool,
+    /// The engine's pace, where it is not the configured one.
+    pub tick: Option<Span>,
+}
+
+/// What is told while it is worked out.
+#[derive(Debug)]
+pub enum Told {
+    Progress {
+        done: u64,
+        of: u64,
+    },
+    /// Customer by customer, of each in order of time.
+    Decisions(Vec<Decision>),
+}
+
+/// Why there is no forecast.
+#[derive(Debug, thiserror::Error)]
+pub enum ForecastError {
+    /// The question makes no sense.
+    #[error("{0}")]
+    Asked(String),
+    #[error("there is no campaign {:?}", .0.as_str())]
+    Unknown(CampaignId),
+    /// What is wrong with the files that it was to be made by.
+    #[error("the campaigns are bad:\n{}", .0.join("\n"))]
+    Files(Vec<String>),
+    #[error("another forecast is being worked out")]
+    Busy,
+    /// Whoever asked has gone.
+    #[error("nobody waits for it any more")]
+    Unwanted,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Core {
+    /// Works a forecast out; ends early when `out` is closed. One at a time.
+    pub async fn forecast(
+        &self,
+        question: Question,
+        out: mpsc::Sender<Told>,
+    ) -> Result<Forecast, ForecastError> {
+        let Ok(_one) = self.forecasting.try_lock() else {
+            return Err(ForecastError::Busy);
+        };
+        let below = Arc::clone(&self.store);
+        let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
+        let scene = Scene::set(self, &question, &*store).await?;
+        let mut run = Run::new(&store, &out, question.running).await?;
+        let stage = run.decided(&scene).await?;
+        let wanted = Wanted {
+            pass: Pass::Play,
+            from: scene.tell_from,
+            campaign: question.campaign.clone(),
+            decisions: question.decisions,
+            undecided: Vec::new(),
+        };
+        run.of += scene.base;
+        let Done {
+            customers, counts, ..
+        } = run.pass(&stage, None, &wanted).await?;
+        let zone = stage.rules.shop.timezone;
+        let one = question.campaign.as_ref();
+        Ok(Forecast {
+            from: scene.tell_from,
+            until: scene.ticks.end,
+            zone,
+            customers,
+            unreadable: counts.unreadable,
+            unplayable: counts.unplayable,
+            days: counts.days(one),
+            collisions: counts.collisions(one),
+            loads: counts.loads(&scene.config, zone),
+            waiting: counts.waiting(one),
+            notes: scene.notes(&stage.rules),
+            given: given(scene.ticks.tick),
+        })
+    }
+
+    /// What the files of a folder (those of the configuration, where none is named) would do against those in force.
+    pub async fn compare(
+        &self,
+        question: Question,
+        out: mpsc::Sender<Told>,
+    ) -> Result<Compared, ForecastError> {
+        let Ok(_one) = self.forecasting.try_lock() else {
+            return Err(ForecastError::Busy);
+        };
+        let below = Arc::clone(&self.store);
+        let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
+        let folder = question.campaigns.clone();
+        let edited = Question {
+            campaigns: folder.or_else(|| Some(self.config().campaigns.clone())),
+            ..question.clone()
+        };
+        let in_force = Question {
+            campaigns: None,
+            as_live: false,
+            campaign: None,
+            ..question
+        };
+        let edited_scene = Scene::set(self, &edited, &*store).await?;
+        let scene = Scene::set(self, &in_force, &*store).await?;
+        let mut run = Run::new(&store, &out, edited.running).await?;
+        let against = run.decided(&scene).await?;
+        let stage = run.decided(&edited_scene).await?;
+        let wanted = Wanted {
+            pass: Pass::Play,
+            from: scene.tell_from,
+            campaign: None,
+            decisions: false,
+            undecided: Vec::new(),
+        };
+        run.of += scene.base;
+        let done = run.pass(&stage, Some(&against), &wanted).await?;
+        let mut campaigns = done.differences;
+        if let Some(one) = &edited.campaign {
+            campaigns.0.retain(|id, _| id == one);
+        }
+        Ok(Compared {
+            from: scene.tell_from,
+            until: scene.ticks.end,
+            customers: done.customers,
+            campaigns,
+            notes: edited_scene.notes(&stage.rules),
+            given: given(scene.ticks.tick),
+        })
+    }
+}
+
+/// What every forecast takes for given.
+fn given(tick: Span) -> Vec<String> {
+    vec![
+        "customers do nothing new: no event, no change of profile or consent".into(),
+        "every message can be composed, and is accepted at the first attempt".into(),
+        format!("the engine looks every {tick}; a transport's rate is laid over the result"),
+        "nobody edits, pauses or approves anything".into(),
+    ]
+}
+
+/// A daemon at work keeps half of the processors for itself.
+fn threads(running: bool) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    match running {
+        true => (all / 2).max(1),
+        false => all,
+    }
+}
+
+/// One forecast being worked out.
+struct Run<'a> {
+    store: &'a Arc<dyn Store>,
+    shared: Arc<Shared>,
+    out: &'a mpsc::Sender<Told>,
+    done: u64,
+    of: u64,
+    threads: usize,
+}
+
+impl<'a> Run<'a> {
+    async fn new(
+        store: &'a Arc<dyn Store>,
+        out: &'a mpsc::Sender<Told>,
+        running: bool,
+    ) -> Result<Run<'a>, ForecastError> {
+        Ok(Run {
+            store,
+            shared: Arc::new(Shared::find(&**store).await?),
+            out,
+            done: 0,
+            of: 0,
+            threads: threads(running),
+        })
+    }
+
+    /// The stage of a scene: where campaigns are not decided on, all customers are walked and counted first.
+    async fn decided(&mut self, scene: &Scene) -> Result<Arc<Stage>, ForecastError> {
+        let stage = Arc::new(scene.rehearsal());
+        if scene.undecided.is_empty() {
+            return Ok(stage);
+        }
+        let wanted = Wanted {
+            pass: Pass::Count,
+            from: scene.tell_from,
+            campaign: None,
+            decisions: false,
+            undecided: scene.undecided.clone(),
+        };
+        self.of += scene.base;
+        let found = self.pass(&stage, None, &wanted).await?.found;
+        Ok(Arc::new(scene.decide(&found)))
+    }
+
+    /// Takes all customers through one pass.
+    async fn pass(
+        &mut self,
+        stage: &Arc<Stage>,
+        against: Option<&Arc<Stage>>,
+        wanted: &Wanted,
+    ) -> Result<Done, ForecastError> {
+        let (jobs, mut crew) = Crew::start(self.threads, || {
+            let (stage, store) = (Arc::clone(stage), Arc::clone(self.store));
+            let mut hand = Hand::new(stage, against.cloned(), store, wanted.clone());
+            move |job| hand.work(job)
+        })?;
+        let (store, shared) = (Arc::clone(self.store), Arc::clone(&self.shared));
+        let feeding = tokio::spawn(async move { feed(&*store, &shared, jobs).await });
+        let mut all = Done::default();
+        let mut found: BTreeMap<CampaignId, u64> = BTreeMap::new();
+        let mut counts = Counts::default();
+        while let Some(done) = crew.next().await? {
+            let done = done?;
+            all.customers += done.customers;
+            counts.merge(done.counts);
+            all.differences.merge(done.differences);
+            for (id, many) in done.found {
+                *found.entry(id).or_default() += many;
+            }
+            self.done += done.customers;
+            if !done.decisions.is_empty() {
+                self.tell(Told::Decisions(done.decisions)).await?;
+            }
+            let (done, of) = (self.done, self.of);
+            self.tell(Told::Progress { done, of }).await?;
+        }
+        match feeding.await {
+            Ok(fed) => fed?,
+            Err(error) => return Err(Refused::Data(format!("reading failed: {error}")).into()),
+        }
+        all.found = found;
+        all.counts = counts;
+        Ok(all)
+    }
+
+    async fn tell(&self, told: Told) -> Result<(), ForecastError> {
+        (self.out.send(told).await).map_err(|_| ForecastError::Unwanted)
+    }
+}
+
+/// Hands all customers out: those who are alone with their mailbox as they stand in the store, then the others.
+async fn feed(store: &dyn Store, shared: &Shared, mut jobs: Jobs<Job>) -> Result<(), BatchError> {
+    let mut pages = RecordPages::of(store);
+    while let Some((_, found)) = pages.next_stored().await? {
+        let alone = found.into_iter().filter_map(|(key, value)| {
+            let no = keys::read_record(&key)?;
+            (!shared.holds(no)).then(|| vec![value.value])
+        });
+        let job: Job = alone.collect();
+        if !job.is_empty() && jobs.put(job).await.is_err() {
+            return Ok(());
+        }
+    }
+    let mut groups = shared.groups.iter().peekable();
+    while groups.peek().is_some() {
+        let (mut together, mut many) = (Vec::new(), 0);
+        while let Some(group) = groups.next_if(|_| many < CHUNK) {
+            many += group.len();
+            together.push(group);
+        }
+        let wanted = together.iter().flat_map(|group| group.iter());
+        let wanted = wanted.map(|no| keys::record(*no)).collect();
+        let mut found = store.get_many(wanted).await?.into_iter();
+        let job = together.iter().map(|group| {
+            let stored = found.by_ref().take(group.len()).flatten();
+            stored.map(|value| value.value).collect()
+        });
+        if jobs.put(job.collect()).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,437 @@
+//! Playing: the customers of one mailbox, with their alarms, schedules and messages, tick by tick as the engine takes them,
+//! by the same `react`. Nothing is stored; whatever is handed to a transport is accepted.
+//!
+//! Customers of different mailboxes share nothing that `react` reads, so each group is played by itself to the end; that
+//! is what makes a forecast of a million customers fit in little memory and on all cores. The order within a tick is the
+//! clockwork's and the outbox's: alarms, occurrences, release; then the messages that stand in the outbox, by shard and
+//! time.
+
+use super::firings::{Firings, Marks, Ticks};
+use super::group::Group;
+use super::told::{Decision, in_the_way};
+use crate::domain::address::MailboxId;
+use crate::domain::cause::Cause;
+use crate::domain::event::Event;
+use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
+use crate::domain::outcome::Outcome;
+use crate::domain::posted::Letter;
+use crate::domain::preference::Class;
+use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for, react};
+use crate::domain::record::{DueAt, MessageState, Record};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// So often the outbox is looked at in one tick.
+const LOOKS: usize = 100;
+
+/// What every group is played by.
+pub struct Stage {
+    /// What is in force from the first tick on.
+    pub rules: Arc<Rules>,
+    /// What a customer who was not walked yet is judged by first: the same campaigns, before any of them went live.
+    pub walked_by: Arc<Rules>,
+    /// Everybody is walked as it begins.
+    pub walk_all: bool,
+    /// Everybody is met once more: a campaign went live that lets in who stands in its audience already.
+    pub walk_again: bool,
+    pub ticks: Ticks,
+    pub marks: Arc<Marks>,
+    /// False: nothing leaves, since sending is held.
+    pub sends: bool,
+    /// An attempt under way is one of an engine at work, and is accepted; else it is in doubt.
+    pub running: bool,
+}
+
+/// Reads a customer's whole history.
+pub type ReadHistory<'a> = &'a (dyn Fn(&Record) -> Option<Vec<Event>> + 'a);
+
+/// What is told of a group as it is played.
+pub trait Teller {
+    fn tell(&mut self, decision: Decision);
+    /// Found in the audience of a campaign that is not live.
+    fn existing(&mut self, campaign: &CampaignId);
+}
+
+/// One group being played.
+pub struct Play<'a, T> {
+    stage: &'a Stage,
+    firings: &'a mut Firings,
+    read: ReadHistory<'a>,
+    group: Group,
+    teller: &'a mut T,
+    /// Who got a letter at this tick.
+    stirred: Vec<usize>,
+}
+
+impl<'a, T: Teller> Play<'a, T> {
+    pub fn of(
+        stage: &'a Stage,
+        firings: &'a mut Firings,
+        read: ReadHistory<'a>,
+        group: Group,
+        teller: &'a mut T,
+    ) -> Play<'a, T> {
+        Play {
+            stage,
+            firings,
+            read,
+            group,
+            teller,
+            stirred: Vec::new(),
+        }
+    }
+
+    /// Walks a group by the rules that are not live yet, to count whom they find; gives it back.
+    pub fn walk(mut self) -> Group {
+        for who in 0..self.group.people.len() {
+            self.bring_up_to_date(who);
+        }
+        self.group
+    }
+
+    /// Plays the group to the end; gives it back as it stands then.
+    pub fn through(mut self) -> Group {
+        let start = self.stage.ticks.start;
+        let mut everybody: Vec<usize> = Vec::with_capacity(self.group.people.len());
+        for who in 0..self.group.people.len() {
+            self.bring_up_to_date(who);
+            if self.stage.walk_again {
+                self.react(who, &Cause::Walk, start);
+            }
+            self.settle_attempts(who);
+            everybody.push(who);
+        }
+        self.tick(&everybody, start);
+        self.stirred.clear();
+        let mut queue: BTreeSet<(Timestamp, usize)> = (self.group.people.iter().enumerate())
+            .map(|(who, person)| (person.next, who))
+            .collect();
+        while let Some((now, _)) = queue.first().copied() {
+            if now >= self.stage.ticks.end {
+                break;
+            }
+            let mut acting = Vec::new();
+            while let Some((at, who)) = queue.first().copied().filter(|(at, _)| *at == now) {
+                queue.remove(&(at, who));
+                acting.push(who);
+            }
+            self.tick(&acting, now);
+            for who in acting {
+                queue.insert((self.group.people[who].next, who));
+            }
+            // Whoever was written to by another looks about at the next tick.
+            for who in std::mem::take(&mut self.stirred) {
+                let person = &mut self.group.people[who];
+                queue.remove(&(person.next, who));
+                person.next = person.next.min(self.stage.ticks.after(now));
+                queue.insert((person.next, who));
+            }
+        }
+        self.group
+    }
+
+    fn bring_up_to_date(&mut self, who: usize) {
+        let stage = self.stage;
+        let stale = self.group.people[who].record.rules != stage.walked_by.version;
+        if stage.walk_all || stale {
+            let rules = Arc::clone(&stage.walked_by);
+            self.react_by(who, &Cause::Walk, stage.ticks.start, &rules);
+        }
+    }
+
+    /// Attempts that are under way as it begins.
+    fn settle_attempts(&mut self, who: usize) {
+        let messages = &self.group.people[who].record.messages;
+        let under_way: Vec<(MessageNo, u32)> = (messages.values())
+            .filter_map(|m| match m.state {
+                MessageState::Attempting(attempt) => Some((m.no, attempt)),
+                _ => None,
+            })
+            .collect();
+        for (message, attempt) in under_way {
+            let outcome = match self.stage.running {
+                true => accepted(),
+                false => Outcome::Uncertain {
+                    why: "the daemon stopped while this attempt was under way".into(),
+                },
+            };
+            let cause = Cause::Outcome {
+                message,
+                attempt,
+                outcome,
+            };
+            self.react(who, &cause, self.stage.ticks.start);
+        }
+    }
+
+    /// One tick of those who have something to do at it.
+    fn tick(&mut self, acting: &[usize], now: Timestamp) {
+        for &who in acting {
+            let alarm = self.group.people[who].record.alarm;
+            if alarm.is_some_and(|at| at <= now) {
+                self.react(who, &Cause::Alarm, now);
+            }
+        }
+        for &who in acting {
+            self.fire(who, now);
+        }
+        for &who in acting {
+            if self.group.people[who].wants_release {
+                self.react(who, &Cause::Release, now);
+                self.group.people[who].wants_release = false;
+            }
+        }
+        if self.stage.sends {
+            self.pump(acting, now);
+        }
+        for &who in acting {
+            self.group.people[who].next = self.next(who, now);
+        }
+    }
+
+    /// Occurrences that are met at this tick.
+    fn fire(&mut self, who: usize, now: Timestamp) {
+        let record = &self.group.people[who].record;
+        let rules = &self.stage.rules;
+        let due: Vec<(CampaignId, DueAt)> = (record.index().due.into_iter())
+            .filter(|(id, place)| fits(rules, id, *place))
+            .map(|(id, place)| (id.clone(), place))
+            .collect();
+        let no = record.no;
+        for (campaign, place) in due {
+            let mut locals = Vec::new();
+            if now == self.stage.ticks.start {
+                let made_up = &self.stage.marks;
+                let made_up = made_up.made_up(no.shard(), rules, &campaign, place, now);
+                let after = |cursor: Option<CustomerNo>| cursor.is_none_or(|last| no > last);
+                let made_up = made_up.into_iter().filter(|(_, cursor)| after(*cursor));
+                locals.extend(made_up.map(|(local, _)| local));
+            } else {
+                locals.extend(self.firings.at(&campaign, place.zone, now));
+            }
+            for occurrence in locals {
+                let standing = self.group.people[who].record.campaigns.get(&campaign);
+                if standing.is_some_and(|s| s.due == Some(place)) {
+                    let campaign = campaign.clone();
+                    let cause = Cause::Fires {
+                        campaign,
+                        occurrence,
+                    };
+                    self.react(who, &cause, now);
+                }
+            }
+        }
+    }
+
+    /// The outbox, until nothing stands in it for now.
+    fn pump(&mut self, acting: &[usize], now: Timestamp) {
+        for _ in 0..LOOKS {
+            let mut standing = Vec::new();
+            for &who in acting {
+                let person = &self.group.people[who];
+                let record = &person.record;
+                let outbox = record.index().outbox.into_iter();
+                for (class, at, no) in outbox.filter(|(_, at, _)| *at <= now && !person.broken) {
+                    let ordinary = class != Class::Transactional;
+                    standing.push((ordinary, record.no.shard().0, at, record.no, no, who));
+                }
+            }
+            if standing.is_empty() {
+                return;
+            }
+            standing.sort_unstable();
+            for (.., no, who) in standing {
+                self.bring(who, no, now);
+            }
+        }
+        // What neither leaves nor moves would be asked for without end: it stands still, and is told as such.
+        for &who in acting {
+            let outbox = self.group.people[who].record.index().outbox;
+            let stuck = outbox.iter().any(|(_, at, _)| *at <= now);
+            self.group.people[who].broken |= stuck;
+        }
+    }
+
+    /// Asks for a message, or for the one that goes before it; what may go is accepted.
+    fn bring(&mut self, who: usize, no: MessageNo, now: Timestamp) {
+        let mut next = Some(no);
+        while let Some(message) = next.take() {
+            let record = &self.group.people[who].record;
+            let Some(attempt) = record.messages.get(&message).map(|m| m.attempts + 1) else {
+                return;
+            };
+            // As the outbox does: whatever goes before it is asked for first, and it itself at the next look.
+            if let Some(first) = self.before(who, message, now) {
+                next = Some(first);
+                continue;
+            }
+            match self.react(who, &Cause::Ready { message, attempt }, now) {
+                Some(Answer::Attempting) => {
+                    let outcome = accepted();
+                    let cause = Cause::Outcome {
+                        message,
+                        attempt,
+                        outcome,
+                    };
+                    self.react(who, &cause, now);
+                }
+                Some(Answer::After(before)) => next = Some(before).filter(|b| *b != message),
+                _ => {}
+            }
+        }
+    }
+
+    /// The message that goes before this one now, if one does and stands in the outbox.
+    fn before(&self, who: usize, no: MessageNo, now: Timestamp) -> Option<MessageNo> {
+        let record = &self.group.people[who].record;
+        let message = record
+            .messages
+            .get(&no)
+            .filter(|_| record.messages.len() > 1)?;
+        let first = goes_before(record, &self.group.boxes, &self.stage.rules, now, message)?;
+        let first = record.messages.get(&first)?;
+        first.released.then_some(first.no)
+    }
+
+    /// The next tick at which there is something to do for this customer.
+    fn next(&mut self, who: usize, now: Timestamp) -> Timestamp {
+        let stage = self.stage;
+        let ticks = stage.ticks;
+        let person = &self.group.people[who];
+        if person.broken {
+            return Timestamp::NEVER;
+        }
+        let index = person.record.index();
+        let mut next = match person.wants_release {
+            true => ticks.after(now),
+            false => Timestamp::NEVER,
+        };
+        let at_tick = |at: Timestamp| match at <= now {
+            true => ticks.after(now),
+            false => ticks.at_or_after(at),
+        };
+        if let Some(at) = index.alarm {
+            next = next.min(at_tick(at));
+        }
+        for (_, at, _) in index.outbox.iter().filter(|_| stage.sends) {
+            next = next.min(at_tick(*at));
+        }
+        for (campaign, place) in index.due {
+            if fits(&stage.rules, campaign, place)
+                && let Some(at) = self.firings.next(campaign, place.zone, now)
+            {
+                next = next.min(at);
+            }
+        }
+        next
+    }
+
+    fn react(&mut self, who: usize, cause: &Cause, now: Timestamp) -> Option<Answer> {
+        let rules = Arc::clone(&self.stage.rules);
+        self.react_by(who, cause, now, &rules)
+    }
+
+    /// Calls `react` and takes the reaction over.
+    fn react_by(
+        &mut self,
+        who: usize,
+        cause: &Cause,
+        now: Timestamp,
+        rules: &Rules,
+    ) -> Option<Answer> {
+        let person = &self.group.people[who];
+        if person.broken {
+            return None;
+        }
+        let wanted: BTreeSet<MailboxId> = mailboxes_for(&person.record, cause, rules);
+        let boxes: Boxes = (wanted.into_iter())
+            .map(|id| {
+                let known = self.group.boxes.get(&id).cloned().unwrap_or_default();
+                (id, known)
+            })
+            .collect();
+        // A message that stayed with one who was merged into another is judged by that other.
+        let other = (person.record.moved_to).and_then(|to| self.group.whom(to));
+        let mut history = None;
+        let reacted = catch_unwind(AssertUnwindSafe(|| {
+            let context = |history| Context {
+                now,
+                rules,
+                history,
+                unfinished: false,
+                person: other,
+            };
+            react(&person.record, &boxes, cause, &context(None)).or_else(|_| {
+                history = match &person.history {
+                    Some(history) => Some(history.clone()),
+                    None => (self.read)(&person.record),
+                };
+                react(&person.record, &boxes, cause, &context(history.as_deref()))
+            })
+        }));
+        let Ok(Ok(reaction)) = reacted else {
+            self.group.people[who].broken = true;
+            return None;
+        };
+        for row in reaction.log {
+            let blamed = in_the_way(&row, &person.record, &boxes, rules, now);
+            self.teller.tell(Decision::new(&person.record, row, blamed));
+        }
+        for campaign in &reaction.existing {
+            self.teller.existing(campaign);
+        }
+        let sender = person.record.no;
+        self.group.boxes.extend(reaction.boxes);
+        let person = &mut self.group.people[who];
+        person.record = reaction.record;
+        person.wants_release |= reaction.wants_release;
+        for (to, posted) in reaction.posts {
+            let person = &mut self.group.people[who];
+            person.posted += 1;
+            let letter = Letter {
+                sender,
+                no: person.posted,
+                posted,
+            };
+            let to = (self.group.people.iter()).position(|person| person.record.no == to);
+            if let Some(to) = to {
+                self.react_by(to, &Cause::Posted(Box::new(letter)), now, rules);
+                self.stirred.push(to);
+            }
+        }
+        reaction.answer
+    }
+}
+
+/// Whether nothing will happen to a customer before the end.
+pub fn is_idle(stage: &Stage, firings: &mut Firings, record: &Record) -> bool {
+    if stage.walk_all || stage.walk_again || record.rules != stage.rules.version {
+        return false;
+    }
+    let Ticks { start, end, .. } = stage.ticks;
+    let index = record.index();
+    let nothing_fires = |id: &CampaignId, place: DueAt, firings: &mut Firings| {
+        let (rules, shard) = (&stage.rules, record.no.shard());
+        !fits(rules, id, place)
+            || (firings.next(id, place.zone, start).is_none()
+                && (stage.marks.made_up(shard, rules, id, place, start)).is_empty())
+    };
+    index.alarm.is_none_or(|at| at >= end)
+        && index.outbox.iter().all(|(_, at, _)| *at >= end)
+        && index.attempting.is_empty()
+        && (index.due.iter()).all(|(id, place)| nothing_fires(id, *place, firings))
+}
+
+/// Whether a place in the due index is one of the campaign as it stands.
+fn fits(rules: &Rules, campaign: &CampaignId, place: DueAt) -> bool {
+    (rules.campaigns.get(campaign)).is_some_and(|c| c.audience_hash == place.hash)
+}
+
+fn accepted() -> Outcome {
+    Outcome::Accepted {
+        reply: "accepted in a forecast".into(),
+    }
+}

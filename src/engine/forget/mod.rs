@@ -1,0 +1,317 @@
+//! Forgetting a customer (GDPR art. 17): at once all by which anything could still happen to them, and a keyed hash of id
+//! and address in its place, so that no later import, event or form brings them back. The bytes in the store's files go
+//! in a pass of the store's own ([`pending`](Core::pending_erasures)), and restored backups are told again ([`list`]).
+//!
+//! It takes several commits, since whoever was merged into somebody stands in another shard: first the row that says
+//! what is to be done, with the hashes and without the ids' numbers, so that nothing comes in any more; then each shard;
+//! last the mailboxes, when nothing is left that could write them again. Each may be done twice, and a start goes on with
+//! what a crash cut off.
+
+mod gather;
+mod known;
+mod list;
+mod pass;
+mod rows;
+mod writer;
+
+pub use known::{Forgotten, Stood};
+pub use list::{Applied, joined};
+pub use pass::Passed;
+
+use super::batch::BatchError;
+use super::core::Core;
+use super::shard::{Order, Refused};
+use crate::domain::address::MailboxId;
+use crate::domain::explain::rfc3339;
+use crate::domain::id::{CustomerId, CustomerNo, ShardNo};
+use crate::domain::record::{Mailbox, SuppressionCause};
+use crate::domain::time::Timestamp;
+use crate::store::codec::{decode, encode};
+use crate::store::{Batch, Check, StoreError, keys};
+use gather::{Pages, Person, gather};
+use known::{since, suppression};
+use rows::{Begun, Erasure};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tokio::sync::oneshot;
+
+/// What forgetting somebody came to. It names nobody.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Forgot {
+    /// The customer's number, and those of whoever was merged into them.
+    pub numbers: Vec<u64>,
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    pub ids: usize,
+    pub addresses: usize,
+    /// Of these, how many another customer has, too: they are suppressed for both.
+    pub shared: usize,
+}
+
+/// One erasure, as it is listed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ErasureView {
+    pub erasure: u64,
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    pub numbers: Vec<u64>,
+    /// Whether the bytes have gone, too.
+    pub erased: bool,
+}
+
+/// Why a customer could not be forgotten.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ForgetError {
+    #[error("this customer was forgotten already")]
+    Already,
+    #[error("there is no such customer")]
+    Unknown,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl From<BatchError> for ForgetError {
+    fn from(error: BatchError) -> Self {
+        ForgetError::Refused(error.into())
+    }
+}
+
+impl Core {
+    pub fn forgotten(&self) -> &Forgotten {
+        &self.forgotten
+    }
+
+    /// Forgets the customer of this id, with all who were merged into them. When it returns, nothing happens to them any
+    /// more, over restarts too; the bytes in the store's files are still to go.
+    pub async fn forget(&self, id: &CustomerId) -> Result<Forgot, ForgetError> {
+        // No two become one meanwhile.
+        let _alone = self.forgetting.write().await;
+        let found = self.directory.find(std::slice::from_ref(id)).await?;
+        let Some(no) = found.into_iter().next().flatten() else {
+            let ids = self.forgotten.ids(&*self.store, std::slice::from_ref(id));
+            return Err(match ids.await?.contains(&true) {
+                true => ForgetError::Already,
+                false => ForgetError::Unknown,
+            });
+        };
+        Ok(self.forget_number(id, no, self.clock.now()).await?)
+    }
+
+    /// The caller sees to it that nobody is merged meanwhile.
+    async fn forget_number(
+        &self,
+        id: &CustomerId,
+        no: CustomerNo,
+        at: Timestamp,
+    ) -> Result<Forgot, Refused> {
+        let person = gather(&*self.store, id, no).await?;
+        let forgot = Forgot {
+            numbers: person.numbers.iter().copied().collect(),
+            at,
+            ids: person.ids.len(),
+            addresses: person.addresses.len(),
+            shared: person.addresses.values().filter(|shared| **shared).count(),
+        };
+        let (erasure, row) = self.begin_erasure(person, at).await?;
+        self.end_erasure(erasure, row).await?;
+        tracing::info!(numbers = ?forgot.numbers, "a customer was forgotten");
+        Ok(forgot)
+    }
+
+    async fn begin_erasure(
+        &self,
+        person: Person,
+        at: Timestamp,
+    ) -> Result<(u64, Erasure), Refused> {
+        let forgotten = &self.forgotten;
+        let row = Erasure {
+            at,
+            numbers: person.numbers.into_iter().collect(),
+            ids: person.ids.iter().map(|id| forgotten.of_id(id)).collect(),
+            addresses: (person.addresses.keys())
+                .map(|id| forgotten.of_address(id))
+                .collect(),
+            begun: Some(Begun {
+                ids: person.ids.into_iter().collect(),
+                addresses: person.addresses.into_iter().collect(),
+            }),
+            erased: None,
+        };
+        // From here on; one number too many does no harm if the commit fails.
+        forgotten.note(&row.numbers);
+        let erasure = self.write_erasure(&row).await?;
+        Ok((erasure, row))
+    }
+
+    /// Writes a new erasure's row, under the next number, with its hashes and without its ids.
+    async fn write_erasure(&self, row: &Erasure) -> Result<u64, Refused> {
+        let ids = row.begun.iter().flat_map(|begun| &begun.ids);
+        let deletes: Vec<_> = ids.map(keys::id).collect();
+        let hashes = (row.ids.iter().map(|hash| keys::forgotten_id(hash)))
+            .chain(row.addresses.iter().map(|h| keys::forgotten_address(h)));
+        let hashes: Vec<_> = hashes.map(|key| (key, since(row.at))).collect();
+        loop {
+            let range = keys::erasures_all();
+            let last = (self
+                .store
+                .scan(range, crate::store::Direction::Backward, 1)
+                .await)
+                .map_err(BatchError::from)?;
+            let last = last.first().and_then(|(key, _)| keys::read_erasure(key));
+            let erasure = last.map_or(1, |last| last + 1);
+            let key = keys::erasure(erasure);
+            let mut puts = hashes.clone();
+            puts.push((key.clone(), encode(row)));
+            let batch = Batch {
+                checks: vec![Check {
+                    key,
+                    expected: None,
+                }],
+                puts,
+                deletes: deletes.clone(),
+                urgent: true,
+                ..Batch::default()
+            };
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(erasure),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(BatchError::from(error).into()),
+            }
+        }
+    }
+
+    /// Brings what was begun to its end.
+    async fn end_erasure(&self, erasure: u64, row: Erasure) -> Result<(), Refused> {
+        let mut shards: BTreeMap<ShardNo, Vec<CustomerNo>> = BTreeMap::new();
+        for no in row.numbers.iter().map(|no| CustomerNo(*no)) {
+            shards.entry(no.shard()).or_default().push(no);
+        }
+        for numbers in shards.into_values() {
+            let Some(shard) = numbers.first().map(|no| self.shard(*no)) else {
+                continue;
+            };
+            let (answer, answered) = oneshot::channel();
+            shard.order(Order::Forget(numbers, answer)).await;
+            answered.await.unwrap_or(Err(Refused::Stopping))?;
+        }
+        // Only now: nothing is left that could write a mailbox of theirs again.
+        let addresses = row.begun.as_ref().map(|begun| begun.addresses.clone());
+        let done = Erasure { begun: None, ..row };
+        loop {
+            let mut batch = Batch {
+                puts: vec![(keys::erasure(erasure), encode(&done))],
+                urgent: true,
+                ..Batch::default()
+            };
+            for (mailbox, shared) in addresses.iter().flatten() {
+                self.forget_mailbox(mailbox, *shared, done.at, &mut batch)
+                    .await?;
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(BatchError::from(error).into()),
+            }
+        }
+    }
+
+    async fn forget_mailbox(
+        &self,
+        id: &MailboxId,
+        shared: bool,
+        at: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), Refused> {
+        let key = keys::mailbox(id);
+        let found = self.store.get_many(vec![key.clone()]).await;
+        let found = found.map_err(BatchError::from)?.into_iter().next();
+        let found = found.flatten();
+        batch.checks.push(Check {
+            key: key.clone(),
+            expected: found.as_ref().map(|value| value.revision),
+        });
+        if !shared {
+            batch.deletes.push(key);
+            return Ok(());
+        }
+        let mut mailbox: Mailbox = match found {
+            Some(value) => decode(&value.value).map_err(BatchError::from)?,
+            None => Mailbox::default(),
+        };
+        let stronger = |cause| {
+            matches!(
+                cause,
+                SuppressionCause::ByHand | SuppressionCause::HardBounce
+            )
+        };
+        if !(mailbox.suppression.as_ref()).is_some_and(|s| stronger(s.cause)) {
+            mailbox.suppression = Some(suppression(at));
+            batch.puts.push((key, encode(&mailbox)));
+        }
+        Ok(())
+    }
+
+    /// At opening, before anything is sent: what a crash cut off is brought to its end.
+    pub(super) async fn go_on_forgetting(&self) -> Result<(), Refused> {
+        for (erasure, row) in self.erasure_rows().await? {
+            if row.begun.is_some() {
+                tracing::warn!(
+                    erasure,
+                    "forgetting a customer was cut off; it is ended now"
+                );
+                self.end_erasure(erasure, row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn erasure_rows(&self) -> Result<Vec<(u64, Erasure)>, Refused> {
+        let mut rows = Vec::new();
+        let mut pages = Pages::of(&*self.store, keys::erasures_all());
+        while let Some(found) = pages.next().await? {
+            for (key, value) in found {
+                let row: Erasure = decode(&value.value).map_err(BatchError::from)?;
+                rows.extend(keys::read_erasure(&key).map(|no| (no, row)));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Every erasure, oldest first.
+    pub async fn erasures(&self) -> Result<Vec<ErasureView>, Refused> {
+        let view = |(erasure, row): (u64, Erasure)| ErasureView {
+            erasure,
+            at: row.at,
+            numbers: row.numbers,
+            erased: row.erased.is_some(),
+        };
+        Ok(self.erasure_rows().await?.into_iter().map(view).collect())
+    }
+
+    /// Those whose bytes still stand in the store's files. What was taken in under their numbers a moment before they were
+    /// forgotten is kept first, so that it goes, too.
+    pub async fn pending_erasures(&self) -> Result<Vec<ErasureView>, Refused> {
+        self.hits.rest().await;
+        let all = self.erasures().await?;
+        Ok(all.into_iter().filter(|e| !e.erased).collect())
+    }
+
+    /// The bytes of these have gone.
+    pub async fn note_erased(&self, erased: &[ErasureView]) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        for (erasure, row) in self.erasure_rows().await? {
+            if row.begun.is_none() && erased.iter().any(|e| e.erasure == erasure) {
+                let row = Erasure {
+                    erased: Some(now),
+                    ..row
+                };
+                batch.puts.push((keys::erasure(erasure), encode(&row)));
+            }
+        }
+        if !batch.puts.is_empty() {
+            self.store.commit(batch).await.map_err(BatchError::from)?;
+        }
+        Ok(())
+    }
+}

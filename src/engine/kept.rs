@@ -1,0 +1,104 @@
+//! The last good version of each campaign, as the store keeps it.
+
+use crate::domain::id::CampaignId;
+use crate::store::codec::{CodecError, Stored, decode, read_body};
+use crate::store::{Direction, Key, Store, StoreError, keys};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const GOOD: &str = "good/";
+
+/// Everything that a campaign was made of when it last validated.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Good {
+    pub file: String,
+    pub text: String,
+    pub segments: Option<(String, String)>,
+    pub topics: Option<(String, String)>,
+    /// Of its templates and all partials, by file name.
+    pub templates: BTreeMap<String, String>,
+    /// Rules of tags.
+    pub tags: Option<(String, String)>,
+}
+
+/// Before tags had rules.
+#[derive(Serialize, Deserialize)]
+struct Good1 {
+    file: String,
+    text: String,
+    segments: Option<(String, String)>,
+    topics: Option<(String, String)>,
+    templates: BTreeMap<String, String>,
+}
+
+impl Stored for Good {
+    const WHAT: &'static str = "last good version of a campaign";
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, Good1>(body).map(|old| Good {
+                file: old.file,
+                text: old.text,
+                segments: old.segments,
+                topics: old.topics,
+                templates: old.templates,
+                tags: None,
+            }),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
+}
+
+/// Where one is kept.
+pub fn key(id: &CampaignId) -> Key {
+    keys::house(&format!("{GOOD}{id}"))
+}
+
+/// All that are kept.
+pub async fn all(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreError> {
+    let range = keys::house_all(GOOD);
+    let skip = range.from.len();
+    let rows = store.scan(range, Direction::Forward, usize::MAX).await?;
+    let mut kept = BTreeMap::new();
+    for (key, value) in rows {
+        let id = std::str::from_utf8(&key[skip..])
+            .ok()
+            .and_then(|t| CampaignId::parse(t).ok());
+        match (id, decode::<Good>(&value.value)) {
+            (Some(id), Ok(good)) => {
+                kept.insert(id, good);
+            }
+            (id, Err(error)) => {
+                tracing::warn!(?id, %error, "a campaign's last good version cannot be read")
+            }
+            (None, Ok(_)) => {}
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Good, Good1};
+    use crate::store::codec::{decode, encode};
+
+    #[test]
+    fn what_was_kept_before_tags_had_rules_is_read() {
+        let old = Good1 {
+            file: "c.toml".into(),
+            text: "name".into(),
+            segments: Some(("segments.toml".into(), "s".into())),
+            topics: None,
+            templates: [("t".to_owned(), "u".to_owned())].into(),
+        };
+        let bytes = postcard::to_extend(&old, vec![1]).unwrap();
+        let read: Good = decode(&bytes).unwrap();
+        assert_eq!((read.text.as_str(), &read.tags), ("name", &None));
+        assert_eq!(read.templates["t"], "u");
+        assert_eq!(encode(&read)[0], 2);
+    }
+}

@@ -1,0 +1,185 @@
+//! `reveille plan` on the real program, with a daemon and without: what it prints, that nothing changes, and what edited
+//! files would change.
+
+mod cli_house;
+
+use cli_house::{House, ROWS};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const DAILY: &str = r#"
+name = "Daily"
+state = "live"
+class = "informational"
+[schedule]
+cron = "0 10 * * *"
+timezone = "Asia/Seoul"
+[audience]
+all = [{ event = "Order Completed", last = ">= 90d" }]
+[entry]
+existing = "enter"
+[[step]]
+id = "one"
+template = "dormant"
+subject = "Hello"
+"#;
+
+/// Goes to everybody who ever ordered, at once.
+const INSTANT: &str = r#"
+name = "Instant"
+state = "live"
+class = "transactional"
+[audience]
+all = [{ event = "Order Completed", count = ">= 1" }]
+[entry]
+existing = "enter"
+[[step]]
+id = "one"
+template = "dormant"
+subject = "Hello"
+"#;
+
+fn house() -> House {
+    let house = House::new();
+    for name in ["welcome", "cart_reminder", "wake_dormant"] {
+        std::fs::remove_file(house.path(&format!("campaigns/{name}.toml"))).unwrap();
+    }
+    house.write("campaigns/daily.toml", DAILY);
+    house.write("rows.jsonl", ROWS);
+    house.run(&["import", "rows.jsonl"]).good();
+    house
+}
+
+/// Every file of a store's folder, with its bytes; not those of sled, which tidies up by itself whenever it is opened and
+/// holds nothing that the journal does not.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        if path.ends_with("sled") {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn decisions(text: &str) -> Vec<Value> {
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn sent(text: &str, campaign: &str) -> usize {
+    let all = decisions(text).into_iter();
+    all.filter(|d| d["decision"] == "sent" && d["campaign"] == campaign)
+        .count()
+}
+
+#[test]
+fn without_a_daemon_it_forecasts_and_leaves_the_folder_as_it_is() {
+    let house = house();
+    let data = house.path("data");
+    let before = files(&data);
+    let told = house.run(&["plan", "--days", "8"]).good();
+    assert!(
+        told.contains("2 customers") && told.contains("daily"),
+        "{told}"
+    );
+    assert!(
+        told.contains("It takes for given: customers do nothing new"),
+        "{told}"
+    );
+    assert!(told.contains("main sends 2 mails"), "{told}");
+    let json = house.run(&["plan", "--days", "8", "--json"]).good();
+    assert_eq!(sent(&json, "daily"), 2, "{json}");
+    for decision in decisions(&json) {
+        for key in [
+            "at", "customer", "campaign", "step", "variant", "decision", "reason",
+        ] {
+            assert!(decision.get(key).is_some(), "{decision}");
+        }
+    }
+    // No address, masked or not.
+    assert!(!json.contains('@') && !told.contains('@'));
+    // c-1 reads mail on weekday evenings only.
+    let own_hours = decisions(&json).into_iter();
+    let waits = own_hours.filter(|d| d["customer"] == "c-1" && d["reason"] == "window");
+    assert_eq!(waits.count(), 1, "{json}");
+    assert!(files(&data) == before, "something was written");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_reason() {
+    let house = house();
+    for (arguments, code, text) in [
+        (&["--campaign", "none"][..], 4, "there is no campaign"),
+        (&["--days", "0"], 1, "1 to 366 days"),
+        (
+            &["--from", "2020-01-01T00:00:00Z"],
+            1,
+            "what has happened is in the log",
+        ),
+        (&["--from", "soon"], 1, "is no time"),
+        (&["--campaigns", "nowhere"], 4, "there is no folder"),
+        (&["--diff"], 1, "no daemon is running"),
+    ] {
+        let came = house.run(&[&["plan"][..], arguments].concat());
+        assert_eq!(came.code, code, "{arguments:?} {}", came.all());
+        assert!(came.err.contains(text), "{arguments:?} {}", came.all());
+    }
+    std::fs::create_dir(house.path("other")).unwrap();
+    house.write("other/daily.toml", &DAILY.replace("class", "clas"));
+    let came = house.run(&["plan", "--campaigns", "other"]);
+    assert_eq!(came.code, 1, "{}", came.all());
+    assert!(
+        came.err.contains("daily.toml") && came.err.contains("clas"),
+        "{}",
+        came.all()
+    );
+}
+
+#[test]
+fn the_daemon_forecasts_and_tells_what_edited_files_would_change() {
+    let house = house();
+    let running = house.start();
+    let json = house.run(&["plan", "--days", "8", "--json"]).good();
+    assert_eq!(sent(&json, "daily"), 2, "{json}");
+    let none = house.run(&["plan", "--diff"]).good();
+    assert!(none.contains("nobody is met otherwise"), "{none}");
+    // The one is narrowed, the other is new.
+    house.write(
+        "campaigns/daily.toml",
+        &DAILY.replace("}]", "}, { tag = \"vip\" }]"),
+    );
+    house.write("campaigns/instant.toml", INSTANT);
+    let told = house.run(&["plan", "--diff", "--json"]).json();
+    let of = |campaign: &str, key: &str| told["campaigns"][campaign][key]["customers"].clone();
+    assert_eq!(of("daily", "no_longer_enter"), 2, "{told}");
+    assert_eq!(of("instant", "enter"), 2, "{told}");
+    assert_eq!(of("instant", "mailed_at_once"), 2, "{told}");
+    assert_eq!(told["campaigns"]["instant"]["enter"]["examples"][0], "c-1");
+    let text = house
+        .run(&["plan", "--diff", "--campaign", "instant"])
+        .good();
+    assert!(
+        text.contains("would enter: 2 customers, as c-1, c-2"),
+        "{text}"
+    );
+    assert!(!text.contains("would no longer enter"), "{text}");
+    let reloaded = house.run(&["reload", "--diff"]).good();
+    assert!(
+        reloaded.contains("of them within the hour: 2 customers"),
+        "{reloaded}"
+    );
+    let none = house.run(&["plan", "--diff"]).good();
+    assert!(none.contains("nobody is met otherwise"), "{none}");
+    running.stop();
+}

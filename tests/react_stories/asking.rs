@@ -1,0 +1,216 @@
+//! Campaigns that ask about each other, and about how customers answer.
+
+use crate::world::files::{dormant, selector, tagged};
+use crate::world::{World, at, audience, triggered};
+use reveille::domain::condition::{
+    CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, Range,
+};
+use reveille::domain::event::{EventRule, Undo};
+use reveille::domain::id::{CampaignId, EventName};
+use reveille::domain::ledger::{Reason, Status};
+use reveille::domain::time::Span;
+
+const START: &str = "2026-03-02T09:00:00Z";
+
+fn was(campaign: &str, was: CampaignWas) -> Condition {
+    Condition::Campaign(CampaignCondition {
+        campaign: CampaignId::parse(campaign).unwrap(),
+        was,
+        within: None,
+    })
+}
+
+fn not(condition: Condition) -> Condition {
+    Condition::Not(Box::new(condition))
+}
+
+/// "a" stands before "z" by name and after it by what it asks.
+#[test]
+fn who_finishes_one_campaign_enters_the_next_in_the_same_instant() {
+    let first = triggered("z", "Signed Up").step("mail", Span::hours(2), Span::days(3));
+    let next = audience("a", was("z", CampaignWas::Finished));
+    let mut world = World::new(START, vec![next, first]);
+    let mina = world.customer("mina");
+    world.event(mina, "Signed Up", &[]);
+    world.run_for(Span::days(10));
+    assert_eq!(world.sent("z"), [at("2026-03-02T11:00:00Z")]);
+    assert_eq!(world.sent("a"), [at("2026-03-02T11:00:00Z")]);
+}
+
+#[test]
+fn an_exit_by_another_campaigns_entry_ends_the_entry() {
+    let cart = triggered("cart", "Product Added")
+        .step("mail", Span::hours(24), Span::days(3))
+        .exit(was("welcome", CampaignWas::Entered));
+    let welcome = triggered("welcome", "Signed Up");
+    let mut world = World::new(START, vec![cart, welcome]);
+    let mina = world.customer("mina");
+    world.event(mina, "Product Added", &[]);
+    world.run_for(Span::hours(1));
+    world.event(mina, "Signed Up", &[]);
+    world.run_for(Span::days(5));
+    assert!(world.has("cart", Status::Left, Reason::Exit));
+    assert!(world.sent("cart").is_empty());
+}
+
+#[test]
+fn who_is_in_a_journey_of_higher_priority_is_kept_out_at_entry_and_at_leaving() {
+    let free = || not(Condition::UnderWay { above: 0 });
+    let high =
+        triggered("high", "Signed Up")
+            .priority(10)
+            .step("mail", Span::days(2), Span::days(3));
+    let low = triggered("low", "Product Added")
+        .step("mail", Span::hours(24), Span::days(3))
+        .per("cart_id")
+        .of(free());
+    let edge = audience("edge", Condition::All(vec![tagged("vip"), free()]));
+    let mut world = World::new(START, vec![high, low, edge]);
+    let mina = world.customer("mina");
+    // Let in, and dropped when the message would leave.
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(12));
+    world.event(mina, "Signed Up", &[]);
+    world.tag(mina, "vip", true);
+    world.run_for(Span::hours(20));
+    assert_eq!(world.last_row("low"), "dropped audience_fails");
+    // Not let in.
+    world.event(mina, "Product Added", &[("cart_id", "b")]);
+    assert_eq!(world.count("low", Status::Entered), 1);
+    assert_eq!(world.count("edge", Status::Entered), 0);
+    // The journey ends, and so does what it kept out.
+    world.run_for(Span::hours(48));
+    assert_eq!(world.sent("high"), [at("2026-03-04T21:00:00Z")]);
+    assert_eq!(world.sent("edge"), [at("2026-03-04T21:00:00Z")]);
+}
+
+#[test]
+fn those_who_leave_five_messages_unanswered_get_no_more_until_they_answer() {
+    let news = triggered("news", "Published")
+        .again(reveille::domain::campaign::Again::Always)
+        .of(not(Condition::Unanswered(Range {
+            low: Some(5),
+            high: None,
+        })));
+    let asleep = audience(
+        "asleep",
+        Condition::Unanswered(Range {
+            low: Some(5),
+            high: None,
+        }),
+    )
+    .class(reveille::domain::preference::Class::Informational);
+    let mut world = World::new(START, vec![news, asleep]);
+    let mina = world.customer("mina");
+    for _ in 0..8 {
+        world.event(mina, "Published", &[]);
+        world.run_for(Span::days(1));
+    }
+    assert_eq!(world.sent("news").len(), 5);
+    // What asks is no advertising itself, and does not count.
+    assert_eq!(world.sent("asleep").len(), 1);
+    world.event(mina, "Order Completed", &[]);
+    world.event(mina, "Published", &[]);
+    world.run_for(Span::days(1));
+    assert_eq!(world.sent("news").len(), 6);
+}
+
+#[test]
+fn an_answer_ages_through_the_tiers() {
+    let tier = |name: &str, text: &str| {
+        let range = Range::<Span>::parse(text).unwrap();
+        audience(name, Condition::Engaged(range))
+    };
+    let ordered = Condition::Event(EventCondition::new(
+        selector("Order Completed"),
+        None,
+        false,
+        None,
+        EventTest::Count(Range {
+            low: Some(1),
+            high: None,
+        }),
+    ));
+    let drafts = vec![
+        triggered("news", "Published"),
+        tier("hot", "< 24h"),
+        tier("warm", "24h..72h"),
+        tier("cool", "> 72h"),
+        audience("ordered", ordered),
+    ];
+    let mut world = World::new(START, drafts);
+    let mina = world.customer("mina");
+    world.event(mina, "Published", &[]);
+    world.run_for(Span::days(2));
+    assert!(world.sent("hot").is_empty() && world.sent("cool").is_empty());
+    let at = world.now;
+    world.event(mina, "Order Completed", &[]);
+    world.run_for(Span::days(10));
+    assert_eq!(world.sent("hot"), [at]);
+    assert_eq!(world.sent("warm"), [at + Span::hours(24)]);
+    // To the millisecond: what is 72 hours old is warm still.
+    assert_eq!(world.sent("cool"), [at + Span::hours(72) + Span::millis(1)]);
+}
+
+/// Who bought 90 days ago or longer, by orders that were not cancelled.
+#[test]
+fn a_cancelled_order_leaves_what_is_counted_whenever_it_is_told() {
+    let rule = EventRule {
+        undone_by: Some(Undo {
+            event: EventName::parse("Order Cancelled").unwrap(),
+            same: "order_id".into(),
+        }),
+        ..EventRule::default()
+    };
+    let mut world = World::new(START, vec![]);
+    world.events = [(EventName::parse("Order Completed").unwrap(), rule)].into();
+    world.adopt(vec![audience(
+        "wake",
+        dormant("Order Completed", Span::days(90)),
+    )]);
+    let (mina, joon) = (world.customer("mina"), world.customer("joon"));
+    let begin = world.now;
+    for no in [mina, joon] {
+        world.event(no, "Order Completed", &[("order_id", "1")]);
+    }
+    // The cancellation of joon's second order overtakes the order.
+    world.event(joon, "Order Cancelled", &[("order_id", "2")]);
+    world.run_for(Span::days(50));
+    for no in [mina, joon] {
+        world.event(no, "Order Completed", &[("order_id", "2")]);
+    }
+    world.run_for(Span::days(1));
+    world.event(mina, "Order Cancelled", &[("order_id", "2")]);
+    world.run_for(Span::days(100));
+    let woken: Vec<_> = world.attempts.iter().map(|a| (a.customer, a.at)).collect();
+    let at = begin + Span::days(90);
+    assert_eq!(woken, [(mina, at), (joon, at)]);
+}
+
+/// "No order in 30 days" is not known before the orders of 30 days are.
+#[test]
+fn an_absence_that_looks_past_what_is_known_holds_for_nobody_until_it_does_not() {
+    let silent = |negated: bool| {
+        let select = selector("Order Completed");
+        let within = Some(Span::days(30));
+        let since = Some(at(START) - Span::days(10));
+        let none = EventCondition::none(select.clone(), within, false, None);
+        let some = EventTest::Count(Range {
+            low: Some(1),
+            high: None,
+        });
+        match negated {
+            false => Condition::NoEvent(none.complete_since(since)),
+            true => not(Condition::Event(
+                EventCondition::new(select, within, false, None, some).complete_since(since),
+            )),
+        }
+    };
+    let drafts = vec![audience("no", silent(false)), audience("not", silent(true))];
+    let mut world = World::new(START, drafts);
+    world.customer("mina");
+    world.run_for(Span::days(90));
+    let known = at(START) + Span::days(20);
+    assert_eq!(world.sent("no"), [known]);
+    assert_eq!(world.sent("not"), [known]);
+}
