@@ -7,10 +7,11 @@ use app::watched::Watched;
 use app::{App, CONFIG, shipped};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
-use reveille::domain::id::CustomerNo;
+use reveille::domain::id::{CustomerId, CustomerNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::record::Mailbox;
 use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::value::Value;
 use reveille::engine::batch::Work;
 use reveille::engine::control::{ControlError, Scope};
 use reveille::engine::shard::Refused;
@@ -392,6 +393,65 @@ async fn spoil(app: &App, id: &str, how: impl Fn(&mut CustomerState)) -> Custome
     };
     app.core.store.commit(batch).await.unwrap();
     no
+}
+
+/// What an anonymous customer had is handed over in a letter; the target cannot take it in until it is mended.
+#[tokio::test]
+async fn what_a_merged_customer_had_waits_until_it_can_be_taken_in() {
+    if !cfg!(debug_assertions) {
+        println!("left out: overflow is checked in debug builds only");
+        return;
+    }
+    let welcome = shipped("welcome.toml");
+    let app = App::start(START, &[("welcome.toml", &welcome)]).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let browser = CustomerId::anonymous("a-1").unwrap();
+    let mina = CustomerId::parse("mina").unwrap();
+    for id in ["mina", browser.as_str()] {
+        app.event(id, "Signed Up", json!({})).await;
+    }
+    let profile = ProfileChange {
+        attributes: BTreeMap::from([("colour".to_owned(), Value::Text("red".into()))]),
+        ..ProfileChange::default()
+    };
+    let profile = Cause::Profile(Box::new(profile), Liveness::Live);
+    app.act(browser.as_str(), profile).await;
+    app.settle().await;
+    spoil(&app, browser.as_str(), |s| {
+        for standing in s.record.campaigns.values_mut() {
+            standing.entered = 1;
+        }
+    })
+    .await;
+    let no = spoil(&app, "mina", |s| {
+        for standing in s.record.campaigns.values_mut() {
+            standing.entered = u32::MAX;
+        }
+    })
+    .await;
+    let colour = || async {
+        let state = app.core.customer(no).await.unwrap().unwrap();
+        state.record.attributes.get("colour").cloned()
+    };
+    for _ in 0..2 {
+        let merged = app.core.alias(&browser, &mina).await;
+        assert!(merged.is_err(), "it is not told as done: {merged:?}");
+        let listed = poisons(&app, no).await;
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert!(listed[0].panic.contains("overflow"), "{listed:?}");
+    }
+    assert_eq!(colour().await, None);
+    // Others are served, and so is the target.
+    app.event("mina", "Product Viewed", json!({})).await;
+
+    spoil(&app, "mina", |s| {
+        for standing in s.record.campaigns.values_mut() {
+            standing.entered = 0;
+        }
+    })
+    .await;
+    app.core.alias(&browser, &mina).await.unwrap();
+    assert_eq!(colour().await, Some(Value::Text("red".into())));
 }
 
 async fn poisons(app: &App, no: CustomerNo) -> Vec<Poison> {

@@ -25,6 +25,7 @@ const VERBS: &[&[&str]] = &[
     &["customer", "set"],
     &["customer", "export"],
     &["customer", "poisonous"],
+    &["customer", "requests"],
     &["log"],
     &["explain"],
     &["plan"],
@@ -609,4 +610,15 @@ fn the_demo_plays_and_leaves_a_shop_behind() {
     house.run(&[&shop[..], &["log"]].concat()).good();
     let again = house.run(&["demo", "--dir", "shop"]);
     assert_eq!(again.code, 1, "{}", again.all());
+}
+
+/// What a shop asks comes in by webhooks (tests/webhooks.rs keeps and closes it); here is what an operator sees.
+#[test]
+fn what_shops_ask_is_listed_and_what_is_not_open_cannot_be_done() {
+    let house = with_customers();
+    let none = house.run(&["customer", "requests"]).good();
+    assert_eq!(none, "no shop asks for anything\n");
+    let done = house.run(&["customer", "requests", "--done", "5f0c2a9e71d4"]);
+    assert_eq!(done.code, 4, "{}", done.all());
+    assert!(done.err.contains("5f0c2a9e71d4"), "{}", done.err);
 }

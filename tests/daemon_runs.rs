@@ -71,6 +71,24 @@ fn it_tells_the_service_manager_and_stops_cleanly() {
     house.run(&["campaign", "list"]).good();
 }
 
+/// A service manager that does not read its socket stops neither the engine nor the end.
+#[test]
+fn a_service_manager_that_does_not_listen_stops_nothing() {
+    let house = House::new();
+    let running = house.start();
+    running.deafen();
+    // It works on, and a reload says what it always says.
+    assert_eq!(house.run(&["reload"]).good(), "reloaded\n");
+    running.signal(Signal::HUP);
+    running.signal(Signal::TERM);
+    let (end, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || end.send(running.end()));
+    let (status, log) = (ended.recv_timeout(std::time::Duration::from_secs(60)))
+        .expect("it waits for a manager that does not read");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("the store is closed"), "{log}");
+}
+
 #[test]
 fn one_that_was_killed_starts_again_over_its_old_socket() {
     let house = House::new();

@@ -11,15 +11,16 @@ use reveille::domain::id::{CustomerId, CustomerNo, MessageNo, MessageRef, ShardN
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::ConsentState;
-use reveille::domain::record::SuppressionCause;
+use reveille::domain::record::{Suppression, SuppressionCause};
 use reveille::domain::time::Span;
 use reveille::engine::batch::Work;
 use reveille::engine::forget::ForgetError;
 use reveille::engine::ingest::Ingested;
 use reveille::engine::intake::{Counter, Inbound, Reading, json as rows};
+use reveille::engine::restored;
 use reveille::engine::shard::Refused;
 use reveille::store::codec::decode;
-use reveille::store::{Direction, KeyRange, Store, StoreError, Stream, keys};
+use reveille::store::{Batch, Direction, KeyRange, Store, StoreError, Stream, keys};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -283,4 +284,208 @@ async fn a_mail_under_way_leaves_nothing_behind() {
     app.leap(Span::days(3)).await;
     assert_eq!(holding(&app, "mina").await, [""; 0]);
     assert_eq!(keys_of(&app, message.customer).await, [[0u8; 0]; 0]);
+}
+
+#[tokio::test]
+async fn what_failed_half_way_is_ended_when_it_is_told_again_or_erased() {
+    for told_again in [true, false] {
+        let store = Watched::new();
+        let app = two(store.clone()).await;
+        let mina = app.customer("mina").await;
+        let mut commits = 0;
+        store.fail(move |_| {
+            commits += 1;
+            (commits > 1).then(|| StoreError::Unavailable("down".into()))
+        });
+        let failed = app.core.forget(&id("mina")).await;
+        assert!(matches!(failed, Err(ForgetError::Refused(_))), "{failed:?}");
+        // Nobody's bytes are called erased while the rest of them is there.
+        assert_eq!(app.core.pending_erasures().await.unwrap(), []);
+        store.mend();
+        match told_again {
+            true => {
+                let again = app.core.forget(&id("mina")).await;
+                assert_eq!(again, Err(ForgetError::Already));
+            }
+            false => assert_eq!(app.core.pending_erasures().await.unwrap().len(), 1),
+        }
+        assert_eq!(holding(&app, "mina").await, [""; 0], "{told_again}");
+        assert_eq!(keys_of(&app, mina).await, [[0u8; 0]; 0], "{told_again}");
+        app.leap(Span::hours(24)).await;
+        assert_eq!(app.mails().len(), 1, "juno's alone");
+    }
+}
+
+fn told_address(text: &str) -> Cause {
+    let change = ProfileChange {
+        email: Some(EmailAddress::parse(text).unwrap()),
+        ..ProfileChange::default()
+    };
+    Cause::Profile(Box::new(change), Liveness::Live)
+}
+
+#[tokio::test]
+async fn former_addresses_without_a_place_go_too() {
+    let app = start(Watched::new()).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    app.act("mina", told_address("kept.one@customers.example"))
+        .await;
+    app.consent("mina", ConsentState::Refused).await;
+    app.act("mina", told_address("kept.two@customers.example"))
+        .await;
+    let dead = EmailAddress::parse("kept.two@customers.example").unwrap();
+    assert!(app.core.suppress(&dead, "bounced").await.unwrap());
+    app.act("mina", told_address("kept.three@customers.example"))
+        .await;
+    // A visitor with an address of their own, who turns out to be her.
+    app.act(BROWSER, told_address("kept.four@customers.example"))
+        .await;
+    app.consent(BROWSER, ConsentState::Refused).await;
+    app.core.alias(&id(BROWSER), &id("mina")).await.unwrap();
+    app.settle().await;
+    assert!(!holding(&app, "kept.four@").await.is_empty());
+    let forgot = app.core.forget(&id("mina")).await.unwrap();
+    assert_eq!(forgot.addresses, 5, "{forgot:?}");
+    assert_eq!(holding(&app, "kept.").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_address_told_while_somebody_is_forgotten_goes_too() {
+    let store = Watched::new();
+    let app = two(store.clone()).await;
+    let mina = app.customer("mina").await;
+    let core = Arc::clone(&app.core);
+    let mut told = false;
+    // Behind all that was read of her, before anything of her is gone.
+    store.before(move |batch| {
+        let begins = batch.deletes.contains(&keys::id(&id("mina")));
+        if !begins || std::mem::replace(&mut told, true) {
+            return None;
+        }
+        let core = Arc::clone(&core);
+        Some(Box::pin(async move {
+            core.act(mina, told_address("late@customers.example"))
+                .await
+                .unwrap();
+            let juno = core.whom(&id("juno")).await.unwrap().unwrap().0;
+            core.act(juno, told_address("mina@customers.example"))
+                .await
+                .unwrap();
+        }))
+    });
+    let forgot = app.core.forget(&id("mina")).await.unwrap();
+    assert_eq!((forgot.addresses, forgot.shared), (2, 1));
+    assert_eq!(forgot.shared_with, [id("juno")].into());
+    assert_eq!(holding(&app, "late@").await, [""; 0]);
+    app.act("m-2", told_address("late@customers.example")).await;
+    assert_eq!(cause_of(&app, "m-2").await, json!("forgotten"));
+    assert_eq!(cause_of(&app, "juno").await, json!("forgotten"));
+}
+
+/// Why nothing goes to their address.
+async fn cause_of(app: &App, who: &str) -> serde_json::Value {
+    let view = app.core.customer_view(&id(who)).await.unwrap().unwrap();
+    serde_json::to_value(view).unwrap()["mailbox"]["suppression"]["cause"].clone()
+}
+
+#[tokio::test]
+async fn a_mailbox_that_cannot_be_read_keeps_nobody_from_being_forgotten() {
+    for shared in [false, true] {
+        let store = Watched::new();
+        let app = two(store.clone()).await;
+        let email = EmailAddress::parse("mina@customers.example").unwrap();
+        if shared {
+            app.act("juno", told_address("mina@customers.example"))
+                .await;
+        }
+        let spoilt = Batch {
+            puts: vec![(keys::mailbox(&email.mailbox()), vec![1, 0xff])],
+            ..Batch::default()
+        };
+        app.core.store.commit(spoilt).await.unwrap();
+        app.core.forget(&id("mina")).await.unwrap();
+        let app = app.reopen(store.again()).await;
+        app.act("m-2", told_address("mina@customers.example")).await;
+        assert_eq!(cause_of(&app, "m-2").await, json!("forgotten"), "{shared}");
+    }
+}
+
+#[tokio::test]
+async fn what_kept_mail_from_an_address_before_does_so_after() {
+    let app = two(Watched::new()).await;
+    let email = EmailAddress::parse("mina@customers.example").unwrap();
+    app.core.suppress(&email, "quetzal said so").await.unwrap();
+    // Whoever has the address after her, too.
+    for who in ["mina", "m-2", "m-3"] {
+        app.act(who, told_address("mina@customers.example")).await;
+        app.leap(Span::hours(1)).await;
+        app.consent(who, ConsentState::Given).await;
+        assert_eq!(cause_of(&app, who).await, json!("by_hand"), "{who}");
+        app.core.forget(&id(who)).await.unwrap();
+        assert_eq!(holding(&app, "quetzal").await, [""; 0]);
+    }
+    // An operator may know better, and that is not undone by a later forgetting.
+    assert!(app.core.unsuppress(&email).await.unwrap());
+    app.act("m-4", told_address("mina@customers.example")).await;
+    app.core.forget(&id("m-4")).await.unwrap();
+    app.act("m-5", told_address("mina@customers.example")).await;
+    assert_eq!(cause_of(&app, "m-5").await, json!("forgotten"));
+}
+
+#[tokio::test]
+async fn a_complaint_at_a_shared_address_stays() {
+    let app = two(Watched::new()).await;
+    let email = EmailAddress::parse("mina@customers.example").unwrap();
+    app.act("juno", told_address("mina@customers.example"))
+        .await;
+    let complaint = Suppression {
+        cause: SuppressionCause::Complaint,
+        at: app.now(),
+        note: "she complained".into(),
+    };
+    let cause = Cause::Suppress {
+        mailbox: email.mailbox(),
+        suppression: Some(complaint),
+    };
+    app.act("mina", cause).await;
+    app.core.forget(&id("mina")).await.unwrap();
+    app.leap(Span::hours(1)).await;
+    app.consent("juno", ConsentState::Given).await;
+    assert_eq!(cause_of(&app, "juno").await, json!("complaint"));
+}
+
+/// Who lost their number to somebody else would be unsubscribed by a stranger's link.
+#[tokio::test]
+async fn a_restored_store_gives_no_number_that_was_given_after_its_backup() {
+    let store = Watched::new();
+    let app = two(store.clone()).await;
+    let (count, juno) = (
+        app.core.directory.count().await.unwrap(),
+        app.customer("juno").await,
+    );
+    let next = async |app: &App, no| {
+        let state = app.core.customer(no).await.unwrap().unwrap();
+        state.record.next_message
+    };
+    let before = next(&app, juno).await;
+    restored::leap(&*app.core.store, app.now()).await.unwrap();
+    let app = app.reopen(store.again()).await;
+    app.sign_up("new", "Asia/Seoul").await;
+    let first = app.customer("new").await;
+    assert!(first.0 > 1 << 40, "{first:?}");
+    assert_eq!(app.core.directory.count().await.unwrap(), count + 1);
+    app.leap(Span::hours(24)).await;
+    let seconds = app.now().millis() as u32 / 1_000;
+    assert!(before < 10 && next(&app, juno).await > seconds / 2);
+    // Restored again from the same backup, or from one of since; with a clock that is behind.
+    for earlier in [Span::ZERO, Span::days(2)] {
+        let no = app.customer("new").await;
+        let at = app.now() - earlier;
+        restored::leap(&*app.core.store, at).await.unwrap();
+        let who = format!("newer-{}", earlier.0);
+        app.sign_up(&who, "Asia/Seoul").await;
+        assert!(app.customer(&who).await.0 > no.0 + (1 << 31), "{earlier:?}");
+    }
+    let all = app.core.directory.count().await.unwrap();
+    assert_eq!(all, count + 3);
 }

@@ -14,11 +14,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-/// None of these may be found afterwards: id, former id, address, name, and what they put into the cart.
-const TRACES: [&str; 5] = [
+/// None of these may be found afterwards: id, former id, address, former address that refused, name, and what they put into the cart.
+const TRACES: [&str; 6] = [
     "c-zebra-77",
     "zebra-browser-5",
     "zebra.one@customers",
+    "zebra.old@customers",
     "Zebrafirst",
     "Zebracup",
 ];
@@ -39,6 +40,10 @@ expires  = "1d"
 fn rows(house: &House) {
     let mut rows = String::from(cli_house::ROWS);
     let mut add = |row: Value| rows.push_str(&format!("{row}\n"));
+    add(
+        json!({"type": "identify", "userId": "c-zebra-77", "timestamp": "2026-01-04T00:00:00Z", "messageId": "z-0",
+        "traits": {"email": "zebra.old@customers.example", "consent": false}}),
+    );
     add(
         json!({"type": "identify", "userId": "c-zebra-77", "timestamp": "2026-01-05T00:00:00Z", "messageId": "z-1",
         "traits": {"email": "zebra.one@customers.example", "firstName": "Zebrafirst", "consent": true}}),
@@ -261,7 +266,7 @@ fn after_forget_now_no_byte_is_left_and_nobody_else_is_changed() {
     // Nothing brings them back.
     let imported = house.run(&["import", "rows.jsonl"]).good();
     assert!(
-        imported.contains("61 rows of customers who were forgotten"),
+        imported.contains("62 rows of customers who were forgotten"),
         "{imported}"
     );
     let track = json!({"type": "track", "userId": "c-zebra-77", "event": "Receipt Asked", "messageId": "late"});
@@ -330,4 +335,48 @@ fn a_daemon_that_is_killed_in_the_middle_goes_on() {
     let (status, log) = running.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(traces(&data), [""; 0]);
+}
+
+#[test]
+fn numbers_given_after_a_backup_are_not_given_again_when_it_is_restored() {
+    let (house, _) = shop();
+    house.run(&["import", "rows.jsonl"]).good();
+    house.run(&["backup", "backup"]).good();
+    let number_of = |who: &str| {
+        let row = json!({"type": "identify", "userId": who, "timestamp": "2026-01-05T00:00:00Z", "messageId": who,
+            "traits": {"firstName": "New"}});
+        house.write("new.jsonl", &format!("{row}\n"));
+        house.run(&["import", "new.jsonl"]).good();
+        let forgot = house.run(&["customer", "forget", who, "--yes", "--json"]);
+        forgot.json()["forgot"]["numbers"][0].as_u64().unwrap()
+    };
+    let before = number_of("c-after");
+    fs::rename(house.path("data"), house.path("data.old")).unwrap();
+    house.run(&["restore", "backup"]).good();
+    let after = number_of("c-other");
+    assert!(after > before + (1 << 32), "{before} {after}");
+    // Once more from the same backup.
+    fs::rename(house.path("data"), house.path("data.older")).unwrap();
+    house.run(&["restore", "backup"]).good();
+    assert!(number_of("c-third") > after);
+}
+
+#[test]
+fn a_list_that_does_not_fit_is_put_aside_and_holds_sending_once() {
+    let (house, _) = shop();
+    house.run(&["import", "rows.jsonl"]).good();
+    house.run(&["customer", "forget", "c-1", "--yes"]).good();
+    let list = house.path("data").join("erasures.json");
+    fs::write(&list, "no list").unwrap();
+    let (status, log) = house.start().stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("the list was put aside"), "{log}");
+    let aside = house.path("data").join("erasures.unfit.json");
+    assert_eq!(fs::read(&aside).unwrap(), b"no list");
+    assert!(fs::read_to_string(&list).unwrap().contains("\"ids\""));
+    house.run(&["resume", "--all", "--yes"]).good();
+    let (_, log) = house.start().stop();
+    assert!(!log.contains("sending is held"), "{log}");
+    house.run(&["customer", "forget", "c-2", "--yes"]).good();
+    assert_eq!(fs::read(&aside).unwrap(), b"no list");
 }

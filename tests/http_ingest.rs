@@ -12,6 +12,9 @@ use http_house::{
 };
 use hyper::{Request, StatusCode};
 use reveille::domain::event::Event;
+use reveille::domain::id::CustomerId;
+use reveille::domain::preference::ConsentState;
+use reveille::domain::record::Record;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::http::faces::Serves;
 use reveille::http::pulse::Pulse;
@@ -163,6 +166,119 @@ async fn a_senders_clock_is_corrected_by_what_it_says_when_it_sent() {
             at("2026-03-02T08:59:00Z")
         ]
     );
+}
+
+async fn record(shop: &Shop, id: &str) -> Record {
+    let id = CustomerId::shown(id).unwrap();
+    shop.app.core.whom(&id).await.unwrap().unwrap().1.unwrap()
+}
+
+/// The answer to an `identify` is lost, and its sender tells it once more.
+#[tokio::test]
+async fn a_copy_of_an_identify_undoes_nothing_that_was_said_since() {
+    let store = Arc::new(MemoryStore::new());
+    let mut shop = Shop::open_on(store.clone(), "", &[]).await;
+    let identify = |message: Option<&str>| {
+        json!({ "type": "identify", "userId": "mina", "messageId": message, "timestamp": NOW,
+                "traits": { "email": "mina@customers.example", "city": "Seoul", "consent": true,
+                            "window": "Mon-Fri 09:00-18:00", "pause_until": null } })
+    };
+    let body = |message| json!({ "batch": [identify(message)], "sentAt": "2026-03-02T09:00:01Z" });
+    let both = [Some("i-1"), None];
+    for message in both {
+        shop.send("/v1/batch", &body(message)).await.done(1, 0);
+    }
+    shop.app.advance(Span::minutes(10)).await;
+    shop.app.consent("mina", ConsentState::Refused).await;
+    let later = json!({ "userId": "mina", "messageId": "i-2",
+        "traits": { "email": "new@customers.example", "city": "Busan", "window": "19:00-21:00" } });
+    shop.send("/v1/identify", &later).await.done(1, 0);
+    let stands = record(&shop, "mina").await;
+    shop.app.advance(Span::minutes(20)).await;
+    for restarted in [false, true] {
+        if restarted {
+            let app = shop.close().await.reopen(store.clone()).await;
+            shop = Shop::before(app, Limits::default(), EVERYTHING).await;
+        }
+        for message in both {
+            shop.send("/v1/batch", &body(message)).await.done(0, 1);
+            let mut alone = identify(message);
+            alone["sentAt"] = "2026-03-02T09:30:00Z".into();
+            shop.send("/v1/identify", &alone).await.done(0, 1);
+        }
+        let after = record(&shop, "mina").await;
+        assert_eq!(after.consents, stands.consents);
+        assert_eq!(after.consents[&None].state, ConsentState::Refused);
+        assert_eq!(after.email, stands.email);
+        assert_eq!(after.attributes, stands.attributes);
+        assert_eq!(after.preferences, stands.preferences);
+    }
+    // One that nobody knows any more, or tells something besides, gives no consent anew either.
+    let mut other = identify(Some("i-3"));
+    other["sentAt"] = "2026-03-02T09:00:01Z".into();
+    shop.send("/v1/identify", &other).await.done(1, 0);
+    let after = record(&shop, "mina").await;
+    assert_eq!(after.consents[&None].state, ConsentState::Refused);
+    // An event may bear the identify's `messageId`.
+    shop.send("/v1/track", &track("mina", "i-1"))
+        .await
+        .done(1, 0);
+}
+
+#[tokio::test]
+async fn a_copy_of_what_a_visitor_told_is_known_once_they_are_a_customer() {
+    let shop = Shop::open().await;
+    let told = json!({ "anonymousId": "v-1", "messageId": "i-1", "timestamp": NOW,
+                       "traits": { "city": "Seoul", "consent": true } });
+    shop.send("/v1/identify", &told).await.done(1, 0);
+    let mina = json!({ "userId": "mina", "anonymousId": "v-1", "traits": { "city": "Busan" } });
+    shop.send("/v1/identify", &mina).await.done(1, 0);
+    shop.send("/v1/identify", &told).await.done(0, 1);
+    let stands = record(&shop, "mina").await;
+    assert_eq!(stands.attributes["city"].as_text(), Some("Busan"));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_between_telling_and_sending_loses_no_message() {
+    let shop = Shop::open().await;
+    for (nth, (told, sent, happened)) in [
+        (
+            "2026-03-02T08:59:00Z",
+            "9999-01-01T00:00:00Z",
+            "2026-03-02T08:59:00Z",
+        ),
+        (
+            "2026-03-02T08:58:00Z",
+            "1970-01-01T00:00:05Z",
+            "2026-03-02T08:58:00Z",
+        ),
+        // Set forward, and no clock to go by.
+        ("1970-01-01T00:00:00Z", "2026-03-02T09:00:00Z", NOW),
+        ("1970-01-01T00:00:00Z", "yesterday", NOW),
+        ("2030-01-01T00:00:00Z", "2026-03-02T09:00:00Z", NOW),
+        // Two clocks of one sender.
+        ("2026-03-02T08:57:00Z", "2026-03-02T08:56:30Z", NOW),
+        (
+            "2026-03-02T08:56:00Z",
+            "2026-03-02T08:54:30Z",
+            "2026-03-02T08:56:00Z",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("c-{nth}");
+        let mut message = track(&user, "m");
+        message["timestamp"] = told.into();
+        message["sentAt"] = sent.into();
+        shop.send("/v1/track", &message).await.done(1, 0);
+        let event = shop.events(&user).await.remove(0);
+        assert_eq!(
+            event.time,
+            Timestamp::parse_rfc3339(happened).unwrap(),
+            "{told} {sent}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -409,6 +525,14 @@ async fn a_visitors_cart_is_the_customers_once_they_say_who_they_are() {
         .done(5, 0);
     // Told again it changes nothing; two whom the shop knows stay two; a visitor has one owner.
     shop.send("/v1/identify", &is("mina", Some("v-1"))).await;
+    // Whoever was forgotten comes back by neither form of the id.
+    shop.send("/v1/identify", &is("gone", None)).await;
+    let gone = CustomerId::parse("gone").unwrap();
+    shop.app.core.forget(&gone).await.unwrap();
+    let back = json!({ "previousId": "gone", "userId": "mina" });
+    shop.send("/v1/alias", &back).await;
+    let visitor = CustomerId::shown("anon:gone").unwrap();
+    assert_eq!(shop.app.core.whom(&visitor).await, Ok(None));
     let two = json!({ "previousId": "joon", "userId": "mina" });
     let error = shop.send("/v1/alias", &two).await.error(400);
     assert!(error.contains("only anonymous"), "{error}");
@@ -587,6 +711,235 @@ async fn a_join_with_a_customer_who_cannot_be_read_is_an_error_of_that_message()
     assert_eq!(shop.events("c-1").await.len(), 2);
     let alone = shop.send("/v1/alias", &alias("v-1", "bad")).await;
     assert!(alone.error(400).contains("cannot be read"));
+}
+
+#[tokio::test]
+async fn a_customer_whose_number_cannot_be_read_holds_up_nobody_else() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    shop.send("/v1/track", &track("bad", "m-0"))
+        .await
+        .done(1, 0);
+    let bad = CustomerId::parse("bad").unwrap();
+    let damage = Batch {
+        puts: vec![(keys::id(&bad), b"no number".to_vec())],
+        ..Batch::default()
+    };
+    store.commit(damage).await.unwrap();
+    let body = batch(&[
+        track("c-1", "m-1"),
+        track("bad", "m-2"),
+        track("c-2", "m-3"),
+    ]);
+    let errors = shop.send("/v1/batch", &body).await.done(2, 0);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["index"], 1);
+    assert!(
+        errors[0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be read")
+    );
+    let alias = json!({ "previousId": "v-1", "userId": "bad" });
+    let error = shop.send("/v1/alias", &alias).await.error(400);
+    assert!(error.contains("cannot be read"), "{error}");
+    // No second number.
+    assert_eq!(shop.app.core.directory.count().await.unwrap(), 3);
+    assert!(shop.app.core.directory.find(&[bad]).await.is_err());
+}
+
+#[tokio::test]
+async fn newcomers_who_wait_are_admitted_in_one_commit() {
+    let store = Moody::new();
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    let directory = &shop.app.core.directory;
+    let admit = |n: usize| async move {
+        // Each second one is asked for twice.
+        let ids = [n, n / 2 * 2].map(|n| CustomerId::parse(&format!("c-{n}")).unwrap());
+        directory.admit(&ids).await.unwrap()
+    };
+    let before = store.commits();
+    store.shut(true);
+    let mut all = Box::pin(futures_util::future::join_all((0..40).map(admit)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    store.shut(false);
+    let given = all.await;
+    assert_eq!(
+        store.commits() - before,
+        2,
+        "the first alone, then all others"
+    );
+    let mut numbers: Vec<_> = given
+        .iter()
+        .map(|two| two[0].clone().unwrap().unwrap())
+        .collect();
+    assert_eq!(given[0][0], given[1][1]);
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 40);
+}
+
+#[tokio::test]
+async fn many_visitors_who_say_who_they_are_at_once_are_all_known() {
+    let shop = Shop::open().await;
+    let seen = |n: usize| json!({ "type": "track", "anonymousId": format!("v-{n}"), "event": "Cart Viewed", "messageId": "s" });
+    let is = |n: usize| json!({ "type": "identify", "userId": format!("c-{n}"), "anonymousId": format!("v-{n}"), "messageId": "i" });
+    let two = [
+        seen(1),
+        json!({ "type": "alias", "previousId": "v-1", "userId": "c-2" }),
+    ];
+    let body: Vec<Value> = (0..300)
+        .map(seen)
+        .chain((0..300).map(is))
+        .chain(two)
+        .collect();
+    let errors = shop.send("/v1/batch", &batch(&body)).await.done(600, 1);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0]["index"], 601);
+    for n in [0, 1, 2, 299] {
+        assert_eq!(shop.events(&format!("c-{n}")).await.len(), 1, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_send_from_a_browser_and_no_others() {
+    let asked = |origin: &str, path: &str| {
+        Request::options(path)
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,content-type",
+            )
+            .body(Body::empty())
+            .unwrap()
+    };
+    let (ours, theirs) = ("https://shop.example", "https://shop.example.evil.example");
+    let sent = |origin: &str| {
+        let mut request = posted("/v1/track", KEY, track("c-1", "m-1").to_string());
+        (request.headers_mut()).insert("origin", origin.parse().unwrap());
+        request
+    };
+    let config = format!("origins = [\"{ours}\"]");
+    let shop = Shop::open_on(Arc::new(MemoryStore::new()), &config, &[]).await;
+    let may = shop.request(asked(ours, "/v1/batch")).await;
+    assert_eq!(may.status, 204);
+    assert_eq!(may.headers["access-control-allow-origin"], ours);
+    assert_eq!(may.headers["access-control-allow-methods"], "POST");
+    let allowed = may.headers["access-control-allow-headers"]
+        .to_str()
+        .unwrap();
+    assert!(allowed.contains("authorization") && allowed.contains("content-type"));
+    assert!(!may.headers.contains_key("access-control-allow-credentials"));
+    let taken = shop.request(sent(ours)).await;
+    assert_eq!(taken.headers["access-control-allow-origin"], ours);
+    assert_eq!(taken.headers["vary"], "origin");
+    taken.done(1, 0);
+    // A refusal is shown to the page too.
+    let refused = Request::post("/v1/track")
+        .header("origin", ours)
+        .body(Body::from("{}"));
+    let refused = shop.request(refused.unwrap()).await;
+    assert_eq!(refused.headers["access-control-allow-origin"], ours);
+    refused.error(401);
+    for origin in [theirs, "null", "http://shop.example"] {
+        let no = shop.request(asked(origin, "/v1/batch")).await;
+        assert_eq!(no.status, 405);
+        assert!(!no.headers.contains_key("access-control-allow-origin"));
+        let sent = shop.request(sent(origin)).await;
+        assert!(!sent.headers.contains_key("access-control-allow-origin"));
+    }
+    let elsewhere = shop.request(asked(ours, "/metrics")).await;
+    assert!(
+        !elsewhere
+            .headers
+            .contains_key("access-control-allow-origin")
+    );
+
+    let shop = Shop::open().await;
+    assert_eq!(shop.request(asked(ours, "/v1/batch")).await.status, 405);
+    let all = Shop::open_on(Arc::new(MemoryStore::new()), "origins = [\"*\"]", &[]).await;
+    let may = all.request(asked(theirs, "/v1/batch")).await;
+    assert_eq!(may.headers["access-control-allow-origin"], "*");
+}
+
+/// JavaScript cuts strings by halves of characters.
+#[tokio::test]
+async fn half_a_character_loses_no_message() {
+    let shop = Shop::open().await;
+    let order = |message: &str| {
+        format!(
+            r#"{{"type":"track","userId":"c-1","event":"Order Completed","messageId":"{message}","properties":{{"note":"Tea \ud83d","whole":"\ud83d\ude00"}}}}"#
+        )
+    };
+    shop.post("/v1/track", order("m-1")).await.done(1, 0);
+    let body = format!(
+        r#"{{"context":{{"title":"\udc00"}},"batch":[{}]}}"#,
+        order("m-2")
+    );
+    shop.post("/v1/batch", body).await.done(1, 0);
+    for event in shop.events("c-1").await {
+        assert_eq!(event.properties["note"].as_text(), Some("Tea \u{fffd}"));
+        assert_eq!(event.properties["whole"].as_text(), Some("😀"));
+    }
+    assert_eq!(shop.events("c-1").await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_key_that_stands_twice_the_last_counts_and_a_message_may_have_a_batch() {
+    let shop = Shop::open().await;
+    let body = r#"{"sentAt":"2026-03-02T08:00:00Z","batch":7,"sentAt":"2026-03-02T09:00:00Z",
+        "batch":[{"type":"track","userId":"c-1","event":"x","event":"y","messageId":"m","timestamp":"2026-03-02T08:50:00Z"}]}"#;
+    shop.post("/v1/batch", body).await.done(1, 0);
+    let event = shop.events("c-1").await.remove(0);
+    assert_eq!(event.name.as_str(), "y");
+    assert_eq!(
+        event.time,
+        Timestamp::parse_rfc3339("2026-03-02T08:50:00Z").unwrap()
+    );
+    for list in ["7", "null", "{}", "[1]"] {
+        let body = format!(
+            r#"{{"userId":"c-1","event":"x","messageId":"{}","batch":{list}}}"#,
+            list.len()
+        );
+        assert_eq!(shop.post("/v1/track", body).await.status, 200, "{list}");
+    }
+    assert_eq!(
+        shop.post("/v1/batch", r#"{"batch":{}}"#).await.error(400),
+        "batch is not a list"
+    );
+    assert_eq!(
+        shop.post("/v1/batch", r#"{"batch":null}"#).await.error(400),
+        "batch is missing"
+    );
+}
+
+#[tokio::test]
+async fn who_has_no_key_leaves_room_for_who_has_one() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Shop::open_on(store, "in_hand = \"64KB\"", &[]).await;
+    let holds = async |bytes: u64| {
+        let held = async {
+            while shop.outside.ingest.in_hand() < bytes {
+                tokio::task::yield_now().await;
+            }
+        };
+        let held = tokio::time::timeout(Duration::from_secs(20), held).await;
+        held.expect("bytes that were not counted");
+    };
+    let _slow = begun(&shop, "", 14 << 10, 100).await;
+    holds(14 << 10).await;
+    let unnamed = Request::post("/v1/batch").body(Body::from("x".repeat(4 << 10)));
+    shop.request(unnamed.unwrap()).await.error(429);
+    shop.send("/v1/track", &track("c-1", "m-1"))
+        .await
+        .done(1, 0);
+    // Who has a key has room for what was announced, before it comes.
+    let key = format!("authorization: {}\r\n", basic(KEY));
+    let _announced = begun(&shop, &key, 1, 40 << 10).await;
+    holds(54 << 10).await;
+    let large = "x".repeat(12 << 10);
+    shop.post("/v1/track", large).await.error(429);
 }
 
 #[tokio::test]
@@ -812,4 +1165,36 @@ async fn every_answer_bears_a_request_id_and_keeps_browsers_in_check() {
     shop.get("/v1/track").await.error(405);
     let other = request_at(shop.address, posted("/v2/track", KEY, "{}")).await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_told_and_all_else_too() {
+    let store = Moody::new();
+    let shop = Shop::open_on(store.clone(), "", &[]).await;
+    let router = shop.outside.router(EVERYTHING);
+    let metrics = async || {
+        let request = Request::get("/metrics").header("authorization", basic(SCRAPER));
+        let asked = request.body(Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(router.clone(), asked);
+        let body = answer.await.unwrap().into_body();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let has = |text: &str, line: &str| text.lines().any(|l| l == line);
+    let well = metrics().await;
+    assert!(has(&well, "reveille_store_answers 1"), "{well}");
+    assert!(has(&well, "reveille_customers 0"), "{well}");
+    store.deaf(true);
+    // From here on, time goes as fast as nothing happens.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let text = metrics().await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(3));
+    assert!(has(&text, "reveille_store_answers 0"), "{text}");
+    assert!(has(&text, "reveille_sending_held 0"), "{text}");
+    assert!(text.contains("reveille_http_put_off_total"), "{text}");
+    assert!(!text.contains("\nreveille_customers "), "{text}");
+    tokio::time::resume();
+    store.deaf(false);
+    assert!(has(&metrics().await, "reveille_store_answers 1"));
 }

@@ -24,7 +24,7 @@ use reveille::message::token::Token;
 use reveille::report::{By, report};
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
-use reveille::store::{Store, Stream, StreamFilter};
+use reveille::store::{Append, Batch, Store, Stream, StreamFilter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -491,6 +491,38 @@ async fn who_leaves_speaks_for_the_address_that_the_mail_went_to() {
     assert_eq!(site.app.mails().len(), 1);
 }
 
+/// Neither the copy of a mail nor a row of the log that cannot be read keeps anybody from leaving.
+#[tokio::test]
+async fn who_leaves_is_heard_whatever_of_their_history_cannot_be_read() {
+    let site = site(&[("offer.toml", OFFER)]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.wants_offer("mina").await;
+    let (leave, _) = site.links(0);
+    site.app.leap(Span::hours(1)).await;
+    let no = site.app.customer("mina").await;
+    for stream in [Stream::Mails, Stream::Log] {
+        let batch = Batch {
+            appends: vec![Append {
+                stream,
+                customer: no.0,
+                time: site.app.now().millis(),
+                payload: b"not a row".to_vec(),
+            }],
+            ..Batch::default()
+        };
+        site.app.core.store.commit(batch).await.unwrap();
+    }
+    let left = site.ask("POST", &leave, &[FORM], ONE_CLICK).await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(
+        site.word("mina", Some("offers")).await,
+        Some(ConsentState::Refused)
+    );
+    let ledger = site.app.core.consent_ledger(no).await.unwrap();
+    let row = ledger.last().unwrap();
+    assert!(row.message.is_some() && row.campaign.is_some(), "{row:?}");
+}
+
 /// Links of old mails work after a restart, wherever the store is then, and after a new key signs.
 #[tokio::test]
 async fn links_outlive_the_process() {
@@ -724,6 +756,137 @@ async fn the_page_shows_how_they_stand_and_takes_only_what_they_changed() {
     assert!(
         page.contains("value=\"offers\" checked") && !page.contains("value=\"reminders\" checked")
     );
+}
+
+#[tokio::test]
+async fn who_wants_only_what_they_asked_for_gets_no_other_advertising() {
+    let monthly = OFFER
+        .replace("topic = \"offers\"", "topic = \"monthly\"")
+        .replace("Cart Viewed", "Digest Out");
+    let site = site(&[("offer.toml", OFFER), ("digest.toml", &monthly)]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.leap(Span::hours(1)).await;
+    let centre = site.centre("mina").await;
+    let page = site.get(&centre).await.text;
+    assert!(page.contains("id=\"only\" name=\"only\" value=\"yes\" aria"));
+    let form = |more: &[(&'static str, &'static str)]| {
+        let mut form = vec![("act", "save"), ("hours", "any"), ("zone", "Asia/Seoul")];
+        for topic in ["offers", "reminders", "monthly"] {
+            form.extend([("had", topic), ("topic", topic)]);
+        }
+        form.extend_from_slice(more);
+        form
+    };
+    let asked = [("act", "save"), ("hours", "any"), ("zone", "Asia/Seoul")];
+    let asked: Vec<_> = (asked.into_iter())
+        .chain(["offers", "reminders"].map(|t| ("had", t)))
+        .chain(["offers", "reminders", "monthly"].map(|t| ("topic", t)))
+        .chain([("was_only", ""), ("only", "yes")])
+        .collect();
+    let saved = site.post(&centre, &asked).await;
+    assert_eq!(saved.status, StatusCode::OK);
+    assert!(
+        saved.text.contains("You get: The month") && saved.text.contains("No other advertising"),
+        "{}",
+        saved.text
+    );
+    let page = site.get(&centre).await.text;
+    assert!(page.contains("name=\"only\" value=\"yes\" checked"));
+    assert!(page.contains("name=\"was_only\" value=\"yes\""));
+    let korean = site.get(&format!("{centre}?lang=ko")).await.text;
+    assert!(korean.contains("직접 신청한 소식만 받기"));
+
+    site.wants_offer("mina").await;
+    let story = site.app.story("mina").await;
+    let last = story.last().unwrap();
+    assert!(last.ends_with("dropped/on_request_only"), "{story:?}");
+    let id = reveille::domain::id::CustomerId::parse("mina").unwrap();
+    let explained = site.app.core.explain(&id, None).await.unwrap().unwrap();
+    let explained = serde_json::to_string(&explained).unwrap();
+    assert!(
+        explained.contains("takes only topics that go to those"),
+        "{explained}"
+    );
+    let digest = serde_json::json!({});
+    site.app.event("mina", "Digest Out", digest).await;
+    site.app.settle().await;
+    assert_eq!(site.app.mails().len(), 1, "what they asked for comes");
+
+    // A form without the box says nothing of it; without the tick it is taken back.
+    site.app.leap(Span::days(8)).await;
+    site.post(&centre, &form(&[])).await;
+    site.wants_offer("mina").await;
+    assert_eq!(site.app.mails().len(), 1);
+    site.post(&centre, &form(&[("was_only", "yes")])).await;
+    site.wants_offer("mina").await;
+    assert_eq!(site.app.mails().len(), 2);
+}
+
+/// Two tabs: what was chosen in the newer one is not undone by the older one, which was open all the while.
+#[tokio::test]
+async fn a_form_of_before_changes_what_was_changed_in_it_and_no_more() {
+    let site = site(&[]).await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.leap(Span::hours(1)).await;
+    let centre = site.centre("mina").await;
+    let page = site.get(&centre).await.text;
+    let stood: &[_] = &[
+        ("was_hours", "any"),
+        ("was_zone", "Asia/Seoul"),
+        ("was_often", ""),
+        ("was_pause", ""),
+        ("was_locale", ""),
+        ("was_format", "html"),
+    ];
+    for (field, value) in stood {
+        let hidden = format!("<input type=\"hidden\" name=\"{field}\" value=\"{value}\">");
+        assert!(page.contains(&hidden), "{hidden} in {page}");
+    }
+    let form = |chosen: &[(&'static str, &'static str)]| {
+        let mut form = vec![("act", "save"), ("had", "offers"), ("topic", "offers")];
+        form.extend([("had", "reminders"), ("topic", "reminders")]);
+        form.extend_from_slice(stood);
+        for (field, value) in stood {
+            let name = field.strip_prefix("was_").unwrap();
+            if chosen.iter().all(|(chosen, _)| *chosen != name) {
+                form.push((name, *value));
+            }
+        }
+        form.extend_from_slice(chosen);
+        form
+    };
+    let newer = form(&[
+        ("hours", "own"),
+        ("day", "5"),
+        ("from", "10:00"),
+        ("to", "12:00"),
+        ("zone", "Europe/Paris"),
+        ("often", "1 per 30d"),
+        ("pause", "2026-04-01"),
+        ("locale", "ko"),
+        ("format", "text"),
+    ]);
+    let saved = site.post(&centre, &newer).await;
+    assert_eq!(saved.status, StatusCode::OK, "{}", saved.text);
+    let no = site.app.customer("mina").await;
+    let preferences = || async {
+        let state = site.app.core.customer(no).await.unwrap().unwrap();
+        state.record.preferences
+    };
+    let chosen = preferences().await;
+    assert!(chosen.window.is_some() && chosen.caps.is_some() && chosen.pause_until.is_some());
+
+    // Nothing was touched in the older tab, then one field.
+    let kept = site.post(&centre, &form(&[])).await;
+    assert!(kept.text.contains("바뀐 내용 없이"), "{}", kept.text);
+    assert_eq!(preferences().await, chosen);
+    site.post(&centre, &form(&[("often", "1 per 7d")])).await;
+    let caps = reveille::domain::cap::Cap::parse("1 per 7d").unwrap();
+    let expected = reveille::domain::preference::Preferences {
+        caps: Some(vec![caps]),
+        ..chosen
+    };
+    assert_eq!(preferences().await, expected);
 }
 
 #[tokio::test]

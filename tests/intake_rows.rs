@@ -447,6 +447,10 @@ fn a_bad_row_is_told_and_never_stops_the_rest() {
             identify(r#""test":"perhaps""#),
             r#"test "perhaps" is not true or false"#,
         ),
+        (
+            identify(r#""on_request_only":"perhaps""#),
+            r#"on_request_only "perhaps" is not true or false"#,
+        ),
     ];
     let good = event(r#""messageId":"ok""#);
     let rows: Vec<&str> = table

@@ -12,10 +12,12 @@ use mail_parser::MessageParser;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::consent_ledger::{Origin, Word};
-use reveille::domain::id::{CustomerId, TopicId};
+use reveille::domain::id::{CampaignId, CustomerId, TopicId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
+use reveille::domain::record::{Suppression, SuppressionCause};
 use reveille::domain::time::{Span, Timestamp};
+use reveille::engine::control::{ControlError, Scope};
 use reveille::http::public;
 use reveille::message::token::Token;
 use reveille::store::memory::MemoryStore;
@@ -49,6 +51,21 @@ template = "welcome"
 subject = "The news"
 "#;
 
+const OFFERS: &str = r#"
+name = "Offers"
+state = "live"
+class = "advertising"
+topic = "offers"
+[trigger]
+event = "Offers Out"
+[entry]
+again = "always"
+[[step]]
+id = "one"
+template = "welcome"
+subject = "The offers"
+"#;
+
 struct Site {
     app: App,
     at: SocketAddr,
@@ -62,7 +79,11 @@ async fn site() -> Site {
 async fn site_with(defaults: &str) -> Site {
     let config = format!("{CONFIG}{defaults}[http]\npublic_url = \"https://mail.shop.example\"\n");
     let store = Arc::new(MemoryStore::new());
-    let files = [("news.toml", NEWS), ("topics.toml", TOPICS)];
+    let files = [
+        ("news.toml", NEWS),
+        ("offers.toml", OFFERS),
+        ("topics.toml", TOPICS),
+    ];
     let app = App::start_on(store, NOW, &config, &files).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
@@ -200,6 +221,16 @@ impl Site {
         format!("/p/{}", self.app.core.token_keys().sign(&token))
     }
 
+    /// The link of a mail to leave `topic`, or advertising as a whole.
+    async fn leaving(&self, customer: &str, topic: Option<TopicId>) -> String {
+        let token = Token::Unsubscribe {
+            customer: self.app.customer(customer).await,
+            message: None,
+            topic,
+        };
+        format!("/u/{}", self.app.core.token_keys().sign(&token))
+    }
+
     async fn view(&self, customer: &str) -> serde_json::Value {
         let id = CustomerId::parse(customer).unwrap();
         let view = self.app.core.customer_view(&id).await.unwrap();
@@ -308,6 +339,8 @@ async fn nothing_of_the_topic_leaves_before_the_button_was_pressed_and_the_ledge
         .unwrap();
     assert_eq!((row.told, row.at), (site.app.now(), site.app.now()));
     assert_eq!(row.address.as_deref(), Some("127.0.0.1"));
+    assert!(row.message.is_some(), "by which mail");
+    assert_eq!(row.campaign.unwrap().as_str(), "confirm_subscription");
     assert!(row.wording.unwrap().contains("Yes, I want these mails"));
     assert_eq!(site.view("mina").await["unconfirmed"], json!([]));
     // Given again it stays given: nobody is asked twice.
@@ -459,16 +492,20 @@ async fn what_went_to_a_former_address_confirms_nothing_for_the_new_one() {
         (site.questions().len(), mail.to.as_str()),
         (2, "new@customers.example")
     );
-    assert_eq!(
-        site.ask("POST", &old, "confirm=yes").await.status,
-        StatusCode::GONE
-    );
-    assert_eq!(
-        site.ask("POST", &mail.confirm(), "confirm=yes")
-            .await
-            .status,
-        StatusCode::OK
-    );
+    let centre = "/p/";
+    for mail in site.questions() {
+        assert!(!mail.raw.contains(centre), "it went where a form said");
+    }
+    let gone = site.ask("POST", &old, "confirm=yes").await;
+    assert_eq!(gone.status, StatusCode::GONE);
+    assert!(!gone.text().contains(centre) && !gone.text().contains("customers.example"));
+    let done = site.ask("POST", &mail.confirm(), "confirm=yes").await;
+    assert_eq!(done.status, StatusCode::OK);
+    assert!(done.text().contains(centre));
+    // Who has the former address sees what became of it, and gets no way to the customer's preferences.
+    let seen = site.ask("GET", &old, "").await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(!seen.text().contains(centre), "{}", seen.text());
     site.news_out("mina").await;
     assert_eq!(site.news(), 1);
 }
@@ -661,6 +698,253 @@ async fn who_chose_plain_text_gets_plain_text_alone() {
     assert_eq!(mails.len(), 2);
     let multipart = |m: &&Mail| m.raw.contains("multipart/alternative");
     assert_eq!(mails.iter().filter(multipart).count(), 1);
+}
+
+#[tokio::test]
+async fn who_leaves_altogether_leaves_what_they_ticked_since_they_last_left() {
+    let site = site().await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    let (leave, centre) = (site.leaving("mina", None).await, site.centre("mina").await);
+    for round in 0..2 {
+        site.app.advance(Span::days(1)).await;
+        let left = site.ask("POST", &leave, "leave=yes").await;
+        assert_eq!(left.status, StatusCode::OK);
+        site.app.event("mina", "Offers Out", json!({})).await;
+        site.app.settle().await;
+        assert_eq!(site.mails().len(), round, "left in round {round}");
+
+        site.app.advance(Span::days(1)).await;
+        let form = "act=save&topic=offers&hours=any&format=html";
+        site.ask("POST", &centre, form).await;
+        site.app.event("mina", "Offers Out", json!({})).await;
+        site.app.settle().await;
+        assert_eq!(site.mails().len(), round + 1, "ticked in round {round}");
+    }
+    let words: Vec<Word> = site.ledger("mina").await.iter().map(|r| r.1).collect();
+    let (given, refused) = (Word::Given, Word::Refused);
+    assert_eq!(words, [given, refused, given, refused, given]);
+
+    // What changes nothing is told once only.
+    for _ in 0..2 {
+        site.app.advance(Span::minutes(5)).await;
+        let left = site.ask("POST", &leave, "leave=yes").await;
+        assert_eq!(left.status, StatusCode::OK);
+    }
+    assert_eq!(site.ledger("mina").await.len(), 6);
+}
+
+#[tokio::test]
+async fn who_left_before_and_leaves_again_takes_back_what_they_asked_for_meanwhile() {
+    let site = site().await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    for topic in [None, Some(news())] {
+        let leave = site.leaving("mina", topic.clone()).await;
+        site.ask("POST", &leave, "leave=yes").await;
+        site.app.advance(Span::hours(2)).await;
+        site.wants_news("mina").await;
+        let link = site.questions().pop().unwrap().confirm();
+        let rows = site.ledger("mina").await.len();
+        site.app.advance(Span::hours(2)).await;
+        let left = site.ask("POST", &leave, "leave=yes").await;
+        assert_eq!(left.status, StatusCode::OK);
+        assert_eq!(site.view("mina").await["unconfirmed"], json!([]));
+        let confirmed = site.ask("POST", &link, "confirm=yes").await;
+        assert_eq!(confirmed.status, StatusCode::GONE, "{topic:?}");
+        let ledger = site.ledger("mina").await;
+        assert_eq!(ledger.len(), rows + 1, "{topic:?}: {ledger:?}");
+        let last = ledger.last().unwrap();
+        assert_eq!((&last.0, last.1), (&topic, Word::Refused));
+        site.app.advance(Span::hours(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_consent_that_comes_late_takes_no_asking_away() {
+    let site = site().await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.advance(Span::days(1)).await;
+    let told = |at| ConsentChange {
+        topic: Some(news()),
+        state: ConsentState::Given,
+        at,
+        source: "old list".into(),
+        wording: None,
+        origin: Origin::default(),
+    };
+    let old = told(site.app.now());
+    site.app.advance(Span::days(1)).await;
+    site.say("mina", Some(news()), ConsentState::Refused, false)
+        .await;
+    site.app.advance(Span::days(1)).await;
+    site.wants_news("mina").await;
+    let link = site.questions().pop().unwrap().confirm();
+    site.app.advance(Span::minutes(5)).await;
+    let cause = Cause::Consent(old, Liveness::History);
+    site.app.act("mina", cause).await;
+    site.app.settle().await;
+    assert_eq!(site.view("mina").await["unconfirmed"][0]["topic"], "news");
+    let confirmed = site.ask("POST", &link, "confirm=yes").await;
+    assert_eq!(confirmed.status, StatusCode::OK);
+
+    // One that stands leaves nothing to ask.
+    site.app.sign_up("joon", "Asia/Seoul").await;
+    site.wants_news("joon").await;
+    site.app.advance(Span::minutes(5)).await;
+    let cause = Cause::Consent(told(site.app.now()), Liveness::History);
+    site.app.act("joon", cause).await;
+    assert_eq!(site.view("joon").await["unconfirmed"], json!([]));
+}
+
+#[tokio::test]
+async fn an_unconfirmed_asking_opens_a_forgotten_address_for_the_question_alone() {
+    let site = site().await;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    let mina = CustomerId::parse("mina").unwrap();
+    site.app.core.forget(&mina).await.unwrap();
+    site.app.advance(Span::minutes(5)).await;
+    let email = EmailAddress::parse("mina@customers.example").unwrap();
+    site.profile("m-2", |c| c.email = Some(email)).await;
+    let closed = || async {
+        let all = site.app.core.suppressions().await.unwrap();
+        all.iter().any(|s| s.cause == SuppressionCause::Forgotten)
+    };
+    site.wants_news("m-2").await;
+    assert_eq!(site.questions().len(), 1);
+    assert!(closed().await, "nobody has confirmed anything");
+    // What somebody imports or says for others who share it goes nowhere.
+    site.app.consent("joon", ConsentState::Given).await;
+    site.profile("joon", |c| {
+        c.email = Some(EmailAddress::parse("mina@customers.example").unwrap());
+    })
+    .await;
+    site.app.event("joon", "Offers Out", json!({})).await;
+    site.app.settle().await;
+    assert_eq!(site.mails().len(), 1);
+
+    site.app.advance(Span::minutes(5)).await;
+    let link = site.questions().pop().unwrap().confirm();
+    let page = site.ask("GET", &link, "").await;
+    assert!(!page.text().contains("At present we send nothing"));
+    let done = site.ask("POST", &link, "confirm=yes").await;
+    assert!(done.text().contains("From now on you get mails"));
+    assert!(!closed().await);
+    site.news_out("m-2").await;
+    assert_eq!(site.news(), 1);
+}
+
+#[tokio::test]
+async fn no_page_promises_mail_to_an_address_that_gets_none() {
+    let site = site().await;
+    let stopped = "At present we send nothing to this address";
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.wants_news("mina").await;
+    let link = site.questions().pop().unwrap().confirm();
+    site.app.advance(Span::minutes(5)).await;
+    let email = EmailAddress::parse("mina@customers.example").unwrap();
+    let suppress = |cause| Cause::Suppress {
+        mailbox: email.mailbox(),
+        suppression: Some(Suppression {
+            cause,
+            at: site.app.now(),
+            note: String::new(),
+        }),
+    };
+    // Who reported it as unwanted is not asked whether they want more of it.
+    let cause = suppress(SuppressionCause::Complaint);
+    site.app.act("mina", cause).await;
+    let centre = site.centre("mina").await;
+    let again = site.ask("POST", &centre, "act=again&again=news").await;
+    assert!(again.text().contains(stopped) && !again.text().contains("on its way"));
+    site.app.settle().await;
+    assert_eq!(site.questions().len(), 1);
+
+    let page = site.ask("GET", &link, "").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains(stopped), "{}", page.text());
+    assert!(!page.text().contains("and you get them"));
+    let done = site.ask("POST", &link, "confirm=yes").await;
+    assert!(done.text().contains(stopped) && !done.text().contains("From now on"));
+    let no = site.app.customer("mina").await;
+    let row = site.app.core.consent_ledger(no).await.unwrap().pop();
+    let wording = row.unwrap().wording.unwrap();
+    assert!(!wording.contains("and you get them"), "{wording}");
+
+    // A consent lifts what was stopped by leaving.
+    site.app.sign_up("joon", "Asia/Seoul").await;
+    site.wants_news("joon").await;
+    let email = EmailAddress::parse("joon@customers.example").unwrap();
+    let cause = Cause::Suppress {
+        mailbox: email.mailbox(),
+        suppression: Some(Suppression {
+            cause: SuppressionCause::Unsubscribe,
+            at: site.app.now(),
+            note: String::new(),
+        }),
+    };
+    site.app.act("joon", cause).await;
+    site.app.advance(Span::minutes(5)).await;
+    let link = site.questions().pop().unwrap().confirm();
+    let page = site.ask("GET", &link, "").await;
+    assert!(!page.text().contains(stopped), "{}", page.text());
+    let done = site.ask("POST", &link, "confirm=yes").await;
+    assert!(done.text().contains("From now on") && !done.text().contains(stopped));
+}
+
+#[tokio::test]
+async fn the_question_cannot_be_cancelled_for_good_and_the_page_says_that_it_is_held_back() {
+    let site = site().await;
+    let own = CampaignId::parse("confirm_subscription").unwrap();
+    let refused = site.app.core.cancel(&own, "test").await.unwrap_err();
+    assert!(matches!(refused, ControlError::Own(_)), "{refused}");
+    assert!(refused.to_string().contains("reveille campaign pause"));
+
+    let scope = Scope::Campaign(own);
+    site.app.core.pause(&scope, "test").await.unwrap();
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.wants_news("mina").await;
+    let centre = site.centre("mina").await;
+    site.app.advance(Span::minutes(5)).await;
+    let again = site.ask("POST", &centre, "act=again&again=news").await;
+    assert!(again.text().contains("are held back"), "{}", again.text());
+    assert!(!again.text().contains("on its way"));
+    assert_eq!(site.questions().len(), 0);
+    site.app.core.resume(&scope, "test").await.unwrap();
+    site.app.settle().await;
+    assert_eq!(site.questions().len(), 1);
+    let page = site.ask("GET", &centre, "").await;
+    assert!(!page.text().contains("are held back"));
+}
+
+#[tokio::test]
+async fn who_leaves_altogether_by_a_former_address_leaves_there_by_name_too() {
+    let site = site().await;
+    let given = ConsentState::Given;
+    site.app.sign_up("mina", "Asia/Seoul").await;
+    site.app.event("mina", "Offers Out", json!({})).await;
+    site.app.settle().await;
+    let log = site.app.log().await;
+    let left = log.iter().find(|r| r.status == Status::Attempting).unwrap();
+    let leave = Token::Unsubscribe {
+        customer: left.customer,
+        message: left.message,
+        topic: None,
+    };
+    let leave = format!("/u/{}", site.app.core.token_keys().sign(&leave));
+    let new = Some(EmailAddress::parse("new@customers.example").unwrap());
+    site.profile("mina", |c| c.email = new).await;
+    // Whoever has that address now had confirmed the newsletter.
+    site.app.sign_up("sora", "Asia/Seoul").await;
+    let address = Some(EmailAddress::parse("mina@customers.example").unwrap());
+    site.profile("sora", |c| c.email = address).await;
+    site.say_as("sora", Some(news()), given, true, Liveness::History)
+        .await;
+    site.app.advance(Span::days(1)).await;
+    let done = site.ask("POST", &leave, "leave=yes").await;
+    assert_eq!(done.status, StatusCode::OK);
+    site.app.advance(Span::days(1)).await;
+    site.say("sora", None, given, true).await;
+    site.news_out("sora").await;
+    assert_eq!(site.news(), 0, "nobody has confirmed it since");
 }
 
 /// Invariant 3, with random askings, confirmations by any link of before, refusals and departures of customers of whom two

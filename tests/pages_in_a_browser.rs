@@ -569,6 +569,7 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
             customer,
             topic,
             asked: Timestamp::EARLIEST,
+            message: None,
         })
     ));
     let no_day: &[_] = &[
@@ -597,7 +598,7 @@ async fn pages(site: &Site, language: &str) -> Vec<Page> {
             &[],
             "main button",
         ),
-        page("confirm-over", &over, &[], "main a"),
+        page("confirm-over", &over, &[], "main p"),
         page("gone", &site.url("/u/nonsense"), &[], "[lang=ko]"),
     ]
 }

@@ -484,6 +484,7 @@ fn hostile_profile() -> impl Strategy<Value = ProfileChange> {
                     .into_iter()
                     .collect(),
                 as_of: None,
+                identity: None,
             },
         )
 }
@@ -641,6 +642,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         known_since,
                         email: None,
                         attributes: Properties::new(),
+                        told: BTreeMap::new(),
                         tags: BTreeSet::new(),
                         preferences: Preferences::default(),
                         consents: BTreeMap::new(),

@@ -402,6 +402,64 @@ async fn never_more_connections_than_allowed() {
 }
 
 #[tokio::test]
+async fn what_goes_first_holds_nobody_up_while_its_connection_is_opened() {
+    let server = SmtpServer::start(Options::default()).await;
+    server.rule(Rule::at(At::Greeting).times(1));
+    let mut config = config(&server, |_| {});
+    config.connections = 2;
+    let transport = Transport::new(config).unwrap();
+    let first = transport.clone();
+    let express = tokio::spawn(async move { first.next_permit().await.deliver(mail(0)).await });
+    soon(async {
+        while server.opened() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // The server never greets that one; there is a second connection for all others.
+    for n in 1..=3 {
+        let sent = timeout(Duration::from_secs(10), async {
+            transport.permit().await.deliver(mail(n)).await
+        });
+        let outcome = sent.await.expect("ordinary mail moves");
+        assert_eq!(short(&outcome), "accepted");
+    }
+    assert!(!express.is_finished());
+    express.abort();
+}
+
+/// Mail that goes first comes in all the time; each of its connections is cut after the message.
+#[tokio::test]
+async fn ordinary_mail_moves_beside_a_steady_flow_of_what_goes_first() {
+    let server = SmtpServer::start(Options::default()).await;
+    server.rule(Rule::at(At::AfterTaken).hang_up());
+    server.rule(Rule::at(At::Greeting).wait(Duration::from_millis(20)));
+    let mut config = config(&server, |_| {});
+    config.connections = 3;
+    let transport = Transport::new(config).unwrap();
+    let steady: Vec<_> = (0..2)
+        .map(|flow| {
+            let transport = transport.clone();
+            tokio::spawn(async move {
+                for n in 0.. {
+                    let permit = transport.next_permit().await;
+                    permit.deliver(mail(flow * 1_000_000 + n)).await;
+                }
+            })
+        })
+        .collect();
+    soon(server.wait_for(4)).await;
+    for n in 1..=5 {
+        let sent = timeout(Duration::from_secs(10), async {
+            transport.permit().await.deliver(mail(9_000_000 + n)).await
+        });
+        let outcome = sent.await.expect("ordinary mail moves");
+        assert_eq!(short(&outcome), "accepted");
+    }
+    steady.iter().for_each(|flow| flow.abort());
+}
+
+#[tokio::test]
 async fn a_message_for_which_no_connection_comes_free_is_given_back() {
     let server = SmtpServer::start(Options::default()).await;
     let mut config = config(&server, |_| {});

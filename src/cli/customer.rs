@@ -1,9 +1,10 @@
-//! `reveille customer`: show, list, export, set, poisonous; forget has a file of its own.
+//! `reveille customer`: show, list, export, set, poisonous; forget and requests have files of their own.
 
 use super::Context;
 use super::failure::Failure;
 use super::forget;
 use super::log::short;
+use super::requests;
 use super::screen::{Screen, counted, plain};
 use super::table::Table;
 use super::way::{Need, query, through, who};
@@ -71,6 +72,8 @@ Examples:
     },
     /// Forget a customer: everything that is kept of them goes, for good
     Forget(forget::Arguments),
+    /// List what shops have asked for their customers, and say what was done
+    Requests(requests::Arguments),
     /// List customers of whom something could not be worked on, and why
     #[command(after_help = "\
 Either the program met a defect, or something that is stored of the customer cannot be read; everybody
@@ -124,6 +127,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
+        Arguments::Requests(arguments) => requests::run(&arguments, context).await,
         Arguments::Forget(arguments) => forget::run(&arguments, context).await,
         Arguments::Poisonous { clear: None, json } => {
             through(context, Need::Look, async |way| {

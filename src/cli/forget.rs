@@ -141,10 +141,13 @@ fn tell(
         screen.say(&format!(
             "forgotten{with}: nothing happens to them any more"
         ))?;
-        if forgot["forgot"]["shared"].as_u64().unwrap_or(0) > 0 {
-            screen.say(
-                "another customer has the same address: it is suppressed until they consent anew",
-            )?;
+        let others = forgot["forgot"]["shared_with"].as_array().into_iter();
+        let others: Vec<&str> = others.flatten().filter_map(Value::as_str).collect();
+        if !others.is_empty() {
+            screen.say(&format!(
+                "an address of theirs is another customer's, too ({}): it is suppressed until they consent anew",
+                others.join(", ")
+            ))?;
         }
     }
     let number = |passed: &Value, key: &str| passed[key].as_u64().unwrap_or(0);

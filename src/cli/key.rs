@@ -39,8 +39,9 @@ pub struct Arguments {
 enum Verb {
     /// Sign the links of mails with a new key from now on; links of before go on working
     #[command(after_help = "\
-For when somebody may have seen the store, or a backup of it: whoever has a key can make links in its name.
-The old keys are still read, since links of old mails must work. The keys are in the store and its backups.
+New links are signed with a key that older backups of the store do not hold. It takes nothing back:
+the old keys are still read, since links of old mails must work, so whoever has seen one of them can
+go on making links with it. The keys are in the store and its backups.
 
 Example:
   reveille key rotate-links")]

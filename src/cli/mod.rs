@@ -22,6 +22,7 @@ mod plan;
 mod probe;
 mod reload;
 mod report;
+mod requests;
 mod restore;
 mod resume;
 mod run;

@@ -52,7 +52,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let daemon = tokio::select! {
         built = &mut building => opened(built)?,
         () = stop.asked() => {
-            systemd::stopping();
+            systemd::stopping().await;
             return match tokio::time::timeout(within, building).await {
                 Ok(built) => Ok(opened(built)?.close().await?),
                 Err(_) => {

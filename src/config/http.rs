@@ -24,6 +24,8 @@ pub struct Http {
     pub connections: usize,
     /// How many bytes of requests with events may be in work at once; more are answered 429.
     pub in_hand: u64,
+    /// Whose pages may send events from a browser: scheme, host and port, or `*` for all.
+    pub origins: Vec<String>,
     /// By name.
     pub keys: BTreeMap<String, KeySettings>,
 }
@@ -37,6 +39,7 @@ impl Default for Http {
             public_url: None,
             connections: 512,
             in_hand: 16 << 20,
+            origins: Vec::new(),
             keys: BTreeMap::new(),
         }
     }
@@ -110,6 +113,12 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let listen = address("listen");
     let ingest_listen = address("ingest_listen");
     let admin_listen = address("admin_listen");
+    let own = [
+        ("listen", listen),
+        ("ingest_listen", ingest_listen),
+        ("admin_listen", admin_listen),
+    ];
+    tell_of_shared_addresses(table, &own.map(|(key, a)| (key, a.flatten())));
     let public_url = optional(table.get("public_url"), |i| i.parsed(web_address));
     if let Some(item) = table.get("public_url").filter(|_| real)
         && table.get("listen").is_none()
@@ -127,6 +136,9 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
     let in_hand = table
         .get("in_hand")
         .map_or(Some(usual.in_hand), |i| i.parsed(size));
+    let origins = table.get("origins").map_or(Some(Vec::new()), |list| {
+        list.parsed_list("write origins = [\"https://shop.example\"]", web_origin)
+    });
     let keys = table
         .get("keys")
         .map_or(Some(BTreeMap::new()), |i| read_keys(&i));
@@ -137,8 +149,38 @@ pub(super) fn read(table: &Table<'_>, real: bool) -> Option<Http> {
         public_url: public_url?,
         connections: connections?,
         in_hand: in_hand?,
+        origins: origins?,
         keys: keys?,
     })
+}
+
+/// Two listeners at one address: found here, not when the second is opened. Told at both places.
+fn tell_of_shared_addresses(table: &Table<'_>, own: &[(&str, Option<SocketAddr>)]) {
+    for (n, (key, address)) in own.iter().enumerate() {
+        for (other, others) in &own[..n] {
+            if let (Some(address), Some(others)) = (address, others)
+                && meet(*address, *others)
+            {
+                for (at, than) in [(other, key), (key, other)] {
+                    if let Some(item) = table.get(at) {
+                        item.error(
+                            format!("`{at}` and `{than}` are one address, and only one of them can listen there"),
+                            format!("give one of them another port; without `{key}`, what it is for is served at `listen`"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a second socket cannot be opened beside the first. Port 0 is another one each time.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip() == other.ip() || everywhere)
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
@@ -158,6 +200,29 @@ fn web_address(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// An origin as browsers write it (RFC 6454 §6.2), since it is compared as it stands.
+fn web_origin(text: &str) -> Result<String, String> {
+    let rest = (text.strip_prefix("https://")).or(text.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    let usual = |rest: &str| {
+        let port = if text.starts_with("https:") {
+            ":443"
+        } else {
+            ":80"
+        };
+        rest.ends_with(port)
+    };
+    let is_one = |rest: &str| {
+        !rest.is_empty() && rest.chars().all(plain) && !rest.starts_with(':') && !usual(rest)
+    };
+    match text == "*" || rest.is_some_and(is_one) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "{text:?} is no origin; write scheme and host in small letters, without a path and without the usual port, for example \"https://shop.example\", or \"*\" for all"
+        )),
+    }
 }
 
 fn read_keys(item: &Item<'_>) -> Option<BTreeMap<String, KeySettings>> {
@@ -238,6 +303,50 @@ mod tests {
     }
 
     #[test]
+    fn two_listeners_at_one_address_are_told_at_both_places() {
+        for (first, second, bad) in [
+            (
+                "listen = \"127.0.0.1:8087\"",
+                "ingest_listen = \"127.0.0.1:8087\"",
+                true,
+            ),
+            (
+                "listen = \"127.0.0.1:8087\"",
+                "admin_listen = \"0.0.0.0:8087\"",
+                true,
+            ),
+            (
+                "ingest_listen = \"[::1]:80\"",
+                "admin_listen = \"[::1]:80\"",
+                true,
+            ),
+            (
+                "listen = \"127.0.0.1:0\"",
+                "ingest_listen = \"127.0.0.1:0\"",
+                false,
+            ),
+            (
+                "listen = \"127.0.0.1:80\"",
+                "admin_listen = \"127.0.0.2:80\"",
+                false,
+            ),
+            (
+                "listen = \"127.0.0.1:80\"",
+                "admin_listen = \"127.0.0.1:81\"",
+                false,
+            ),
+        ] {
+            let told = read(&format!("[http]\n{first}\n{second}\n"));
+            assert_eq!(told.is_err(), bad, "{first} {second}: {told:?}");
+            if let Err(why) = told {
+                for place in ["config.toml:2:", "config.toml:3:"] {
+                    assert!(why.contains(place), "{why}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn links_that_nobody_would_serve_are_told_where_a_real_transport_sends() {
         let url = "[http]\npublic_url = \"https://mail.shop.example\"\n";
         let smtp = "[sender]\nfrom = \"hello@shop.example\"\n[transport.main]\nkind = \"smtp\"\nhost = \"mx.example\"\n";
@@ -258,6 +367,20 @@ mod tests {
         for (text, told) in [
             ("[http]\nlisten = \"8087\"", "127.0.0.1:8087"),
             ("[http]\nconnections = 0", "from 1 to"),
+            ("[http]\norigins = \"*\"", "origins = ["),
+            ("[http]\norigins = [\"shop.example\"]", "is no origin"),
+            (
+                "[http]\norigins = [\"https://shop.example/\"]",
+                "is no origin",
+            ),
+            (
+                "[http]\norigins = [\"https://Shop.example\"]",
+                "is no origin",
+            ),
+            (
+                "[http]\norigins = [\"https://shop.example:443\"]",
+                "is no origin",
+            ),
             ("[http]\npublic_url = \"shop.example\"", "https://"),
             ("[http]\nkeys = 1", "reveille key"),
             ("[http.keys.web]\nmay = [\"track\"]", "`sha256` is missing"),

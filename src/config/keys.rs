@@ -51,6 +51,7 @@ pub static HTTP: Keys = Keys {
         "public_url",
         "connections",
         "in_hand",
+        "origins",
         "keys",
     ],
     later: &[],

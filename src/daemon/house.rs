@@ -7,6 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::core::preset_salt;
 use crate::engine::golive::{self, Mode, WentLive};
 use crate::engine::imports::ImportView;
+use crate::engine::restored;
 use crate::engine::shard::Refused;
 use crate::engine::{Core, Parts};
 use crate::store::StoreError;
@@ -152,6 +153,13 @@ impl Ground {
             opening,
         } = self;
         how.clock.allow(config.engine.clock_gap);
+        if opening.held.is_some()
+            && how.purpose != Purpose::Look
+            && let Err(error) = restored::leap(&*store, how.clock.now()).await
+        {
+            close(store).await?;
+            return Err(error.into());
+        }
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
             clock: how.clock,
@@ -212,13 +220,7 @@ impl House {
     /// After a restore, customers who had been forgotten since are forgotten again. Where that cannot be told, sending is
     /// held: they might be written to.
     async fn heed_erasures(&self) -> Result<(), OpenError> {
-        match self.core.heed_erasures(&self.store).await {
-            Err(Refused::Data(why)) => {
-                tracing::error!(%why, "customers who were forgotten may stand in this store again");
-                Ok(self.core.hold(&why).await?)
-            }
-            other => Ok(other?),
-        }
+        Ok(self.core.heed_erasures(&self.store).await?)
     }
 
     /// At a start all imports that stand in the store were broken off. A command without a daemon does not tell: it may be

@@ -181,7 +181,7 @@ impl Daemon {
         turns(&core, &config, wake, &pumped, &pulse, shutdown).await;
 
         tracing::info!(in_hand = core.outbox.in_hand(), "stopping");
-        systemd::stopping();
+        systemd::stopping().await;
         hangups.abort();
         keeping.abort();
         let _ = keeping.await;

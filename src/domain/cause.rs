@@ -73,6 +73,18 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// What two copies of it share, where the second is to change nothing.
+    pub fn identity(&self) -> Option<u64> {
+        match self {
+            Cause::Event(event, _) => Some(event.identity),
+            Cause::Profile(change, _) => change.identity,
+            Cause::Consent(change, _) => change.origin.identity,
+            _ => None,
+        }
+    }
+}
+
 /// What an operator does to one customer.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Operator {
@@ -100,6 +112,9 @@ pub struct ProfileChange {
     /// changes nothing, trait by trait. `None`: now.
     #[serde(default)]
     pub as_of: Option<Timestamp>,
+    /// What two copies of it share, as an event's identity; `None`: it is told anew each time.
+    #[serde(default)]
+    pub identity: Option<u64>,
 }
 
 /// A change of preferences: `None` stays, `Some(None)` goes back to the shop's default.

@@ -21,6 +21,9 @@ pub struct Origin {
     pub mailbox: Option<MailboxId>,
     /// What needs a confirmation was asked for on purpose, just now: another mail about it is wanted.
     pub anew: bool,
+    /// What two copies of it share; `None` where it is told by itself and not by a row.
+    #[serde(default)]
+    pub identity: Option<u64>,
 }
 
 /// A message that has left, named as the send log names it.

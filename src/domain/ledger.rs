@@ -141,6 +141,7 @@ reasons! {
     Answered, "answered", "nothing is left to confirm";
     Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
     Date, "date", "the trigger's date came";
+    OnRequestOnly, "on_request_only", "the customer takes only topics that go to those who ask for them";
     OnlyIf, "only_if", "the step's condition does not hold";
     Tagged, "tagged", "the step gives this tag";
     Untagged, "untagged", "the step takes this tag away";

@@ -7,8 +7,8 @@ use super::campaign::{CampaignWindow, Limits, Localized, OnChange, Otherwise, Ti
 use super::cap::Cap;
 use super::id::{CampaignId, EntryKey, StepId, TopicId};
 use super::preference::{Class, ConsentState, Consents, Standing, consent_for, standing_on};
-use super::record::{Mailbox, Record};
-use super::rules::Rules;
+use super::record::{Mailbox, Record, Suppression, SuppressionCause};
+use super::rules::{Controls, Rules};
 use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -81,6 +81,24 @@ pub fn asking(
         true => Asking::Open,
         false => Asking::Over,
     }
+}
+
+/// Whether nothing goes to the mailbox, whatever its owner consents to now: that it could not be reached, reported mail as
+/// unwanted, or was stopped by hand is undone by no press of a button.
+pub fn is_barred(mailbox: &Mailbox, now: Timestamp) -> bool {
+    use SuppressionCause::{Forgotten, Unsubscribe};
+    let lifted = |s: &Suppression| matches!(s.cause, Unsubscribe | Forgotten) && s.at < now;
+    (mailbox.suppression.as_ref()).is_some_and(|s| !lifted(s))
+}
+
+/// Whether the mails that ask for a confirmation are held back at present.
+pub fn is_held_back(controls: &Controls) -> bool {
+    let id = campaign_id();
+    controls.held.is_some()
+        || controls.paused_all
+        || controls.paused.contains(&id)
+        || controls.cancelled.contains(&id)
+        || controls.paused_classes.contains(&Class::Transactional)
 }
 
 /// Whether advertising on `topic` reaches the customer, as far as words go: theirs, and those that bind the mailbox.

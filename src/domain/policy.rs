@@ -10,7 +10,10 @@ use super::cap::{Cap, gap_fit};
 use super::condition::{EntryFacts, Facts, evaluate};
 use super::id::CustomerNo;
 use super::ledger::Reason;
-use super::preference::{Class, ConsentState, Standing, consent_for, standing_on};
+use super::opt_in::topic_of;
+use super::preference::{
+    Class, ConsentState, Standing, consent_for, is_on_request, standing_on, takes_on_request_only,
+};
 use super::record::{Mailbox, Message, MessageState, Place, Record, SuppressionCause};
 use super::rules::Rules;
 use super::time::{Span, Timestamp};
@@ -115,13 +118,18 @@ fn forbidden(
         return Some(never(Reason::NoAddress, ""));
     };
     if let Some(suppression) = &mailbox.suppression {
+        let asks = matches!(campaign.start, Start::Asked);
         let binds = match suppression.cause {
-            SuppressionCause::HardBounce
-            | SuppressionCause::ByHand
-            | SuppressionCause::Forgotten => true,
-            SuppressionCause::Complaint | SuppressionCause::Unsubscribe => {
-                message.class != Class::Transactional
+            SuppressionCause::HardBounce | SuppressionCause::ByHand => true,
+            // Who asks for it since may be asked back; that alone lifts nothing.
+            SuppressionCause::Forgotten => {
+                let pending = topic_of(&message.entry).and_then(|t| record.pending.get(&t));
+                !(asks && pending.is_some_and(|pending| pending.at > suppression.at))
             }
+            // Whoever reports mail as unwanted is not to be asked whether they want more of it, by a form that anybody
+            // can fill in.
+            SuppressionCause::Complaint => message.class != Class::Transactional || asks,
+            SuppressionCause::Unsubscribe => message.class != Class::Transactional,
         };
         if binds {
             return Some(never(Reason::Suppressed, suppression.note.clone()));
@@ -147,6 +155,12 @@ fn forbidden(
             }
         }
         Class::Advertising => match standing_on(&record.consents, topic, &rules.topics) {
+            Standing::Given
+                if takes_on_request_only(&record.attributes)
+                    && !is_on_request(topic, &rules.topics) =>
+            {
+                return Some(never(Reason::OnRequestOnly, by_topic()));
+            }
             Standing::Given => {}
             Standing::Refused => return Some(never(Reason::TopicRefused, by_topic())),
             Standing::Unknown => return Some(never(Reason::NoConsent, by_topic())),

@@ -63,6 +63,8 @@ pub struct Absorb {
     pub known_since: Timestamp,
     pub email: Option<EmailAddress>,
     pub attributes: Properties,
+    /// Of when what stands is, by trait, as in the source's record.
+    pub told: BTreeMap<String, Timestamp>,
     pub tags: BTreeSet<TagName>,
     pub preferences: Preferences,
     pub consents: Consents,

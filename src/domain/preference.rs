@@ -4,6 +4,7 @@ use super::campaign::Topic;
 use super::cap::Cap;
 use super::id::TopicId;
 use super::time::{Span, Timestamp};
+use super::value::{Properties, Value};
 use super::window::Window;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,26 @@ impl Format {
             Format::Text => "text",
         }
     }
+}
+
+/// The attribute by which a customer says that they want no advertising but what they asked for by name: topics that are
+/// `on_request`. It is held with their other traits, and so is told, imported, merged and shown as those are.
+pub const ON_REQUEST_ONLY: &str = "on_request_only";
+
+/// Whether a customer of these attributes takes topics that are `on_request`, and no other advertising.
+pub fn takes_on_request_only(attributes: &Properties) -> bool {
+    match attributes.get(ON_REQUEST_ONLY) {
+        Some(Value::Bool(only)) => *only,
+        Some(Value::Text(text)) => {
+            matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "yes")
+        }
+        _ => false,
+    }
+}
+
+/// Whether such a customer gets advertising on `topic`.
+pub fn is_on_request(topic: Option<&TopicId>, topics: &BTreeMap<TopicId, Topic>) -> bool {
+    (topic.and_then(|topic| topics.get(topic))).is_some_and(|topic| topic.on_request)
 }
 
 /// A customer's word on one topic.

@@ -1,6 +1,6 @@
 //! All that [`super::react`] needs to know of one customer, and of one mailbox.
 
-use super::address::EmailAddress;
+use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
 use super::engagement::SentMessages;
@@ -51,10 +51,16 @@ pub struct Record {
     pub absorbed: Vec<CustomerNo>,
     /// Consents that were asked for and wait for their confirmation.
     pub pending: Pendings,
-    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): of those only that
-    /// were ever told with their own time ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
+    /// Of when the word is that stands, by trait (`email`, an attribute, a preference, `tag:NAME`): not of those that
+    /// only history told, without a time of its own ([`ProfileChange::as_of`](super::cause::ProfileChange::as_of)).
     pub told: BTreeMap<String, Timestamp>,
+    /// Mailboxes that were this customer's before, oldest first: what stands under them is to be found when the customer
+    /// is forgotten. The newest [`FORMER`].
+    pub former: Vec<MailboxId>,
 }
+
+/// So many former mailboxes are remembered.
+pub const FORMER: usize = 100;
 
 impl Record {
     /// A customer at first sight, built for no rules yet.
@@ -81,7 +87,20 @@ impl Record {
             absorbed: Vec::new(),
             pending: Pendings::new(),
             told: BTreeMap::new(),
+            former: Vec::new(),
         }
+    }
+
+    /// Takes note of a mailbox that is this customer's no longer.
+    pub fn remember_mailbox(&mut self, mailbox: MailboxId) {
+        let present = self.email.as_ref().map(|e| e.mailbox());
+        if present.as_ref() == Some(&mailbox) {
+            return;
+        }
+        self.former.retain(|known| *known != mailbox);
+        self.former.push(mailbox);
+        let surplus = self.former.len().saturating_sub(FORMER);
+        self.former.drain(..surplus);
     }
 
     /// The numbers under which this customer's events stand in the history: the own one first, since of two copies of

@@ -128,8 +128,9 @@ pub async fn finish(
         });
         format!("{}?subject=unsubscribe%20{token}", address.as_str())
     });
+    // What asks for a confirmation went wherever a form said: its one link gives nobody the keys to the customer.
     let links = (from.links.as_ref())
-        .filter(|_| !to_staff)
+        .filter(|_| !to_staff && !matches!(campaign.start, Start::Asked))
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
     // A plain text fetches nothing, and its links stand there in the clear.
     let text_only = !to_staff && record.preferences.format == Some(Format::Text);

@@ -16,7 +16,7 @@ use crate::domain::consent_ledger::{ConsentRow, MailOf, Origin};
 use crate::domain::event::Event;
 use crate::domain::id::{CustomerNo, EventName, MessageNo, MessageRef, TopicId};
 use crate::domain::ledger::LogRow;
-use crate::domain::preference::{ConsentState, Consents, consent_for};
+use crate::domain::preference::ConsentState;
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::value::{Properties, Value};
 use crate::store::codec::{CodecError, Stored, decode, read_body};
@@ -107,26 +107,11 @@ impl Core {
         wording: Option<String>,
         by: By,
     ) -> Result<bool, Refused> {
-        let Some((record, present)) = self.customer_and_mailbox(no).await? else {
+        if self.customer_and_mailbox(no).await?.is_none() {
             return Ok(false);
-        };
-        let origin = self.origin(no, &by).await?;
-        let refused = |consents: &Consents| {
-            let known = consent_for(consents, topic.as_ref());
-            known.is_some_and(|c| c.state == ConsentState::Refused)
-        };
-        let bound = match &origin.mailbox {
-            Some(id) => refused(&self.mailbox(id).await?.refusals),
-            None => true,
-        };
-        let known = record.consents.get(&topic);
-        if known.is_some_and(|c| c.state == ConsentState::Refused)
-            && refused(&record.consents)
-            && bound
-            && (record.email.is_none() || refused(&present.refusals))
-        {
-            return Ok(true);
         }
+        let origin = self.origin(no, &by).await;
+        // Whether it says anything new is for the reaction to tell, which alone knows all that was said since.
         let change = ConsentChange {
             topic,
             state: ConsentState::Refused,
@@ -145,7 +130,7 @@ impl Core {
             return Ok(false);
         }
         let changed = choices.change_anything();
-        let mut origin = self.origin(no, &by).await?;
+        let mut origin = self.origin(no, &by).await;
         // Whoever ticks it, or presses the button, wants the mail.
         origin.anew = true;
         let now = self.clock.now();
@@ -209,16 +194,39 @@ impl Core {
         Ok(true)
     }
 
-    /// `customer` is the one whom the link names: the message is of theirs, whoever they were merged into.
-    async fn origin(&self, customer: CustomerNo, by: &By) -> Result<Origin, BatchError> {
+    /// `customer` is the one whom the link names: the message is of theirs, whoever they were merged into. What cannot be
+    /// read keeps nobody from being heard: without it the word binds the present address.
+    pub(super) async fn origin(&self, customer: CustomerNo, by: &By) -> Origin {
         let mut origin = Origin {
             address: by.address.clone(),
             message: by.message.map(|message| MessageRef { customer, message }),
             ..Origin::default()
         };
-        let Some(no) = by.message else {
-            return Ok(origin);
+        if let Some(no) = by.message
+            && let Err(error) = self.look_up_mail(customer, no, &mut origin).await
+        {
+            tracing::error!(customer = customer.0, message = no.0, %error, "what a mail was whose link was followed cannot be read; the customer's word is taken without it");
+        }
+        origin
+    }
+
+    /// The mailbox that this message of theirs went to, as far as it can still be told.
+    pub async fn went_to(&self, customer: CustomerNo, message: MessageNo) -> Option<MailboxId> {
+        let by = By {
+            source: "",
+            address: None,
+            message: Some(message),
         };
+        self.origin(customer, &by).await.mailbox
+    }
+
+    /// What the message was and where it went.
+    async fn look_up_mail(
+        &self,
+        customer: CustomerNo,
+        no: MessageNo,
+        origin: &mut Origin,
+    ) -> Result<(), BatchError> {
         let state = self.customer(customer).await?;
         if let Some(message) = state.as_ref().and_then(|s| s.record.messages.get(&no)) {
             origin.mail = Some(Box::new(MailOf {
@@ -228,7 +236,7 @@ impl Core {
                 variant: message.variant.clone(),
             }));
             origin.mailbox = message.to.as_ref().map(EmailAddress::mailbox);
-            return Ok(origin);
+            return Ok(());
         }
         let of_customer = || StreamFilter {
             customers: Some(vec![customer.0]),
@@ -236,15 +244,24 @@ impl Core {
         };
         let mails = self.store.read_stream(Stream::Mails, of_customer()).await?;
         for row in mails.iter().rev() {
-            let mail: MailRow = decode(&row.payload)?;
-            if mail.message == no {
-                origin.mailbox = recipient(&mail.bytes);
-                break;
+            match decode::<MailRow>(&row.payload) {
+                Ok(mail) if mail.message == no => {
+                    origin.mailbox = recipient(&mail.bytes);
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => unreadable(customer, &error),
             }
         }
         let log = self.store.read_stream(Stream::Log, of_customer()).await?;
         for row in log.iter().rev() {
-            let row: LogRow = decode(&row.payload)?;
+            let row: LogRow = match decode(&row.payload) {
+                Ok(row) => row,
+                Err(error) => {
+                    unreadable(customer, &error);
+                    continue;
+                }
+            };
             if let (Some(message), Some(step)) = (row.message, row.step)
                 && message == no
             {
@@ -257,7 +274,7 @@ impl Core {
                 break;
             }
         }
-        Ok(origin)
+        Ok(())
     }
 
     /// A customer's rows of the consent ledger, oldest first.
@@ -277,6 +294,10 @@ impl Core {
             }
         }
     }
+}
+
+fn unreadable(customer: CustomerNo, error: &CodecError) {
+    tracing::error!(customer = customer.0, %error, "a row is passed over in looking for the mail whose link was followed");
 }
 
 /// The mailbox that a stored mail is addressed to.

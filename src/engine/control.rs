@@ -1,8 +1,9 @@
 //! What operators turn: pause, resume, cancel, approve, hold, reload; and how the controls are changed at all.
 
+use super::activation::activated;
 use super::batch::BatchError;
 use super::catalogue::Catalogue;
-use super::core::{Core, activated, write_controls};
+use super::core::{Core, write_controls};
 use super::golive::Mode;
 use super::guard;
 use super::kept;
@@ -11,6 +12,7 @@ use super::state::Number;
 use super::surprise::{Held, guarded};
 use crate::config::Config;
 use crate::domain::id::CampaignId;
+use crate::domain::opt_in;
 use crate::domain::preference::Class;
 use crate::domain::rules::{Controls, Rules};
 use crate::store::codec::encode;
@@ -46,6 +48,10 @@ pub enum ControlError {
     NotAwaiting(String),
     #[error("campaign {0:?} was cancelled; give its file another name to start it anew")]
     Cancelled(String),
+    #[error(
+        "campaign {0:?} is the program's own: without it nobody could confirm a subscription again, so it cannot be cancelled for good; `reveille campaign pause {0}` holds its mails back until you resume it"
+    )]
+    Own(String),
     #[error("there is no message {0:?}; `reveille settle` lists those in doubt")]
     NoMessage(String),
     #[error("message {message:?} is not in doubt: it is {is}")]
@@ -109,6 +115,9 @@ impl Core {
     /// Ends a campaign for good: open entries leave, waiting messages are dropped. No message of it begins once this has
     /// returned; the entries' rows in the log follow as a walk meets their customers.
     pub async fn cancel(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
+        if id.as_str() == opt_in::CAMPAIGN {
+            return Err(ControlError::Own(id.to_string()));
+        }
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
         let forget = Batch {

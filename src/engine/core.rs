@@ -1,5 +1,6 @@
 //! The engine's core: store, clock, shards, directory, catalogue and outbox, and the few ways to make them act.
 
+use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
@@ -17,7 +18,6 @@ use crate::config::Config;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CustomerNo, ShardNo};
 use crate::domain::rules::Controls;
-use crate::domain::time::Timestamp;
 use crate::message::links::Links;
 use crate::message::token::KeyRing;
 use crate::store::codec::{decode, encode};
@@ -61,6 +61,8 @@ pub struct Core {
     catalogue: RwLock<Arc<Catalogue>>,
     /// Held while controls or rules are changed.
     pub(super) changing: Mutex<()>,
+    /// Held while a new key for links is made.
+    pub(super) rotating: Mutex<()>,
     /// Held while one anonymous customer is merged into another, so that no two go round in a circle.
     pub(super) merging: Mutex<()>,
     /// Held alone while somebody is forgotten, and by all who make two customers one.
@@ -116,6 +118,7 @@ impl Core {
             super::tokens::read_or_make(&*store, making).await?,
         ));
         let forgotten = Arc::new(Forgotten::open(&*store, making).await?);
+        let first_message = super::restored::first_message(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
@@ -142,6 +145,7 @@ impl Core {
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
                 forgotten: Arc::clone(&forgotten),
+                first_message,
                 recorder: recorder.clone(),
             })
             .await?;
@@ -175,6 +179,7 @@ impl Core {
             shards,
             catalogue: RwLock::new(Arc::new(catalogue)),
             changing: Mutex::new(()),
+            rotating: Mutex::new(()),
             merging: Mutex::new(()),
             forgetting: tokio::sync::RwLock::new(()),
             forgotten,
@@ -332,44 +337,6 @@ impl Core {
             let _ = answered.await;
         }
     }
-}
-
-/// Activations for campaigns that are new, or whose audience was edited; the others' stay.
-pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
-    use crate::domain::campaign::{CampaignState, Start};
-    use crate::domain::rules::Activation;
-    let rules = &catalogue.rules;
-    let mut controls = (*rules.controls).clone();
-    super::renames::carry_over(rules, &mut controls, now);
-    for (id, campaign) in &rules.campaigns {
-        if campaign.state == CampaignState::Draft {
-            controls.activations.remove(id);
-            continue;
-        }
-        match controls.activations.get_mut(id) {
-            Some(known) if known.audience_hash == campaign.audience_hash => {
-                known.hash = campaign.hash
-            }
-            _ => {
-                // Triggers are live at once; the others when the walk has ended and the guard is passed.
-                let by_event = matches!(
-                    campaign.start,
-                    Start::Triggered(_) | Start::Dated(_) | Start::Asked
-                );
-                let live = by_event.then_some(now);
-                let new = Activation {
-                    hash: campaign.hash,
-                    audience_hash: campaign.audience_hash,
-                    at: now,
-                    live,
-                    existing: 0,
-                    awaiting_approval: false,
-                };
-                controls.activations.insert(id.clone(), new);
-            }
-        }
-    }
-    controls
 }
 
 /// Gives a store that has none yet this salt in place of a random one, so that chance falls the same way each time. For

@@ -4,21 +4,26 @@
 mod letters;
 mod one_step;
 
-pub use letters::{ConsentRow1, Letter1};
-pub use one_step::{CustomerState3, Letter2, Message1, Record3, Standing1};
+pub use letters::{Letter1, Letter2};
+pub use one_step::{Message1, Standing1};
 
-use super::state::Seen;
+use super::state::{CustomerState, Seen};
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
+use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
-use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName};
+use crate::domain::id::{
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
+};
 use crate::domain::opt_in::Pendings;
-use crate::domain::preference::{Consents, Preferences};
+use crate::domain::preference::{ConsentState, Consents, Preferences};
+use crate::domain::record::Record;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
 use crate::domain::window::Window;
 use chrono_tz::Tz;
+use one_step::standings;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,6 +173,75 @@ impl From<CustomerState2> for CustomerState3 {
     }
 }
 
+/// Before campaigns had several steps, and former mailboxes were remembered.
+#[derive(Serialize, Deserialize)]
+pub struct CustomerState3 {
+    pub record: Record3,
+    pub seen: Seen,
+    pub posted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Record3 {
+    pub no: CustomerNo,
+    pub id: CustomerId,
+    pub rules: u64,
+    pub plan: u64,
+    pub walked: Timestamp,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub tracks: Tracks,
+    pub campaigns: BTreeMap<CampaignId, Standing1>,
+    pub messages: BTreeMap<MessageNo, Message1>,
+    pub next_message: u32,
+    pub alarm: Option<Timestamp>,
+    pub sent: SentMessages,
+    pub moved_to: Option<CustomerNo>,
+    pub absorbed: Vec<CustomerNo>,
+    pub pending: Pendings,
+    pub told: BTreeMap<String, Timestamp>,
+}
+
+impl From<CustomerState3> for CustomerState {
+    fn from(old: CustomerState3) -> CustomerState {
+        let record = old.record;
+        CustomerState {
+            record: Record {
+                no: record.no,
+                id: record.id,
+                rules: record.rules,
+                plan: record.plan,
+                walked: record.walked,
+                known_since: record.known_since,
+                email: record.email,
+                attributes: record.attributes,
+                tags: record.tags,
+                preferences: record.preferences,
+                consents: record.consents,
+                tracks: record.tracks,
+                campaigns: standings(record.campaigns),
+                messages: (record.messages.into_iter())
+                    .map(|(no, m)| (no, m.into()))
+                    .collect(),
+                next_message: record.next_message,
+                alarm: record.alarm,
+                sent: record.sent,
+                moved_to: record.moved_to,
+                absorbed: record.absorbed,
+                pending: record.pending,
+                told: record.told,
+                former: Vec::new(),
+            },
+            seen: old.seen,
+            posted: old.posted,
+        }
+    }
+}
+
 /// A message that left, of the same time: only the customer's own were remembered.
 #[derive(Serialize, Deserialize)]
 pub struct SentMessage2 {
@@ -209,129 +283,36 @@ fn sent_messages(old: Vec<SentMessage2>) -> SentMessages {
     sent
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{CustomerState1, Preferences1, Record1};
-    use crate::domain::consent_ledger::{ConsentRow, Word};
-    use crate::domain::engagement::SentMessages;
-    use crate::domain::id::{CustomerId, CustomerNo, MessageNo};
-    use crate::domain::posted::{Letter, Posted};
-    use crate::domain::record::Record;
-    use crate::domain::time::Timestamp;
-    use crate::engine::state::{CustomerState, Seen, id_of_stored};
-    use crate::store::codec::{decode, encode};
-    use std::collections::BTreeMap;
+/// A row of the consent ledger of the same time as the first letters: a message was the customer's own.
+#[derive(Serialize, Deserialize)]
+pub struct ConsentRow1 {
+    pub told: Timestamp,
+    pub topic: Option<TopicId>,
+    pub state: ConsentState,
+    pub at: Timestamp,
+    pub source: String,
+    pub wording: Option<String>,
+    pub address: Option<String>,
+    pub message: Option<MessageNo>,
+    pub campaign: Option<CampaignId>,
+}
 
-    fn no_preferences() -> Preferences1 {
-        Preferences1 {
-            timezone: None,
-            locale: None,
-            window: None,
-            caps: None,
-            gap: None,
-            pause_until: None,
+impl From<ConsentRow1> for ConsentRow {
+    fn from(old: ConsentRow1) -> ConsentRow {
+        ConsentRow {
+            told: old.told,
+            topic: old.topic,
+            state: old.state.into(),
+            at: old.at,
+            source: old.source,
+            wording: old.wording,
+            address: old.address,
+            message_of: None,
+            message: old.message,
+            campaign: old.campaign,
         }
     }
-
-    #[test]
-    fn a_record_of_before_customers_could_be_merged_is_read() {
-        let id = CustomerId::parse("mina").unwrap();
-        let new = CustomerState {
-            record: Record::new(CustomerNo(7), id.clone(), Timestamp(5)),
-            seen: Seen {
-                recent: vec![3, 4],
-                ..Seen::default()
-            },
-            posted: 0,
-        };
-        let record = new.record.clone();
-        let old = CustomerState1 {
-            record: Record1 {
-                no: record.no,
-                id: record.id,
-                rules: record.rules,
-                plan: record.plan,
-                walked: record.walked,
-                known_since: record.known_since,
-                email: record.email,
-                attributes: record.attributes,
-                tags: record.tags,
-                preferences: no_preferences(),
-                consents: record.consents,
-                tracks: record.tracks,
-                campaigns: BTreeMap::new(),
-                messages: BTreeMap::new(),
-                next_message: record.next_message,
-                alarm: record.alarm,
-            },
-            seen: new.seen.clone(),
-        };
-        let bytes = postcard::to_extend(&old, vec![1]).unwrap();
-        assert_eq!(decode::<CustomerState>(&bytes), Ok(new.clone()));
-        assert_eq!(id_of_stored(&bytes), Some(id));
-        // Written again, it is of the newest format.
-        assert_eq!(encode(&new)[0], 4);
-        assert!(decode::<CustomerState>(&[9, 0]).is_err());
-        assert!(decode::<CustomerState>(&[1, 0]).is_err());
-    }
-
-    /// The bytes as the first version of this program wrote them, so that no part of the old shape changes unseen.
-    #[test]
-    fn the_old_format_is_as_it_was_written() {
-        let bytes = [
-            &[1u8, 7, 4][..],
-            b"mina",
-            // rules, plan, walked, known_since, email, attributes, tags
-            &[2, 3, 10, 12, 0, 0, 0],
-            // preferences, consents, tracks, campaigns, messages, next_message, alarm
-            &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0],
-            // seen: recent, pages, spilled
-            &[2, 3, 4, 0, 0],
-        ]
-        .concat();
-        let state = decode::<CustomerState>(&bytes).unwrap();
-        assert_eq!(state.record.id.as_str(), "mina");
-        assert_eq!(state.record.known_since, Timestamp(6));
-        assert_eq!(state.record.next_message, 1);
-        assert_eq!(state.seen.recent, [3, 4]);
-    }
-
-    #[test]
-    fn what_was_written_before_consents_were_confirmed_is_read() {
-        let bytes = [
-            &[2u8, 7, 4][..],
-            b"mina",
-            // rules, plan, walked, known_since, email, attributes, tags
-            &[2, 3, 10, 12, 0, 0, 0],
-            // preferences, of which the language is said
-            &[0, 1, 2],
-            b"ko",
-            // window, caps, gap, pause_until, consents, tracks, campaigns, messages, next_message, alarm
-            &[0, 0, 0, 0, 0, 0, 0, 0, 1, 0],
-            &postcard::to_stdvec(&SentMessages::default()).unwrap(),
-            // moved_to, absorbed; seen: recent, pages, spilled; posted
-            &[1, 9, 0, 0, 0, 0, 5],
-        ]
-        .concat();
-        let state = decode::<CustomerState>(&bytes).unwrap();
-        assert_eq!(state.record.preferences.locale.as_deref(), Some("ko"));
-        assert_eq!(state.record.preferences.format, None);
-        assert!(state.record.pending.is_empty());
-        assert_eq!(
-            (state.record.moved_to, state.posted),
-            (Some(CustomerNo(9)), 5)
-        );
-
-        // A row of the ledger: told, topic, refused, at, source, wording, address, message, campaign.
-        let bytes = [&[1u8, 8, 0, 1, 6, 4][..], b"page", &[0, 0, 1, 3, 0]].concat();
-        let row = decode::<ConsentRow>(&bytes).unwrap();
-        assert_eq!((row.state, row.told), (Word::Refused, Timestamp(4)));
-        assert_eq!((row.message, row.message_of), (Some(MessageNo(3)), None));
-        assert_eq!(encode(&row)[0], 2);
-
-        // A letter: who posted it, its number, a refusal (topic, state, at, source, wording, origin).
-        let bytes = [&[1u8, 9, 1, 2, 0, 1, 6, 4][..], b"page", &[0, 0, 0, 0, 0]].concat();
-        let letter = decode::<Letter>(&bytes).unwrap();
-        assert!(matches!(letter.posted, Posted::Sent { sent: None, .. }));
-    }
 }
+
+#[cfg(test)]
+mod tests;

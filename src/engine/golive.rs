@@ -201,8 +201,9 @@ pub async fn go_live(
     }
     clear_mailboxes(store, &mut went).await?;
     clear_keys(store).await?;
-    for Unreadable { what, why } in &went.unreadable {
-        tracing::error!(%what, %why, "what is stored cannot be read: it is left as it is, and nothing happens to it until it can");
+    // Whose it is stands in the command's own answer: no id belongs into a log.
+    for Unreadable { why, .. } in &went.unreadable {
+        tracing::error!(%why, "what is stored cannot be read: it is left as it is, and nothing happens to it until it can");
     }
     // Every campaign starts anew; what operators have paused or cancelled stays so.
     let mut controls = read_controls(store).await?.unwrap_or_default();

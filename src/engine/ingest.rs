@@ -6,11 +6,13 @@
 
 use super::batch::{BatchError, Reply, Work};
 use super::core::Core;
+use super::directory::Known;
+use super::intake::identity::part;
 use super::intake::{Inbound, What};
 use super::shard::Refused;
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::event::Event;
-use crate::domain::id::{CustomerId, CustomerNo};
+use crate::domain::id::CustomerId;
 use crate::domain::react::Answer;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
@@ -20,7 +22,7 @@ use tokio::sync::oneshot;
 /// What became of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Ingested {
-    /// False for an event that was known already and changed nothing; a profile is always told anew.
+    /// False for what was known already and changed nothing ([`Inbound::counts_once`]).
     pub fresh: bool,
 }
 
@@ -42,14 +44,23 @@ impl Core {
             }
         };
         let now = self.clock.now();
-        let mut offered: Vec<Option<Answers>> = Vec::with_capacity(rows.len());
+        let mut offered: Vec<Result<Answers, Refused>> = Vec::with_capacity(rows.len());
         for ((row, identity), no) in rows.into_iter().zip(numbers) {
-            let Some(no) = no else {
-                offered.push(None);
-                continue;
+            let no = match no {
+                Ok(Some(no)) => no,
+                Ok(None) => {
+                    offered.push(Err(Refused::Forgotten));
+                    continue;
+                }
+                // Theirs alone: nobody else of the batch is held up by it.
+                Err(error) => {
+                    offered.push(Err(Refused::Unreadable(error.to_string())));
+                    continue;
+                }
             };
             let mut answers = Vec::with_capacity(1);
-            for cause in causes(row.what, identity, liveness, now) {
+            let once = row.counts_once();
+            for cause in causes(row.what, (identity, once), liveness, now) {
                 let work = Work {
                     customer: no,
                     id: Some(row.customer.clone()),
@@ -58,13 +69,16 @@ impl Core {
                 };
                 answers.push(self.shard(no).offer_in_order(work).await);
             }
-            offered.push(Some(answers));
+            offered.push(Ok(answers));
         }
         let mut done = Vec::with_capacity(offered.len());
         for answers in offered {
-            let Some(answers) = answers else {
-                done.push(Err(Refused::Forgotten));
-                continue;
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(refused) => {
+                    done.push(Err(refused));
+                    continue;
+                }
             };
             let mut outcome = Ok(Ingested { fresh: false });
             for answer in answers {
@@ -87,11 +101,8 @@ impl Core {
         done
     }
 
-    /// None for rows of those who were forgotten.
-    async fn numbers_of(
-        &self,
-        rows: &[(Inbound, u64)],
-    ) -> Result<Vec<Option<CustomerNo>>, BatchError> {
+    /// None for rows of those who were forgotten; an error for each of whose number cannot be read.
+    async fn numbers_of(&self, rows: &[(Inbound, u64)]) -> Result<Vec<Known>, BatchError> {
         let mut places: HashMap<&CustomerId, usize> = HashMap::new();
         let mut ids: Vec<CustomerId> = Vec::new();
         let of_rows: Vec<usize> = (rows.iter())
@@ -103,12 +114,20 @@ impl Core {
             })
             .collect();
         let numbers = self.directory.admit(&ids).await?;
-        Ok(of_rows.into_iter().map(|place| numbers[place]).collect())
+        Ok((of_rows.into_iter())
+            .map(|at| numbers[at].clone())
+            .collect())
     }
 }
 
-/// What a row means to the engine. A profile comes before its consents, so that a refusal finds the mailbox.
-fn causes(what: What, identity: u64, liveness: Liveness, now: Timestamp) -> Vec<Cause> {
+/// What a row means to the engine. A profile comes before its consents, so that a refusal finds the mailbox. Each has an
+/// identity of its own: a disk that is full, or a crash, may have let one in and not the other.
+fn causes(
+    what: What,
+    (identity, once): (u64, bool),
+    liveness: Liveness,
+    now: Timestamp,
+) -> Vec<Cause> {
     match what {
         What::Event {
             name,
@@ -124,8 +143,19 @@ fn causes(what: What, identity: u64, liveness: Liveness, now: Timestamp) -> Vec<
             };
             vec![Cause::Event(event.settle_time(now), liveness)]
         }
-        What::Profile { change, consents } => std::iter::once(Cause::Profile(change, liveness))
-            .chain(consents.into_iter().map(|c| Cause::Consent(c, liveness)))
-            .collect(),
+        What::Profile {
+            mut change,
+            consents,
+        } => {
+            let own = |nth| once.then(|| part(identity, nth));
+            change.identity = own(0);
+            let consents = (1..).zip(consents).map(|(nth, mut consent)| {
+                consent.origin.identity = own(nth);
+                Cause::Consent(consent, liveness)
+            });
+            std::iter::once(Cause::Profile(change, liveness))
+                .chain(consents)
+                .collect()
+        }
     }
 }

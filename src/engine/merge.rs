@@ -28,10 +28,11 @@ pub enum Merged {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AliasError {
     #[error(
-        "{0} is a customer of the shop's own, and only anonymous customers are merged into others"
+        "{:?} is a customer of the shop's own, and only anonymous customers are merged into others",
+        .0.as_str()
     )]
     NotAnonymous(CustomerId),
-    #[error("{0} belongs to another customer already")]
+    #[error("{:?} belongs to another customer already", .0.as_str())]
     BelongsToAnother(CustomerId),
     #[error(transparent)]
     Refused(#[from] Refused),

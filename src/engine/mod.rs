@@ -1,5 +1,6 @@
 //! The engine: drives `react` over a store. Shards, schedules, alarms, outbox, walks; what the daemon's commands act on.
 
+mod activation;
 pub mod batch;
 pub mod catalogue;
 mod clockwork;
@@ -26,6 +27,8 @@ mod post;
 pub mod query;
 pub mod reach;
 mod renames;
+pub mod requests;
+pub mod restored;
 pub mod sample;
 pub mod shard;
 pub mod state;

@@ -7,7 +7,6 @@ use super::core::Core;
 use super::shard::Refused;
 use crate::domain::campaign::{Campaign, Localized};
 use crate::domain::cause::{Cause, ConsentChange};
-use crate::domain::consent_ledger::Origin;
 use crate::domain::id::{CustomerNo, TopicId};
 use crate::domain::opt_in::{DAYS, TEMPLATE, campaign, topic_of};
 use crate::domain::preference::ConsentState;
@@ -73,7 +72,12 @@ pub(super) fn what_to_confirm(
     links: Option<&Links>,
     locale: &str,
 ) -> Result<(serde_json::Value, String), String> {
-    let topic = topic_of(&message.entry).filter(|topic| record.pending.contains_key(topic));
+    let asks = |topic: &TopicId| {
+        let pending = record.pending.get(topic);
+        // An asking of before that instant is not confirmed by anything any more: its link would lead nowhere.
+        pending.is_some_and(|pending| message.due >= pending.since)
+    };
+    let topic = topic_of(&message.entry).filter(asks);
     let topic = topic.ok_or("nothing is left to confirm")?;
     let links = links.ok_or("without `[http] public_url` nobody can confirm anything")?;
     let known = rules.topics.get(&topic);
@@ -90,7 +94,8 @@ pub(super) fn what_to_confirm(
         },
         "days": DAYS,
     });
-    Ok((data, links.to_confirm(record.no, topic, message.due)))
+    let link = links.to_confirm(record.no, topic, message.due, message.no);
+    Ok((data, link))
 }
 
 impl Core {
@@ -107,16 +112,14 @@ impl Core {
         let Some((record, _)) = self.customer_and_mailbox(no).await? else {
             return Ok(false);
         };
+        let origin = self.origin(no, &by).await;
         let change = ConsentChange {
             topic: Some(topic),
             state: ConsentState::Given,
             at: self.clock.now(),
             source: by.source.to_owned(),
             wording: Some(wording),
-            origin: Origin {
-                address: by.address,
-                ..Origin::default()
-            },
+            origin,
         };
         let reply = self.act(record.no, Cause::Confirm { asked, change });
         Ok(reply.await?.answer == Some(Answer::Settled))

@@ -70,8 +70,8 @@ pub enum Order {
     Unpark(oneshot::Sender<Result<u64, Refused>>),
     /// Letters lie in this customer's inbox; the answer comes when they have taken effect.
     Collect(CustomerNo, Option<oneshot::Sender<Result<(), Refused>>>),
-    /// All that is kept of these customers goes, and nothing is kept of them again.
-    Forget(Vec<CustomerNo>, oneshot::Sender<Result<(), Refused>>),
+    /// All that is kept of these customers goes, for the erasure of this number, and nothing is kept of them again.
+    Forget(Vec<CustomerNo>, u64, oneshot::Sender<Result<(), Refused>>),
     /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
     WalkAgain(u32),
 }
@@ -181,6 +181,8 @@ pub struct ShardParts {
     pub progress: Arc<AtomicU64>,
     pub tally: Arc<Tally>,
     pub forgotten: Arc<Forgotten>,
+    /// No message gets a lower number.
+    pub first_message: u32,
     pub recorder: Option<mpsc::UnboundedSender<Recorded>>,
 }
 
@@ -196,7 +198,8 @@ pub struct Shard {
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
-    forgotten: Arc<Forgotten>,
+    pub(super) forgotten: Arc<Forgotten>,
+    first_message: u32,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -224,6 +227,7 @@ impl Shard {
             progress: parts.progress,
             tally: parts.tally,
             forgotten: parts.forgotten,
+            first_message: parts.first_message,
             recorder: parts.recorder,
             urgent,
             consent,
@@ -386,6 +390,7 @@ impl Shard {
             shard: self.no,
             rules: &rules,
             forgotten: &self.forgotten,
+            first_message: self.first_message,
             now,
             unfinished: self.clockwork.unfinished(now),
             urgent,
@@ -431,8 +436,8 @@ impl Shard {
             Order::Tick(answer) => self.clockwork.begin_tick(answer),
             Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
             Order::Collect(customer, answer) => self.clockwork.letters.ask(customer, answer),
-            Order::Forget(numbers, answer) => {
-                let _ = answer.send(self.forget(&numbers).await);
+            Order::Forget(numbers, erasure, answer) => {
+                let _ = answer.send(self.forget(&numbers, erasure).await);
             }
             Order::WalkAgain(round) => self.clockwork.walk_again(round),
         }

@@ -34,12 +34,10 @@ impl Stored for CustomerState {
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
             1 => read_body::<Self, CustomerState1>(body)
-                .map(CustomerState2::from)
-                .map(CustomerState3::from)
-                .map(CustomerState::from),
-            2 => read_body::<Self, CustomerState2>(body)
-                .map(CustomerState3::from)
-                .map(CustomerState::from),
+                .map(|old| CustomerState3::from(CustomerState2::from(old)).into()),
+            2 => {
+                read_body::<Self, CustomerState2>(body).map(|old| CustomerState3::from(old).into())
+            }
             3 => read_body::<Self, CustomerState3>(body).map(CustomerState::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
@@ -117,9 +115,7 @@ impl Stored for Letter {
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
-            1 => read_body::<Self, Letter1>(body)
-                .map(Letter2::from)
-                .map(Letter::from),
+            1 => read_body::<Self, Letter1>(body).map(Letter::from),
             2 => read_body::<Self, Letter2>(body).map(Letter::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,

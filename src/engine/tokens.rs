@@ -26,6 +26,8 @@ impl Core {
     /// keys there are.
     pub async fn rotate_token_keys(&self) -> Result<usize, Refused> {
         let key = keys::house(TOKEN_KEYS);
+        // What is committed last is in memory last, too: else a link that it signs could not be read before a restart.
+        let _rotating = self.rotating.lock().await;
         loop {
             let found = self.store.get_many(vec![key.clone()]).await;
             let found = found.map_err(BatchError::from)?.into_iter().next();

@@ -3,7 +3,7 @@
 //! Health and the interface's description are served at each. The admin interface proper stays on its unix socket.
 
 use super::access::watch;
-use super::ingest::{self, Ingest};
+use super::ingest::{self, Ingest, browser};
 use super::meters::Meters;
 use super::ops::{self, Ops};
 use super::public;
@@ -160,11 +160,14 @@ impl Outside {
             let followed = tracking::router(Tracking { core });
             router = (router.merge(public::router(Arc::clone(&self.core)))).merge(followed);
         }
-        router
+        let mut router = router
             .merge(openapi::router())
             .fallback(nothing_here)
-            .method_not_allowed_fallback(not_so)
-            .layer(from_fn_with_state(Arc::clone(&self.meters), watch))
+            .method_not_allowed_fallback(not_so);
+        if serves.events {
+            router = router.layer(from_fn_with_state(self.ingest.clone(), browser::allow));
+        }
+        router.layer(from_fn_with_state(Arc::clone(&self.meters), watch))
     }
 }
 

@@ -246,14 +246,15 @@ impl HttpBody for InTime {
 /// Reads a body of at most so many bytes. What is too long is read to its end all the same, as far as that is bearable,
 /// so that the caller, who writes first and reads then, sees the answer.
 pub async fn read_body(body: Body, most: usize) -> Result<Vec<u8>, Unread> {
-    read_body_while(body, most, |_| true).await
+    read_body_while(body, most, |length| length.is_some()).await
 }
 
-/// As [`read_body`]; nothing more is kept once `room` says of a length that there is none for it.
+/// As [`read_body`]; nothing more is kept once `room` says of a length that there is none for it. It is asked of `None`
+/// once the body is too long: nothing of it will be kept either.
 pub async fn read_body_while(
     mut body: Body,
     most: usize,
-    mut room: impl FnMut(usize) -> bool,
+    mut room: impl FnMut(Option<usize>) -> bool,
 ) -> Result<Vec<u8>, Unread> {
     let bearable = most.saturating_mul(8);
     let mut bytes = Vec::new();
@@ -266,8 +267,8 @@ pub async fn read_body_while(
         })?;
         if let Ok(data) = frame.into_data() {
             length = length.saturating_add(data.len());
-            roomy = roomy && (length > most || room(length));
-            if length <= most && roomy {
+            roomy = roomy && room(Some(length).filter(|length| *length <= most));
+            if roomy {
                 bytes.extend_from_slice(&data);
             } else {
                 bytes = Vec::new();

@@ -31,11 +31,18 @@ pub struct MailLinks {
 
 impl Links {
     /// The link of the mail that asks for a confirmation.
-    pub fn to_confirm(&self, customer: CustomerNo, topic: TopicId, asked: Timestamp) -> String {
+    pub fn to_confirm(
+        &self,
+        customer: CustomerNo,
+        topic: TopicId,
+        asked: Timestamp,
+        message: MessageNo,
+    ) -> String {
         let token = Token::Confirm {
             customer,
             topic,
             asked,
+            message: Some(message),
         };
         format!("{}{CONFIRM}{}", self.public_url, self.keys.sign(&token))
     }

@@ -37,6 +37,7 @@ pub enum Token {
         customer: CustomerNo,
         topic: TopicId,
         asked: Timestamp,
+        message: Option<MessageNo>,
     },
     /// The pixel of a message.
     Open {
@@ -67,8 +68,9 @@ impl Token {
     /// The message that it came in.
     pub fn message(&self) -> Option<MessageNo> {
         match self {
-            Token::Preferences { message, .. } | Token::Unsubscribe { message, .. } => *message,
-            Token::Confirm { .. } => None,
+            Token::Preferences { message, .. }
+            | Token::Unsubscribe { message, .. }
+            | Token::Confirm { message, .. } => *message,
             Token::Open { message, .. } | Token::Click { message, .. } => Some(*message),
         }
     }
@@ -209,6 +211,7 @@ mod tests {
                 customer,
                 topic: TopicId::parse("offers").unwrap(),
                 asked: Timestamp(1_772_000_000_000),
+                message: Some(message),
             },
             Token::Open { customer, message },
             Token::Click {

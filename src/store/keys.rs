@@ -373,6 +373,24 @@ pub fn house_all(prefix_of: &str) -> KeyRange {
     prefix(house(prefix_of))
 }
 
+const REQUESTS: &str = "request:";
+
+/// What a shop asks of the operator, by the request's name.
+pub fn request(name: &str) -> Key {
+    let mut key = house(REQUESTS);
+    key.extend(name.as_bytes());
+    key
+}
+
+pub fn requests_all() -> KeyRange {
+    prefix(house(REQUESTS))
+}
+
+pub fn read_request(key: &[u8]) -> Option<String> {
+    let name = key.strip_prefix(house(REQUESTS).as_slice())?;
+    String::from_utf8(name.to_vec()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{

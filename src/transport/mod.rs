@@ -160,6 +160,7 @@ impl Transport {
                 continue;
             }
             let Some((held, pass)) = self.ready(slot, pass).await else {
+                sleep(self.shared.health.pause()).await;
                 continue;
             };
             let permit = tokio::select! {
@@ -173,15 +174,21 @@ impl Transport {
         }
     }
 
-    /// A permit before all who wait for one by [`Transport::permit`], whatever they have waited for so far.
+    /// A permit before all who wait for one by [`Transport::permit`], whatever they have waited for so far. Others yield
+    /// a connection to it, and a turn of the pace; while it opens the connection that it has, or waits after a fault of
+    /// the relay, they go on with what is left.
     pub async fn next_permit(&self) -> Permit {
+        let precedence = &self.shared.precedence;
         loop {
             let pass = self.shared.health.pass().await;
-            let _first = self.shared.precedence.take();
+            let first = precedence.take();
             let slot = self.shared.slot().await;
+            drop(first);
             let Some((held, pass)) = self.ready(slot, pass).await else {
+                sleep(self.shared.health.pause()).await;
                 continue;
             };
+            let _first = precedence.take();
             self.shared.pace.next_turn().await;
             if let Some(permit) = self.paced(held, pass) {
                 return permit;
@@ -189,7 +196,8 @@ impl Transport {
         }
     }
 
-    /// What a message needs beside its turn: for SMTP a connection. `None` where there is none to be had just now.
+    /// What a message needs beside its turn: for SMTP a connection. `None` where there is none to be had just now: the
+    /// caller waits a while, holding nothing.
     async fn ready(&self, slot: OwnedSemaphorePermit, pass: Pass) -> Option<(Held, Pass)> {
         let shared = &self.shared;
         let mut held = Held::new(shared, slot);
@@ -199,8 +207,6 @@ impl Transport {
                 Err(fault) => {
                     shared.counters.relay_faults.fetch_add(1, Relaxed);
                     pass.settle(sign(&fault));
-                    drop(held);
-                    sleep(shared.health.pause()).await;
                     return None;
                 }
             }

@@ -189,11 +189,13 @@ impl Running {
         }
     }
 
-    /// Reads all that the service manager is told from here on, as that one does. Where nobody reads, a daemon that tells
-    /// its watchdog waits for a reader once some ten words stand in the socket: for tests that go on for longer.
-    pub fn heeded(&self) {
-        let socket = self.socket.try_clone().unwrap();
-        std::thread::spawn(move || while socket.recv(&mut [0; 4096]).is_ok() {});
+    /// Fills the service manager's socket, which nobody reads from here on, until it takes nothing more.
+    pub fn deafen(&self) {
+        let full = UnixDatagram::unbound().unwrap();
+        full.set_nonblocking(true).unwrap();
+        let address = self.socket.local_addr().unwrap();
+        let socket = address.as_pathname().unwrap();
+        while full.send_to(b"FILLED=1", socket).is_ok() {}
     }
 
     pub fn log(&self) -> String {

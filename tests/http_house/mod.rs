@@ -25,7 +25,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -201,13 +201,15 @@ pub async fn request_at(address: SocketAddr, mut request: Request<Body>) -> Answ
     }
 }
 
-/// A store that can be told to keep commits waiting, or to have a full disk.
+/// A store that can be told to keep commits or reads waiting, or to have a full disk.
 pub struct Moody {
     inner: MemoryStore,
     shut: watch::Sender<bool>,
     full: AtomicBool,
+    deaf: watch::Sender<bool>,
     /// Told when a commit begins to wait.
     pub waits: Notify,
+    commits: AtomicU64,
 }
 
 impl Moody {
@@ -216,8 +218,15 @@ impl Moody {
             inner: MemoryStore::new(),
             shut: watch::Sender::new(false),
             full: AtomicBool::new(false),
+            deaf: watch::Sender::new(false),
             waits: Notify::new(),
+            commits: AtomicU64::new(0),
         })
+    }
+
+    /// How many commits were begun.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     pub fn shut(&self, shut: bool) {
@@ -226,6 +235,15 @@ impl Moody {
 
     pub fn full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// No read is answered for as long as it is.
+    pub fn deaf(&self, deaf: bool) {
+        self.deaf.send_replace(deaf);
+    }
+
+    async fn hears(&self) {
+        let _ = self.deaf.subscribe().wait_for(|deaf| !*deaf).await;
     }
 }
 
@@ -237,7 +255,10 @@ impl Store for Moody {
         &self,
         keys: Vec<Key>,
     ) -> BoxFuture<'_, Result<Vec<Option<Versioned>>, StoreError>> {
-        self.inner.get_many(keys)
+        Box::pin(async move {
+            self.hears().await;
+            self.inner.get_many(keys).await
+        })
     }
     fn scan(
         &self,
@@ -245,7 +266,10 @@ impl Store for Moody {
         direction: Direction,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(Key, Versioned)>, StoreError>> {
-        self.inner.scan(range, direction, limit)
+        Box::pin(async move {
+            self.hears().await;
+            self.inner.scan(range, direction, limit).await
+        })
     }
     fn read_stream(
         &self,
@@ -256,6 +280,7 @@ impl Store for Moody {
     }
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
+            self.commits.fetch_add(1, Ordering::SeqCst);
             if *self.shut.borrow() {
                 self.waits.notify_one();
                 let _ = self.shut.subscribe().wait_for(|shut| !*shut).await;

@@ -347,3 +347,33 @@ fn of_a_trait_told_out_of_order_the_newest_word_stands() {
         ("Ulsan".into(), "last@mail.example".into())
     );
 }
+
+/// The same of what nobody had told with a time of its own before.
+#[test]
+fn what_was_chosen_is_not_overwritten_by_a_late_word() {
+    let mut world = World::new(START, vec![hello()]);
+    let mina = world.stranger("mina");
+    world.run_for(Span::hours(1));
+    let chosen = world.now;
+    world.profile(mina, |change| {
+        let city = Value::Text("Jeju".to_owned());
+        change.attributes.insert("city".to_owned(), city);
+        change.preferences.locale = Some(Some("ko".into()));
+    });
+    let late = |world: &mut World, as_of| {
+        world.profile(mina, |change| {
+            let city = Value::Text("Seoul".to_owned());
+            change.attributes.insert("city".to_owned(), city);
+            change.preferences.locale = Some(Some("en".into()));
+            change.as_of = Some(as_of);
+        });
+        let record = world.record(mina);
+        let city = record.attributes["city"].as_text().unwrap().to_owned();
+        (city, record.preferences.locale.clone().unwrap())
+    };
+    world.run_for(Span::hours(1));
+    let before = late(&mut world, chosen - Span::minutes(1));
+    assert_eq!(before, ("Jeju".to_owned(), "ko".to_owned()));
+    let after = late(&mut world, chosen + Span::minutes(1));
+    assert_eq!(after, ("Seoul".to_owned(), "en".to_owned()));
+}

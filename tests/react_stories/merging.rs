@@ -410,6 +410,14 @@ fn what_the_source_got_is_remembered_at_the_target_and_what_comes_back_is_told_t
 fn the_targets_own_word_stands() {
     let (mut world, mina, somebody, _) = begin(vec![cart()]);
     let text = |t: &str| Value::Text(t.into());
+    // A break that is over hides none that they are in.
+    let (over, until) = (world.now - Span::days(30), world.now + Span::days(5));
+    world.profile(mina, |p| {
+        p.preferences.pause_until = Some(Some(over));
+    });
+    world.profile(somebody, |p| {
+        p.preferences.pause_until = Some(Some(until));
+    });
     world.profile(mina, |p| {
         p.attributes.insert("name".into(), text("Mina"));
         p.preferences.locale = Some(Some("ko".into()));
@@ -428,6 +436,7 @@ fn the_targets_own_word_stands() {
     assert_eq!(record.attributes["browser"], text("Lynx"));
     assert_eq!(record.preferences.locale.as_deref(), Some("ko"));
     assert_eq!(record.preferences.gap, Some(Span::days(2)));
+    assert_eq!(record.preferences.pause_until, Some(until));
     assert_eq!(record.email.as_ref().unwrap().as_str(), "mina@mail.example");
     assert!(record.tags.contains("vip"));
     // Nothing personal stays where nobody is any more.
@@ -662,4 +671,39 @@ fn no_consent_is_broken_over_a_merge() {
     }
     println!("{ads} attempts, {kept} of them at the source after the merge");
     assert!(ads > 10 * rounds && kept > 0);
+}
+
+#[test]
+fn of_when_a_word_is_goes_over_with_it() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    let tell = |world: &mut World, no, name: &str, value: Value, as_of| {
+        world.profile(no, |change| {
+            change.attributes.insert(name.to_owned(), value);
+            change.as_of = as_of;
+        });
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let said = world.now;
+    tell(&mut world, somebody, "city", text("Jeju"), Some(said));
+    tell(&mut world, somebody, "size", text("M"), None);
+    tell(&mut world, somebody, "shoe", text("41"), None);
+    // Taken back by the known customer themselves.
+    tell(&mut world, mina, "shoe", text("40"), None);
+    tell(&mut world, mina, "shoe", Value::Null, None);
+    world.run_for(Span::hours(1));
+    world.merge(somebody, mina);
+    let late = Some(said - Span::minutes(1));
+    for name in ["city", "size", "shoe"] {
+        tell(&mut world, mina, name, text("late"), late);
+    }
+    let stands = |world: &World, name: &str| {
+        let record = world.record(mina);
+        (record.attributes.get(name)).and_then(|v| v.as_text().map(str::to_owned))
+    };
+    assert_eq!(stands(&world, "city").as_deref(), Some("Jeju"));
+    assert_eq!(stands(&world, "size").as_deref(), Some("M"));
+    assert_eq!(stands(&world, "shoe"), None);
+    let newer = Some(said + Span::minutes(30));
+    tell(&mut world, mina, "city", text("Busan"), newer);
+    assert_eq!(stands(&world, "city").as_deref(), Some("Busan"));
 }

@@ -142,6 +142,29 @@ fn a_full_disk_refuses_and_work_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn nothing_is_erased_without_room_for_what_stays_and_no_half_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (faults, store) = faulty(folder.path(), |options| {
+        options.floor_bytes = 1000;
+        options.reserve_bytes = 5000;
+    });
+    commit_now(&store, put(b"a", b"1")).unwrap();
+    faults.free.store(5999, Ordering::SeqCst);
+    let erased = store.erase(&[7], Arc::new(|_: &str, _, _| ()));
+    assert!(matches!(erased, Err(StoreError::Full(_))), "{erased:?}");
+    faults.free.store(u64::MAX, Ordering::SeqCst);
+    store.erase(&[7], Arc::new(|_: &str, _, _| ())).unwrap();
+    store.close().unwrap();
+    drop(store);
+    // A pass that was cut off.
+    let fresh = folder.path().join("sled.new");
+    fs::create_dir(&fresh).unwrap();
+    let (store, _) = open(folder.path());
+    assert!(!fresh.exists());
+    store.close().unwrap();
+}
+
+#[test]
 fn below_the_floor_commits_are_refused_and_the_reserve_makes_room() {
     let folder = tempfile::tempdir().unwrap();
     let (faults, store) = faulty(folder.path(), |options| {

@@ -105,7 +105,7 @@ fn brief(code: &str) -> String {
         Some(Reason::Pause) => "asked for a pause",
         Some(Reason::NoConsent) => "no consent",
         Some(Reason::TopicRefused) => "topic refused",
-        Some(Reason::NotRequested) => "not asked for",
+        Some(Reason::NotRequested | Reason::OnRequestOnly) => "not asked for",
         Some(Reason::Exit) => "ordered meanwhile",
         Some(Reason::Expires | Reason::Expired) => "would come too late",
         Some(Reason::NoAddress) => "no address",

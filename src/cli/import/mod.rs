@@ -186,6 +186,8 @@ struct Taken {
 struct Acknowledged {
     fresh: u64,
     known: u64,
+    /// Of those, profiles; the others are events.
+    known_profiles: u64,
     failed: u64,
     /// Rows of customers who were forgotten.
     forgotten: u64,
@@ -255,6 +257,7 @@ impl Acknowledged {
         let number = |key: &str| ack[key].as_u64().unwrap_or(0);
         self.fresh += number("fresh");
         self.known += number("known");
+        self.known_profiles += number("known_profiles");
         self.upto = self.upto.max(number("upto"));
         let empty = Vec::new();
         for failed in ack["failed"].as_array().unwrap_or(&empty) {

@@ -16,14 +16,19 @@ pub(super) fn summary(
         lines.push(screen.faint(mapping.trim_end()));
     }
     let profiles = read.rows - read.events;
-    let new_events = (read.events.saturating_sub(told.known)).min(told.fresh);
+    let known_events = told.known.saturating_sub(told.known_profiles);
+    let new_events = (read.events.saturating_sub(known_events)).min(told.fresh);
+    let of_profiles = match told.known_profiles {
+        0 => String::new(),
+        known => format!(" ({} known already)", grouped(known)),
+    };
     lines.push(format!(
-        "{} of {}: {} ({} new, {} known already), {}",
+        "{} of {}: {} ({} new, {} known already), {}{of_profiles}",
         counted(read.rows, "row", "rows"),
         counted(read.customers.len() as u64, "customer", "customers"),
         counted(read.events, "event", "events"),
         grouped(new_events),
-        grouped(told.known),
+        grouped(known_events),
         counted(profiles, "profile", "profiles"),
     ));
     if told.forgotten > 0 {

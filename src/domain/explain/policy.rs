@@ -13,7 +13,8 @@ use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::Reason;
 use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient, zone_of};
 use crate::domain::preference::{
-    Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, standing_on,
+    Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, is_on_request,
+    standing_on, takes_on_request_only,
 };
 use crate::domain::react::{Boxes, first_due};
 use crate::domain::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
@@ -331,6 +332,14 @@ fn consent(message: &Message, record: &Record, mailbox: &Mailbox, rules: &Rules)
         (Some(c), ..) => (false, format!("refused for this address {}", told(c))),
         (_, Some(c), _) => (false, format!("refused {}", told(c))),
         (.., Class::Informational | Class::Transactional) => (true, "none".to_owned()),
+        (.., Class::Advertising)
+            if standing == ConsentStanding::Given
+                && takes_on_request_only(&record.attributes)
+                && !is_on_request(topic, &rules.topics) =>
+        {
+            let present = "the customer takes only topics that go to those who ask for them";
+            (false, present.to_owned())
+        }
         (.., Class::Advertising) => match (standing, own) {
             (ConsentStanding::Given, Some(c)) => (true, format!("given {}", told(c))),
             (ConsentStanding::NotRequested, _) => {

@@ -38,16 +38,23 @@ impl Life<'_> {
         own.absorbed.push(from.source);
         own.absorbed.extend(&from.earlier);
         own.known_since = own.known_since.min(from.known_since);
-        for (name, value) in &from.attributes {
+        // What the own word has taken back stays so: `told` knows of it, and the value is gone.
+        let spoken: BTreeSet<String> = own.told.keys().cloned().collect();
+        let silent = |name: &str| !spoken.contains(name);
+        for (name, value) in from.attributes.iter().filter(|(name, _)| silent(name)) {
             let told = own.attributes.entry(name.clone());
             told.or_insert_with(|| value.clone());
         }
-        own.tags.extend(from.tags.iter().cloned());
-        fill(&mut own.preferences, &from.preferences);
+        let tags = from.tags.iter().filter(|tag| silent(&format!("tag:{tag}")));
+        own.tags.extend(tags.cloned());
+        fill(&mut own.preferences, &from.preferences, silent);
         if let (None, Some(email)) = (&own.email, &from.email) {
             self.move_to(email);
             self.ask_at_new_address(liveness);
         }
+        // With each value goes of when it is, or a late delivery would overwrite it. Where only history spoke here, its
+        // value stands, and a word told live over there is no word on it.
+        self.absorb_told(from);
         for (topic, consent) in &from.consents {
             self.take_consent(&told(topic, consent), Liveness::History);
         }
@@ -82,6 +89,20 @@ impl Life<'_> {
         self.unblock();
         self.ask_again();
         Ok(())
+    }
+
+    fn absorb_told(&mut self, from: &Absorb) {
+        let own = &mut self.record;
+        for (name, at) in &from.told {
+            let same = match name.strip_prefix("tag:") {
+                Some(_) => true,
+                None if name == "email" => own.email == from.email,
+                None => own.attributes.get(name) == from.attributes.get(name),
+            };
+            if same {
+                own.told.entry(name.clone()).or_insert(*at);
+            }
+        }
     }
 
     fn absorb_events(
@@ -253,12 +274,17 @@ fn started(source: &Standing, key: &EntryKey, time: Timestamp) -> bool {
 }
 
 /// What the customer has not said is taken from the other side.
-fn fill(own: &mut Preferences, from: &Preferences) {
-    own.timezone = own.timezone.or(from.timezone);
-    own.locale = own.locale.take().or(from.locale.clone());
-    own.window = own.window.take().or(from.window.clone());
-    own.caps = own.caps.take().or(from.caps.clone());
-    own.gap = own.gap.or(from.gap);
-    own.pause_until = own.pause_until.or(from.pause_until);
-    own.format = own.format.or(from.format);
+fn fill(own: &mut Preferences, from: &Preferences, silent: impl Fn(&str) -> bool) {
+    macro_rules! fill {
+        ($($name:ident),*) => {$(
+            if own.$name.is_none() && silent(stringify!($name)) {
+                own.$name.clone_from(&from.$name);
+            }
+        )*};
+    }
+    fill!(timezone, locale, window, caps, gap, format);
+    // A break that is over says nothing against one that both are to keep.
+    if own.pause_until.is_some() || silent("pause_until") {
+        own.pause_until = own.pause_until.max(from.pause_until);
+    }
 }

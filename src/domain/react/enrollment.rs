@@ -293,6 +293,7 @@ impl Life<'_> {
                 | Reason::TopicRefused
                 | Reason::NotRequested
                 | Reason::Unconfirmed
+                | Reason::OnRequestOnly
                 | Reason::Suppressed
                 | Reason::Rehearsal
                 | Reason::RenderError

@@ -16,6 +16,13 @@ use crate::domain::value::Value;
 /// The event by which a shop's systems tell of an order (Segment's ecommerce spec).
 const ORDER: &str = "Order Completed";
 
+/// Of when a word on somebody is.
+#[derive(Clone, Copy)]
+struct Said {
+    as_of: Option<Timestamp>,
+    liveness: Liveness,
+}
+
 impl Life<'_> {
     pub(super) fn take_event(
         &mut self,
@@ -44,9 +51,12 @@ impl Life<'_> {
     }
 
     pub(super) fn take_profile(&mut self, change: &ProfileChange, liveness: Liveness) {
-        let as_of = change.as_of;
+        let said = Said {
+            as_of: change.as_of,
+            liveness,
+        };
         for (name, value) in &change.attributes {
-            if !self.is_news(name, as_of) {
+            if !self.is_news(name, said) {
                 continue;
             }
             match value {
@@ -58,7 +68,7 @@ impl Life<'_> {
             self.record.known_since = self.record.known_since.min(created);
         }
         for (tag, bears) in &change.tags {
-            if !self.is_news(&format!("tag:{tag}"), as_of) {
+            if !self.is_news(&format!("tag:{tag}"), said) {
                 continue;
             }
             if *bears {
@@ -70,14 +80,14 @@ impl Life<'_> {
         let new = &change.preferences;
         macro_rules! prefer {
             ($($name:ident),*) => {$(
-                if new.$name.is_some() && self.is_news(stringify!($name), as_of) {
+                if new.$name.is_some() && self.is_news(stringify!($name), said) {
                     set(&mut self.record.preferences.$name, &new.$name);
                 }
             )*};
         }
         prefer!(timezone, locale, window, caps, gap, pause_until, format);
         if let Some(email) = &change.email
-            && self.is_news("email", as_of)
+            && self.is_news("email", said)
         {
             let former = self.record.email.as_ref().map(|e| e.mailbox());
             self.move_to(email);
@@ -89,13 +99,15 @@ impl Life<'_> {
         self.ask_again();
     }
 
-    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes without a time
-    /// of its own is said now.
-    fn is_news(&mut self, name: &str, as_of: Option<Timestamp>) -> bool {
+    /// Whether what is told of this trait is the newest word on it; takes note of when that is. What comes live and
+    /// without a time of its own is said now; history without one is of no known time.
+    fn is_news(&mut self, name: &str, said: Said) -> bool {
         let now = self.now;
         let told = &mut self.record.told;
-        match (as_of, told.get_mut(name)) {
-            (None, None) => {}
+        let known = told.get_mut(name);
+        match (said.as_of, known) {
+            (None, None) if said.liveness == Liveness::History => {}
+            (None, None) => _ = told.insert(name.to_owned(), now),
             (None, Some(at)) => *at = now.max(*at),
             (Some(new), Some(at)) if new < *at => return false,
             (Some(new), Some(at)) => *at = new.min(now).max(*at),
@@ -123,6 +135,7 @@ impl Life<'_> {
         let Some(old) = old.filter(|old| *old != new) else {
             return;
         };
+        self.record.remember_mailbox(old.clone());
         let places: Vec<Place> = (self.boxes.get(&old))
             .map(|b| b.places.clone())
             .unwrap_or_default();
@@ -135,12 +148,14 @@ impl Life<'_> {
         mailbox.places.sort_by_key(|p| (p.at, p.message));
     }
 
-    /// Takes the customer's word; one that is to be confirmed first only asks.
+    /// Takes the customer's word; one that is to be confirmed first only asks, and lifts nothing.
     pub(super) fn take_consent(&mut self, change: &ConsentChange, liveness: Liveness) {
         if self.only_asks(change, liveness) {
-            self.ask(change);
-        } else {
-            self.take_word(change);
+            return self.ask(change);
+        }
+        self.take_word(change);
+        if liveness == Liveness::Live {
+            self.lift_forgetting(change);
         }
     }
 
@@ -163,7 +178,10 @@ impl Life<'_> {
             anew || (&k.source, &k.wording, k.state)
                 != (&consent.source, &consent.wording, consent.state)
         });
-        if newer && says_more {
+        let says_more = says_more || self.overrules(change, at);
+        let takes_back =
+            change.state == ConsentState::Refused && self.is_asked(change.topic.as_ref(), at);
+        if (newer && says_more) || takes_back {
             self.keep_proof(change, &consent, change.state.into());
         }
         if newer {
@@ -180,40 +198,64 @@ impl Life<'_> {
         if let (Some(went_to), ConsentState::Refused) = (&change.origin.mailbox, change.state) {
             let mailbox = self.boxes.entry(went_to.clone()).or_default();
             tell_mailbox(mailbox, &change.topic, &consent);
+            self.record.remember_mailbox(went_to.clone());
         }
         match change.state {
             ConsentState::Refused => {
                 self.take_back(change.topic.as_ref(), at);
                 if change.topic.is_none() {
-                    self.refuse_confirmed(&consent);
+                    self.refuse_confirmed(&consent, change.origin.mailbox.as_ref());
                 }
             }
-            ConsentState::Given => _ = change.topic.as_ref().map(|t| self.record.pending.remove(t)),
+            ConsentState::Given => {
+                if let Some(topic) = &change.topic {
+                    self.settle_asking(topic, at, newer);
+                }
+            }
         }
         self.unblock();
         self.ask_again();
     }
 
+    /// Whether this refusal of the whole, said before, undoes what was given by name since.
+    fn overrules(&self, change: &ConsentChange, at: Timestamp) -> bool {
+        let consents = &self.record.consents;
+        let Some(before) = consents.get(&None) else {
+            return false;
+        };
+        (change.topic.is_none() && change.state == ConsentState::Refused)
+            && consents.iter().any(|(topic, c)| {
+                topic.is_some() && c.state == ConsentState::Given && before.at <= c.at && c.at <= at
+            })
+    }
+
     /// Who leaves altogether leaves each topic that wants confirming by its name: a consent to advertising as a whole that
     /// comes later brings none of them back unconfirmed.
-    fn refuse_confirmed(&mut self, refusal: &Consent) {
+    /// It binds the mailbox that the mail went to by whose link they left, too.
+    fn refuse_confirmed(&mut self, refusal: &Consent, went_to: Option<&MailboxId>) {
         let rules = self.rules;
+        let present = self.record.email.as_ref().map(|email| email.mailbox());
+        let former = went_to.filter(|went_to| Some(*went_to) != present.as_ref());
         for topic in rules.topics.values().filter(|t| t.confirm) {
             let key = Some(topic.id.clone());
             let known = self.record.consents.get(&key);
             if known.is_none_or(|k| refusal.at >= k.at) {
                 self.record.consents.insert(key.clone(), refusal.clone());
             }
-            if let Some(email) = &self.record.email {
-                let mailbox = self.boxes.entry(email.mailbox()).or_default();
+            if let Some(present) = &present {
+                let mailbox = self.boxes.entry(present.clone()).or_default();
                 tell_mailbox(mailbox, &key, refusal);
                 lift_by_later_words(mailbox, &self.record.consents);
+            }
+            if let Some(former) = former {
+                let mailbox = self.boxes.entry(former.clone()).or_default();
+                tell_mailbox(mailbox, &key, refusal);
             }
         }
     }
 
-    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents: they
-    /// may be written to again.
+    /// Somebody at an address whose former customer was forgotten consents, now and not by a list of old consents, and has
+    /// confirmed it where that is wanted: they may be written to again.
     pub(super) fn lift_forgetting(&mut self, change: &ConsentChange) {
         let at = change.at.min(self.now);
         let Some(email) =

@@ -154,9 +154,6 @@ pub fn react(
         Cause::Consent(change, live) => {
             liveness = *live;
             life.take_consent(change, *live);
-            if *live == Liveness::Live {
-                life.lift_forgetting(change);
-            }
         }
         Cause::Alarm => {}
         Cause::Engagement(engagement) => life.take_engagement(engagement),

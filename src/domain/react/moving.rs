@@ -29,6 +29,7 @@ impl Life<'_> {
             known_since: record.known_since,
             email: record.email.clone(),
             attributes: record.attributes.clone(),
+            told: record.told.clone(),
             tags: record.tags.clone(),
             preferences: record.preferences.clone(),
             consents: record.consents.clone(),
@@ -169,7 +170,10 @@ impl Life<'_> {
     fn forget_oneself(&mut self) {
         let Record { no, id, .. } = &self.record;
         let empty = Record::new(*no, id.clone(), self.record.known_since);
-        self.record.email = None;
+        // The target may have an address of its own, and then nobody else knows this one.
+        if let Some(email) = self.record.email.take() {
+            self.record.remember_mailbox(email.mailbox());
+        }
         self.record.attributes = empty.attributes;
         self.record.tags = empty.tags;
         self.record.preferences = empty.preferences;

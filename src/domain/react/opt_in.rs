@@ -10,7 +10,7 @@ use crate::domain::opt_in::{
     Asking, HOLDS, Pending, asking, campaign_id, key_of, latest_refusal, reaches, topic_of,
 };
 use crate::domain::preference::{Consent, ConsentState};
-use crate::domain::record::Mailbox;
+use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Timestamp;
 
 impl Life<'_> {
@@ -102,16 +102,27 @@ impl Life<'_> {
 
     /// A refusal takes back what was asked before it, of this topic or of all.
     pub(super) fn take_back(&mut self, topic: Option<&TopicId>, refused: Timestamp) {
-        let gone = |of: &TopicId, pending: &Pending| {
-            topic.is_none_or(|topic| topic == of) && pending.at <= refused
-        };
-        self.record.pending.retain(|of, p| !gone(of, p));
+        (self.record.pending).retain(|of, p| !is_taken_back(of, p, topic, refused));
+    }
+
+    /// Whether a refusal of that instant takes back anything that was asked.
+    pub(super) fn is_asked(&self, topic: Option<&TopicId>, refused: Timestamp) -> bool {
+        let mut pending = self.record.pending.iter();
+        pending.any(|(of, p)| is_taken_back(of, p, topic, refused))
+    }
+
+    /// A consent of that instant that needs no confirmation was told. It leaves nothing to ask where it is later than the
+    /// asking, or stands (`newest`) and is enough; an old one that comes late is neither.
+    pub(super) fn settle_asking(&mut self, topic: &TopicId, given: Timestamp, newest: bool) {
+        let asked = self.record.pending.get(topic).map(|pending| pending.at);
+        if asked.is_some_and(|asked| given > asked || (newest && self.gets(topic))) {
+            self.record.pending.remove(topic);
+        }
     }
 
     /// Whether nothing is left to ask in this entry of the program's own campaign.
     pub(super) fn is_answered(&self, start: &Start, key: &EntryKey) -> bool {
-        matches!(start, Start::Asked)
-            && topic_of(key).is_none_or(|topic| !self.record.pending.contains_key(&topic))
+        is_answered_by(&self.record, start, key)
     }
 
     /// The link of the asking of `asked` was followed and its button pressed; `change` is the consent as of now.
@@ -128,6 +139,7 @@ impl Life<'_> {
         }
         self.record.pending.remove(&topic);
         self.take_word(change);
+        self.lift_forgetting(change);
         Answer::Settled
     }
 
@@ -165,4 +177,19 @@ impl Life<'_> {
             self.send_question(topic);
         }
     }
+}
+
+/// Whether `record` has nothing left to ask in this entry of the program's own campaign.
+pub(super) fn is_answered_by(record: &Record, start: &Start, key: &EntryKey) -> bool {
+    matches!(start, Start::Asked)
+        && topic_of(key).is_none_or(|topic| !record.pending.contains_key(&topic))
+}
+
+fn is_taken_back(
+    of: &TopicId,
+    pending: &Pending,
+    topic: Option<&TopicId>,
+    refused: Timestamp,
+) -> bool {
+    topic.is_none_or(|topic| topic == of) && pending.at <= refused
 }

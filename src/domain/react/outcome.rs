@@ -49,6 +49,7 @@ impl Life<'_> {
                         at: now,
                         note: reply.clone(),
                     });
+                    self.record.remember_mailbox(to.mailbox());
                 }
                 self.conclude(no, Status::Refused, reason, reply.clone());
             }

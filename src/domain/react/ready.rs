@@ -5,6 +5,7 @@
 //! the same instant, and no letter has to arrive first.
 
 use super::enrollment::exits;
+use super::opt_in::is_answered_by;
 use super::{Answer, Boxes, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
@@ -44,8 +45,8 @@ impl Life<'_> {
         if message.not_before > self.now {
             return Answer::Later(message.not_before);
         }
-        if let Some(exit) = self.exit_after_moving(&message) {
-            self.leave(&message.campaign, &message.entry, Reason::Exit, &exit);
+        if let Some((reason, exit)) = self.exit_after_moving(&message) {
+            self.leave(&message.campaign, &message.entry, reason, &exit);
             if !self.record.messages.contains_key(&no) {
                 return Answer::Dropped;
             }
@@ -114,9 +115,9 @@ impl Life<'_> {
         (decision, before)
     }
 
-    /// The exit condition that ends the entry of a message of one who moved: no campaign is judged there any more, so it
-    /// is asked here, of the person.
-    fn exit_after_moving(&self, message: &Message) -> Option<String> {
+    /// The exit condition, or the answer, that ends the entry of a message of one who moved: no campaign is judged there any
+    /// more, so it is asked here, of the person.
+    fn exit_after_moving(&self, message: &Message) -> Option<(Reason, String)> {
         if message.staff.is_some() {
             return None;
         }
@@ -126,6 +127,9 @@ impl Life<'_> {
         let standing = self.record.campaigns.get(&message.campaign)?;
         let entry =
             (standing.entries.iter()).find(|e| e.key == message.entry && e.state.is_open())?;
+        if is_answered_by(&person, &campaign.start, &entry.key) {
+            return Some((Reason::Answered, String::new()));
+        }
         exits(
             campaign,
             &person,
@@ -135,7 +139,7 @@ impl Life<'_> {
         )
         .into_iter()
         .find(|(_, verdict)| verdict.holds)
-        .map(|(condition, _)| condition.describe())
+        .map(|(condition, _)| (Reason::Exit, condition.describe()))
     }
 
     fn park(&mut self, message: &Message, reason: Reason) {

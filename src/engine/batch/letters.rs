@@ -12,9 +12,9 @@ use crate::domain::event::Event;
 use crate::domain::id::CustomerNo;
 use crate::domain::posted::{Letter, Posted};
 use crate::domain::record::Record;
-use crate::engine::state::{EventRow, Seen};
-use crate::store::codec::encode;
-use crate::store::keys;
+use crate::engine::state::{CustomerState, EventRow, Seen, SeenPage};
+use crate::store::codec::{decode, encode};
+use crate::store::{Store, keys};
 use std::collections::HashSet;
 
 impl Overlay {
@@ -86,7 +86,7 @@ impl Overlay {
         }
     }
 
-    /// The identities of events that came with a letter are met from now on.
+    /// The identities of what came with a letter are met from now on.
     pub(super) async fn remember_letter(
         &mut self,
         around: &Surroundings<'_>,
@@ -105,6 +105,21 @@ impl Overlay {
         };
         let met = from.events.iter().map(|(event, _)| event.identity);
         state.seen.recent.extend(met);
+        // Of profiles and consents only the identities are kept: a copy that comes under the target's number from now on
+        // must not undo what was said since.
+        let theirs = seen_by(around.store, from.source).await?;
+        let mut new = Vec::new();
+        for identity in theirs {
+            if !self.is_known(around, work.customer, identity).await? {
+                new.push(identity);
+            }
+        }
+        let Some(state) =
+            (self.customers.get_mut(&work.customer)).and_then(|customer| customer.state.as_mut())
+        else {
+            return Ok(());
+        };
+        state.seen.recent.extend(new);
         if state.seen.recent.len() > Seen::RECENT {
             self.spill(around, work.customer).await?;
         }
@@ -143,4 +158,22 @@ impl Overlay {
         let state = self.customers.get(&no)?.state.as_ref()?;
         Some(&state.record)
     }
+}
+
+/// The identities that a customer who was merged has met. They meet no more: what is told of them goes to the target.
+async fn seen_by(store: &dyn Store, no: CustomerNo) -> Result<Vec<u64>, BatchError> {
+    let found = store.get_many(vec![keys::record(no)]).await?;
+    let Some(found) = found.into_iter().next().flatten() else {
+        return Ok(Vec::new());
+    };
+    // Who cannot be read is told of where they are asked for themselves.
+    let Ok(CustomerState { seen, .. }) = decode::<CustomerState>(&found.value) else {
+        return Ok(Vec::new());
+    };
+    let pages = (0..seen.pages).map(|page| keys::seen(no, page)).collect();
+    let mut all = seen.recent;
+    for page in store.get_many(pages).await?.into_iter().flatten() {
+        all.extend(decode::<SeenPage>(&page.value).unwrap_or_default().0);
+    }
+    Ok(all)
 }

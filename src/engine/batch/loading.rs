@@ -1,7 +1,6 @@
 //! What a batch will need, read in few rounds for all its causes.
 
 use crate::domain::address::MailboxId;
-use crate::domain::cause::Cause;
 use crate::domain::id::CustomerNo;
 use crate::domain::react::mailboxes_for;
 use crate::engine::forget::Stood;
@@ -28,13 +27,17 @@ impl Overlay {
             .get_many(numbers.iter().map(|no| keys::record(*no)).collect())
             .await?;
         for (no, value) in numbers.iter().zip(found) {
-            let state: Option<CustomerState> = match value.map(|v| decode(&v.value)).transpose() {
+            let mut state: Option<CustomerState> = match value.map(|v| decode(&v.value)).transpose()
+            {
                 Ok(state) => state,
                 Err(error) => {
                     self.unreadable.insert(*no, error);
                     continue;
                 }
             };
+            if let Some(CustomerState { record, .. }) = &mut state {
+                record.next_message = record.next_message.max(around.first_message);
+            }
             let customer = Customer {
                 before: state.as_ref().map(|s| s.record.clone()),
                 state,
@@ -54,8 +57,8 @@ impl Overlay {
                 continue;
             };
             boxes.extend(mailboxes_for(&state.record, &work.cause, around.rules));
-            if let Cause::Event(event, _) = &work.cause
-                && let Some(page) = state.seen.page_of(event.identity)
+            if let Some(identity) = work.cause.identity()
+                && let Some(page) = state.seen.page_of(identity)
             {
                 pages.insert((work.customer, page));
             }

@@ -67,7 +67,7 @@ impl Work {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
     pub answer: Option<Answer>,
-    /// False for an event that was known already, and changed nothing.
+    /// False for what was known already, and changed nothing.
     pub fresh: bool,
     /// The instant at which it was judged.
     pub now: Timestamp,
@@ -106,6 +106,8 @@ pub struct Surroundings<'a> {
     pub shard: ShardNo,
     pub rules: &'a Arc<Rules>,
     pub forgotten: &'a Forgotten,
+    /// No message gets a lower number: those below may have been given before a restore.
+    pub first_message: u32,
     pub now: Timestamp,
     pub unfinished: bool,
     /// Nothing in it may wait for room on the disk.

@@ -4,11 +4,12 @@ use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
 use crate::domain::id::{CustomerNo, MessageNo};
+use crate::domain::posted::{Letter, Posted};
 use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Span;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
-use crate::store::codec::{CodecError, encode};
+use crate::store::codec::{CodecError, Stored, encode};
 use crate::store::{Append, Key, Stream, keys};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,8 +94,8 @@ impl Overlay {
             });
             known.changed = true;
         }
-        if let Cause::Event(event, _) = &work.cause
-            && self.is_known(around, no, event.identity).await?
+        if let Some(identity) = work.cause.identity()
+            && self.is_known(around, no, identity).await?
         {
             reply.fresh = false;
             done.replies.push(Ok(reply));
@@ -119,7 +120,6 @@ impl Overlay {
             }
             other => other?,
         };
-        self.destroy_letter(work);
         // A mailbox that was not read cannot be written: its check would fail for ever.
         let unread = |r: &Reaction| r.boxes.keys().any(|id| !self.mailboxes.contains_key(id));
         let reaction = match reaction {
@@ -128,6 +128,15 @@ impl Overlay {
             }
             other => other,
         };
+        // All that another customer had stands in it: it stays for another try, and whoever waits for it is told.
+        if let (Err(panic), true) = (&reaction, is_absorb(sealed)) {
+            let error = CodecError::Damaged {
+                what: Letter::WHAT,
+                why: panic.clone(),
+            };
+            return self.refuse(around, sealed, error, done).await;
+        }
+        self.destroy_letter(sealed);
         match reaction {
             // Nothing has happened: whoever offered it is to offer it to that one.
             Ok(Reaction {
@@ -294,7 +303,10 @@ impl Overlay {
                         liveness: *liveness,
                     }),
                 });
-                state.seen.recent.push(event.identity);
+            }
+            if let Some(identity) = work.cause.identity() {
+                customer.changed = true;
+                state.seen.recent.push(identity);
                 if state.seen.recent.len() > Seen::RECENT {
                     self.spill(around, no).await?;
                 }
@@ -361,6 +373,10 @@ impl Overlay {
         self.puts.push((key, encode(&row)));
         Ok(())
     }
+}
+
+fn is_absorb(work: &Work) -> bool {
+    matches!(&work.cause, Cause::Posted(letter) if matches!(letter.posted, Posted::Absorb(_)))
 }
 
 /// Whom the message goes to, by the reaction.

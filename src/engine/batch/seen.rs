@@ -1,4 +1,4 @@
-//! Identities of events: whether one is known, and the pages beside the record that hold the older ones.
+//! Identities of what was taken in: whether one is known, and the pages beside the record that hold the older ones.
 
 use crate::domain::id::CustomerNo;
 use crate::engine::state::Seen;

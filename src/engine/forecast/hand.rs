@@ -14,9 +14,10 @@ use crate::domain::react::Boxes;
 use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, read_history};
+use crate::engine::forget::Forgotten;
 use crate::engine::state::{CustomerState, EventRow};
 use crate::store::codec::decode;
-use crate::store::{Store, Stream, StreamFilter, keys};
+use crate::store::{Store, Stream, StreamFilter};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -64,6 +65,7 @@ pub struct Hand {
     /// What it is compared with.
     against: Option<(Arc<Stage>, Firings)>,
     store: Arc<dyn Store>,
+    forgotten: Arc<Forgotten>,
     wanted: Wanted,
     runtime: Handle,
 }
@@ -73,7 +75,7 @@ impl Hand {
     pub fn new(
         stage: Arc<Stage>,
         against: Option<Arc<Stage>>,
-        store: Arc<dyn Store>,
+        (store, forgotten): (Arc<dyn Store>, Arc<Forgotten>),
         wanted: Wanted,
     ) -> Hand {
         let firings = |stage: &Stage| Firings::new(Arc::clone(&stage.rules), stage.ticks);
@@ -85,6 +87,7 @@ impl Hand {
             }),
             stage,
             store,
+            forgotten,
             wanted,
             runtime: Handle::current(),
         }
@@ -184,16 +187,12 @@ impl Hand {
         groups: &[Vec<Record>],
     ) -> Result<HashMap<MailboxId, crate::domain::record::Mailbox>, BatchError> {
         let wanted: BTreeSet<MailboxId> = groups.iter().flatten().flat_map(mailboxes).collect();
-        let keys = wanted.iter().map(keys::mailbox).collect();
-        let found = self.runtime.block_on(self.store.get_many(keys))?;
-        let mut boxes = HashMap::with_capacity(found.len());
-        for (id, value) in wanted.into_iter().zip(found) {
-            if let Some(value) = value {
-                // One that cannot be read keeps its customers' mail back in the engine; here it counts as unknown.
-                boxes.insert(id, decode(&value.value).unwrap_or_default());
-            }
-        }
-        Ok(boxes)
+        let wanted: Vec<MailboxId> = wanted.into_iter().collect();
+        let read = self.forgotten.mailboxes(&*self.store, &wanted);
+        let found = self.runtime.block_on(read)?;
+        // One that cannot be read keeps its customers' mail back in the engine; here it counts as unknown.
+        let found = found.into_iter().map(|s| s.mailbox.unwrap_or_default());
+        Ok(wanted.into_iter().zip(found).collect())
     }
 
     /// Of those whose tracks are to be made anew, read in one go; those who absorbed others are few, and read one by one.

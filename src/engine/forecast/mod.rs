@@ -26,6 +26,7 @@ pub use told::Decision;
 
 use super::batch::BatchError;
 use super::core::Core;
+use super::forget::Forgotten;
 use super::pages::RecordPages;
 use super::shard::Refused;
 use crate::domain::id::CampaignId;
@@ -112,7 +113,7 @@ impl Core {
         let below = Arc::clone(&self.store);
         let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
         let scene = Scene::set(self, &question, &*store).await?;
-        let mut run = Run::new(&store, &out, question.running).await?;
+        let mut run = Run::new((self, &store), &out, question.running).await?;
         let stage = run.decided(&scene).await?;
         let wanted = Wanted {
             pass: Pass::Play,
@@ -167,7 +168,7 @@ impl Core {
         };
         let edited_scene = Scene::set(self, &edited, &*store).await?;
         let scene = Scene::set(self, &in_force, &*store).await?;
-        let mut run = Run::new(&store, &out, edited.running).await?;
+        let mut run = Run::new((self, &store), &out, edited.running).await?;
         let against = run.decided(&scene).await?;
         let stage = run.decided(&edited_scene).await?;
         let wanted = Wanted {
@@ -216,6 +217,7 @@ fn threads(running: bool) -> usize {
 /// One forecast being worked out.
 struct Run<'a> {
     store: &'a Arc<dyn Store>,
+    forgotten: Arc<Forgotten>,
     shared: Arc<Shared>,
     out: &'a mpsc::Sender<Told>,
     done: u64,
@@ -225,12 +227,13 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     async fn new(
-        store: &'a Arc<dyn Store>,
+        (core, store): (&Core, &'a Arc<dyn Store>),
         out: &'a mpsc::Sender<Told>,
         running: bool,
     ) -> Result<Run<'a>, ForecastError> {
         Ok(Run {
             store,
+            forgotten: Arc::clone(&core.forgotten),
             shared: Arc::new(Shared::find(&**store).await?),
             out,
             done: 0,
@@ -265,8 +268,8 @@ impl<'a> Run<'a> {
         wanted: &Wanted,
     ) -> Result<Done, ForecastError> {
         let (jobs, mut crew) = Crew::start(self.threads, || {
-            let (stage, store) = (Arc::clone(stage), Arc::clone(self.store));
-            let mut hand = Hand::new(stage, against.cloned(), store, wanted.clone());
+            let data = (Arc::clone(self.store), Arc::clone(&self.forgotten));
+            let mut hand = Hand::new(Arc::clone(stage), against.cloned(), data, wanted.clone());
             move |job| hand.work(job)
         })?;
         let (store, shared) = (Arc::clone(self.store), Arc::clone(&self.shared));

@@ -18,8 +18,7 @@ const PAGE: usize = 10_000;
 pub(super) struct Person {
     pub numbers: BTreeSet<u64>,
     pub ids: BTreeSet<CustomerId>,
-    /// Whether somebody else has the address, too.
-    pub addresses: BTreeMap<MailboxId, bool>,
+    pub addresses: BTreeSet<MailboxId>,
 }
 
 /// Reads the whole customer base (forgetting is rare, and must miss nothing). What cannot be read is passed by: it is
@@ -28,6 +27,7 @@ pub(super) async fn gather(
     store: &dyn Store,
     id: &CustomerId,
     no: CustomerNo,
+    staff: &BTreeSet<MailboxId>,
 ) -> Result<Person, BatchError> {
     let mut person = Person::default();
     person.ids.insert(id.clone());
@@ -47,7 +47,7 @@ pub(super) async fn gather(
             break;
         }
     }
-    person.sent_to(store).await?;
+    person.sent_to(store, staff).await?;
     person.named(store).await?;
     person.former(store).await?;
     Ok(person)
@@ -75,8 +75,7 @@ fn of_customer(record: &Record) -> impl Iterator<Item = &Message> {
 
 impl Person {
     fn has(&mut self, email: &Option<EmailAddress>) {
-        let mailbox = email.iter().map(|email| (email.mailbox(), false));
-        self.addresses.extend(mailbox);
+        self.addresses.extend(email.iter().map(|e| e.mailbox()));
     }
 
     /// One of the numbers: its record, and the letters that wait for it.
@@ -85,8 +84,7 @@ impl Person {
         if let Some(value) = found.into_iter().next().flatten() {
             self.ids.extend(id_of_stored(&value.value));
             if let Ok(CustomerState { record, .. }) = decode(&value.value) {
-                self.has(&record.email);
-                of_customer(&record).for_each(|m| self.has(&m.to));
+                self.addresses.extend(mailboxes_of(&record));
                 self.numbers.extend(record.absorbed.iter().map(|no| no.0));
             }
         }
@@ -106,7 +104,11 @@ impl Person {
     }
 
     /// Addresses that mails left for.
-    async fn sent_to(&mut self, store: &dyn Store) -> Result<(), BatchError> {
+    async fn sent_to(
+        &mut self,
+        store: &dyn Store,
+        staff: &BTreeSet<MailboxId>,
+    ) -> Result<(), BatchError> {
         let filter = StreamFilter {
             customers: Some(self.numbers.iter().copied().collect()),
             ..StreamFilter::default()
@@ -114,8 +116,9 @@ impl Person {
         for row in store.read_stream(Stream::Mails, filter).await? {
             let mail = decode::<MailRow>(&row.payload).ok();
             let mailbox = mail.and_then(|mail| recipient(&mail.bytes));
+            // What told staff of the customer made no mailbox of theirs the customer's.
             self.addresses
-                .extend(mailbox.map(|mailbox| (mailbox, false)));
+                .extend(mailbox.filter(|mailbox| !staff.contains(mailbox)));
         }
         Ok(())
     }
@@ -135,7 +138,7 @@ impl Person {
         Ok(())
     }
 
-    /// Former addresses that only this customer's messages still hold places in; and which addresses are others', too.
+    /// Former addresses that only this customer's messages still hold places in: those that no record remembers.
     async fn former(&mut self, store: &dyn Store) -> Result<(), BatchError> {
         let mut former = BTreeSet::new();
         let mut pages = Pages::of(store, keys::mailboxes_after(None));
@@ -145,33 +148,55 @@ impl Person {
                     && !places.is_empty()
                     && (places.iter()).all(|p| self.numbers.contains(&p.message.customer.0))
                     && let Some(id) = keys::read_mailbox(&key)
-                    && !self.addresses.contains_key(&id)
+                    && !self.addresses.contains(&id)
                 {
                     former.insert(id);
                 }
             }
         }
-        let mut pages = RecordPages::of(store);
-        while let Some((_, found)) = pages.next_stored().await? {
-            for record in found.iter().filter_map(record) {
-                if self.numbers.contains(&record.no.0) {
-                    continue;
-                }
-                let of_messages = of_customer(&record).filter_map(|m| m.to.as_ref());
-                for address in record.email.iter().chain(of_messages) {
-                    let mailbox = address.mailbox();
-                    // Places move with a customer who changes address: such a mailbox is that customer's.
-                    former.remove(&mailbox);
-                    if let Some(shared) = self.addresses.get_mut(&mailbox) {
-                        *shared = true;
-                    }
+        // Places move with a customer who changes address: such a mailbox is that customer's.
+        let theirs = others(store, &self.numbers, &former).await?;
+        former.retain(|mailbox| !theirs.contains_key(mailbox));
+        self.addresses.extend(former);
+        Ok(())
+    }
+}
+
+/// Every mailbox that a record knows as the customer's, now or before.
+pub(super) fn mailboxes_of(record: &Record) -> BTreeSet<MailboxId> {
+    let under_way = of_customer(record).filter_map(|m| m.to.as_ref());
+    let addresses = record.email.iter().chain(under_way);
+    let mut all: BTreeSet<MailboxId> = addresses.map(|a| a.mailbox()).collect();
+    all.extend(record.former.iter().cloned());
+    all
+}
+
+/// Which of these mailboxes somebody else has at present, and who.
+pub(super) async fn others(
+    store: &dyn Store,
+    numbers: &BTreeSet<u64>,
+    mailboxes: &BTreeSet<MailboxId>,
+) -> Result<BTreeMap<MailboxId, BTreeSet<CustomerId>>, BatchError> {
+    let mut others: BTreeMap<MailboxId, BTreeSet<CustomerId>> = BTreeMap::new();
+    if mailboxes.is_empty() {
+        return Ok(others);
+    }
+    let mut pages = RecordPages::of(store);
+    while let Some((_, found)) = pages.next_stored().await? {
+        for record in found.iter().filter_map(record) {
+            if numbers.contains(&record.no.0) {
+                continue;
+            }
+            let under_way = of_customer(&record).filter_map(|m| m.to.as_ref());
+            for address in record.email.iter().chain(under_way) {
+                let mailbox = address.mailbox();
+                if mailboxes.contains(&mailbox) {
+                    others.entry(mailbox).or_default().insert(record.id.clone());
                 }
             }
         }
-        self.addresses
-            .extend(former.into_iter().map(|id| (id, false)));
-        Ok(())
     }
+    Ok(others)
 }
 
 /// A range of keys, page by page.

@@ -10,12 +10,12 @@ use crate::engine::core::random_bytes;
 use crate::engine::shard::Refused;
 use crate::engine::state::Number;
 use crate::store::codec::{CodecError, decode, encode};
-use crate::store::{Batch, Check, Direction, Store, StoreError, keys};
+use crate::store::{Batch, Check, Direction, Key, Store, StoreError, Versioned, keys};
 use ring::{digest, hmac};
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
-use super::rows::{Erasure, Hash};
+use super::rows::{Erasure, Hash, Since};
 
 const KEY: &str = "erasure_key";
 const PAGE: usize = 1_000;
@@ -73,6 +73,12 @@ impl Forgotten {
         let mut known = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
         known.extend(numbers);
         self.any.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// They were not forgotten after all.
+    pub(super) fn unnote(&self, numbers: &[u64]) {
+        let mut known = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|no| !numbers.contains(no));
     }
 
     /// Whether somebody was forgotten since the store was made.
@@ -148,8 +154,8 @@ impl Forgotten {
                 None => Stood {
                     revision: None,
                     mailbox: match since.next().flatten() {
-                        Some(since) => decode::<Number>(&since.value).map(|at| Mailbox {
-                            suppression: Some(suppression(Timestamp(at.0 as i64))),
+                        Some(since) => decode(&since.value).map(|since| Mailbox {
+                            suppression: Some(suppression(since)),
                             ..Mailbox::default()
                         }),
                         None => Ok(Mailbox::default()),
@@ -159,18 +165,47 @@ impl Forgotten {
         }
         Ok(stood)
     }
+
+    /// What is to stand under these addresses' hashes from now on. One that had its own reason keeps it.
+    pub(super) async fn since_of_addresses(
+        &self,
+        store: &dyn Store,
+        hashes: &[Hash],
+        at: Timestamp,
+    ) -> Result<Vec<(Key, Vec<u8>)>, BatchError> {
+        let wanted: Vec<Key> = (hashes.iter())
+            .map(|hash| keys::forgotten_address(hash))
+            .collect();
+        let found = store.get_many(wanted.clone()).await?;
+        let kept = |value: Versioned| decode::<Since>(&value.value).ok();
+        let puts = wanted.into_iter().zip(found).map(|(key, found)| {
+            let known = found.and_then(kept).filter(|known| outlasts(known.cause));
+            (key, encode(&known.unwrap_or(Since::forgotten(at))))
+        });
+        Ok(puts.collect())
+    }
+}
+
+/// Whether no consent lifts a suppression of this cause: it stays through a forgetting.
+pub(super) fn outlasts(cause: SuppressionCause) -> bool {
+    match cause {
+        SuppressionCause::ByHand | SuppressionCause::HardBounce | SuppressionCause::Complaint => {
+            true
+        }
+        SuppressionCause::Unsubscribe | SuppressionCause::Forgotten => false,
+    }
 }
 
 /// What keeps mail from an address whose customer was forgotten.
-pub(super) fn suppression(at: Timestamp) -> Suppression {
+pub(super) fn suppression(since: Since) -> Suppression {
     Suppression {
-        cause: SuppressionCause::Forgotten,
-        at,
+        cause: since.cause,
+        at: since.at,
         note: NOTE.to_owned(),
     }
 }
 
-/// What stands under a keyed hash.
+/// What stands under the keyed hash of an id.
 pub(super) fn since(at: Timestamp) -> Vec<u8> {
     encode(&Number(at.millis() as u64))
 }

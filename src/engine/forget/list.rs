@@ -50,6 +50,16 @@ pub struct Applied {
     pub forgotten: u64,
 }
 
+/// Why a list could not be applied.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ListError {
+    /// It is none, or another store's.
+    #[error("the list of erasures cannot be used: {0}")]
+    Unfit(String),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
 /// Several lists as one: of stores that were the same once. An error where one is none, or another key's.
 pub fn joined(lists: &[Vec<u8>]) -> Result<Option<Vec<u8>>, String> {
     let mut all: Option<List> = None;
@@ -86,9 +96,8 @@ impl Core {
 
     /// Forgets again whoever the list names and the store does not know as forgotten. Nothing must have been sent since
     /// the store was opened.
-    pub async fn apply_erasures(&self, list: &[u8]) -> Result<Applied, Refused> {
-        let bad =
-            |what: String| Refused::Data(format!("the list of erasures cannot be used: {what}"));
+    pub async fn apply_erasures(&self, list: &[u8]) -> Result<Applied, ListError> {
+        let bad = ListError::Unfit;
         let list: List = serde_json::from_slice(list).map_err(|e| bad(e.to_string()))?;
         if list.format != FORMAT {
             let what = format!(
@@ -104,7 +113,7 @@ impl Core {
                 .ok_or_else(|| bad("a hash is none".to_owned()))?;
             let known = row.ids.iter().map(|hash| keys::forgotten_id(hash));
             let known = self.store.get_many(known.collect()).await;
-            let known = known.map_err(super::BatchError::from)?;
+            let known = known.map_err(|e| Refused::from(super::BatchError::from(e)))?;
             if known.iter().any(Option::is_none) {
                 missing.push(row);
             }

@@ -4,6 +4,7 @@
 use super::super::core::Core;
 use super::super::shard::Refused;
 use super::ErasureView;
+use super::list::{Applied, ListError};
 use crate::store::StoreError;
 use crate::store::embedded::{EmbeddedStore, Erased, Progress};
 use serde::Serialize;
@@ -61,10 +62,28 @@ impl Core {
     }
 
     /// At opening, before anything is sent: whoever is on the list beside the store and still in it, since a backup of
-    /// before was restored, is forgotten again.
-    pub async fn heed_erasures(&self, store: &Arc<EmbeddedStore>) -> Result<(), Refused> {
+    /// before was restored, is forgotten again. Where that cannot be told, sending is held, since they might be written to;
+    /// the list is put aside, so that it is neither overwritten nor held against every start to come.
+    pub async fn heed_erasures(
+        self: &Arc<Self>,
+        store: &Arc<EmbeddedStore>,
+    ) -> Result<(), Refused> {
         if let Some(list) = blocking(store, EmbeddedStore::kept_erasures).await? {
-            let applied = self.apply_erasures(&list).await?;
+            let applied = match self.apply_erasures(&list).await {
+                Ok(applied) => applied,
+                Err(ListError::Refused(error)) => return Err(error),
+                Err(unfit @ ListError::Unfit(_)) => {
+                    let why = unfit.to_string();
+                    // First: were it put aside and the hold lost, nothing would be left to say so.
+                    self.hold(&why).await?;
+                    let aside = blocking(store, EmbeddedStore::set_erasures_aside).await?;
+                    tracing::error!(
+                        %why, list = %aside.display(),
+                        "customers who were forgotten may stand in this store again; the list was put aside, and sending is held until `reveille resume --all`"
+                    );
+                    Applied::default()
+                }
+            };
             if applied.unknown > 0 {
                 let (unknown, forgotten) = (applied.unknown, applied.forgotten);
                 tracing::warn!(

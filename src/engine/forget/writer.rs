@@ -1,15 +1,23 @@
 //! A shard's part: all that it holds of these numbers goes in one commit, between two of its batches, so that nothing it
-//! has begun can bring any of it back.
+//! has begun can bring any of it back. What the records know of addresses by then is noted in the same commit: an address
+//! may have been told since the erasure was begun.
 
+use super::gather::mailboxes_of;
+use super::rows::Erasure;
+use crate::domain::address::MailboxId;
 use crate::domain::id::{CustomerNo, MessageRef};
 use crate::engine::batch::BatchError;
 use crate::engine::shard::{Refused, Shard};
-use crate::store::{Batch, Direction, Key, KeyRange, keys};
+use crate::engine::state::CustomerState;
+use crate::store::codec::{decode, encode};
+use crate::store::{Batch, Check, Direction, Key, KeyRange, keys};
+use std::collections::BTreeSet;
 
 impl Shard {
     pub(in crate::engine) async fn forget(
         &mut self,
         numbers: &[CustomerNo],
+        erasure: u64,
     ) -> Result<(), Refused> {
         let mut batch = Batch {
             epochs: vec![(self.no.0, self.store.epoch())],
@@ -57,7 +65,53 @@ impl Shard {
                 batch.deletes.push(key);
             }
         }
+        self.note_addresses(numbers, erasure, &mut batch).await?;
         self.store.commit(batch).await.map_err(BatchError::from)?;
+        Ok(())
+    }
+
+    /// Adds to the erasure's row the addresses of the records that are about to go, as far as it does not have them.
+    async fn note_addresses(
+        &self,
+        numbers: &[CustomerNo],
+        erasure: u64,
+        batch: &mut Batch,
+    ) -> Result<(), Refused> {
+        let key = keys::erasure(erasure);
+        let mut wanted = vec![key.clone()];
+        wanted.extend(numbers.iter().map(|no| keys::record(*no)));
+        let found = self
+            .store
+            .get_many(wanted)
+            .await
+            .map_err(BatchError::from)?;
+        let mut found = found.into_iter();
+        let Some(value) = found.next().flatten() else {
+            return Ok(());
+        };
+        let mut row: Erasure = decode(&value.value).map_err(BatchError::from)?;
+        let Some(begun) = &mut row.begun else {
+            return Ok(());
+        };
+        // What cannot be read goes by its key.
+        let states = found.flatten().filter_map(|v| decode(&v.value).ok());
+        let mut new: BTreeSet<MailboxId> = states
+            .flat_map(|state: CustomerState| mailboxes_of(&state.record))
+            .collect();
+        new.retain(|mailbox| begun.addresses.iter().all(|(known, _)| known != mailbox));
+        if new.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<_> = new.iter().map(|m| self.forgotten.of_address(m)).collect();
+        let since = (self.forgotten).since_of_addresses(&*self.store, &hashes, row.at);
+        batch.puts.extend(since.await?);
+        begun.addresses.extend(new.into_iter().map(|m| (m, false)));
+        row.addresses.extend(hashes);
+        batch.checks.push(Check {
+            key: key.clone(),
+            expected: Some(value.revision),
+        });
+        batch.puts.push((key, encode(&row)));
         Ok(())
     }
 

@@ -1,25 +1,15 @@
-//! What a customer had under way, and told others, before campaigns had several steps.
+//! What a customer had under way before campaigns had several steps.
 
 use crate::domain::address::EmailAddress;
-use crate::domain::cause::Liveness;
-use crate::domain::engagement::{SentMessage, SentMessages};
-use crate::domain::event::Event;
-use crate::domain::id::{
-    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
-};
-use crate::domain::opt_in::Pendings;
-use crate::domain::posted::{Absorb, Letter, Posted};
-use crate::domain::preference::{Class, Consents, Preferences};
+use crate::domain::id::{CampaignId, EntryKey, MessageNo, StepId, TopicId};
+use crate::domain::preference::Class;
 use crate::domain::record::{
-    BeforeAttempt, DueAt, Entry, EntryState, Message, MessageState, Record, Standing,
+    BeforeAttempt, DueAt, Entry, EntryState, Message, MessageState, Standing,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::track::Tracks;
-use crate::domain::value::Properties;
-use crate::engine::state::{CustomerState, Seen};
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) fn standings(old: BTreeMap<CampaignId, Standing1>) -> BTreeMap<CampaignId, Standing> {
     old.into_iter().map(|(id, s)| (id, s.into())).collect()
@@ -126,145 +116,11 @@ impl From<Message1> for Message {
     }
 }
 
-/// A customer of before campaigns had several steps.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct CustomerState3 {
-    pub record: Record3,
-    pub seen: Seen,
-    pub posted: u64,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Record3 {
-    pub no: CustomerNo,
-    pub id: CustomerId,
-    pub rules: u64,
-    pub plan: u64,
-    pub walked: Timestamp,
-    pub known_since: Timestamp,
-    pub email: Option<EmailAddress>,
-    pub attributes: Properties,
-    pub tags: BTreeSet<TagName>,
-    pub preferences: Preferences,
-    pub consents: Consents,
-    pub tracks: Tracks,
-    pub campaigns: BTreeMap<CampaignId, Standing1>,
-    pub messages: BTreeMap<MessageNo, Message1>,
-    pub next_message: u32,
-    pub alarm: Option<Timestamp>,
-    pub sent: SentMessages,
-    pub moved_to: Option<CustomerNo>,
-    pub absorbed: Vec<CustomerNo>,
-    pub pending: Pendings,
-    pub told: BTreeMap<String, Timestamp>,
-}
-
-impl From<CustomerState3> for CustomerState {
-    fn from(old: CustomerState3) -> CustomerState {
-        let record = old.record;
-        CustomerState {
-            record: Record {
-                no: record.no,
-                id: record.id,
-                rules: record.rules,
-                plan: record.plan,
-                walked: record.walked,
-                known_since: record.known_since,
-                email: record.email,
-                attributes: record.attributes,
-                tags: record.tags,
-                preferences: record.preferences,
-                consents: record.consents,
-                tracks: record.tracks,
-                campaigns: standings(record.campaigns),
-                messages: (record.messages.into_iter())
-                    .map(|(no, m)| (no, m.into()))
-                    .collect(),
-                next_message: record.next_message,
-                alarm: record.alarm,
-                sent: record.sent,
-                moved_to: record.moved_to,
-                absorbed: record.absorbed,
-                pending: record.pending,
-                told: record.told,
-            },
-            seen: old.seen,
-            posted: old.posted,
-        }
-    }
-}
-
-/// A letter of the same time.
-#[derive(Serialize, Deserialize)]
-pub struct Letter2 {
-    pub sender: CustomerNo,
-    pub no: u64,
-    pub posted: Posted2,
-}
-
-#[derive(Serialize, Deserialize)]
-pub enum Posted2 {
-    Absorb(Box<Absorb2>),
-    Entry {
-        campaign: CampaignId,
-        entry: Entry1,
-    },
-    Sent {
-        message: MessageRef,
-        sent: Option<SentMessage>,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Absorb2 {
-    pub source: CustomerNo,
-    pub earlier: Vec<CustomerNo>,
-    pub known_since: Timestamp,
-    pub email: Option<EmailAddress>,
-    pub attributes: Properties,
-    pub tags: BTreeSet<TagName>,
-    pub preferences: Preferences,
-    pub consents: Consents,
-    pub pending: Pendings,
-    pub standings: BTreeMap<CampaignId, Standing1>,
-    pub sent: Vec<SentMessage>,
-    pub events: Vec<(Event, Liveness)>,
-}
-
-impl From<Letter2> for Letter {
-    fn from(old: Letter2) -> Letter {
-        let posted = match old.posted {
-            Posted2::Absorb(from) => Posted::Absorb(Box::new(Absorb {
-                source: from.source,
-                earlier: from.earlier,
-                known_since: from.known_since,
-                email: from.email,
-                attributes: from.attributes,
-                tags: from.tags,
-                preferences: from.preferences,
-                consents: from.consents,
-                pending: from.pending,
-                standings: standings(from.standings),
-                sent: from.sent,
-                events: from.events,
-            })),
-            Posted2::Entry { campaign, entry } => Posted::Entry {
-                campaign,
-                entry: entry.into(),
-            },
-            Posted2::Sent { message, sent } => Posted::Sent { message, sent },
-        };
-        Letter {
-            sender: old.sender,
-            no: old.no,
-            posted,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CustomerState3, Entry1, Letter2, Message1, Posted2, Record3, Standing1};
+    use super::super::letters::Posted2;
+    use super::super::{CustomerState3, Letter2, Record3};
+    use super::{Entry1, Message1, Standing1};
     use crate::domain::address::EmailAddress;
     use crate::domain::id::{
         CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TopicId,

@@ -26,17 +26,29 @@ pub(super) struct Told {
     pub unsubscribed_at: Option<Value>,
 }
 
-/// The consent changes that a row tells, `raw_time` being the row's own time.
+/// When a row happened that says so itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowTime {
+    /// Put right by when it was sent, where it was: a copy that is sent again, or whose `sentAt` is made anew, may get
+    /// another time.
+    pub at: Timestamp,
+    /// No later than that, nor than the sender's clock said: the same for each copy. A consent counts from here on, so
+    /// that a copy of it never overrules whoever has unsubscribed meanwhile.
+    pub since: Timestamp,
+}
+
+/// The consent changes that a row tells.
 pub(super) fn read(
     told: Told,
-    raw_time: Option<Timestamp>,
+    row_time: Option<RowTime>,
     reading: &Reading,
 ) -> Result<Vec<ConsentChange>, String> {
+    let raw_time = row_time.map(|time| time.at);
     let received = reading.clock.now();
     let own_time = optional_time("consent_at", told.at.as_ref(), reading)?;
     let source = text("consent_source", told.source)?;
     let proof = Proof {
-        given: own_time.or(raw_time).or(reading.consent_at),
+        given: (own_time.or(row_time.map(|time| time.since))).or(reading.consent_at),
         refused: own_time.or(raw_time).unwrap_or(received),
         received,
         anew: own_time.is_some(),

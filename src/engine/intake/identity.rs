@@ -39,6 +39,14 @@ pub fn identity_hash(salt: &Salt, customer: &CustomerId, identity: &Identity, nt
     keyed_hash(salt, &fields)
 }
 
+/// The identity of one part of a profile's row: what is told of the customer is the first, each consent another. None of
+/// them is the row's own, so that a profile is never taken for an event that bears its `messageId`.
+pub fn part(identity: u64, nth: u64) -> u64 {
+    // 2^64 divided by the golden ratio, made odd: the parts of one identity all differ.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    identity.wrapping_add(STEP.wrapping_mul(nth.wrapping_add(1)))
+}
+
 /// Counts equal rows of one file. It keeps 8 bytes of hash and 4 of count a distinct row without `messageId` (some
 /// 25 bytes with the table's slack), and nothing for the others.
 #[derive(Debug, Default)]

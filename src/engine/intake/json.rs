@@ -3,18 +3,22 @@
 //!
 //! What the fields mean, and what is said of those that can't be taken. [`super::parse`] takes the bytes apart.
 
+use super::consent::RowTime;
 use super::identity::canonical;
 use super::parse::{Scalar, Top, parse};
+use super::surrogates::mended;
 use super::{
     Identity, Inbound, PROPERTY_LIMIT, ROW_LIMIT, Reading, What, not_before_1990, shown, traits,
 };
 use crate::domain::id::{CustomerId, EventName};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
 
 const ALL_TYPES: &str = "\"identify\", \"track\", \"page\", \"screen\", \"group\" or \"alias\"";
 /// The longest `messageId` taken over HTTP (STANDARDS §9: fewer than 100 characters).
 const MESSAGE_ID_LIMIT: usize = 99;
+/// A message may seem to be sent before it happened by so much: two clocks of one sender.
+const SENT_BEFORE: Span = Span::minutes(-1);
 const TYPES: &str = "\"identify\", \"track\", \"page\" or \"screen\"";
 
 /// Reads one row. The error names the field, what stands there and what should; it has no line number.
@@ -22,7 +26,18 @@ pub fn read_row(row: &[u8], reading: &Reading) -> Result<Inbound, String> {
     if row.len() > ROW_LIMIT {
         return Err(too_long());
     }
-    understand(parse(row)?, reading)
+    parsed(row, |top| understand(top, reading))
+}
+
+/// Takes the text apart, halves of characters replaced where that is what it lacks.
+fn parsed<T>(text: &[u8], then: impl FnOnce(Top<'_>) -> Result<T, String>) -> Result<T, String> {
+    match parse(text) {
+        Ok(top) => then(top),
+        Err(why) => match mended(text) {
+            Some(text) => then(parse(&text)?),
+            None => Err(why),
+        },
+    }
 }
 
 pub(super) fn too_long() -> String {
@@ -106,7 +121,14 @@ pub fn read_message(
     if text.len() > ROW_LIMIT {
         return Err(too_long());
     }
-    let top = parse(text)?;
+    parsed(text, |top| understand_message(top, reading, delivery))
+}
+
+fn understand_message(
+    top: Top<'_>,
+    reading: &Reading,
+    delivery: &Delivery,
+) -> Result<Message, String> {
     let kind = match &top.kind {
         None | Some(Scalar::Other(Value::Null)) => delivery
             .kind
@@ -234,12 +256,15 @@ fn tell(
     let raw_time = told.as_ref().map(|told| told.at);
     let time = match (told, delivery) {
         (None, _) => None,
-        (Some(told), None) => Some(told.checked(told.at)?),
+        (Some(told), None) => {
+            let at = told.checked(told.at)?;
+            Some(RowTime { at, since: at })
+        }
         (Some(told), Some(delivery)) => {
             let sent = lenient(&top.sent_at).or(delivery.sent_at);
-            let received = reading.clock.now();
-            let at = sent.map_or(told.at, |sent| received - sent.since(told.at));
-            Some(told.checked(at)?)
+            let at = corrected(told.at, sent, reading.clock.now());
+            let since = at.min(told.at).max(Timestamp::EARLIEST);
+            Some(RowTime { at, since })
         }
     };
     let own = match (message_id(top.message_id)?, delivery) {
@@ -300,12 +325,27 @@ fn tell(
         customer,
         what: What::Event {
             name,
-            time: time.unwrap_or_else(|| reading.clock.now()),
+            time: time.map_or_else(|| reading.clock.now(), |time| time.at),
             properties,
         },
         identity,
         raw_time,
     })
+}
+
+/// When a message happened by our clock, given when it happened and was sent by its sender's. What no clock that goes
+/// evenly can say is passed over: a message is not lost for a clock that was set between the two.
+fn corrected(told: Timestamp, sent: Option<Timestamp>, received: Timestamp) -> Timestamp {
+    let by_sent = sent.and_then(|sent| {
+        let before = sent.since(told);
+        let at = received - before;
+        (before >= SENT_BEFORE && at >= Timestamp::EARLIEST).then_some(at)
+    });
+    match by_sent {
+        Some(at) => at,
+        None if told >= Timestamp::EARLIEST => told,
+        None => received,
+    }
 }
 
 /// An instant that a row tells, with its field and its text for what is said against it.

@@ -46,7 +46,7 @@ const CUSTOMER: [&str; 6] = [
 const TIME: [&str; 5] = ["time", "timestamp", "date", "datetime", "created_at"];
 const EVENT: [&str; 4] = ["event", "event_name", "event_type", "name"];
 const MESSAGE_ID: [&str; 3] = ["message_id", "messageid", "event_id"];
-const TRAITS: [&str; 22] = [
+const TRAITS: [&str; 23] = [
     "email",
     "first_name",
     "last_name",
@@ -60,6 +60,7 @@ const TRAITS: [&str; 22] = [
     "gap",
     "pause_until",
     "format",
+    "on_request_only",
     "phone",
     "birthday",
     "consent",

@@ -14,6 +14,7 @@ pub mod lines;
 pub mod mapping;
 mod parse;
 pub mod rows;
+pub mod surrogates;
 pub mod traits;
 
 use crate::clock::Clock;

@@ -4,14 +4,14 @@
 //! consent go where they belong; every other trait is an attribute as it stands, `null` removing it. A trait that says
 //! something about when to write to a customer and can't be read spoils its row: better no change than mail at 3 a.m.
 
-use super::consent;
+use super::consent::{self, RowTime};
 use super::dates::Hour;
 use super::{Reading, not_before_1990, quoted, shown};
 use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::cause::{ConsentChange, PreferenceChange, ProfileChange};
 use crate::domain::id::TagName;
-use crate::domain::preference::Format;
+use crate::domain::preference::{Format, ON_REQUEST_ONLY};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Properties, Value};
 use crate::domain::window::Window;
@@ -28,6 +28,7 @@ pub fn plain_name(name: &str) -> &str {
         "hours" => "window",
         "frequency" => "caps",
         "pauseUntil" => "pause_until",
+        "onRequestOnly" => ON_REQUEST_ONLY,
         "consentAt" => "consent_at",
         "consentSource" => "consent_source",
         "consentWording" => "consent_wording",
@@ -36,10 +37,10 @@ pub fn plain_name(name: &str) -> &str {
     }
 }
 
-/// Reads a row's traits; `raw_time` is the row's own time, if it names one.
+/// Reads a row's traits; `row_time` is the row's own time, if it names one.
 pub(super) fn read(
     traits: Properties,
-    raw_time: Option<Timestamp>,
+    row_time: Option<RowTime>,
     reading: &Reading,
 ) -> Result<(ProfileChange, Vec<ConsentChange>), String> {
     let mut change = ProfileChange::default();
@@ -57,14 +58,12 @@ pub(super) fn read(
             }
             "tags" => change.tags = tags(&value)?,
             "test" => {
-                let mark = match &value {
-                    Value::Null => Value::Null,
-                    value => Value::Bool(
-                        truth(value)
-                            .ok_or_else(|| format!("test {} is not true or false", shown(value)))?,
-                    ),
-                };
+                let mark = yes_or_no("test", &value)?;
                 change.attributes.insert(name, mark);
+            }
+            ON_REQUEST_ONLY => {
+                let only = yes_or_no(ON_REQUEST_ONLY, &value)?;
+                change.attributes.insert(ON_REQUEST_ONLY.to_owned(), only);
             }
             "birthday" => {
                 let value = birthday(value, reading);
@@ -83,8 +82,16 @@ pub(super) fn read(
             }
         }
     }
-    let consents = consent::read(told, raw_time, reading)?;
+    let consents = consent::read(told, row_time, reading)?;
     Ok((change, consents))
+}
+
+fn yes_or_no(name: &str, value: &Value) -> Result<Value, String> {
+    match value {
+        Value::Null => Ok(Value::Null),
+        value => (truth(value).map(Value::Bool))
+            .ok_or_else(|| format!("{name} {} is not true or false", shown(value))),
+    }
 }
 
 /// `null` and an empty text tell no address: what is known stays.

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 pub struct CustomerView {
     pub id: CustomerId,
     pub email: Option<String>,
+    /// Of before, oldest first.
+    pub former_addresses: Vec<String>,
     #[serde(serialize_with = "rfc3339")]
     pub known_since: Timestamp,
     pub attributes: AttributeMap,

@@ -63,6 +63,7 @@ impl Core {
         told.sort_by_key(|row| row.told);
         Ok(Some(CustomerView {
             email: record.email.as_ref().map(|e| e.as_str().to_owned()),
+            former_addresses: record.former.iter().map(|m| m.0.clone()).collect(),
             known_since: record.known_since,
             attributes: AttributeMap(record.attributes.clone()),
             tags: tags(&record, rules, self.clock.now()),
@@ -114,11 +115,11 @@ impl Core {
                 break;
             };
             after = Some(last.to_string());
-            let numbers = self.directory.find(&ids).await?;
+            let numbers = self.directory.find_each(&ids).await?;
             let numbered = || {
                 ids.iter()
                     .zip(&numbers)
-                    .filter_map(|(id, no)| Some((id, (*no)?)))
+                    .filter_map(|(id, no)| Some((id, no.as_ref().ok().copied().flatten()?)))
             };
             let wanted_keys = numbered().map(|(_, no)| keys::record(no)).collect();
             let records = (self.store.get_many(wanted_keys).await).map_err(BatchError::from)?;

@@ -3,7 +3,7 @@
 //!
 //! In: `{"line": 12, "row": {..}}`, rows understood by the caller already ([`Inbound`]), and behind the last one
 //! `{"end": true}` ([`END`]): a body that ends without it was broken off, whatever kept its caller from reading on, and
-//! schedules go on waiting. Out: `{"upto": 12, "fresh": 9, "known": 3, "failed": [..]}` a batch, at the end `{"end": {..}}`
+//! schedules go on waiting. Out: `{"upto": 12, "fresh": 9, "known": 3, "known_profiles": 1, "failed": [..]}` a batch, at the end `{"end": {..}}`
 //! or `{"broken_off": true}`, or `{"stopped": "why", "hint": ".."}` if rows can be taken no longer; rows behind the last
 //! acknowledgement were not taken.
 
@@ -83,7 +83,8 @@ pub async fn import(
 }
 
 /// The lines of a batch, and what becomes of each.
-type UnderWay = (Vec<u64>, JoinHandle<Vec<Result<Ingested, Refused>>>);
+/// The rows of a batch by their lines, and whether each is a profile; and the batch.
+type UnderWay = (Vec<(u64, bool)>, JoinHandle<Vec<Result<Ingested, Refused>>>);
 
 struct Intake {
     core: Arc<Core>,
@@ -200,7 +201,7 @@ impl Intake {
         let mut works = Vec::with_capacity(rows.len());
         for (line, row) in rows {
             let identity = self.counter.identify(&salt, &row.customer, &row.identity);
-            lines.push(line);
+            lines.push((line, matches!(row.what, What::Profile { .. })));
             works.push((row, identity));
         }
         let core = Arc::clone(&self.core);
@@ -218,14 +219,17 @@ impl Intake {
         let Ok(results) = writing.await else {
             return self.stop("taking rows in failed", None).await;
         };
-        let (mut fresh, mut known) = (0u64, 0u64);
+        let (mut fresh, mut known, mut known_profiles) = (0u64, 0u64, 0u64);
         let mut failed = Vec::new();
         let mut forgotten = Vec::new();
         let mut why = None;
-        for (line, result) in lines.iter().zip(results) {
+        for ((line, is_profile), result) in lines.iter().zip(results) {
             match result {
                 Ok(Ingested { fresh: true }) => fresh += 1,
-                Ok(Ingested { fresh: false }) => known += 1,
+                Ok(Ingested { fresh: false }) => {
+                    known += 1;
+                    known_profiles += u64::from(*is_profile);
+                }
                 Err(Refused::Forgotten) => forgotten.push(*line),
                 Err(error) => {
                     failed.push(json!({ "line": line, "error": error.to_string() }));
@@ -236,8 +240,9 @@ impl Intake {
                 }
             }
         }
-        let upto = lines.last();
-        let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "failed": failed, "forgotten": forgotten });
+        let upto = lines.last().map(|(line, _)| line);
+        let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "known_profiles": known_profiles,
+            "failed": failed, "forgotten": forgotten });
         self.tell(ack).await?;
         if self.liveness == Liveness::Live {
             self.wake.notify_one();

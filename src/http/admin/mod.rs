@@ -13,6 +13,7 @@ mod links;
 mod plan;
 mod refusal;
 mod report;
+mod requests;
 mod upkeep;
 
 pub use import::{END, Sent};
@@ -68,6 +69,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/customers/poisonous", delete(customers::clear_poison))
         .route("/customer/export", get(customers::export))
         .route("/customer/forget", post(forget::forget))
+        .route("/requests", get(requests::list))
+        .route("/requests/done", post(requests::done))
         .route("/erasures", get(forget::list).post(forget::erase))
         .route("/explain", get(customers::explain))
         .route("/log", get(customers::log))

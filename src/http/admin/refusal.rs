@@ -93,7 +93,7 @@ impl From<ControlError> for Refusal {
         let text = error.to_string();
         match error {
             ControlError::Unknown(_) | ControlError::NoMessage(_) => Refusal::not_found(text),
-            ControlError::NotAwaiting(_) | ControlError::Cancelled(_) => {
+            ControlError::NotAwaiting(_) | ControlError::Cancelled(_) | ControlError::Own(_) => {
                 Refusal::new(StatusCode::CONFLICT, text)
             }
             ControlError::NotInDoubt { message, .. } => Refusal::new(StatusCode::CONFLICT, text)

@@ -20,7 +20,14 @@ pub enum BodyError {
 
 /// Reads the bytes as they were sent.
 pub async fn read_raw(body: Body, most: usize, held: &mut Held) -> Result<Vec<u8>, BodyError> {
-    let read = read_body_while(body, most, |length| held.grow(length)).await;
+    let read = read_body_while(body, most, |length| match length {
+        Some(length) => held.grow(length),
+        None => {
+            held.release();
+            false
+        }
+    });
+    let read = read.await;
     read.map_err(BodyError::Unread)
 }
 

@@ -3,36 +3,67 @@
 
 use super::MESSAGES_LIMIT;
 use crate::domain::time::Timestamp;
-use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 
-/// A request's outermost object; all else in it (`context`, `integrations`) is not kept.
-#[derive(Deserialize)]
+/// A request's outermost object; all else in it (`context`, `integrations`) is not kept. Where a key stands twice the
+/// last one counts, as with JSON.parse.
+#[derive(Default)]
 struct Raw<'a> {
-    #[serde(borrow, default)]
     batch: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "sentAt")]
     sent_at: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "writeKey")]
     write_key: Option<&'a RawValue>,
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
+        let mut raw = Raw::default();
+        while let Some(key) = map.next_key::<String>()? {
+            let field = match key.as_str() {
+                "batch" => &mut raw.batch,
+                "sentAt" => &mut raw.sent_at,
+                "writeKey" => &mut raw.write_key,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            let told: &RawValue = map.next_value()?;
+            *field = Some(told).filter(|told| told.get() != "null");
+        }
+        Ok(raw)
+    }
 }
 
 /// A request, taken apart.
 pub struct Envelope<'a> {
-    /// `None` where there is no list of that name.
+    /// `None` where there is no list of that name, and where none was asked for.
     pub batch: Option<Vec<&'a RawValue>>,
     pub sent_at: Option<Timestamp>,
     pub write_key: Option<String>,
 }
 
-/// Takes the object apart. The error says why it is no JSON object.
-pub fn open(body: &[u8]) -> Result<Envelope<'_>, String> {
+/// Takes the object apart, and its list where that is `wanted`: a single message may have a `batch` of its own, which
+/// means nothing. The error says why it cannot be.
+pub fn open(body: &[u8], wanted: bool) -> Result<Envelope<'_>, String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err("the body is not a JSON object".to_owned());
     }
-    let raw: Raw<'_> = serde_json::from_slice(body).map_err(|e| bad(&e))?;
-    let batch = match raw.batch {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let raw = (json.deserialize_map(RawVisitor))
+        .and_then(|raw| json.end().map(|()| raw))
+        .map_err(|e| bad(&e))?;
+    let batch = match raw.batch.filter(|_| wanted) {
         None => None,
         Some(list) => {
             let list: Vec<&RawValue> =

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A store that answers later than this is taken for one that does not answer; what was begun goes on all the same.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When it is told who is whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,25 +78,23 @@ impl Messages {
         for (kind, _) in &self.spoilt {
             meters.count(*kind, Fate::Refused, 1);
         }
-        if let Some(first) = self.first_error() {
-            let (many, first) = (self.spoilt.len(), without_quotes(first));
-            tracing::info!(
-                request_id = id.0,
-                sender,
-                many,
-                first,
-                "messages were not taken"
-            );
-        }
+        tell(id, sender, self.spoilt.iter().map(|(_, spoilt)| spoilt));
     }
 
     /// Makes all of it durable; what the request held is given back when that is done.
-    pub async fn take_in(self, ingest: &Ingest, held: Held, id: &RequestId) -> Answer {
+    pub async fn take_in(
+        self,
+        ingest: &Ingest,
+        held: Held,
+        id: &RequestId,
+        sender: &str,
+    ) -> Answer {
         // A task of its own: a sender who hangs up does not leave a message half taken.
         let doing = {
             let (core, meters) = (Arc::clone(&ingest.core), Arc::clone(&ingest.meters));
+            let (id, sender) = (id.clone(), sender.to_owned());
             tokio::spawn(async move {
-                let answer = self.write(&core, &meters).await;
+                let answer = self.write(&core, &meters, (&id, &sender)).await;
                 drop(held);
                 answer
             })
@@ -117,11 +115,8 @@ impl Messages {
         }
     }
 
-    async fn write(self, core: &Core, meters: &Meters) -> Answer {
-        let mut written = Written {
-            errors: self.spoilt.into_iter().map(|(_, spoilt)| spoilt).collect(),
-            ..Written::default()
-        };
+    async fn write(self, core: &Core, meters: &Meters, (id, sender): (&RequestId, &str)) -> Answer {
+        let mut written = Written::default();
         match self.when {
             Joins::Last => {
                 written.rows(core, meters, self.rows).await;
@@ -129,7 +124,14 @@ impl Messages {
             }
             Joins::First => {
                 written.joins(core, meters, self.joins).await;
-                if written.failed.is_none() {
+                // All of it is about one person: of who was forgotten nothing is kept under a visitor's name either.
+                let forgotten = written.errors.iter().any(|spoilt| spoilt.dropped);
+                if forgotten {
+                    for (index, kind, _) in self.rows {
+                        written.drop(index, &Refused::Forgotten);
+                        meters.count(Some(kind), Fate::Refused, 1);
+                    }
+                } else if written.failed.is_none() {
                     written.rows(core, meters, self.rows).await;
                 }
             }
@@ -138,6 +140,10 @@ impl Messages {
             tracing::warn!(%error, "messages could not be taken for now; their sender was asked to try again");
             return Answer::refused(&error);
         }
+        // Those that could not be read were told before.
+        tell(id, sender, written.errors.iter());
+        let spoilt = self.spoilt.into_iter().map(|(_, spoilt)| spoilt);
+        written.errors.extend(spoilt);
         written.errors.sort_by_key(|spoilt| spoilt.index);
         Answer::Done {
             taken: written.taken,
@@ -202,14 +208,22 @@ impl Written {
         meters: &Meters,
         joins: Vec<(usize, MessageKind, Join)>,
     ) {
+        let (places, joins): (Vec<_>, Vec<_>) = (joins
+            .into_iter()
+            .map(|(index, kind, join)| ((index, kind), join)))
+        .unzip();
         // Those that were taken are known when all are sent again.
-        for (index, kind, join) in joins {
-            if self.failed.is_some() {
-                break;
-            }
+        let joined = match self.failed {
+            Some(_) => Vec::new(),
+            None => join::join_all(core, joins).await,
+        };
+        for ((index, kind), joined) in places.into_iter().zip(joined) {
+            let Some(joined) = joined else {
+                continue;
+            };
             // An `identify` is counted by what it tells of its customer.
             let alone = kind == MessageKind::Alias;
-            match join::join(core, join).await {
+            match joined {
                 Ok(Ok(())) if alone => {
                     self.taken += 1;
                     meters.count(Some(kind), Fate::Taken, 1);
@@ -232,7 +246,7 @@ impl Written {
                         meters.count(Some(kind), Fate::Refused, 1);
                     }
                 }
-                Err(error) => self.failed = Some(error),
+                Err(error) => _ = self.failed.get_or_insert(error),
             }
         }
     }
@@ -246,11 +260,42 @@ impl Written {
     }
 }
 
-/// What is said against a message, for the log: what the sender wrote is left out, since it may be an address.
-fn without_quotes(text: &str) -> String {
+/// Tells the log of messages that were not taken, and of the first why.
+fn tell<'a>(id: &RequestId, sender: &str, mut errors: impl ExactSizeIterator<Item = &'a Spoilt>) {
+    let many = errors.len();
+    let Some(first) = errors.next() else {
+        return;
+    };
+    let first = without_what_was_sent(&first.error);
+    tracing::info!(
+        request_id = id.0,
+        sender,
+        many,
+        first,
+        "messages were not taken"
+    );
+}
+
+/// The longest number that is left in the log: limits and years; no telephone has so few digits.
+const SHORT: usize = 4;
+
+/// What is said against a message, for the log: what the sender wrote is left out, in quotes or as a number, since it may
+/// be an address or a telephone.
+fn without_what_was_sent(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
+    let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
+        if c.is_ascii_digit() {
+            let mut number = String::from(c);
+            while let Some(more) = chars.next_if(|c| c.is_ascii_digit() || ".+-eE".contains(*c)) {
+                number.push(more);
+            }
+            match number.bytes().filter(u8::is_ascii_digit).count() <= SHORT {
+                true => plain.push_str(&number),
+                false => plain.push('…'),
+            }
+            continue;
+        }
         if c != '"' {
             plain.push(c);
             continue;
@@ -269,7 +314,7 @@ fn without_quotes(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_quotes;
+    use super::without_what_was_sent;
 
     #[test]
     fn what_a_sender_wrote_stays_out_of_the_log() {
@@ -278,8 +323,15 @@ mod tests {
             (r#"email "a@b.example" has no"#, "email … has no"),
             (r#"email "a\"b@c.example" has "x"."#, "email … has …."),
             (r#"email "a@b.example"#, "email …"),
+            ("email 821012345678 is not a text", "email … is not a text"),
+            ("phone 8210.12345 is not", "phone … is not"),
+            ("email -8.21e12, \"x\"", "email -…, …"),
+            (
+                "longer than 32 KB, not RFC 3339.",
+                "longer than 32 KB, not RFC 3339.",
+            ),
         ] {
-            assert_eq!(without_quotes(told), logged);
+            assert_eq!(without_what_was_sent(told), logged);
         }
     }
 }

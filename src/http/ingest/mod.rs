@@ -8,6 +8,7 @@
 
 pub(super) mod answer;
 pub(super) mod body;
+pub(super) mod browser;
 mod envelope;
 pub(super) mod held;
 mod join;
@@ -41,6 +42,9 @@ pub const MESSAGES_LIMIT: usize = 2_500;
 /// What a permit of [`Ingest::room`] stands for.
 const PERMIT_BYTES: usize = 1_024;
 
+/// Those who are unproved have so much of the room together: one part in four.
+const UNPROVED_SHARE: u32 = 4;
+
 /// What the routes act on.
 #[derive(Clone)]
 pub struct Ingest {
@@ -51,6 +55,9 @@ pub struct Ingest {
     /// A permit for each KiB of requests in work, from their first byte on.
     room: Arc<Semaphore>,
     permits: u32,
+    /// Of that, what those may have of whom it is not known yet whether they may send.
+    unproved: Arc<Semaphore>,
+    unproved_permits: u32,
     stopping: Arc<AtomicBool>,
 }
 
@@ -58,7 +65,10 @@ impl Ingest {
     /// Takes events in for `core`, at most so many bytes of them at once.
     pub fn new(core: Arc<Core>, wake: Arc<Notify>, meters: Arc<Meters>, in_hand: u64) -> Ingest {
         let permits = (in_hand / PERMIT_BYTES as u64).clamp(1, 1 << 28) as u32;
+        let unproved_permits = (permits / UNPROVED_SHARE).max(1);
         Ingest {
+            unproved: Arc::new(Semaphore::new(unproved_permits as usize)),
+            unproved_permits,
             core,
             wake,
             meters,

@@ -1,6 +1,6 @@
 //! The shapes that are taken, as JSON Schema for the interface's description: what to send. More than that is taken
-//! (`null` is as if it were not there, a clock that cannot be read is passed over), since senders drop for good what they
-//! are told is bad; and that an instant lies after 1989 once `sentAt` has put it right, no schema can say.
+//! (`null` is as if it were not there, a clock that cannot be right is passed over), since senders drop for good what they
+//! are told is bad.
 
 use super::MESSAGES_LIMIT;
 use crate::engine::intake::json::MessageKind;

@@ -13,6 +13,7 @@ use crate::http::access::{RequestId, unique};
 use crate::http::server::pass_over;
 use axum::body::Body;
 use axum::http::HeaderMap;
+use hyper::body::Body as _;
 
 /// Which address was called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,12 +45,22 @@ pub async fn take(
         pass_over(body, BATCH_LIMIT).await;
         return Answer::stopping();
     }
-    let mut held = Held::of(ingest);
+    let mut held = match shown {
+        Some(_) => Held::of(ingest),
+        None => Held::unproved(ingest),
+    };
+    // Who may send has room for all that they announce from the start, or is asked to come again before they send it.
+    let announced = body.size_hint().upper().filter(|_| shown.is_some());
+    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+    if announced.is_some_and(|bytes| bytes <= BATCH_LIMIT && !held.grow(bytes)) {
+        pass_over(body, BATCH_LIMIT).await;
+        return ingest.busy();
+    }
     let bytes = match body::read(body, BATCH_LIMIT, &mut held).await {
         Ok(bytes) => bytes,
         Err(error) => return ingest.unread(&error),
     };
-    let envelope = match envelope::open(&bytes) {
+    let envelope = match envelope::open(&bytes, call == Call::Batch) {
         Ok(envelope) => envelope,
         Err(why) => return Answer::Bad(why),
     };
@@ -57,6 +68,7 @@ pub async fn take(
     let Some((sender, key)) = shown.or_else(by_body) else {
         return Answer::NoKey;
     };
+    held.prove();
     let whole = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let texts: Vec<&[u8]> = match (call, &envelope.batch) {
         (Call::One(_), _) => vec![whole.trim_ascii()],
@@ -79,7 +91,7 @@ pub async fn take(
             return Answer::Bad(first.to_owned());
         }
     }
-    match messages.take_in(ingest, held, &id).await {
+    match messages.take_in(ingest, held, &id, sender).await {
         Answer::Done {
             taken: 0,
             known: 0,

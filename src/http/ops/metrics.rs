@@ -1,13 +1,15 @@
 //! The metrics: what is asked of engine, transports, store and HTTP for each scrape. Names by Prometheus' conventions
 //! (prometheus.io/docs/practices/naming): base units, `_total` on counters. No customer and no address in any label.
 
-use super::Ops;
 use super::exposition::{Kind, Page};
+use super::{Ops, PATIENCE};
 use crate::engine::catalogue::FileState;
 use crate::engine::intake::json::MessageKind;
+use crate::engine::requests::Asked;
 use crate::http::meters::{Delivered, Fate};
 use crate::store::Room;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::time::{Instant, timeout_at};
 
 /// All of them, as text.
 pub async fn collect(ops: &Ops) -> String {
@@ -47,27 +49,47 @@ async fn engine(page: &mut Page, ops: &Ops) {
         "Messages being composed, judged or delivered.",
         core.outbox.in_hand(),
     );
+    // A store that does not answer has a metric of its own: all that does not hang on it is told all the same.
+    let patience = Instant::now() + PATIENCE;
+    let customers = within(patience, core.directory.count()).await;
     page.gauge(
-        "walk_under_way",
-        "1 while customers are walked for new or edited campaigns.",
-        u8::from(!core.has_walked().await),
+        "store_answers",
+        "1 while the store answers reads within 2 seconds; what has to be read there is left out while it is 0.",
+        u8::from(customers.is_some()),
     );
-    // A store that does not answer has a metric of its own: the others are told all the same.
-    if let Ok(customers) = core.directory.count().await {
+    if let Ok(walked) = timeout_at(patience, core.has_walked()).await {
+        page.gauge(
+            "walk_under_way",
+            "1 while customers are walked for new or edited campaigns.",
+            u8::from(!walked),
+        );
+    }
+    if let Some(customers) = customers {
         page.gauge(
             "customers",
             "Customers known by an id, anonymous ones included.",
             customers,
         );
     }
-    if let Ok(customers) = core.poisonous_customers().await {
+    if let Some(customers) = within(patience, core.poisonous_customers()).await {
         page.gauge(
             "poisonous_customers",
             "Customers with a cause that could not be worked on; `reveille customer poisonous` lists them.",
             customers,
         );
     }
-    if let Ok(imports) = core.imports().await {
+    if let Some(open) = within(patience, core.requests()).await {
+        let mut requests = page.family(
+            "customer_requests_open",
+            Kind::Gauge,
+            "What shops ask for their customers and nobody has done; `reveille customer requests` lists it.",
+        );
+        for asked in Asked::ALL {
+            let count = open.iter().filter(|r| r.asked == asked.as_str()).count();
+            requests.sample(&[("asked", asked.as_str())], count);
+        }
+    }
+    if let Some(imports) = within(patience, core.imports()).await {
         page.gauge(
             "imports_broken_off",
             "Imports of history that were broken off; schedules wait until each is run again to its end.",
@@ -114,6 +136,11 @@ async fn engine(page: &mut Page, ops: &Ops) {
         "Campaigns that would enter many at once and wait for somebody to approve it.",
         activations.values().filter(|a| a.awaiting_approval).count(),
     );
+}
+
+/// What the store answers in time.
+async fn within<T, E>(patience: Instant, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    timeout_at(patience, asked).await.ok()?.ok()
 }
 
 fn transports(page: &mut Page, ops: &Ops) {

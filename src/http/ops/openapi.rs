@@ -25,7 +25,7 @@ pub fn router() -> Router {
     crate::http::described::router(vec![itself()])
 }
 
-/// The whole interface, wherever its parts are served.
+/// All that programs speak to, wherever its parts are served. The links of mails are not in it: only mails tell them.
 pub fn document() -> Value {
     let mut all = paths(&ingest::operations());
     all.extend(paths(&webhooks::operations()));
@@ -37,7 +37,7 @@ pub fn document() -> Value {
         "info": {
             "title": "Reveille",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Events in, in the way of Segment's HTTP interface or by shops' webhooks; health and metrics.",
+            "description": "Events in, in the way of Segment's HTTP interface or by shops' webhooks; health and metrics. The customers' own pages and the links of mails (/u, /p, /c, /a, /t) are not described here: their addresses are signed, and only mails hold them.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "tags": [{ "name": "events" }, { "name": "operations" }],

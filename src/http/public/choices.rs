@@ -7,8 +7,9 @@ use crate::domain::campaign::Topic;
 use crate::domain::cap::Cap;
 use crate::domain::cause::PreferenceChange;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{ConsentState, Format};
+use crate::domain::preference::{ConsentState, Format, ON_REQUEST_ONLY};
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::value::Value;
 use crate::domain::wall::{Showing, local, showing};
 use crate::domain::window::{Window, WindowSpan};
 use crate::engine::consent::Choices;
@@ -34,7 +35,7 @@ pub fn read(
     let mut problems = Vec::new();
     let mut change = PreferenceChange::default();
     let mut zone = zone_of(&seen.record, &seen.rules);
-    if entered.zone != before.zone {
+    if entered.changes("zone", before) {
         match entered.zone.as_str() {
             "" => {
                 change.timezone = Some(None);
@@ -49,11 +50,14 @@ pub fn read(
             },
         }
     }
-    let window = window(entered, &mut problems);
+    let window = match entered.changes("hours", before) {
+        true => window(entered, &mut problems),
+        false => None,
+    };
     if let Some(window) = window.filter(|window| *window != seen.record.preferences.window) {
         change.window = Some(window);
     }
-    if entered.often != before.often {
+    if entered.changes("often", before) {
         match entered.often.as_str() {
             "" => change.caps = Some(None),
             KEEP => {}
@@ -62,13 +66,14 @@ pub fn read(
         }
     }
     // A day is a day in the customer's zone: in another zone the same day is another instant.
-    if entered.pause != before.pause || (change.timezone.is_some() && !entered.pause.is_empty()) {
+    let moves = change.timezone.is_some() && !entered.pause.is_empty();
+    if entered.changes("pause", before) || (moves && entered.pause == before.pause) {
         match pause(&entered.pause, zone, seen.now) {
             Ok(pause) => change.pause_until = Some(pause),
             Err(()) => problems.push(("pause", "problem_pause")),
         }
     }
-    if entered.locale != before.locale {
+    if entered.changes("locale", before) {
         match entered.locale.as_str() {
             "" => change.locale = Some(None),
             tag if is_language_tag(tag) => change.locale = Some(Some(tag.to_owned())),
@@ -76,7 +81,7 @@ pub fn read(
         }
     }
     // A form of before there was the choice says nothing of it.
-    if entered.format != before.format && !entered.format.is_empty() {
+    if entered.changes("format", before) && !entered.format.is_empty() {
         match Format::parse(&entered.format) {
             Ok(format) => change.format = Some(Some(format)),
             Err(_) => problems.push(("format", "problem_format")),
@@ -86,6 +91,13 @@ pub fn read(
         return Err(problems);
     }
     let mut choices = Choices::default();
+    // No tick says nothing where the form had no such box.
+    let had_box = entered.was.contains_key("only") && !seen.rules.topics.is_empty();
+    if had_box && entered.changes("only", before) {
+        let only = Value::Bool(entered.only == "yes");
+        let told = &mut choices.profile.attributes;
+        told.insert(ON_REQUEST_ONLY.to_owned(), only);
+    }
     choices.profile.preferences = change;
     for (id, topic) in &seen.rules.topics {
         let wants = entered.topics.contains(id.as_str());

@@ -5,9 +5,10 @@ use super::body::{Posted, asked_language};
 use super::page::{Page, language, masked};
 use super::words::Language;
 use super::{Public, Shared};
-use crate::domain::id::{CustomerNo, TopicId};
-use crate::domain::opt_in::{Asking, asking};
+use crate::domain::id::{CustomerNo, MessageNo, TopicId};
+use crate::domain::opt_in::{Asking, asking, is_barred};
 use crate::domain::record::{Mailbox, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::consent::By;
 use crate::engine::localized;
@@ -26,6 +27,26 @@ struct Confirming {
     customer: CustomerNo,
     topic: TopicId,
     asked: Timestamp,
+    message: Option<MessageNo>,
+}
+
+impl Confirming {
+    /// How it stands, and whether nothing will come of it although it is confirmed.
+    fn state(
+        &self,
+        record: &Record,
+        mailbox: &Mailbox,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> (Asking, bool) {
+        let state = asking(record, Some(mailbox), rules, &self.topic, self.asked, now);
+        let stopped = match state {
+            Asking::Open => is_barred(mailbox, now),
+            Asking::Confirmed => mailbox.suppression.is_some(),
+            Asking::Over => false,
+        };
+        (state, stopped)
+    }
 }
 
 impl Public {
@@ -35,17 +56,29 @@ impl Public {
                 customer,
                 topic,
                 asked,
+                message,
             } => Some(Confirming {
                 customer,
                 topic,
                 asked,
+                message,
             }),
             _ => None,
         }
     }
 
+    /// Whether the link was mailed to the customer's present address. Whoever has a former one may follow it still, and
+    /// gets no way to the customer's preferences by it.
+    async fn is_theirs(&self, confirming: &Confirming, record: &Record) -> bool {
+        let (Some(message), Some(email)) = (confirming.message, &record.email) else {
+            return false;
+        };
+        let went_to = self.core.went_to(confirming.customer, message).await;
+        went_to == Some(email.mailbox())
+    }
+
     /// The page as the asking stands at present.
-    fn page_of_asking(
+    async fn page_of_asking(
         &self,
         confirming: &Confirming,
         record: &Record,
@@ -53,12 +86,14 @@ impl Public {
         language: Language,
     ) -> Response {
         let rules = &self.core.catalogue().rules;
-        let (topic, now) = (&confirming.topic, self.core.clock.now());
-        let state = asking(record, Some(mailbox), rules, topic, confirming.asked, now);
-        let (template, title, what) = match state {
-            Asking::Open => ("confirm", "confirm_title", "confirm_what"),
-            Asking::Confirmed => ("confirmed", "confirmed_title", "confirmed_what"),
-            Asking::Over => ("over", "over_title", "over_what"),
+        let topic = &confirming.topic;
+        let (state, stopped) = confirming.state(record, mailbox, rules, self.core.clock.now());
+        let (template, title, what) = match (state, stopped) {
+            (Asking::Open, false) => ("confirm", "confirm_title", "confirm_what"),
+            (Asking::Open, true) => ("confirm", "confirm_title", "confirm_what_stopped"),
+            (Asking::Confirmed, false) => ("confirmed", "confirmed_title", "confirmed_what"),
+            (Asking::Confirmed, true) => ("confirmed", "confirmed_title", "confirmed_what_stopped"),
+            (Asking::Over, _) => ("over", "over_title", "over_what"),
         };
         let mut page = Page::of(&self.core, language, title);
         page.offer_languages(language);
@@ -69,12 +104,15 @@ impl Public {
             "about",
             about.map_or("", |about| localized(about, language.tag())),
         );
-        page.set("address", masked(record));
-        let preferences = Token::Preferences {
-            customer: confirming.customer,
-            message: None,
-        };
-        page.set("preferences", self.core.token_keys().sign(&preferences));
+        page.set("stopped", stopped);
+        if self.is_theirs(confirming, record).await {
+            page.set("address", masked(record));
+            let preferences = Token::Preferences {
+                customer: confirming.customer,
+                message: None,
+            };
+            page.set("preferences", self.core.token_keys().sign(&preferences));
+        }
         let shown = self.pages.show(template, page);
         match state {
             Asking::Over => (StatusCode::GONE, shown).into_response(),
@@ -94,7 +132,7 @@ pub async fn show(State(public): Shared, uri: Uri) -> Response {
         Ok(None) => public.gone(),
         Ok(Some((record, mailbox))) => {
             let language = language(asked.as_deref(), &record, &public.core);
-            public.page_of_asking(&confirming, &record, &mailbox, language)
+            (public.page_of_asking(&confirming, &record, &mailbox, language)).await
         }
     }
 }
@@ -119,20 +157,26 @@ pub async fn confirm(
     let language = language(asked.as_deref(), &record, &public.core);
     if Posted::read(&headers, &body).get("confirm") != Some("yes") {
         let again = public.page_of_asking(&confirming, &record, &mailbox, language);
-        return (StatusCode::BAD_REQUEST, again).into_response();
+        return (StatusCode::BAD_REQUEST, again.await).into_response();
     }
     let name = public.name_of(&confirming.topic, language);
     let by = By {
         source: SOURCE,
         address: origin::address(&extensions, &headers).map(|a| a.to_string()),
-        message: None,
+        message: confirming.message,
     };
     let Confirming {
         customer,
         topic,
         asked,
+        ..
     } = &confirming;
-    let wording = language.fill("confirm_wording", &[&name]);
+    let rules = &public.core.catalogue().rules;
+    let stands = confirming.state(&record, &mailbox, rules, public.core.clock.now());
+    let wording = match stands {
+        (_, false) => language.fill("confirm_wording", &[&name]),
+        (_, true) => language.fill("confirm_wording_stopped", &[&name]),
+    };
     let confirmed = (public.core).confirm(*customer, topic.clone(), *asked, wording, by);
     if let Err(error) = confirmed.await {
         return public.trouble(&error, language);
@@ -142,7 +186,8 @@ pub async fn confirm(
         Err(error) => public.trouble(&error, language),
         Ok(None) => public.gone(),
         Ok(Some((record, mailbox))) => {
-            public.page_of_asking(&confirming, &record, &mailbox, language)
+            let page = public.page_of_asking(&confirming, &record, &mailbox, language);
+            page.await
         }
     }
 }

@@ -3,15 +3,15 @@
 
 use super::body::Posted;
 use crate::domain::id::TopicId;
-use crate::domain::opt_in::reaches;
+use crate::domain::opt_in::{is_barred, is_held_back, reaches};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::Format;
+use crate::domain::preference::{Format, takes_on_request_only};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::wall::local;
 use crate::domain::window::Window;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The caps that are offered; any other one that a customer has is kept unless they choose one of these.
@@ -42,9 +42,18 @@ impl Seen {
         reaches(&self.record, Some(&self.mailbox), &self.rules, topic)
     }
 
+    pub fn takes_on_request_only(&self) -> bool {
+        takes_on_request_only(&self.record.attributes)
+    }
+
     /// Whether they want mails on this topic: what waits for a confirmation was asked for.
     pub fn wants(&self, topic: &TopicId) -> bool {
         self.gets(topic) || self.record.pending.contains_key(topic)
+    }
+
+    /// Whether the mail that asks for a confirmation can reach them at present.
+    pub fn can_be_asked(&self) -> bool {
+        !is_held_back(&self.rules.controls) && !is_barred(&self.mailbox, self.now)
     }
 
     /// The break that is under way, by its last day's morrow.
@@ -73,7 +82,17 @@ pub struct Entered {
     pub locale: String,
     /// `html` or `text`.
     pub format: String,
+    /// `yes` where they want no advertising but what they asked for by name.
+    pub only: String,
+    /// What stood in the fields when the form was made, for the same reason as `had`. A form of before there was this
+    /// says nothing of it.
+    pub was: BTreeMap<&'static str, String>,
 }
+
+/// The fields that are kept to what they were where the customer did not touch them.
+const FIELDS: [&str; 7] = [
+    "hours", "zone", "often", "pause", "locale", "format", "only",
+];
 
 impl Entered {
     /// The form as it is first shown.
@@ -91,7 +110,7 @@ impl Entered {
             .map(|topic| topic.to_string())
             .collect();
         let zone = zone_of(&seen.record, &seen.rules);
-        Entered {
+        let mut entered = Entered {
             had: topics.clone(),
             topics,
             hours: match own_hours {
@@ -117,7 +136,42 @@ impl Entered {
                 .unwrap_or_default(),
             locale: own.locale.clone().unwrap_or_default(),
             format: own.format.unwrap_or(Format::Html).as_str().to_owned(),
+            only: match seen.takes_on_request_only() {
+                true => "yes".to_owned(),
+                false => String::new(),
+            },
+            was: BTreeMap::new(),
+        };
+        entered.was = (FIELDS.iter())
+            .map(|field| (*field, entered.field(field)))
+            .collect();
+        entered
+    }
+
+    /// One of [`FIELDS`] as a text; the hours with all that belongs to them.
+    fn field(&self, name: &str) -> String {
+        match name {
+            "hours" if self.hours == "own" => {
+                let days: Vec<&str> = self.days.iter().map(String::as_str).collect();
+                format!("own {} {} {}", days.join(","), self.from, self.to)
+            }
+            "hours" => self.hours.clone(),
+            "zone" => self.zone.clone(),
+            "often" => self.often.clone(),
+            "pause" => self.pause.clone(),
+            "locale" => self.locale.clone(),
+            "format" => self.format.clone(),
+            "only" => self.only.clone(),
+            _ => String::new(),
         }
+    }
+
+    /// Whether the customer has chosen anything else in this field than the form showed them, and than stands at present
+    /// (`before`).
+    pub fn changes(&self, field: &str, before: &Entered) -> bool {
+        let (chosen, present) = (self.field(field), before.field(field));
+        let shown = self.was.get(field).unwrap_or(&present);
+        chosen != present && chosen != *shown
     }
 
     pub fn posted(posted: &Posted) -> Entered {
@@ -135,6 +189,13 @@ impl Entered {
             pause: text("pause"),
             locale: text("locale"),
             format: text("format"),
+            only: text("only"),
+            was: (FIELDS.iter())
+                .filter_map(|field| {
+                    let was = posted.get(&format!("was_{field}"))?;
+                    Some((*field, was.trim().to_owned()))
+                })
+                .collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::page::{Page, language, masked};
 use super::words::Language;
 use super::{Public, Shared, summary, zones};
 use crate::domain::id::{CustomerNo, MessageNo};
+use crate::domain::opt_in::is_held_back;
 use crate::domain::policy::zone_of;
 use crate::domain::preference::ConsentState;
 use crate::domain::time::Span;
@@ -85,7 +86,15 @@ impl Public {
             .pending
             .keys()
             .any(|t| seen.rules.topics.contains_key(t));
+        page.set("was", json!(entered.was));
+        let offers_only = seen.rules.topics.values().any(|t| t.on_request);
+        page.set("offers_only", offers_only || seen.takes_on_request_only());
+        page.set("only", entered.only == "yes");
         page.set("waits", waits);
+        page.set(
+            "questions_held",
+            waits && is_held_back(&seen.rules.controls),
+        );
         page.set("held", summary::held(seen, language));
         let mut errors = serde_json::Map::new();
         let mut list = Vec::new();
@@ -244,7 +253,7 @@ pub async fn choose(
         }
     };
     let head = match (posted.get("act"), choices.change_anything()) {
-        (Some("again"), true) => "asked_again",
+        (Some("again"), true) if seen.can_be_asked() => "asked_again",
         (_, true) => "saved",
         (_, false) => "kept",
     };

@@ -33,14 +33,18 @@ pub fn caps(caps: &[Cap], language: Language) -> String {
 pub fn sentences(seen: &Seen, language: Language) -> Vec<String> {
     let own = &seen.record.preferences;
     let zone = zone_of(&seen.record, &seen.rules);
+    let only = seen.takes_on_request_only();
     let topics: Vec<&str> = (seen.rules.topics.iter())
-        .filter(|(id, _)| seen.gets(id))
+        .filter(|(id, topic)| seen.gets(id) && (topic.on_request || !only))
         .map(|(_, topic)| localized(&topic.name, language.tag()))
         .collect();
     let mut lines = vec![match topics.as_slice() {
         [] => language.say("says_none").to_owned(),
         topics => language.fill("says_topics", &[&topics.join(", ")]),
     }];
+    if only {
+        lines.push(language.say("says_only").to_owned());
+    }
     let waiting: Vec<&str> = (seen.rules.topics.iter())
         .filter(|(id, _)| seen.record.pending.contains_key(*id))
         .map(|(_, topic)| localized(&topic.name, language.tag()))
@@ -114,6 +118,10 @@ pub fn held(seen: &Seen, language: Language) -> Value {
     }
     let often = (own.caps.as_ref()).map(|own| caps(own, language));
     let more = [
+        (
+            "held_only",
+            (seen.takes_on_request_only()).then(|| language.say("state_given").to_owned()),
+        ),
         ("held_hours", own.window.as_ref().map(|w| language.hours(w))),
         ("held_often", often),
         ("held_zone", own.timezone.map(|z| z.name().to_owned())),

@@ -19,8 +19,12 @@ pub struct Made {
     pub known: bool,
     /// Messages, each as JSON.
     pub messages: Vec<String>,
+    /// Visitors who are one though nobody knows who: the former is a name of the latter, whoever that is.
+    pub joins: Vec<(String, String)>,
     /// What the shop asks of the operator, and for whom.
     pub asked: Vec<(Ask, Option<String>)>,
+    /// Tells its bytes from others: what is signed, whatever its headers say.
+    pub bytes: String,
 }
 
 /// Who a delivery is about.
@@ -33,6 +37,9 @@ struct Whom {
 struct Shared<'a> {
     webhook: &'a str,
     mapping: &'a Mapping,
+    topic: &'a str,
+    /// The shop's own id of it.
+    own: Option<String>,
     /// What two sendings of it share.
     id: String,
     now: Timestamp,
@@ -50,10 +57,15 @@ pub fn make(
     let shared = Shared {
         webhook,
         mapping,
-        id: told.unwrap_or_else(|| hash(bytes)),
+        topic,
+        id: told.clone().unwrap_or_else(|| hash(bytes)),
+        own: told,
         now,
     };
-    let mut made = Made::default();
+    let mut made = Made {
+        bytes: hash(bytes),
+        ..Made::default()
+    };
     for on in mapping
         .on
         .iter()
@@ -75,8 +87,12 @@ fn apply(on: &On, shared: &Shared<'_>, delivery: &mut Delivery<'_>, made: &mut M
     if let Some(ask) = on.ask {
         made.asked.push((ask, whom.user.clone()));
     }
-    if let Some(user) = &whom.user {
-        let aliases = on.aliases.iter().filter_map(|pick| delivery.text(pick));
+    let aliases = on.aliases.iter().filter_map(|pick| delivery.text(pick));
+    if let (None, Some(visitor)) = (&whom.user, &whom.visitor) {
+        let others = aliases.filter(|alias| alias != visitor);
+        made.joins
+            .extend(others.map(|alias| (visitor.clone(), alias)));
+    } else if let Some(user) = &whom.user {
         let mut names: Vec<String> = whom.visitor.clone().into_iter().chain(aliases).collect();
         names.dedup();
         let alias = |previous| json!({ "type": "alias", "previousId": previous, "userId": user });
@@ -87,7 +103,10 @@ fn apply(on: &On, shared: &Shared<'_>, delivery: &mut Delivery<'_>, made: &mut M
         return;
     }
     if let Some(identify) = &on.identify {
-        let message = fitting(delivery, |d| of_identify(identify, shared, &whom, d));
+        let nth = made.messages.len().to_string();
+        let message = fitting(delivery, |d| {
+            of_identify((identify, &nth), shared, &whom, d)
+        });
         made.messages.push(message);
     }
     for track in &on.tracks {
@@ -121,8 +140,9 @@ fn whose(message: &mut Map<String, Value>, whom: &Whom, by_visitor: bool) {
     }
 }
 
+/// `nth` tells it from what else becomes of the same delivery.
 fn of_identify(
-    identify: &Identify,
+    (identify, nth): (&Identify, &str),
     shared: &Shared<'_>,
     whom: &Whom,
     delivery: &Delivery<'_>,
@@ -134,10 +154,12 @@ fn of_identify(
     if let Some(at) = time.and_then(|pick| delivery.instant(pick)) {
         message.insert("timestamp".into(), at.to_string().into());
     }
-    message.insert(
-        "messageId".into(),
-        identity(&[shared.webhook, &shared.id]).into(),
-    );
+    // Without an id of the shop's own it is known by its time and what it says, and without a time it is told anew: the
+    // same body may come again and say once more what was otherwise meanwhile. One id may stand on several topics.
+    if let Some(own) = &shared.own {
+        let parts = [shared.webhook, shared.topic, own, nth];
+        message.insert("messageId".into(), identity(&parts).into());
+    }
     let mut traits = Map::new();
     for (name, field) in &identify.traits {
         match delivery.field(field) {

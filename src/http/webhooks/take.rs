@@ -6,15 +6,21 @@ use super::{BODY_LIMIT, Webhooks, proof};
 use crate::config::Config;
 use crate::config::webhook::Webhook;
 use crate::config::webhook::mapping::{Ask, Mapping};
+use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::engine::intake::dates::Dates;
-use crate::engine::intake::json::{Delivery as Sent, Message, read_message};
+use crate::engine::intake::json::{
+    Delivery as Sent, Join, Message, MessageKind, Previous, read_message,
+};
+use crate::engine::intake::surrogates::mended;
 use crate::engine::intake::{Reading, What, quoted};
+use crate::engine::requests::Asked;
+use crate::engine::shard::Refused;
 use crate::http::access::{RequestId, unique};
 use crate::http::ingest::answer::Answer;
 use crate::http::ingest::body::{BodyError, read_raw};
 use crate::http::ingest::held::Held;
-use crate::http::ingest::messages::{Joins, Messages};
+use crate::http::ingest::messages::{Joins, Messages, PATIENCE};
 use crate::http::meters::Delivered;
 use crate::http::server::{Unread, pass_over};
 use axum::body::Body;
@@ -61,7 +67,7 @@ async fn deliver(
         return (Answer::stopping(), Delivered::PutOff);
     }
     // Whose it is can only be told from all of its bytes: they are counted as they come.
-    let mut held = Held::of(ingest);
+    let mut held = Held::unproved(ingest);
     let bytes = match read_raw(body, BODY_LIMIT, &mut held).await {
         Ok(bytes) => bytes,
         Err(error) => return unread(webhooks, &error),
@@ -82,6 +88,7 @@ async fn deliver(
     if !proof::holds(&mapping.signature, &secret, headers, &bytes) {
         return (Answer::Unproved, Delivered::Unproved);
     }
+    held.prove();
     proved(webhooks, shop, id, headers, &bytes, held).await
 }
 
@@ -123,7 +130,12 @@ async fn proved(
     let ingest = &webhooks.ingest;
     let mapping = &webhook.mapping;
     let now = ingest.core.clock.now();
-    let Ok(body) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+    let body = serde_json::from_slice::<serde_json::Value>(bytes);
+    let body = body.or_else(|error| match mended(bytes) {
+        Some(text) => serde_json::from_slice(&text),
+        None => Err(error),
+    });
+    let Ok(body) = body else {
         tracing::warn!(webhook = name, request_id = id.0, "a delivery is not JSON");
         return (nothing(), Delivered::Unreadable);
     };
@@ -147,7 +159,9 @@ async fn proved(
         );
         return (nothing(), Delivered::UnknownTopic);
     }
-    tell(name, &made);
+    if let Err(answer) = keep(webhooks, name, id, &made).await {
+        return (answer, Delivered::PutOff);
+    }
     if made.messages.is_empty() {
         return match made.asked.is_empty() {
             true => (nothing(), Delivered::Nothing),
@@ -156,7 +170,7 @@ async fn proved(
     }
     let messages = read(name, &made, dates, now);
     messages.tell_spoilt(&ingest.meters, id, name);
-    let answer = messages.take_in(ingest, held, id).await;
+    let answer = messages.take_in(ingest, held, id, name).await;
     let delivered = match &answer {
         Answer::Done { errors, .. } if !errors.is_empty() => Delivered::Spoilt,
         Answer::Done { taken: 0, .. } => Delivered::Known,
@@ -185,7 +199,27 @@ fn read(name: &str, made: &Made, dates: Dates, now: Timestamp) -> Messages {
             Err(error) => messages.spoil(index, None, error),
         }
     }
+    for (index, (visitor, other)) in made.joins.iter().enumerate() {
+        let index = made.messages.len() + index;
+        match one_visitor(visitor, other) {
+            Ok(message) => messages.add(index, message),
+            Err(error) => messages.spoil(index, Some(MessageKind::Alias), error),
+        }
+    }
     messages
+}
+
+/// Nobody knows who they are, but that they are one.
+fn one_visitor(visitor: &str, other: &str) -> Result<Message, String> {
+    let join = Join {
+        previous: Previous::Anonymous(CustomerId::anonymous(visitor)?),
+        user: CustomerId::anonymous(other)?,
+    };
+    Ok(Message {
+        kind: MessageKind::Alias,
+        row: None,
+        join: Some(join),
+    })
 }
 
 /// A shop's deliveries come in any order: what is told of a customer is as of its own time.
@@ -198,28 +232,71 @@ fn with_its_time(mut message: Message) -> Message {
     message
 }
 
-/// What the shop asks of the operator, in the log: a line each, with what to run.
-fn tell(name: &str, made: &Made) {
+/// Keeps what the shop asks of the operator, each until it is done; the log says what to run, and names nobody. An answer
+/// where that cannot be written now: the shop sends it again.
+async fn keep(webhooks: &Webhooks, name: &str, id: &RequestId, made: &Made) -> Result<(), Answer> {
     for (ask, customer) in &made.asked {
-        let what = match ask {
-            Ask::Forget => {
-                "the shop asks that a customer be forgotten: run `reveille customer forget ID` (their ID is in the shop's own notice)"
+        let (asked, what) = match ask {
+            Ask::Forget => (
+                Asked::Forget,
+                "the shop asks that a customer be forgotten: `reveille customer requests` says whom, `reveille customer forget ID` does it",
+            ),
+            Ask::Export => (
+                Asked::Export,
+                "the shop asks for a copy of what is kept of a customer: `reveille customer requests` says of whom, `reveille customer export ID` prints it",
+            ),
+            Ask::ForgetShop => (
+                Asked::ForgetShop,
+                "the shop asks that all of its customers be forgotten: remove this webhook, and run `reveille customer forget ID` for each",
+            ),
+        };
+        let request_id = &id.0;
+        let customer = customer.as_deref().map(CustomerId::parse);
+        let customer = customer.and_then(|id| match id {
+            Ok(id) => Some(id),
+            Err(_) => {
+                tracing::warn!(
+                    webhook = name,
+                    request_id,
+                    "a request names a customer by what is no id; the shop's own notice names them"
+                );
+                None
             }
-            Ask::Export => {
-                "the shop asks for a copy of what is kept of a customer: run `reveille customer export ID` (their ID is in the shop's own notice)"
-            }
-            Ask::ForgetShop => {
-                "the shop asks that all of its customers be forgotten: remove this webhook, and run `reveille customer forget ID` for each"
+        });
+        // A task of its own: a shop that hangs up does not leave it half kept.
+        let doing = {
+            let (core, webhook) = (Arc::clone(&webhooks.ingest.core), name.to_owned());
+            let bytes = made.bytes.clone();
+            tokio::spawn(async move {
+                core.keep_request(&webhook, asked, customer.as_ref(), &bytes)
+                    .await
+            })
+        };
+        let kept = match tokio::time::timeout(PATIENCE, doing).await {
+            Ok(Ok(kept)) => kept,
+            Ok(Err(error)) => Err(Refused::Data(error.to_string())),
+            Err(_) => {
+                let why = "the store does not answer in time".into();
+                return Err(Answer::Unavailable { why, again: 10 });
             }
         };
-        let customer = customer.as_deref().map(masked);
-        tracing::warn!(webhook = name, customer, "{what}");
+        match kept {
+            Ok(kept) if kept.settled => {
+                tracing::info!(
+                    webhook = name,
+                    request_id,
+                    "the shop asks that a customer be forgotten who was forgotten before"
+                );
+            }
+            Ok(kept) => {
+                let (request, number) = (kept.request, kept.number);
+                tracing::warn!(webhook = name, request_id, request, number, "{what}");
+            }
+            Err(error) => {
+                tracing::warn!(webhook = name, request_id, %error, "what a shop asks could not be kept for now; it was asked to try again");
+                return Err(Answer::refused(&error));
+            }
+        }
     }
-}
-
-/// An id as a log may hold it.
-fn masked(id: &str) -> String {
-    let first: String = id.chars().take(2).collect();
-    let rest = id.chars().count().saturating_sub(2);
-    format!("{first}{}", "*".repeat(rest.min(8)))
+    Ok(())
 }

@@ -17,6 +17,7 @@ use super::shared::{Command, Shared, closed};
 use super::tree::Tree;
 use crate::store::port::{Row, StoreError, Stream, StreamFilter};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, mpsc as blocking};
@@ -48,6 +49,13 @@ pub(super) fn erase(
     if let Some(error) = shared.failure() {
         return Err(error);
     }
+    // Segments, snapshots and sled's folder are written anew beside the old ones.
+    let (_, free) = shared.measure_room();
+    let options = &shared.options;
+    if free < options.floor_bytes.saturating_add(options.reserve_bytes) {
+        let text = "the disk has no room to erase: what stays is written anew first; make room, and erasing is tried again";
+        return Err(StoreError::Full(text.to_owned()));
+    }
     let mut erased = Erased::default();
     // The files up to here hold what is to go. First, so that no row is left that they alone hold.
     let old = rotate(shared)?;
@@ -58,6 +66,7 @@ pub(super) fn erase(
     let mut done = 0;
     for stream in STREAMS {
         for segment in shared.streams.segments_of(stream) {
+            go_on(shared)?;
             let rows = rewrite(shared, stream, &segment, customers)?;
             erased.rows += rows;
             erased.segments += u64::from(rows > 0);
@@ -66,6 +75,7 @@ pub(super) fn erase(
         }
     }
     let steps = 4;
+    go_on(shared)?;
     progress("taking snapshots", 1, steps);
     let first = snapshot_behind(shared)?;
     name(shared, nothing())?;
@@ -90,6 +100,16 @@ pub(super) fn erase(
     check(shared, customers)?;
     progress("done", steps, steps);
     Ok(erased)
+}
+
+/// Nobody who closes the store waits for a whole pass: the next one does it all.
+fn go_on(shared: &Shared) -> Result<(), StoreError> {
+    match shared.closing.load(Ordering::Acquire) {
+        true => Err(StoreError::Unavailable(
+            "the store is being closed; erasing is tried again".to_owned(),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A change of the catalog that changes nothing: it makes a frame.
@@ -206,9 +226,18 @@ fn rebuild_beside(shared: &Shared, progress: &Progress) -> Result<(), StoreError
     remove_tree(&fresh)?;
     remove_tree(&folder.sled_aside())?;
     shared.note_changes(true);
-    let built = copy(shared, &fresh, progress);
+    // sled may panic where it writes.
+    let built = catch_unwind(AssertUnwindSafe(|| copy(shared, &fresh, progress)));
+    let built = built.unwrap_or_else(|_| {
+        let text = "sled panicked while its folder was built anew; erasing is tried again";
+        Err(StoreError::Unavailable(text.to_owned()))
+    });
     let swapped = built.and_then(|tree| swap(shared, tree));
     shared.note_changes(false);
+    if swapped.is_err() {
+        // Best effort: the next pass and the next opening remove it, too.
+        let _ = remove_tree(&fresh);
+    }
     swapped?;
     remove_tree(&folder.sled_aside())?;
     sync_folder(folder.root())?;
@@ -220,6 +249,7 @@ fn copy(shared: &Shared, fresh: &std::path::Path, progress: &Progress) -> Result
     let mut from = Vec::new();
     let mut keys = 0;
     loop {
+        go_on(shared)?;
         let mut layer = Layer::new();
         let mut bytes = 0;
         // A part at a time, so that nobody waits for sled's lock for long.

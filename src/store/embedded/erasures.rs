@@ -3,7 +3,7 @@
 
 use super::EmbeddedStore;
 use super::backup::instance_of;
-use super::folder::{Folder, unavailable, write_durably};
+use super::folder::{Folder, sync_folder, unavailable, write_durably};
 use crate::store::port::StoreError;
 use std::fs;
 use std::io::ErrorKind;
@@ -16,6 +16,21 @@ impl EmbeddedStore {
     /// Writes the list durably. Blocks.
     pub fn keep_erasures(&self, list: &[u8]) -> Result<(), StoreError> {
         write_durably(&self.shared.folder.root().join(ERASURES), list)
+    }
+
+    /// Puts the list aside under another name, where nothing reads or overwrites it; returns where it is now. Blocks.
+    pub fn set_erasures_aside(&self) -> Result<PathBuf, StoreError> {
+        let root = self.shared.folder.root();
+        let list = root.join(ERASURES);
+        let mut aside = root.join("erasures.unfit.json");
+        let mut more = 1;
+        while aside.exists() {
+            more += 1;
+            aside = root.join(format!("erasures.unfit-{more}.json"));
+        }
+        fs::rename(&list, &aside).map_err(|e| unavailable("rename", &list, &e))?;
+        sync_folder(root)?;
+        Ok(aside)
     }
 
     /// The list, if there is one. Blocks.

@@ -128,6 +128,7 @@ impl EmbeddedStore {
             snapshot_asked: AtomicBool::new(false),
             room: AtomicU8::new(Room::Enough as u8),
             reserve_held: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             reserve_asked: AtomicBool::new(false),
             failure: Mutex::new(None),
             removing: Mutex::new(()),
@@ -221,6 +222,7 @@ impl EmbeddedStore {
             self.crash();
             return Ok(());
         }
+        shared.closing.store(true, Ordering::Release);
         let done = match shared.failure() {
             Some(error) => Err(error),
             None => shared.ask_and_wait(Task::Close),

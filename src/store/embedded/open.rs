@@ -2,7 +2,9 @@
 //! the streams lack, cutting off a tail that was never acknowledged. Until all is found good nothing is removed that
 //! the next try could need. Reading only, it does none of the mending, and says what to do instead.
 
-use super::folder::{Folder, corrupt, files, random_id, remove, sync_folder, unavailable};
+use super::folder::{
+    Folder, corrupt, files, random_id, remove, remove_tree, sync_folder, unavailable,
+};
 use super::journal::JournalFile;
 use super::journal_read::{self, End, Listing};
 use super::mark::{Kind, Mark};
@@ -108,6 +110,8 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, StoreError>
     opening.clean = was_clean.is_some() && parts.replayed == 0 && opening.cut == 0;
     check_segments(&folder, &parts.streams)?;
     if !options.read_only {
+        // What an erasing pass was building when it was cut off.
+        remove_tree(&folder.sled_new())?;
         for stub in &listing.stubs {
             remove(stub)?;
         }

@@ -88,6 +88,8 @@ pub(super) struct Shared {
     /// The frames up to here are not needed by what the last written mark vouches for.
     pub(super) marked: AtomicU64,
     pub(super) seal_asked: AtomicBool,
+    /// Somebody waits for the store to be closed: what may be done another time is broken off.
+    pub(super) closing: AtomicBool,
     pub(super) snapshot_asked: AtomicBool,
     pub(super) room: AtomicU8,
     pub(super) reserve_held: AtomicBool,

@@ -1,0 +1,43 @@
+//! Activation: since when a campaign, as it stands, is in force.
+
+use super::catalogue::Catalogue;
+use super::renames::carry_over;
+use crate::domain::campaign::{CampaignState, Start};
+use crate::domain::rules::{Activation, Controls};
+use crate::domain::time::Timestamp;
+
+/// Activations for campaigns that are new, or whose audience was edited; the others' stay.
+pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
+    let rules = &catalogue.rules;
+    let mut controls = (*rules.controls).clone();
+    carry_over(rules, &mut controls, now);
+    for (id, campaign) in &rules.campaigns {
+        if campaign.state == CampaignState::Draft {
+            controls.activations.remove(id);
+            continue;
+        }
+        match controls.activations.get_mut(id) {
+            Some(known) if known.audience_hash == campaign.audience_hash => {
+                known.hash = campaign.hash
+            }
+            _ => {
+                // Triggers are live at once; the others when the walk has ended and the guard is passed.
+                let by_event = matches!(
+                    campaign.start,
+                    Start::Triggered(_) | Start::Dated(_) | Start::Asked
+                );
+                let live = by_event.then_some(now);
+                let new = Activation {
+                    hash: campaign.hash,
+                    audience_hash: campaign.audience_hash,
+                    at: now,
+                    live,
+                    existing: 0,
+                    awaiting_approval: false,
+                };
+                controls.activations.insert(id.clone(), new);
+            }
+        }
+    }
+    controls
+}
