@@ -12,6 +12,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Again, OnChange};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
+use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
@@ -64,7 +65,7 @@ impl Life<'_> {
             self.absorb_pending(topic, pending, same, liveness);
         }
         for sent in &from.sent {
-            self.record.sent.take_over(sent.clone());
+            self.take_over_sent(sent);
         }
         for (event, _) in &from.events {
             self.note_order(event);
@@ -212,6 +213,13 @@ impl Life<'_> {
             })
             .map(|e| e.key.clone())
             .collect()
+    }
+
+    /// What is known of a message that the source got, under its campaign's present name.
+    pub(super) fn take_over_sent(&mut self, sent: &SentMessage) {
+        let mut sent = sent.clone();
+        sent.campaign = self.rules.present_name(&sent.campaign).clone();
+        self.record.sent.take_over(sent);
     }
 
     /// An entry that stayed at the source until its message was settled.

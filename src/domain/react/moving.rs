@@ -56,7 +56,7 @@ impl Life<'_> {
                 },
                 None,
             ) => {
-                self.record.sent.take_over(sent.clone());
+                self.take_over_sent(sent);
             }
             (
                 Posted::Sent {
