@@ -285,6 +285,10 @@ fn after_forget_now_no_byte_is_left_and_nobody_else_is_changed() {
     assert_eq!(traces(&house.path("data")), [""; 0]);
     house.run(&["verify"]).good();
 
+    // Nor does a backup that is made from now on.
+    house.run(&["backup", "later"]).good();
+    assert_eq!(traces(&house.path("later")), [""; 0]);
+
     // A backup of before, in the place of the store.
     fs::rename(house.path("data"), house.path("data.old")).unwrap();
     let restored = house.run(&["restore", "backup"]).good();

@@ -173,6 +173,33 @@ async fn record(shop: &Shop, id: &str) -> Record {
     shop.app.core.whom(&id).await.unwrap().unwrap().1.unwrap()
 }
 
+#[tokio::test]
+async fn the_ledger_keeps_where_a_consent_was_said_as_the_sender_tells() {
+    let shop = Shop::open().await;
+    let contexts = [
+        (
+            json!({ "ip": "203.0.113.7", "page": { "url": "/" } }),
+            Some("203.0.113.7"),
+        ),
+        (json!({ "ip": "::ffff:203.0.113.8" }), Some("203.0.113.8")),
+        (json!({ "ip": "not an address" }), None),
+        (json!({ "ip": 7 }), None),
+        (json!([{ "ip": "203.0.113.9" }]), None),
+        (json!("203.0.113.9"), None),
+        (json!(null), None),
+    ];
+    for (n, (context, kept)) in contexts.into_iter().enumerate() {
+        let id = format!("c-{n}");
+        let told = json!({ "userId": id, "timestamp": NOW, "context": context,
+            "traits": { "email": format!("{id}@customers.example"), "consent": true } });
+        shop.send("/v1/identify", &told).await.done(1, 0);
+        let no = record(&shop, &id).await.no;
+        let ledger = shop.app.core.consent_ledger(no).await.unwrap();
+        let addresses: Vec<_> = ledger.iter().map(|row| row.address.as_deref()).collect();
+        assert_eq!(addresses, [kept], "{context}");
+    }
+}
+
 /// The answer to an `identify` is lost, and its sender tells it once more.
 #[tokio::test]
 async fn a_copy_of_an_identify_undoes_nothing_that_was_said_since() {

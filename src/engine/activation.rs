@@ -1,4 +1,4 @@
-//! Activation: since when a campaign, as it stands, is in force.
+//! How campaigns come into force: since when, and whether at once or after the walk and the guard.
 
 use super::catalogue::Catalogue;
 use super::renames::carry_over;

@@ -282,8 +282,12 @@ fn tell(
     if kind == MessageKind::Identify {
         let told = object("traits", top.traits)?;
         let identity = own.unwrap_or_else(|| canonical(None, raw_time, &told));
-        let (change, consents) = traits::read(told, time, reading)?;
+        let (change, mut consents) = traits::read(told, time, reading)?;
         let change = Box::new(change);
+        // For the ledger: where the customer was when they said it, as far as the sender tells.
+        for consent in &mut consents {
+            consent.origin.address = top.ip.map(|ip| ip.to_canonical().to_string());
+        }
         return Ok(Inbound {
             customer,
             what: What::Profile { change, consents },

@@ -1,5 +1,5 @@
 //! From the bytes of one row to what is looked at of it, in one pass, since import lives on this: texts are borrowed,
-//! what is ignored (`context`, `integrations`, ...) is skipped. Depth is counted on the way down, so hostile
+//! what is ignored (`integrations`, all of `context` but `ip`, ...) is skipped. Depth is counted on the way down, so hostile
 //! nesting ends in an error and not in the stack. Where a key stands twice the last one counts, as with JSON.parse.
 //! What the fields mean is for [`super::json`].
 
@@ -8,6 +8,7 @@ use crate::domain::value::{Properties, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Takes one row apart.
 pub(super) fn parse(row: &[u8]) -> Result<Top<'_>, String> {
@@ -44,6 +45,8 @@ pub(super) struct Top<'de> {
     pub category: Option<Scalar<'de>>,
     pub properties: Option<Value>,
     pub traits: Option<Value>,
+    /// Of `context`: the network address that the customer was at, as the sender says.
+    pub ip: Option<IpAddr>,
 }
 
 struct TopVisitor;
@@ -79,6 +82,10 @@ impl<'de> Visitor<'de> for TopVisitor {
                     top.traits = Some(map.next_value_seed(ValueSeed::TOP)?);
                     continue;
                 }
+                "context" => {
+                    top.ip = map.next_value_seed(AddressSeed)?;
+                    continue;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
@@ -87,6 +94,68 @@ impl<'de> Visitor<'de> for TopVisitor {
             *field = Some(map.next_value_seed(ScalarSeed)?);
         }
         Ok(top)
+    }
+}
+
+/// The `ip` of a context; none where there is none, whatever stands there instead.
+struct AddressSeed;
+
+impl<'de> DeserializeSeed<'de> for AddressSeed {
+    type Value = Option<IpAddr>;
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AddressSeed {
+    type Value = Option<IpAddr>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut ip = None;
+        while let Some(key) = map.next_key_seed(TextSeed)? {
+            if key.as_ref() == "ip" {
+                ip = match map.next_value_seed(ScalarSeed)? {
+                    Scalar::Text(text) => text.trim().parse().ok(),
+                    Scalar::Other(_) => None,
+                };
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(ip)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
     }
 }
 
