@@ -55,6 +55,8 @@ fn rules(conditions: &[Condition]) -> Rules {
             give_up: Span::days(4),
             retry: Vec::new(),
             only_to: None,
+            staff: Default::default(),
+            closed: Default::default(),
         },
         plan: TrackPlan::from_conditions(conditions, []),
         controls: Arc::new(Controls::default()),

@@ -110,7 +110,7 @@ async fn replaying_the_recorded_causes_gives_the_same_records_byte_for_byte() {
         let record = records.entry(no).or_insert_with(|| {
             Record::new(no, told.id.clone().expect("first heard of by id"), told.now)
         });
-        let boxes: Boxes = (mailboxes_for(record, &told.cause).into_iter())
+        let boxes: Boxes = (mailboxes_for(record, &told.cause, &told.rules).into_iter())
             .map(|id| (id.clone(), mailboxes.get(&id).cloned().unwrap_or_default()))
             .collect();
         let history = histories.entry(no).or_default();

@@ -3,7 +3,8 @@
 use reveille::campaign::{Context, Loaded, Source, Sources, compile};
 use reveille::config::Config;
 use reveille::config::problem::{Problem, render_all};
-use reveille::domain::id::CampaignId;
+use reveille::domain::address::EmailAddress;
+use reveille::domain::id::{CampaignId, StaffName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ fn context() -> Context {
     context.events_seen = ["Signed Up", "Order Completed", "Product Added"]
         .map(str::to_owned)
         .into();
+    let crm = EmailAddress::parse("crm@shop.example").unwrap();
+    context.shop.staff = [(StaffName::parse("crm").unwrap(), crm)].into();
     context
 }
 

@@ -39,6 +39,7 @@ static SENDER: LazyLock<SenderBlock> = LazyLock::new(|| SenderBlock {
 fn request(template: &'static str, context: Value) -> ComposeRequest<'static> {
     ComposeRequest {
         template,
+        body: None,
         subject: "It has been a while",
         preheader: "",
         locale: "en",

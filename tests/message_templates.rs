@@ -27,6 +27,7 @@ fn html(
     let campaign = CampaignId::parse("c").unwrap();
     let request = ComposeRequest {
         template,
+        body: None,
         subject: "s",
         preheader: "",
         locale,

@@ -11,6 +11,7 @@ mod world;
 use chrono::{DateTime, Datelike, Timelike};
 use chrono_tz::Tz;
 use reveille::domain::address::{EmailAddress, MailboxId};
+use reveille::domain::calendar::ClosedDays;
 use reveille::domain::campaign::{Again, Campaign, CampaignWindow};
 use reveille::domain::cap::{Cap, Period};
 use reveille::domain::id::{CampaignId, CustomerNo, MessageNo};
@@ -73,6 +74,7 @@ struct Applies<'a> {
     windows: Vec<&'a Window>,
     caps: Vec<(Cap, Of)>,
     gaps: Vec<(i64, Of)>,
+    closed: Option<&'a ClosedDays>,
     campaign: &'a CampaignId,
 }
 
@@ -88,12 +90,14 @@ fn applies<'a>(
         windows: vec![],
         caps: vec![],
         gaps: vec![],
+        closed: None,
         campaign: &campaign.id,
     };
     if class == Class::Transactional {
         return all;
     }
     let advertising = class == Class::Advertising;
+    all.closed = advertising.then_some(&shop.closed);
     all.pause = own.pause_until.map(|t| t.0);
     // The customer's own, or else for advertising the shop's.
     match (&own.window, &shop.window) {
@@ -167,6 +171,12 @@ impl Applies<'_> {
                 .count();
             if taken >= cap.most as usize {
                 return Some(format!("cap {cap} with {taken}"));
+            }
+        }
+        for later in [0, 2_500, 5_000] {
+            let date = wall(at + later, self.zone).date_naive();
+            if self.closed.is_some_and(|closed| closed.holds(date)) {
+                return Some(format!("closed on {date}"));
             }
         }
         // It starts to leave up to five seconds later. Windows open and shut on full minutes.

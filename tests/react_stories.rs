@@ -8,6 +8,10 @@ mod consent;
 mod dates;
 #[path = "react_stories/edits.rs"]
 mod edits;
+#[path = "react_stories/journey_edits.rs"]
+mod journey_edits;
+#[path = "react_stories/journeys.rs"]
+mod journeys;
 #[path = "react_stories/merging.rs"]
 mod merging;
 #[path = "react_stories/sending.rs"]

@@ -10,8 +10,7 @@ use crate::domain::condition::{Condition, Named};
 /// [`super::Loaded`] never do). Its hashes stay.
 pub fn alone(campaign: &Campaign, named: &Named<'_>) -> Campaign {
     let mut campaign = campaign.clone();
-    let conditions = campaign.audience.iter_mut().chain(&mut campaign.entry.exit);
-    conditions.for_each(|condition| write_out(condition, named));
+    (campaign.conditions_mut()).for_each(|condition| write_out(condition, named));
     campaign
 }
 

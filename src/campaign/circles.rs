@@ -130,7 +130,7 @@ pub fn of_campaigns(campaigns: &[&Campaign], named: &Named<'_>) -> Vec<Vec<Campa
     let graph: Graph<CampaignId> = (campaigns.iter())
         .map(|campaign| {
             let mut to = BTreeSet::new();
-            for condition in campaign.audience.iter().chain(&campaign.entry.exit) {
+            for condition in campaign.conditions() {
                 asked(condition, named, &mut |condition| match condition {
                     Condition::Campaign(other) => _ = to.insert(other.campaign.clone()),
                     Condition::UnderWay { above } => to.extend(

@@ -9,7 +9,7 @@ use super::standing::read_unless_in;
 use super::step::{Around, needs_topic, read_class, read_steps};
 use super::{Context, Loaded, Source, Sources, circles, limits, start, version};
 use crate::config::problem::{Problem, sort};
-use crate::config::toml_reader::{Reader, Table};
+use crate::config::toml_reader::{Item, Reader, Table};
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Campaign, CampaignState, Topic};
 use crate::domain::condition::{Condition, Named};
@@ -65,6 +65,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         steps: &steps,
         own: None,
     };
+    let files = former_names(&sources);
     let named = Named {
         segments: &plain_segments,
         tags: &plain_tags,
@@ -81,10 +82,12 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             tags: &tags,
             named,
             topics: &topics,
+            files: &files,
         };
         let mut place = 0..0;
         let campaign = reader.document(&CAMPAIGN, |root| {
             let asks = root.get("audience").or(root.get("entry"));
+            let asks = asks.or(root.get("step"));
             place = asks.map_or(0..0, |item| item.key_span());
             read_campaign(id, &root, &around)
         });
@@ -216,6 +219,19 @@ fn step_names(sources: &Sources) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
+/// Each file with what it says that it was called before.
+fn former_names(sources: &Sources) -> BTreeMap<CampaignId, Option<String>> {
+    let former = |source: &Source| {
+        let root = DeTable::parse(&source.text).ok()?;
+        match root.get_ref().get("renamed_from")?.get_ref() {
+            DeValue::String(old) => Some(old.to_string()),
+            _ => None,
+        }
+    };
+    let files = sources.campaigns.iter();
+    files.map(|(id, s)| (id.clone(), former(s))).collect()
+}
+
 /// What all campaigns may refer to.
 pub(super) struct Shared<'a> {
     pub names: &'a Names<'a>,
@@ -224,6 +240,8 @@ pub(super) struct Shared<'a> {
     /// Both, as conditions.
     pub named: Named<'a>,
     pub topics: &'a Topics,
+    /// All files, and what each says that it was called before.
+    pub files: &'a BTreeMap<CampaignId, Option<String>>,
 }
 
 fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Option<Campaign> {
@@ -277,6 +295,10 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         None => Some(None),
         Some(item) => item.flag().map(Some),
     };
+    let renamed_from = match root.get("renamed_from") {
+        None => Some(None),
+        Some(item) => read_former_name(id, &item, shared).map(Some),
+    };
     let start = start::read_start(root, shared.names);
     let audience = read_audience(root, shared);
     let entry = start::read_entry(root, start.as_ref(), shared.names);
@@ -286,6 +308,8 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
             names: shared.names,
             class,
             has_topic: root.has("topic"),
+            per: start::per_of(start.as_ref()),
+            named: shared.named,
         },
     );
     let limits = limits::read(root, class, shared.names);
@@ -307,10 +331,37 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         limits: limits?,
         hash: 0,
         audience_hash: 0,
+        journey: 0,
+        renamed_from: renamed_from?,
     };
     campaign.hash = version::hash(root, &campaign, shared);
+    campaign.journey = campaign.journey_hash(&shared.named);
     campaign.audience_hash = version::audience_hash(root, &campaign, shared);
     Some(campaign)
+}
+
+/// The name of a file that is no longer there, and that no other one goes on for.
+fn read_former_name(id: &CampaignId, item: &Item<'_>, shared: &Shared<'_>) -> Option<CampaignId> {
+    let old = item.parsed(CampaignId::parse)?;
+    if shared.files.contains_key(&old) {
+        item.error(
+            format!("there is still a file `{old}.toml`"),
+            "remove it, or this line: a renamed file stands under its new name only",
+        );
+        return None;
+    }
+    let others = shared
+        .files
+        .iter()
+        .filter(|(other, former)| *other != id && former.as_deref() == Some(old.as_str()));
+    if let Some((other, _)) = others.into_iter().next() {
+        item.error(
+            format!("`{other}` says that it was `{old}`, too"),
+            "what customers had of a campaign can go on in one file only",
+        );
+        return None;
+    }
+    Some(old)
 }
 
 /// The audience, and what else is asked of everybody in it.

@@ -30,10 +30,14 @@ fn advertised(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let advertised: Vec<&Campaign> = loaded
         .good()
         .filter(|campaign| {
-            campaign.steps.iter().any(|step| {
-                let transport = step.transport.as_deref().or(config.default_transport());
-                step.class == Class::Advertising && transport.is_some_and(|t| config.is_real(t))
-            })
+            campaign
+                .steps
+                .iter()
+                .filter(|s| s.act.is_none())
+                .any(|step| {
+                    let transport = step.transport.as_deref().or(config.default_transport());
+                    step.class == Class::Advertising && transport.is_some_and(|t| config.is_real(t))
+                })
         })
         .collect();
     let Some(first) = advertised.first() else {

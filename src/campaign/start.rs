@@ -8,7 +8,8 @@ use super::standing::{read_date_trigger, refuse_date_keys};
 use crate::config::text::{Pace, positive, zone};
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::campaign::{
-    Again, EntryRules, Existing, Missed, Repeat, Schedule, ScheduleZone, Start, Trigger, When,
+    Again, EntryRules, Existing, Missed, OnChange, Repeat, Schedule, ScheduleZone, Start, Trigger,
+    When,
 };
 use crate::domain::schedule::CronRule;
 use crate::domain::time::Span;
@@ -214,12 +215,14 @@ pub fn read_entry(
             "remove it",
         );
     }
-    let per = match start {
-        Some(Start::Triggered(trigger)) => trigger.per.as_deref(),
-        // What starts it could not be read: say nothing against `same`.
-        None => Some(""),
-        _ => None,
-    };
+    let per = per_of(start);
+    let on_change = table.get("on_change").map_or(Some(OnChange::Finish), |i| {
+        i.choice(&[
+            ("finish", OnChange::Finish),
+            ("jump", OnChange::Jump),
+            ("exit", OnChange::Exit),
+        ])
+    });
     let exit = match table.get("exit") {
         None => Some(Vec::new()),
         Some(item) => read_exit(&item, per, names),
@@ -229,7 +232,18 @@ pub fn read_entry(
         at_most: at_most?,
         existing: existing?,
         exit: exit?,
+        on_change: on_change?,
     })
+}
+
+/// The property whose value tells two entries of the campaign apart.
+pub fn per_of(start: Option<&Start>) -> Option<&str> {
+    match start {
+        Some(Start::Triggered(trigger)) => trigger.per.as_deref(),
+        // What starts it could not be read: say nothing against `same`.
+        None => Some(""),
+        _ => None,
+    }
 }
 
 fn read_again(item: &Item<'_>, has_audience: bool) -> Option<Again> {

@@ -1,11 +1,15 @@
-//! `[[step]]`: the message. One a campaign in this release.
+//! `[[step]]`: a message, to the customer or to staff. When it falls due, and what else a step may do, is read by
+//! [`super::journey`].
 
+use super::condition::{Entry, Scope};
+use super::journey::{STAFF_EXPIRES, check_steps, read_act, read_expires, read_gate, read_timing};
 use super::keys::{STEP, VARIANT};
 use super::localized;
 use super::names::Names;
 use crate::config::nearest::suggest;
 use crate::config::toml_reader::{Item, Table};
-use crate::domain::campaign::{Localized, Step, Variant};
+use crate::domain::campaign::{Act, Localized, Step, Variant};
+use crate::domain::condition::Named;
 use crate::domain::id::StepId;
 use crate::domain::preference::Class;
 use crate::domain::time::Span;
@@ -18,7 +22,16 @@ pub struct Around<'a> {
     /// `None` where the campaign's own could not be read.
     pub class: Option<Class>,
     pub has_topic: bool,
+    /// The property whose value tells two entries apart, as [`Entry::Keyed`] has it.
+    pub per: Option<&'a str>,
+    /// The segments and tags that have conditions.
+    pub named: Named<'a>,
 }
+
+/// A text of more than this was not written for people.
+const MOST_TEXT: usize = 100_000;
+/// So many steps a campaign may have.
+const MOST_STEPS: usize = 100;
 
 /// Reads all `[[step]]`.
 pub fn read_steps(root: &Table<'_>, around: &Around<'_>) -> Option<Vec<Step>> {
@@ -32,21 +45,26 @@ pub fn read_steps(root: &Table<'_>, around: &Around<'_>) -> Option<Vec<Step>> {
         return None;
     }
     let items = item.list("write [[step]] above its keys")?;
-    let Some(first) = items.first() else {
+    if items.is_empty() {
         item.error(
             "there is no step",
             "add [[step]] with `id`, `template` and `subject`",
         );
         return None;
-    };
-    for more in &items[1..] {
+    }
+    if let Some(more) = items.get(MOST_STEPS) {
         more.error(
-            "more than one [[step]] comes in a later release",
-            "keep one step for now",
+            format!(
+                "there are {} steps; a campaign has {MOST_STEPS} at most",
+                items.len()
+            ),
+            "make several campaigns of it",
         );
     }
-    let step = read_step(first, around)?;
-    Some(vec![step])
+    let read: Vec<Option<Step>> = items.iter().map(|item| read_step(item, around)).collect();
+    let steps: Vec<Step> = read.into_iter().collect::<Option<_>>()?;
+    check_steps(&items, &steps, around);
+    Some(steps)
 }
 
 fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
@@ -57,6 +75,20 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
             "write id = \"reminder\"; keep it when you edit the file",
         )
         .and_then(|i| i.parsed(StepId::parse));
+    let scope = Scope {
+        names: around.names,
+        entry: Entry::Keyed(around.per),
+        known: true,
+    };
+    let timing = read_timing(&table, scope);
+    let (only_if, otherwise) = read_gate(&table, scope);
+    let renamed_from = match table.get("renamed_from") {
+        None => Some(None),
+        Some(item) => item.parsed(StepId::parse).map(Some),
+    };
+    let act = read_act(&table, around)?;
+    let sends = !matches!(act, Some(Act::Tag(_) | Act::Untag(_) | Act::Leave(_)));
+    let to_staff = matches!(act, Some(Act::Notify(_)));
     let shop_locale = &around.names.context.shop.locale;
     let variants = read_variants(&table, around);
     let all_have = |has: fn(&Variant) -> bool| {
@@ -64,8 +96,13 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
             .as_ref()
             .is_none_or(|list| !list.is_empty() && list.iter().all(has))
     };
+    let text = match table.get("text") {
+        None => Some(None),
+        Some(item) => read_text(&item).map(Some),
+    };
     let template = match table.get("template") {
         Some(item) => read_template(&item, around),
+        None if !sends || (to_staff && table.has("text")) => Some(String::new()),
         None if all_have(|v| v.template.is_some()) => Some(String::new()),
         None => {
             table.required(
@@ -77,7 +114,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
     };
     let subject = match table.get("subject") {
         Some(item) => read_subject(&item, shop_locale),
-        None if all_have(|v| v.subject.is_some()) => Some(Localized::new()),
+        None if !sends || all_have(|v| v.subject.is_some()) => Some(Localized::new()),
         None => {
             table.required(
                 "subject",
@@ -97,23 +134,33 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
             }
             class
         }
+        None if act.is_some() => Some(Class::Transactional),
         None => around.class,
     };
     let usual_expiry = match class {
         Some(Class::Advertising) => Span::days(3),
         _ => Span::days(7),
     };
-    let after = table
-        .get("after")
-        .map_or(Some(Span::ZERO), |i| i.parsed(Span::parse));
-    let expires = table.get("expires").map_or(Some(usual_expiry), |i| {
-        i.parsed(crate::config::text::positive)
-    });
+    let expires = read_expires(
+        &table,
+        if to_staff {
+            STAFF_EXPIRES
+        } else {
+            usual_expiry
+        },
+    );
     let recheck = table.get("recheck").map_or(Some(true), |i| i.flag());
-    let transport = read_transport(&table, around);
+    let transport = match sends {
+        true => read_transport(&table, around),
+        false => Some(None),
+    };
     Some(Step {
         id: id?,
-        after: after?,
+        timing: timing?,
+        only_if: only_if?,
+        otherwise: otherwise?,
+        act,
+        renamed_from: renamed_from?,
         template: template?,
         subject: subject?,
         preheader: preheader?,
@@ -122,7 +169,24 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         recheck: recheck?,
         class: class?,
         transport: transport?,
+        text: text?,
     })
+}
+
+/// What a mail to staff says.
+fn read_text(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.trim().is_empty() || text.len() > MOST_TEXT {
+        item.error(
+            format!(
+                "`text` has {} bytes; it may have 1 to {MOST_TEXT}",
+                text.len()
+            ),
+            "say what they should know: text = \"{{customer.id}} has been silent for two months\"",
+        );
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// Reads `class`, of a campaign or a step.

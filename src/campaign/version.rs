@@ -5,7 +5,7 @@ use super::compile::Shared;
 use super::keys::CAMPAIGN;
 use super::shared::Written;
 use crate::config::toml_reader::{Item, Table, canonical};
-use crate::domain::campaign::{Campaign, Start, Step};
+use crate::domain::campaign::{Act, Campaign, Start, Step};
 use crate::domain::condition::Condition;
 use crate::domain::id::TopicId;
 use std::collections::BTreeSet;
@@ -114,12 +114,15 @@ pub fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
     for key in CAMPAIGN.known {
         parts.add_item(root.get(key));
     }
-    let mut conditions: Vec<&Condition> = campaign.entry.exit.iter().collect();
-    conditions.extend(&campaign.audience);
+    let conditions: Vec<&Condition> = campaign.conditions().collect();
     let names = names_of(&conditions, shared);
     parts.add_names(&names, shared);
     let mut topics = topics_of(&conditions, &names, shared);
     topics.extend(campaign.topic.clone());
+    topics.extend(campaign.steps.iter().filter_map(|s| match &s.act {
+        Some(Act::Leave(topic)) => Some(topic.clone()),
+        _ => None,
+    }));
     parts.add_topics(&topics, shared);
     if let Some(known) = &shared.names.context.templates {
         for name in template_names(&campaign.steps) {

@@ -160,6 +160,15 @@ fn show(campaign: &Value, screen: Screen) -> String {
     line("topic", text(campaign, "topic"));
     line("owner", text(campaign, "owner"));
     line("starts", text(campaign, "start"));
+    let none = Vec::new();
+    let steps = campaign["steps"].as_array().unwrap_or(&none);
+    for (n, step) in steps.iter().enumerate().filter(|_| steps.len() > 1) {
+        let name = format!("step {}", n + 1);
+        line(
+            &name,
+            &format!("\"{}\": {}", text(step, "id"), text(step, "does")),
+        );
+    }
     let next = &campaign["next"];
     if next.is_object() {
         let whose = match next["own_clock"] == true {

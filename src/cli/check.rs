@@ -185,6 +185,7 @@ fn texts(
 ) -> Vec<(&str, crate::domain::id::CampaignId)> {
     let mut all = Vec::new();
     for step in &campaign.steps {
+        all.extend((step.text.iter()).map(|t| (t.as_str(), campaign.id.clone())));
         let variants = step.variants.iter();
         let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
         for localized in [&step.subject, &step.preheader]

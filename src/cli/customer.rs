@@ -342,15 +342,25 @@ fn show(view: &Value, screen: Screen) -> String {
     }
     for entry in view["enrollments"].as_array().unwrap_or(&empty) {
         let at = time(&entry["at"]);
-        let until = if at.is_empty() { at } else { format!(", {at}") };
-        line(
-            "campaign",
-            format!(
-                "{}: {}{until}",
-                words(&entry["campaign"]),
-                words(&entry["state"])
-            ),
+        let until = if at.is_empty() {
+            at.clone()
+        } else {
+            format!(", {at}")
+        };
+        let (campaign, state) = (words(&entry["campaign"]), words(&entry["state"]));
+        let number = |key: &str| entry["place"][key].as_u64().unwrap_or(0);
+        let step = format!(
+            "step {} of {}, \"{}\",",
+            number("no"),
+            number("of"),
+            words(&entry["step"])
         );
+        let stands = match (number("of"), state.as_str()) {
+            (0, _) => format!("{state}{until}"),
+            (_, "waiting") => format!("waits at {step} until {at}"),
+            _ => format!("{step} is on its way"),
+        };
+        line("campaign", format!("{campaign}: {stands}"));
     }
     for message in view["messages"].as_array().unwrap_or(&empty) {
         line(

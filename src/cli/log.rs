@@ -12,7 +12,7 @@ use serde_json::Value;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A row is a decision: entered, waiting, attempting, retrying, accepted, refused, uncertain, dropped,
-held_out, expired, bounced, left; then opened, clicked, unsubscribed; with its reason. Times are UTC.
+held_out, expired, bounced, left; skipped or done for a step; then opened, clicked, unsubscribed; with its reason. Times are UTC.
 
 Examples:
   reveille log

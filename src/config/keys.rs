@@ -19,6 +19,8 @@ pub static ROOT: Keys = Keys {
         "defaults",
         "ceiling",
         "law",
+        "staff",
+        "calendar",
         "safety",
         "engine",
         "events",
@@ -82,6 +84,11 @@ pub static CEILING: Keys = Keys {
 pub static LAW: Keys = Keys {
     of: "[law]",
     known: &["country"],
+    later: &[],
+};
+pub static CALENDAR: Keys = Keys {
+    of: "[calendar]",
+    known: &["closed"],
     later: &[],
 };
 pub static SAFETY: Keys = Keys {
@@ -150,7 +157,8 @@ pub static UNDONE_BY: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 18] = [
+pub static ALL_TABLES: [&Keys; 19] = [
+    &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,
     &WEBHOOK,

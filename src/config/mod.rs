@@ -13,6 +13,7 @@ pub mod problem;
 pub mod read;
 pub mod secret;
 pub mod settings;
+mod shop;
 #[cfg(test)]
 mod tests;
 pub mod text;

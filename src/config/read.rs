@@ -3,13 +3,15 @@
 use super::events;
 use super::http;
 use super::keys::{
-    ADMIN, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE, TRACKING,
+    ADMIN, CALENDAR, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
+    TRACKING,
 };
 use super::problem::{Problem, sort};
 use super::settings::{
     Admin, Config, Defaults, Engine, Law, Limits, Retention, Safety, Sender, StoreSettings,
     Tracking,
 };
+use super::shop;
 use super::text::{AtOnce, Mailbox, country, locale, positive, size, zone};
 use super::toml_reader::{Item, Keys, Reader, Table};
 use super::transport::{self, TransportSettings, optional};
@@ -91,6 +93,8 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
             country: optional(t.get("country"), |i| i.parsed(country))?,
         })
     });
+    let staff = shop::read_staff(root);
+    let closed = section(root, "calendar", &CALENDAR, shop::read_calendar);
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
     let give_up = engine.as_ref().map(|engine| engine.give_up);
@@ -120,6 +124,8 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         defaults: defaults?,
         ceiling: ceiling?,
         law: law?,
+        staff: staff?,
+        closed: closed?,
         safety: safety?,
         engine: engine?,
         events: events?,

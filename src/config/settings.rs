@@ -7,8 +7,10 @@ use super::problem::Problem;
 use super::text::{AtOnce, Mailbox};
 use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
+use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
 use crate::domain::event::EventRules;
+use crate::domain::id::StaffName;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
 use crate::domain::window::Window;
@@ -41,6 +43,10 @@ pub struct Config {
     pub defaults: Defaults,
     pub ceiling: Limits,
     pub law: Law,
+    /// Whom campaigns may tell of customers, by name.
+    pub staff: BTreeMap<StaffName, EmailAddress>,
+    /// Days on which advertising waits.
+    pub closed: ClosedDays,
     pub safety: Safety,
     pub engine: Engine,
     /// `[events.NAME]`.
@@ -234,6 +240,8 @@ impl Config {
                 .smtp()
                 .find_map(|smtp| smtp.only_to.as_ref())
                 .map(|list| list.iter().map(|r| r.pattern.clone()).collect()),
+            staff: self.staff.clone(),
+            closed: self.closed.clone(),
         }
     }
 

@@ -1,15 +1,17 @@
 //! A campaign, validated: what [`super::react`] goes by. The `campaign` room makes it from TOML.
 
 use super::cap::Cap;
-use super::condition::{Condition, DateTrigger, EventSelector};
-use super::id::{CampaignId, StepId, TopicId};
+use super::condition::{Condition, DateTrigger, EventSelector, Named};
+use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
+use super::record::Message;
 use super::schedule::CronRule;
 use super::time::Span;
 use super::window::Window;
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CampaignState {
@@ -46,6 +48,64 @@ pub struct Campaign {
     pub hash: u64,
     /// Of what decides who stands in the due index: audience with the segments it names, and schedule.
     pub audience_hash: u64,
+    /// Of what decides where those under way stand: the steps, their times, conditions and acts; no texts.
+    pub journey: u64,
+    /// The file's name before: what the record knows under it goes on under `id`.
+    pub renamed_from: Option<CampaignId>,
+}
+
+impl Campaign {
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|s| s.id == *id)
+    }
+
+    /// The step that a message is of; none if the file has no such step any more, or made something else of it.
+    pub fn step_of(&self, message: &Message) -> Option<&Step> {
+        let sends = |s: &&Step| s.act.is_some() == message.staff.is_some();
+        self.step(&message.step).filter(sends)
+    }
+
+    /// The name of the event that starts it, where one does.
+    pub fn trigger_name(&self) -> Option<&EventName> {
+        match &self.start {
+            Start::Triggered(trigger) => trigger.event.name.as_ref(),
+            Start::Dated(_) | Start::Scheduled(_) | Start::Audience | Start::Asked => None,
+        }
+    }
+
+    /// Every condition of the file: the audience's, the exits', the steps'.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let of_steps = (self.steps.iter()).flat_map(|s| s.timing.until.iter().chain(&s.only_if));
+        (self.audience.iter().chain(&self.entry.exit)).chain(of_steps)
+    }
+
+    /// The same, to be changed.
+    pub fn conditions_mut(&mut self) -> impl Iterator<Item = &mut Condition> {
+        let of_steps =
+            (self.steps.iter_mut()).flat_map(|s| s.timing.until.iter_mut().chain(&mut s.only_if));
+        (self.audience.iter_mut().chain(&mut self.entry.exit)).chain(of_steps)
+    }
+
+    /// Whether a step makes customers leave a topic.
+    pub fn makes_leave(&self) -> bool {
+        let leaves = |s: &Step| matches!(s.act, Some(Act::Leave(_)));
+        self.steps.iter().any(leaves)
+    }
+
+    /// What [`Campaign::journey`] is of these steps.
+    pub fn journey_hash(&self, named: &Named<'_>) -> u64 {
+        let hash = |c: &Condition| c.stable_hash(named);
+        let steps: Vec<String> = (self.steps.iter())
+            .map(|s| {
+                let until = s.timing.until.as_ref().map(hash);
+                let only_if = s.only_if.as_ref().map(hash);
+                let timing = (s.timing.from, s.timing.at, until);
+                format!("{:?}", (&s.id, timing, only_if, &s.otherwise, &s.act))
+            })
+            .collect();
+        // 0 is kept for "by none".
+        xxh3_64(steps.join("\n").as_bytes()).max(1)
+    }
 }
 
 /// What lets customers in.
@@ -118,6 +178,18 @@ pub struct EntryRules {
     pub at_most: Option<u32>,
     pub existing: Existing,
     pub exit: Vec<Condition>,
+    pub on_change: OnChange,
+}
+
+/// What a change of the steps means for those who are under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnChange {
+    /// They go on from their place.
+    Finish,
+    /// Their place is worked out anew by the file as it stands.
+    Jump,
+    /// They leave.
+    Exit,
 }
 
 /// When a customer may enter again, judged per entry key.
@@ -146,8 +218,15 @@ pub enum Existing {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub id: StepId,
-    /// From entry, when the step falls due.
-    pub after: Span,
+    pub timing: Timing,
+    /// Judged when the step is due, of a message again when it leaves (unless `recheck` is false).
+    pub only_if: Option<Condition>,
+    /// What follows where `only_if` does not hold.
+    pub otherwise: Otherwise,
+    /// What it does; `None`: it sends the customer a message.
+    pub act: Option<Act>,
+    /// The step's id before.
+    pub renamed_from: Option<StepId>,
     pub template: String,
     pub subject: Localized,
     pub preheader: Localized,
@@ -159,6 +238,56 @@ pub struct Step {
     pub class: Class,
     /// Which `[transport.NAME]` carries it; `None` is the only one, or `main`.
     pub transport: Option<String>,
+    /// In place of a template: what a mail to staff says.
+    pub text: Option<String>,
+}
+
+/// When a step falls due.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Timing {
+    pub from: DueFrom,
+    /// The first such time of the customer's own clock from then on.
+    pub at: Option<NaiveTime>,
+    /// Due as soon as this holds; at the latest by `from`.
+    pub until: Option<Condition>,
+}
+
+impl Timing {
+    /// At once after the step before; the first one at entry.
+    pub const AT_ONCE: Timing = Timing {
+        from: DueFrom::Before(Span::ZERO),
+        at: None,
+        until: None,
+    };
+}
+
+/// What a step's time counts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DueFrom {
+    Entry(Span),
+    /// From when the step before was settled; for the first one that is the entry.
+    Before(Span),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Otherwise {
+    /// The next step is next.
+    Skip,
+    /// The customer leaves.
+    Exit,
+    /// That step, further on, is next.
+    GoTo(StepId),
+}
+
+/// What a step does that is no message to the customer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    Tag(TagName),
+    Untag(TagName),
+    /// A refusal of the topic in the customer's name.
+    Leave(TopicId),
+    /// A mail to staff.
+    Notify(StaffName),
 }
 
 impl Step {

@@ -133,6 +133,12 @@ impl CustomerId {
     }
 }
 text_id!(
+    /// Who of the staff is told of something: a key of `[staff]` in config.toml.
+    StaffName,
+    "the name",
+    slug
+);
+text_id!(
     /// The name of an event, such as `Order Completed`.
     EventName,
     "the event name",

@@ -28,6 +28,10 @@ pub enum Status {
     Opened,
     /// A link of it was followed, likewise.
     Clicked,
+    /// A step was passed over: its condition did not hold, or it is no longer in the file.
+    Skipped,
+    /// A step's act took effect.
+    Done,
 }
 
 impl Status {
@@ -48,6 +52,8 @@ impl Status {
             Status::Unsubscribed => "unsubscribed",
             Status::Opened => "opened",
             Status::Clicked => "clicked",
+            Status::Skipped => "skipped",
+            Status::Done => "done",
         }
     }
 }
@@ -136,6 +142,13 @@ reasons! {
     Unconfirmed, "unconfirmed", "the customer has asked for this topic and not confirmed it yet";
     Date, "date", "the trigger's date came";
     OnRequestOnly, "on_request_only", "the customer takes only topics that go to those who ask for them";
+    OnlyIf, "only_if", "the step's condition does not hold";
+    Tagged, "tagged", "the step gives this tag";
+    Untagged, "untagged", "the step takes this tag away";
+    LeftTopic, "left_topic", "the step makes the customer leave this topic";
+    Notified, "notified", "a mail to staff about this customer";
+    ClosedDay, "closed_day", "advertising waits on this day";
+    Edited, "edited", "the campaign's steps were changed";
 }
 
 /// One row of the send log.

@@ -2,6 +2,7 @@
 //! is not a hash.
 
 pub mod address;
+pub mod calendar;
 pub mod campaign;
 pub mod cap;
 pub mod cause;

@@ -3,7 +3,7 @@
 //! mail goes: it takes the one way that all messages take. What is done with it is [`super::react`]'s.
 
 use super::campaign::{Again, Campaign, CampaignState, EntryRules, Existing, Start, Step};
-use super::campaign::{CampaignWindow, Limits, Localized};
+use super::campaign::{CampaignWindow, Limits, Localized, OnChange, Otherwise, Timing};
 use super::cap::Cap;
 use super::id::{CampaignId, EntryKey, StepId, TopicId};
 use super::preference::{Class, ConsentState, Consents, Standing, consent_for, standing_on};
@@ -128,7 +128,12 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
     let step = Step {
         // Constants, as above.
         id: StepId::parse("ask").expect("the id of its step is one"),
-        after: Span::default(),
+        timing: Timing::AT_ONCE,
+        only_if: None,
+        otherwise: Otherwise::Skip,
+        act: None,
+        renamed_from: None,
+        text: None,
         template: TEMPLATE.to_owned(),
         subject,
         preheader: Localized::new(),
@@ -154,6 +159,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             at_most: None,
             existing: Existing::Skip,
             exit: Vec::new(),
+            on_change: OnChange::Finish,
         },
         steps: vec![step],
         limits: Limits {
@@ -163,6 +169,8 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
         },
         hash,
         audience_hash: 1,
+        journey: 1,
+        renamed_from: None,
     }
 }
 

@@ -38,7 +38,7 @@ fn visit<'a>(
         return;
     }
     let mut asked = BTreeSet::new();
-    for condition in campaign.audience.iter().chain(&campaign.entry.exit) {
+    for condition in campaign.conditions() {
         asks(condition, named, &mut |condition| match condition {
             Condition::Campaign(other) => _ = asked.insert(other.campaign.clone()),
             Condition::UnderWay { above } => {

@@ -4,9 +4,10 @@
 //! at which pause, gap, every cap and every window agree. If that lies beyond the message's expiry it never goes.
 
 use super::address::EmailAddress;
+use super::calendar::ClosedDays;
 use super::campaign::{Campaign, CampaignWindow, Start};
 use super::cap::{Cap, gap_fit};
-use super::condition::{Facts, evaluate};
+use super::condition::{EntryFacts, Facts, evaluate};
 use super::id::CustomerNo;
 use super::ledger::Reason;
 use super::opt_in::topic_of;
@@ -171,16 +172,36 @@ fn forbidden(
     {
         return Some(never(Reason::Rehearsal, ""));
     }
-    let step = campaign.steps.iter().find(|s| s.id == message.step);
-    let Some(step) = step else {
+    let Some(step) = campaign.step_of(message) else {
         return Some(never(Reason::StepGone, message.step.to_string()));
     };
+    if message.staff.is_some() {
+        return None;
+    }
     if let Some(audience) = campaign.audience.as_ref().filter(|_| step.recheck)
         && !evaluate(audience, &Facts::of(record, rules), now).holds
     {
         return Some(never(Reason::AudienceFails, ""));
     }
+    if let Some(only_if) = step.only_if.as_ref().filter(|_| step.recheck) {
+        let facts = Facts::of(record, rules).for_exit(entry_of(message, record, campaign));
+        if !evaluate(only_if, &facts, now).holds {
+            return Some(never(Reason::OnlyIf, only_if.describe()));
+        }
+    }
     None
+}
+
+/// The entry that a message is of, as conditions see it; of one that is only supposed, as if it began when it falls due.
+fn entry_of<'a>(message: &'a Message, record: &Record, campaign: &'a Campaign) -> EntryFacts<'a> {
+    let standing = record.campaigns.get(&message.campaign);
+    let of_key = (standing.into_iter().flat_map(|s| &s.entries))
+        .filter(|e| e.key == message.entry && (e.state.is_open() || e.sends(message.no)));
+    EntryFacts {
+        at: of_key.map(|e| e.at).max().unwrap_or(message.due),
+        key: &message.entry.0,
+        trigger: campaign.trigger_name(),
+    }
 }
 
 /// The places of the mailbox, less the message's own.
@@ -210,6 +231,8 @@ pub struct Limits<'a> {
     pub windows: Vec<(&'a Window, &'static str)>,
     pub caps: Vec<(Cap, Counts, &'static str)>,
     pub gaps: Vec<(Span, Counts, &'static str)>,
+    /// Days on which it waits.
+    pub closed: Option<&'a ClosedDays>,
     campaign: &'a Campaign,
 }
 
@@ -225,6 +248,8 @@ impl<'a> Limits<'a> {
             windows: Vec::new(),
             caps: Vec::new(),
             gaps: Vec::new(),
+            closed: Some(&shop.closed)
+                .filter(|closed| class == Class::Advertising && !closed.is_empty()),
             campaign,
         };
         if class == Class::Transactional {
@@ -299,7 +324,10 @@ impl<'a> Limits<'a> {
             .filter(|p| match counts {
                 Counts::Advertising => p.class == Class::Advertising,
                 Counts::Everything => p.class != Class::Transactional,
-                Counts::Campaign => p.campaign == self.campaign.id,
+                Counts::Campaign => {
+                    p.campaign == self.campaign.id
+                        || self.campaign.renamed_from.as_ref() == Some(&p.campaign)
+                }
             })
             .map(|p| p.at)
             .collect()
@@ -322,6 +350,10 @@ impl<'a> Limits<'a> {
             let mut moves: Vec<(Timestamp, Reason, String)> = Vec::new();
             if let Some(until) = self.pause_until {
                 moves.push((until, Reason::Pause, format!("until {until}")));
+            }
+            if let Some(closed) = self.closed {
+                let open = closed.next_open(at, self.zone, LEAD);
+                moves.push((open, Reason::ClosedDay, closed.to_string()));
             }
             for (gap, instants, whose) in &gaps {
                 moves.push((

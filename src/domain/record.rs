@@ -5,7 +5,8 @@ use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
 use super::engagement::SentMessages;
 use super::id::{
-    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StepId, TagName, TopicId,
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
+    TagName, TopicId,
 };
 use super::opt_in::Pendings;
 use super::preference::{Class, Consents, Preferences};
@@ -178,6 +179,10 @@ pub struct Standing {
     pub entries: Vec<Entry>,
     /// Entries that counted, over all keys.
     pub entered: u32,
+    /// The campaign's [`journey`](Campaign::journey) that its entries stand by; 0 for none.
+    pub journey: u64,
+    /// Its steps, in order.
+    pub steps: Vec<StepId>,
 }
 
 /// A place in a scheduled campaign's due index.
@@ -195,8 +200,58 @@ pub struct Entry {
     pub key: EntryKey,
     pub at: Timestamp,
     pub state: EntryState,
-    /// A message of it was attempted or held out; only then does it count for `again` and `at_most`.
+    /// A message of it was attempted or held out, or an act done; only then does it count for `again` and `at_most`.
     pub counted: bool,
+    /// When the step before the present one was settled; before the first one, when it was entered.
+    pub since: Timestamp,
+    /// The steps behind it: had, skipped, or passed by.
+    pub passed: Vec<StepId>,
+    /// How the instant at which the present step falls due came about, where that is a time of the customer's clock.
+    pub clock: Option<ByClock>,
+}
+
+impl Entry {
+    /// One that begins at `at` and waits for `step` until `due`.
+    pub fn waiting(key: EntryKey, at: Timestamp, step: StepId, due: Timestamp) -> Entry {
+        Entry {
+            key,
+            at,
+            state: EntryState::Waiting { step, due },
+            counted: false,
+            since: at,
+            passed: Vec::new(),
+            clock: None,
+        }
+    }
+
+    /// It is over; where it stood is kept.
+    pub fn end(&mut self, state: EntryState) {
+        self.state = state;
+        self.clock = None;
+    }
+
+    /// A step is behind it.
+    pub fn pass(&mut self, step: StepId) {
+        if !self.passed.contains(&step) {
+            self.passed.push(step);
+        }
+    }
+
+    /// Whether it waits for that message to be settled.
+    pub fn sends(&self, no: MessageNo) -> bool {
+        matches!(&self.state, EntryState::Sending { message, .. } if *message == no)
+    }
+}
+
+/// A time of the customer's own clock: worked out anew when the customer moves to another zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ByClock {
+    /// Not before this instant.
+    pub from: Timestamp,
+    /// Milliseconds after midnight.
+    pub at: u32,
+    /// The zone that it was worked out in.
+    pub zone: Tz,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -220,6 +275,14 @@ pub enum EntryState {
 }
 
 impl EntryState {
+    /// Where it stands, while it is open.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            EntryState::Waiting { step, .. } | EntryState::Sending { step, .. } => Some(step),
+            EntryState::Finished { .. } | EntryState::Left { .. } => None,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         matches!(
             self,
@@ -257,6 +320,8 @@ pub struct Message {
     pub doubted: bool,
     /// What an attempt given back returns to.
     pub before: Option<Box<BeforeAttempt>>,
+    /// It goes to staff, about this customer: who they are.
+    pub staff: Option<StaffName>,
 }
 
 impl Message {
@@ -290,6 +355,7 @@ impl Message {
             attempts: 0,
             doubted: false,
             before: None,
+            staff: None,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Rules: the compiled, immutable set of campaigns and policies that [`super::react`] goes by, and the controls
 //! that operators and the engine turn beside them.
 
+use super::address::EmailAddress;
+use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
-use super::id::{CampaignId, SegmentName, TagName, TopicId};
+use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -38,6 +40,20 @@ impl Rules {
     pub fn keep_places(&self) -> Span {
         super::cap::LONGEST
     }
+
+    /// Whether any campaign may write a refusal into a mailbox, whatever the cause.
+    pub fn make_leave(&self) -> bool {
+        self.campaigns.values().any(|c| c.makes_leave())
+    }
+
+    /// What a campaign is called now, by its present name or the one before.
+    pub fn present_name<'a>(&'a self, id: &'a CampaignId) -> &'a CampaignId {
+        let renamed = |c: &&Arc<Campaign>| c.renamed_from.as_ref() == Some(id);
+        match self.campaigns.contains_key(id) {
+            true => id,
+            false => (self.campaigns.values().find(renamed)).map_or(id, |c| &c.id),
+        }
+    }
 }
 
 /// What config.toml says of everybody: `[defaults]`, `[ceiling]`, `[law]`, `[safety]`.
@@ -58,6 +74,10 @@ pub struct Shop {
     pub retry: Vec<Span>,
     /// For rehearsal: every other recipient is dropped with that reason.
     pub only_to: Option<Vec<Pattern>>,
+    /// Who may be told of customers, and where.
+    pub staff: BTreeMap<StaffName, EmailAddress>,
+    /// Days on which advertising waits.
+    pub closed: ClosedDays,
 }
 
 /// Limits that hold for every advertising and informational message, whoever asked for more.

@@ -6,7 +6,7 @@
 //! looks), so none is overlooked. Weekdays, hours and cron fields are left to the rooms above.
 
 use super::time::{Span, Timestamp};
-use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, Offset, TimeZone};
 use chrono_tz::{GapInfo, Tz};
 
 /// Milliseconds in a day of 24 hours.
@@ -116,9 +116,27 @@ pub fn showing(local: NaiveDateTime, zone: Tz) -> Showing {
     }
 }
 
+/// The first instant from `from` on at which the clock of `zone` shows `time`; on a day on which it leaps over it, right
+/// after the leap.
+pub fn first_showing(time: NaiveTime, from: Timestamp, zone: Tz) -> Timestamp {
+    let today = local(from, zone).date();
+    // From yesterday: a clock that goes back at midnight shows that evening twice. A date that a zone left out is
+    // followed by one that it has.
+    let days = (0..4).filter_map(|n| {
+        let day = today.checked_sub_days(Days::new(1))?;
+        day.checked_add_days(Days::new(n))
+    });
+    let instants = days.flat_map(|day| match showing(day.and_time(time), zone) {
+        Showing::Once(at) | Showing::Skipped(at) => [at, at],
+        Showing::Twice(a, b) => [a, b],
+    });
+    // Beyond the years that a clock can show there is none to wait for.
+    (instants.filter(|at| *at >= from)).min().unwrap_or(from)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DAY, Showing, offset, showing, steady_after, steady_before};
+    use super::{DAY, Showing, first_showing, offset, showing, steady_after, steady_before};
     use crate::domain::time::{Span, Timestamp};
     use chrono::NaiveDateTime;
     use chrono_tz::{TZ_VARIANTS, Tz};
@@ -173,6 +191,74 @@ mod tests {
             showing(wall("2026-07-01T05:45:00"), Tz::Asia__Kathmandu),
             Showing::Once(at("2026-07-01T00:00:00Z"))
         );
+    }
+
+    #[test]
+    fn a_time_of_day_is_met_first_from_an_instant_on() {
+        let first = |time: &str, from: &str, zone| {
+            let time = chrono::NaiveTime::parse_from_str(time, "%H:%M").unwrap();
+            first_showing(time, at(from), zone)
+        };
+        let seoul = Tz::Asia__Seoul;
+        for (time, from, zone, expected) in [
+            // At that very instant, a millisecond after it, and the evening before.
+            (
+                "10:00",
+                "2026-03-09T01:00:00Z",
+                seoul,
+                "2026-03-09T01:00:00Z",
+            ),
+            (
+                "10:00",
+                "2026-03-09T01:00:00.001Z",
+                seoul,
+                "2026-03-10T01:00:00Z",
+            ),
+            (
+                "10:00",
+                "2026-03-08T20:00:00Z",
+                seoul,
+                "2026-03-09T01:00:00Z",
+            ),
+            // New York leaps from 02:00 to 03:00 on 8 March 2026.
+            (
+                "02:30",
+                "2026-03-08T05:00:00Z",
+                Tz::America__New_York,
+                "2026-03-08T07:00:00Z",
+            ),
+            (
+                "02:30",
+                "2026-03-08T07:00:00.001Z",
+                Tz::America__New_York,
+                "2026-03-09T06:30:00Z",
+            ),
+            // It shows 01:30 twice on 1 November 2026.
+            (
+                "01:30",
+                "2026-11-01T05:00:00Z",
+                Tz::America__New_York,
+                "2026-11-01T05:30:00Z",
+            ),
+            (
+                "01:30",
+                "2026-11-01T05:30:00.001Z",
+                Tz::America__New_York,
+                "2026-11-01T06:30:00Z",
+            ),
+            // Samoa had no 30 December 2011.
+            (
+                "10:00",
+                "2011-12-29T21:00:00Z",
+                Tz::Pacific__Apia,
+                "2011-12-30T10:00:00Z",
+            ),
+        ] {
+            assert_eq!(first(time, from, zone), at(expected), "{time} from {from}");
+        }
+        for far in [Timestamp(i64::MIN), Timestamp::NEVER] {
+            first_showing(chrono::NaiveTime::MIN, far, seoul);
+        }
     }
 
     /// What [`steady_after`] rests on. By default the years around now, hour by hour for a few zones known for

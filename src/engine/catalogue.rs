@@ -19,14 +19,14 @@ use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
 use crate::store::codec::{decode, encode};
-use crate::store::{Key, Store, StoreError, keys};
+use crate::store::{Batch, Key, Store, StoreError, keys};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
-const DOMAIN_VERSION: u64 = 1;
+const DOMAIN_VERSION: u64 = 2;
 
 /// How a campaign's file stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -54,6 +54,8 @@ pub struct Catalogue {
     pub template_problems: Vec<TemplateProblem>,
     /// New last good versions, to be kept.
     keep: Vec<(Key, Vec<u8>)>,
+    /// Of names that campaigns no longer bear: not to be kept any more.
+    forget: Vec<Key>,
 }
 
 impl Catalogue {
@@ -127,8 +129,15 @@ impl Catalogue {
             let templates = shipped.map_or_else(|| Arc::clone(&all_templates), Arc::new);
             made.take(asking, templates, FileState::Good);
         }
+        let former = |id: &CampaignId| {
+            let mut campaigns = made.campaigns.values();
+            campaigns.any(|c| c.renamed_from.as_ref() == Some(id))
+        };
+        let mut forget = Vec::new();
         for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
-            if !controls.cancelled.contains(id) {
+            if former(id) {
+                forget.push(kept::key(id));
+            } else if !controls.cancelled.contains(id) {
                 made.files.insert(id.clone(), FileState::Missing);
             }
         }
@@ -140,12 +149,17 @@ impl Catalogue {
             problems: loaded.problems,
             template_problems,
             keep,
+            forget,
         })
     }
 
-    /// What the store is to keep of this.
-    pub fn take_kept(&mut self) -> Vec<(Key, Vec<u8>)> {
-        std::mem::take(&mut self.keep)
+    /// What the store is to keep of this, and what no more.
+    pub fn take_kept(&mut self) -> Batch {
+        Batch {
+            puts: std::mem::take(&mut self.keep),
+            deletes: std::mem::take(&mut self.forget),
+            ..Batch::default()
+        }
     }
 
     pub fn has_errors(&self) -> bool {
@@ -193,7 +207,8 @@ fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<Templ
             .variants
             .iter()
             .flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        for text in own.chain(variants).flat_map(|texts| texts.values()) {
+        let texts = own.chain(variants).flat_map(|texts| texts.values());
+        for text in texts.chain(&step.text) {
             if let Err(mut problem) = templates.inline(text) {
                 problem.template = campaign.id.to_string();
                 return Some(problem);
@@ -211,7 +226,7 @@ fn tells_events(campaign: &Campaign, templates: &Templates) -> bool {
         let files = variants.clone().filter_map(|v| v.template.as_deref());
         let texts = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
         let texts = [&step.subject, &step.preheader].into_iter().chain(texts);
-        texts.flat_map(|t| t.values()).any(|t| names(t))
+        (texts.flat_map(|t| t.values()).chain(&step.text)).any(|t| names(t))
             || std::iter::once(step.template.as_str())
                 .chain(files)
                 .flat_map(|name| templates.sources_of(name))
@@ -322,8 +337,7 @@ impl Making {
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Rules {
-        let of_campaigns =
-            (self.campaigns.values()).flat_map(|c| c.audience.iter().chain(c.entry.exit.iter()));
+        let of_campaigns = self.campaigns.values().flat_map(|c| c.conditions());
         let triggers = self.campaigns.values().filter_map(|c| match &c.start {
             Start::Triggered(trigger) => Some(trigger),
             _ => None,

@@ -71,7 +71,7 @@ pub async fn finish(
     let rules = &catalogue.rules;
     let campaign = rules.campaigns.get(&message.campaign);
     let templates = catalogue.templates.get(&message.campaign);
-    let step = campaign.and_then(|c| c.steps.iter().find(|s| s.id == message.step));
+    let step = campaign.and_then(|c| c.step_of(message));
     let (Some(campaign), Some(templates), Some(step)) = (campaign, templates, step) else {
         return Ok(Err(CannotCompose::NotInForce));
     };
@@ -89,11 +89,14 @@ pub async fn finish(
         | Start::Audience
         | Start::Asked => Vec::new(),
     };
-    let locale = record
-        .preferences
-        .locale
-        .as_deref()
-        .unwrap_or(&rules.shop.locale);
+    // Staff read what is about the customer in the shop's language, by the shop's clock.
+    let to_staff = message.staff.is_some();
+    let own = record.preferences.locale.as_deref();
+    let locale = own.filter(|_| !to_staff).unwrap_or(&rules.shop.locale);
+    let zone = match to_staff {
+        true => rules.shop.timezone,
+        false => zone_of(record, rules),
+    };
     let (template, subject, preheader) = step.texts(message.variant.as_deref());
     let reference = MessageRef {
         customer: record.no,
@@ -127,14 +130,15 @@ pub async fn finish(
     });
     // What asks for a confirmation went wherever a form said: its one link gives nobody the keys to the customer.
     let links = (from.links.as_ref())
-        .filter(|_| !matches!(campaign.start, Start::Asked))
+        .filter(|_| !to_staff && !matches!(campaign.start, Start::Asked))
         .map(|links| links.of_mail(record.no, message.no, message.topic.as_ref()));
-    let text_only = record.preferences.format == Some(Format::Text);
     // A plain text fetches nothing, and its links stand there in the clear.
-    let tracking = (!text_only && may_track(record, campaign, message, rules))
+    let text_only = !to_staff && record.preferences.format == Some(Format::Text);
+    let tracking = (!to_staff && !text_only && may_track(record, campaign, message, rules))
         .then(|| tracking_of(from, reference))
         .flatten();
-    let to_name = display_name(record);
+    let to_name = display_name(record).filter(|_| !to_staff);
+    let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, tags_of(record, rules, now));
     if matches!(campaign.start, Start::Asked) {
         let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
@@ -148,10 +152,11 @@ pub async fn finish(
     }
     let request = ComposeRequest {
         template,
+        body: step.text.as_deref(),
         subject: localized(subject, locale),
         preheader: localized(preheader, locale),
         locale,
-        zone: zone_of(record, rules),
+        zone,
         context,
         message_id: &message_id,
         from_name: sender.from.name.as_deref().unwrap_or_default(),

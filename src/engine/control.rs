@@ -3,7 +3,7 @@
 use super::activation::activated;
 use super::batch::BatchError;
 use super::catalogue::Catalogue;
-use super::core::{Core, also, write_controls};
+use super::core::{Core, write_controls};
 use super::golive::Mode;
 use super::guard;
 use super::kept;
@@ -204,7 +204,7 @@ impl Core {
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
-        write_controls(&*self.store, &catalogue.rules.controls, also(kept)).await?;
+        write_controls(&*self.store, &catalogue.rules.controls, kept).await?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         {
             let mut walked = self.walked.lock().await;

@@ -127,7 +127,7 @@ impl Core {
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {
-            write_controls(&*store, &catalogue.rules.controls, also(kept)).await?;
+            write_controls(&*store, &catalogue.rules.controls, kept).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();

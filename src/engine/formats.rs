@@ -2,8 +2,10 @@
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
 mod letters;
+mod one_step;
 
 pub use letters::{Letter1, Letter2};
+pub use one_step::{Message1, Standing1};
 
 use super::state::{CustomerState, Seen};
 use crate::domain::address::EmailAddress;
@@ -15,12 +17,13 @@ use crate::domain::id::{
 };
 use crate::domain::opt_in::Pendings;
 use crate::domain::preference::{ConsentState, Consents, Preferences};
-use crate::domain::record::{Message, Record, Standing};
+use crate::domain::record::Record;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
 use crate::domain::window::Window;
 use chrono_tz::Tz;
+use one_step::standings;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,8 +48,8 @@ pub struct Record1 {
     pub preferences: Preferences1,
     pub consents: Consents,
     pub tracks: Tracks,
-    pub campaigns: BTreeMap<CampaignId, Standing>,
-    pub messages: BTreeMap<MessageNo, Message>,
+    pub campaigns: BTreeMap<CampaignId, Standing1>,
+    pub messages: BTreeMap<MessageNo, Message1>,
     pub next_message: u32,
     pub alarm: Option<Timestamp>,
 }
@@ -104,8 +107,8 @@ pub struct Record2 {
     pub preferences: Preferences1,
     pub consents: Consents,
     pub tracks: Tracks,
-    pub campaigns: BTreeMap<CampaignId, Standing>,
-    pub messages: BTreeMap<MessageNo, Message>,
+    pub campaigns: BTreeMap<CampaignId, Standing1>,
+    pub messages: BTreeMap<MessageNo, Message1>,
     pub next_message: u32,
     pub alarm: Option<Timestamp>,
     pub sent: Vec<SentMessage2>,
@@ -170,7 +173,7 @@ impl From<CustomerState2> for CustomerState3 {
     }
 }
 
-/// Before former mailboxes were remembered.
+/// Before campaigns had several steps, and former mailboxes were remembered.
 #[derive(Serialize, Deserialize)]
 pub struct CustomerState3 {
     pub record: Record3,
@@ -192,8 +195,8 @@ pub struct Record3 {
     pub preferences: Preferences,
     pub consents: Consents,
     pub tracks: Tracks,
-    pub campaigns: BTreeMap<CampaignId, Standing>,
-    pub messages: BTreeMap<MessageNo, Message>,
+    pub campaigns: BTreeMap<CampaignId, Standing1>,
+    pub messages: BTreeMap<MessageNo, Message1>,
     pub next_message: u32,
     pub alarm: Option<Timestamp>,
     pub sent: SentMessages,
@@ -220,8 +223,10 @@ impl From<CustomerState3> for CustomerState {
                 preferences: record.preferences,
                 consents: record.consents,
                 tracks: record.tracks,
-                campaigns: record.campaigns,
-                messages: record.messages,
+                campaigns: standings(record.campaigns),
+                messages: (record.messages.into_iter())
+                    .map(|(no, m)| (no, m.into()))
+                    .collect(),
                 next_message: record.next_message,
                 alarm: record.alarm,
                 sent: record.sent,

@@ -26,6 +26,7 @@ mod pages;
 mod post;
 pub mod query;
 pub mod reach;
+mod renames;
 pub mod requests;
 pub mod restored;
 pub mod sample;

@@ -6,7 +6,7 @@
 use super::links::MailLinks;
 use super::problem::RenderError;
 use super::source::Part;
-use super::templates::Templates;
+use super::templates::{Templates, escape_html};
 use super::tracking::MailTracking;
 use super::{header, korean, part, plain};
 use crate::domain::address::EmailAddress;
@@ -35,6 +35,8 @@ pub struct SenderBlock {
 #[derive(Clone, Debug)]
 pub struct ComposeRequest<'a> {
     pub template: &'a str,
+    /// In place of a template: the text, itself a template; its HTML form shows the same lines.
+    pub body: Option<&'a str>,
     /// The subject's template, chosen for locale and variant.
     pub subject: &'a str,
     /// The preheader's template, chosen alike; empty for none.
@@ -209,6 +211,15 @@ fn bodies(
     subject: &str,
     preheader: String,
 ) -> Result<(String, String), ComposeError> {
+    if let Some(body) = request.body {
+        let text = templates.render_plain(body, context)?;
+        let html = format!(
+            "<!doctype html>\n<html lang=\"{}\">\n<body>\n<p style=\"white-space: pre-line\">{}</p>\n</body>\n</html>\n",
+            escape_html(request.locale),
+            escape_html(text.trim_end())
+        );
+        return Ok((html, text));
+    }
     let locale = templates.choose(request.template, request.locale)?;
     context.data_mut()["subject"] = subject.into();
     context.data_mut()["preheader"] = preheader.into();

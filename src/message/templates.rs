@@ -222,6 +222,16 @@ impl Templates {
         text: &str,
         context: &Context,
     ) -> Result<String, RenderError> {
+        let filled = self.render_plain(text, context)?;
+        Ok(super::header::one_line(&filled))
+    }
+
+    /// Fills a text of several lines in: no HTML escaping.
+    pub(crate) fn render_plain(
+        &self,
+        text: &str,
+        context: &Context,
+    ) -> Result<String, RenderError> {
         let known = self.inline.has_template(text);
         let filled = if known {
             self.inline.render_with_context(text, context)
@@ -238,9 +248,7 @@ impl Templates {
             engine.register_template(text, template);
             engine.render_with_context(text, context)
         };
-        filled
-            .map(|line| super::header::one_line(&line))
-            .map_err(|e| RenderError::from_engine(&e, text))
+        filled.map_err(|e| RenderError::from_engine(&e, text))
     }
 
     /// The locale whose form of `name` a reader of `locale` gets.

@@ -3,7 +3,7 @@
 use super::tally::{By, Mail};
 use crate::domain::engagement::{HitClass, HitKind};
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
-use crate::domain::ledger::{LogRow, Status};
+use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::time::Timestamp;
 use crate::engine::Core;
@@ -84,7 +84,8 @@ async fn each_row(
 
 /// What a row of the log says of its message; a message is there from its first attempt on.
 fn tell_decision(mails: &mut Mails, row: LogRow) {
-    let Some(no) = row.message else {
+    // What goes to staff about a customer is no mail to the customer.
+    let Some(no) = row.message.filter(|_| row.reason != Reason::Notified) else {
         return;
     };
     let message = MessageRef {

@@ -89,6 +89,7 @@ fn message(no: u32, raw: &Raw) -> Message {
         attempts: 1,
         doubted: false,
         before: None,
+        staff: None,
     }
 }
 

@@ -5,7 +5,8 @@ use super::messages::{Act, Raw};
 use chrono::{Datelike, Days, NaiveDate, TimeZone};
 use chrono_tz::Tz;
 use reveille::domain::campaign::{
-    Again, Campaign, CampaignState, EntryRules, Existing, Limits, Localized, Start, Step,
+    Again, Campaign, CampaignState, EntryRules, Existing, Limits, Localized, OnChange, Otherwise,
+    Start, Step, Timing,
 };
 use reveille::domain::cap::Cap;
 use reveille::domain::condition::{
@@ -89,6 +90,9 @@ pub fn standings(world: &World, now: i64) -> BTreeMap<CampaignId, Standing> {
             at: Timestamp(raw.at),
             state,
             counted: true,
+            since: Timestamp(raw.at),
+            passed: Vec::new(),
+            clock: None,
         });
     }
     all
@@ -98,7 +102,12 @@ pub fn standings(world: &World, now: i64) -> BTreeMap<CampaignId, Standing> {
 pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
     let step = |id: &str, class| Step {
         id: StepId::parse(id).unwrap(),
-        after: Span::ZERO,
+        timing: Timing::AT_ONCE,
+        only_if: None,
+        otherwise: Otherwise::Skip,
+        act: None,
+        renamed_from: None,
+        text: None,
         template: String::new(),
         subject: Localized::new(),
         preheader: Localized::new(),
@@ -126,11 +135,14 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
                 at_most: None,
                 existing: Existing::Skip,
                 exit: Vec::new(),
+                on_change: OnChange::Finish,
             },
             steps: vec![step("hello", class), step("gift", Class::Advertising)],
             limits: Limits::default(),
             hash: 0,
             audience_hash: 0,
+            journey: 0,
+            renamed_from: None,
         };
         (id, Arc::new(campaign))
     };

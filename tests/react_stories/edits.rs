@@ -8,6 +8,7 @@ use reveille::domain::cause::Cause;
 use reveille::domain::condition::{Condition, EventCondition, EventTest, Range};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::react::{Context, NeedsHistory, react};
+use reveille::domain::record::EntryState;
 use reveille::domain::time::Span;
 
 const START: &str = "2026-03-02T09:00:00Z";
@@ -135,7 +136,7 @@ fn a_draft_that_becomes_live_takes_those_who_hold_as_existing() {
 }
 
 #[test]
-fn a_step_that_an_edit_removes_ends_what_waits_for_it() {
+fn a_step_that_an_edit_removes_is_passed_over_by_those_who_wait_for_it() {
     let series = triggered("series", "Signed Up")
         .step("one", Span::ZERO, Span::days(1))
         .and_step("two", Span::days(2), Span::days(1));
@@ -146,7 +147,9 @@ fn a_step_that_an_edit_removes_ends_what_waits_for_it() {
     let shorter = triggered("series", "Signed Up").step("one", Span::ZERO, Span::days(1));
     world.adopt(vec![shorter]);
     world.run_for(Span::days(5));
-    assert_eq!(world.last_row("series"), "left step_gone");
+    assert_eq!(world.last_row("series"), "skipped step_gone");
+    let entries = &world.record(mina).campaigns["series"].entries;
+    assert!(matches!(entries[0].state, EntryState::Finished { .. }));
     assert_eq!(world.attempts.len(), 1);
 }
 

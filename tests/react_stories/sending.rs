@@ -774,3 +774,26 @@ fn the_outcome_does_not_depend_on_which_schedule_is_processed_first() {
     assert!(forwards.len() > 30);
     assert_eq!(forwards, play(true));
 }
+
+#[test]
+fn advertising_waits_on_closed_days_of_the_customers_own_calendar_and_nothing_else_does() {
+    let mut shop = crate::world::shop();
+    shop.closed = reveille::domain::calendar::ClosedDays::parse_one("2026-03-03").unwrap();
+    let start = at("2026-03-02T14:00:00Z");
+    let ad = triggered("ad", "Visited");
+    let news = triggered("news", "Visited").class(Class::Informational);
+    let mut world = World::with_shop(start, shop, vec![ad, news]);
+    let (mina, ana) = (world.customer("mina"), world.customer("ana"));
+    let zone = chrono_tz::Tz::Asia__Seoul;
+    world.prefer(mina, |p| p.preferences.timezone = Some(Some(zone)));
+    // Six in the evening of the 2nd in UTC; in Seoul the 3rd has begun.
+    world.run_until(at("2026-03-02T18:00:00Z"));
+    for no in [mina, ana] {
+        world.event(no, "Visited", &[]);
+    }
+    assert_eq!(world.sent("news").len(), 2);
+    assert_eq!(world.sent("ad"), [world.now]);
+    assert!(world.has("ad", Status::Waiting, Reason::ClosedDay));
+    world.run_for(Span::days(3));
+    assert_eq!(world.sent("ad")[1..], [at("2026-03-03T15:00:00Z")]);
+}

@@ -2,21 +2,24 @@
 
 use super::campaign_id;
 use chrono::NaiveTime;
+use reveille::domain::address::EmailAddress;
 use reveille::domain::campaign::{
-    Again, Campaign, CampaignState, CampaignWindow, EntryRules, Existing, Limits, Localized,
-    Missed, Repeat, Schedule, ScheduleZone, Start, Step, Topic, Trigger, Variant, When,
+    Act, Again, Campaign, CampaignState, CampaignWindow, DueFrom, EntryRules, Existing, Limits,
+    Localized, Missed, OnChange, Otherwise, Repeat, Schedule, ScheduleZone, Start, Step, Timing,
+    Topic, Trigger, Variant, When,
 };
 use reveille::domain::cap::Cap;
 use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
-    EventSelector, EventTest, Range,
+    EventSelector, EventTest, Named, Range,
 };
-use reveille::domain::id::{EventName, StepId, TagName, TopicId};
+use reveille::domain::id::{EventName, StaffName, StepId, TagName, TopicId};
 use reveille::domain::preference::Class;
 use reveille::domain::rules::{Ceiling, InDoubt, Shop};
 use reveille::domain::schedule::CronRule;
 use reveille::domain::time::Span;
 use reveille::domain::window::Window;
+use std::collections::BTreeMap;
 
 /// A campaign that is being written.
 #[derive(Clone)]
@@ -38,12 +41,15 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
             at_most: None,
             existing: Existing::Skip,
             exit: Vec::new(),
+            on_change: OnChange::Finish,
         },
         steps: Vec::new(),
         tracking: None,
         limits: Limits::default(),
         hash: 0,
         audience_hash: 0,
+        journey: 0,
+        renamed_from: None,
     });
     draft.step("mail", Span::ZERO, Span::days(3)).hashed()
 }
@@ -97,6 +103,10 @@ impl Draft {
         let text = format!("{:?} {:?}", self.0.audience, self.0.start);
         self.0.audience_hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         self.0.hash = self.0.audience_hash;
+        self.0.journey = self.0.journey_hash(&Named {
+            segments: &BTreeMap::new(),
+            tags: &BTreeMap::new(),
+        });
         self
     }
 
@@ -121,7 +131,15 @@ impl Draft {
         self.with(|c| {
             let step = Step {
                 id: StepId::parse(id).unwrap(),
-                after,
+                timing: Timing {
+                    from: DueFrom::Entry(after),
+                    ..Timing::AT_ONCE
+                },
+                only_if: None,
+                otherwise: Otherwise::Skip,
+                act: None,
+                renamed_from: None,
+                text: None,
                 template: "t".into(),
                 subject: Localized::new(),
                 preheader: Localized::new(),
@@ -133,6 +151,49 @@ impl Draft {
             };
             c.steps.push(step);
         })
+    }
+
+    /// Another step: at once after the one before, until it is said otherwise.
+    pub fn then(self, id: &str) -> Draft {
+        self.and_step(id, Span::ZERO, Span::days(3))
+            .last(|s| s.timing = Timing::AT_ONCE)
+    }
+
+    /// Says more of the last step.
+    pub fn last(self, write: impl FnOnce(&mut Step)) -> Draft {
+        self.with(|c| write(c.steps.last_mut().unwrap()))
+    }
+
+    pub fn wait(self, wait: Span) -> Draft {
+        self.last(|s| s.timing.from = DueFrom::Before(wait))
+    }
+
+    pub fn at(self, time: &str) -> Draft {
+        let time = chrono::NaiveTime::parse_from_str(time, "%H:%M").unwrap();
+        self.last(|s| s.timing.at = Some(time))
+    }
+
+    pub fn until(self, condition: Condition) -> Draft {
+        self.last(|s| s.timing.until = Some(condition))
+    }
+
+    pub fn only_if(self, condition: Condition) -> Draft {
+        self.last(|s| s.only_if = Some(condition))
+    }
+
+    pub fn otherwise(self, otherwise: Otherwise) -> Draft {
+        self.last(|s| s.otherwise = otherwise)
+    }
+
+    pub fn act(self, act: Act) -> Draft {
+        self.last(|s| {
+            s.act = Some(act);
+            s.class = Class::Transactional;
+        })
+    }
+
+    pub fn on_change(self, on_change: OnChange) -> Draft {
+        self.with(|c| c.entry.on_change = on_change)
     }
 
     pub fn variants(self, weights: &[(&str, u32)]) -> Draft {
@@ -156,7 +217,8 @@ impl Draft {
     pub fn class(self, class: Class) -> Draft {
         self.with(|c| {
             c.class = class;
-            c.steps.iter_mut().for_each(|s| s.class = class);
+            let messages = c.steps.iter_mut().filter(|s| s.act.is_none());
+            messages.for_each(|s| s.class = class);
         })
     }
 
@@ -318,6 +380,12 @@ pub fn shop() -> Shop {
         give_up: Span::days(4),
         retry: vec![Span::minutes(10), Span::hours(1)],
         only_to: None,
+        staff: [(
+            StaffName::parse("crm").unwrap(),
+            EmailAddress::parse("crm@shop.example").unwrap(),
+        )]
+        .into(),
+        closed: Default::default(),
     }
 }
 

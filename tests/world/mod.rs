@@ -16,7 +16,7 @@ pub mod soundness;
 pub use files::{Draft, audience, scheduled, shop, triggered};
 
 use reveille::domain::address::{EmailAddress, MailboxId};
-use reveille::domain::campaign::{Schedule, ScheduleZone, Start, Topic, When};
+use reveille::domain::campaign::{Campaign, Schedule, ScheduleZone, Start, Step, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
 use reveille::domain::condition::Named;
 use reveille::domain::event::{Event, EventRules};
@@ -231,7 +231,7 @@ impl World {
             .collect();
         rules.version += 1;
         let conditions = (rules.campaigns.values())
-            .flat_map(|c| c.audience.iter().chain(&c.entry.exit))
+            .flat_map(|c| c.conditions())
             .chain(rules.segments.values())
             .chain(rules.tags.values());
         let triggers = rules.campaigns.values().filter_map(|c| match &c.start {
@@ -492,7 +492,13 @@ impl World {
 
     /// Several events arrive before anything else is done.
     pub fn events_at_once(&mut self, no: CustomerNo, mut events: Vec<Event>) {
-        if self.backwards {
+        // A step's condition is judged in the reaction in which the step falls due: there a customer's own events count in
+        // the order in which they come.
+        let conditional = |c: &Arc<Campaign>| {
+            let plain = |s: &Step| s.timing.until.is_none() && s.only_if.is_none();
+            !c.steps.iter().all(|s| plain(s) && s.act.is_none())
+        };
+        if self.backwards && !self.rules.campaigns.values().any(conditional) {
             events.reverse();
         }
         for event in events {
@@ -865,7 +871,7 @@ pub fn play(
     all: &mut Boxes,
 ) -> reveille::domain::react::Reaction {
     let record = &customer.record;
-    let wanted = mailboxes_for(record, &recorded.cause);
+    let wanted = mailboxes_for(record, &recorded.cause, &recorded.rules);
     let boxes: Boxes = (wanted.iter())
         .map(|id| (id.clone(), all.get(id).cloned().unwrap_or_default()))
         .collect();

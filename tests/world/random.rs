@@ -7,10 +7,13 @@ use super::{
     triggered, try_later, uncertain,
 };
 use chrono_tz::Tz;
-use reveille::domain::campaign::{Again, CampaignWindow, Existing, Repeat};
+use reveille::domain::calendar::ClosedDays;
+use reveille::domain::campaign::{
+    Act, Again, CampaignWindow, Existing, OnChange, Otherwise, Repeat,
+};
 use reveille::domain::cap::Cap;
 use reveille::domain::event::Event;
-use reveille::domain::id::CustomerNo;
+use reveille::domain::id::{CustomerNo, StaffName, StepId, TagName, TopicId};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
 use reveille::domain::rules::Shop;
@@ -80,12 +83,22 @@ fn a_gap(chance: &mut Chance) -> Span {
     Span(chance.of(GAPS))
 }
 
+fn closed(days: &[&str]) -> ClosedDays {
+    let mut closed = ClosedDays::default();
+    days.iter()
+        .for_each(|day| closed.extend(ClosedDays::parse_one(day).unwrap()));
+    closed
+}
+
 pub fn a_shop(chance: &mut Chance) -> Shop {
     let mut shop = shop();
     shop.timezone = chance.of(ZONES);
     shop.window = some(chance, 2, a_window);
     shop.caps = some_caps(chance);
     shop.gap = some(chance, 3, a_gap);
+    if chance.once_in(3) {
+        shop.closed = closed(chance.of(&[&["Sun"], &["Sat", "Sun"], &["Wed", "2026-03-08"]]));
+    }
     shop.ceiling.window = some(chance, 6, |c| {
         files::window(c.of(&["Mon-Sun 06:00-23:00", "Mon-Sun 00:00-12:00"]))
     });
@@ -121,9 +134,18 @@ fn a_campaign(chance: &mut Chance, n: u64, asking: bool) -> Draft {
     };
     let after = Span::minutes(chance.of(&[0, 0, 45, 24 * 60]));
     draft = draft.step("one", after, expires);
-    if chance.once_in(3) {
-        draft = draft.and_step("two", Span::hours(50), expires);
+    let mut others = vec!["two", "three", "four", "five"];
+    while !others.is_empty() && chance.once_in(2) {
+        let id = others.remove(chance.below(others.len() as u64) as usize);
+        draft = a_step(
+            chance,
+            draft.and_step(id, Span::hours(50), expires),
+            &others,
+        );
     }
+    draft = with_ways_onward_only(draft);
+    let on_change = chance.of(&[OnChange::Finish, OnChange::Jump, OnChange::Exit]);
+    draft = draft.on_change(on_change);
     if chance.once_in(3) {
         draft = draft.exit(since_entry("Order Completed", None));
     }
@@ -154,6 +176,65 @@ fn a_campaign(chance: &mut Chance, n: u64, asking: bool) -> Draft {
         c.limits.caps = caps;
         c.limits.gap = gap;
         c.limits.window = window;
+    })
+}
+
+/// The last step, at some time, on some condition; perhaps an act.
+fn a_step(chance: &mut Chance, draft: Draft, later: &[&str]) -> Draft {
+    let mut draft = match chance.below(4) {
+        0 => draft,
+        1 => draft.wait(Span::ZERO),
+        n => draft.wait(Span::hours(chance.between(1, 40 * n as i64))),
+    };
+    if chance.once_in(3) {
+        draft = draft.at(chance.of(&["10:00", "02:30", "00:00", "23:59"]));
+    }
+    if chance.once_in(4) {
+        let until = match chance.below(3) {
+            0 => tagged("vip"),
+            1 => since_entry(chance.of(EVENTS), None),
+            _ => files::dormant(chance.of(EVENTS), Span::hours(chance.between(1, 60))),
+        };
+        draft = draft.wait(Span::hours(chance.between(1, 200))).until(until);
+    }
+    if chance.once_in(3) {
+        let only_if = match chance.below(3) {
+            0 => tagged("vip"),
+            1 => since_entry(chance.of(EVENTS), None),
+            _ => files::none(chance.of(EVENTS), Some(Span::hours(chance.between(1, 90)))),
+        };
+        let otherwise = match (chance.below(4), later) {
+            (0, _) => Otherwise::Exit,
+            (1, later) if !later.is_empty() => {
+                Otherwise::GoTo(StepId::parse(chance.of(later)).unwrap())
+            }
+            _ => Otherwise::Skip,
+        };
+        draft = draft.only_if(only_if).otherwise(otherwise);
+    }
+    match chance.below(12) {
+        0 => draft.act(Act::Tag(TagName::parse("vip").unwrap())),
+        1 => draft.act(Act::Untag(TagName::parse("vip").unwrap())),
+        2 => draft.act(Act::Notify(StaffName::parse("crm").unwrap())),
+        3 => {
+            let topic = if chance.once_in(8) { "offers" } else { "news" };
+            draft.act(Act::Leave(TopicId::parse(topic).unwrap()))
+        }
+        _ => draft,
+    }
+}
+
+/// The reader refuses ways to steps that are not further on.
+fn with_ways_onward_only(draft: Draft) -> Draft {
+    draft.with(|c| {
+        let ids: Vec<StepId> = c.steps.iter().map(|s| s.id.clone()).collect();
+        for (n, step) in c.steps.iter_mut().enumerate() {
+            if let Otherwise::GoTo(to) = &step.otherwise
+                && !ids[n + 1..].contains(to)
+            {
+                step.otherwise = Otherwise::Skip;
+            }
+        }
     })
 }
 
@@ -227,9 +308,22 @@ impl Shape {
 
 fn some_campaigns(chance: &mut Chance, asking: bool) -> Vec<Draft> {
     let how_many = 2 + chance.below(4);
-    (0..how_many)
-        .map(|n| a_campaign(chance, n, asking))
-        .collect()
+    let plain = chance.once_in(3);
+    let drafts = (0..how_many).map(|n| a_campaign(chance, n, asking));
+    // In some worlds steps only wait.
+    let waits_only = |draft: Draft| {
+        draft.with(|c| {
+            for step in &mut c.steps {
+                (step.timing.until, step.only_if, step.act) = (None, None, None);
+                step.otherwise = Otherwise::Skip;
+                step.class = c.class;
+            }
+        })
+    };
+    match plain {
+        true => drafts.map(waits_only).collect(),
+        false => drafts.collect(),
+    }
 }
 
 /// Plays one random world to its end.

@@ -9,12 +9,13 @@ use super::{Context, Source, Sources, compile};
 use crate::config::Config;
 use crate::config::problem::{Problem, render_all};
 use crate::config::settings::DEFAULT_FILE;
+use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{
-    Again, Campaign, CampaignState, CampaignWindow, Existing, Missed, Repeat, ScheduleZone, Start,
-    When,
+    Again, Campaign, CampaignState, CampaignWindow, DueFrom, Existing, Missed, Repeat,
+    ScheduleZone, Start, Timing, When,
 };
 use crate::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
-use crate::domain::id::{CampaignId, EventName, TagName, TopicId};
+use crate::domain::id::{CampaignId, EventName, StaffName, TagName, TopicId};
 use crate::domain::preference::Class;
 use crate::domain::time::Span;
 use std::path::Path;
@@ -46,6 +47,9 @@ fn context() -> Context {
             .map(|n| (n.to_owned(), 1))
             .into(),
     );
+    let crm = EmailAddress::parse("crm@shop.example").unwrap();
+    let staff = StaffName::parse("crm").unwrap();
+    context.shop.staff = [(staff, crm)].into();
     context
 }
 
@@ -125,7 +129,7 @@ fn the_shipped_files_are_what_they_say() {
         (Some("cart_id"), Repeat::Restart, Span::hours(24))
     );
     assert_eq!(cart.class, Class::Advertising);
-    assert_eq!(cart.steps[0].after, Span::hours(24));
+    assert_eq!(cart.steps[0].timing.from, DueFrom::Entry(Span::hours(24)));
     let order = EventSelector {
         name: EventName::parse("Order Completed").ok(),
         filter: vec![],
@@ -189,7 +193,10 @@ fn the_shipped_files_are_what_they_say() {
     );
 
     assert_eq!(welcome.class, Class::Informational);
-    assert_eq!(welcome.steps[0].after, Span::minutes(10));
+    assert_eq!(
+        welcome.steps[0].timing.from,
+        DueFrom::Entry(Span::minutes(10))
+    );
     assert_eq!(loaded.segments.len(), 2);
     let monthly = &loaded.topics[&TopicId::parse("monthly").unwrap()];
     assert!(monthly.on_request && !monthly.default);
@@ -210,8 +217,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(welcome.limits.window, CampaignWindow::None);
     let step = &welcome.steps[0];
     assert_eq!(
-        (step.after, step.expires, step.recheck),
-        (Span::ZERO, Span::days(7), true)
+        (&step.timing, step.expires, step.recheck),
+        (&Timing::AT_ONCE, Span::days(7), true)
     );
     assert_eq!(step.transport, None);
 

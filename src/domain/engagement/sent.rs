@@ -55,6 +55,10 @@ impl SentMessages {
         self.0.iter()
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SentMessage> {
+        self.0.iter_mut()
+    }
+
     /// One of the customer's own.
     pub fn get(&self, no: MessageNo) -> Option<&SentMessage> {
         self.0.iter().find(|m| m.no == no && m.by.is_none())

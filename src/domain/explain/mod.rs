@@ -7,13 +7,15 @@
 mod outlook;
 mod policy;
 mod render;
+mod steps;
 
 pub use outlook::{MayEnter, next_occurrence};
 pub use policy::{MessageExplained, PolicyAnswer, PolicyCheck};
 pub use render::render;
+pub use steps::{StepPlace, step_words};
 
 use super::campaign::{Campaign, CampaignState, ScheduleZone, Start, When};
-use super::condition::{EntryFacts, Explained, Facts, explain as explain_condition};
+use super::condition::{Condition, EntryFacts, Explained, Facts, explain as explain_condition};
 use super::id::{CampaignId, CustomerId, TopicId};
 use super::policy::zone_of;
 use super::preference::Class;
@@ -112,6 +114,11 @@ pub struct Enrollment {
     pub entered: Timestamp,
     pub state: &'static str,
     pub step: Option<String>,
+    /// Which of how many steps that is, where there are several.
+    pub place: Option<StepPlace>,
+    /// What the step waits for, and on what condition it is had; answered for this entry as it stands now.
+    pub waits_for: Option<ConditionExplained>,
+    pub only_if: Option<ConditionExplained>,
     /// When the next step falls due, or when it ended.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub at: Option<Timestamp>,
@@ -180,10 +187,6 @@ fn enrollments(
         return Vec::new();
     };
     let latest_over = standing.entries.iter().rposition(|e| !e.state.is_open());
-    let trigger = match &campaign.start {
-        Start::Triggered(t) => t.event.name.as_ref(),
-        _ => None,
-    };
     (standing.entries.iter().enumerate())
         .filter(|(place, e)| e.state.is_open() || Some(*place) == latest_over)
         .map(|(_, entry)| {
@@ -196,18 +199,23 @@ fn enrollments(
             let facts = Facts::of(record, rules).for_exit(EntryFacts {
                 at: entry.at,
                 key: &entry.key.0,
-                trigger,
+                trigger: campaign.trigger_name(),
             });
+            let present = step.and_then(|s| campaign.step(s));
+            let waiting = matches!(entry.state, EntryState::Waiting { .. });
+            let explained = |c: &Condition| explain_condition(c, &facts, now).into();
             let exits = campaign.entry.exit.iter().filter(|_| entry.state.is_open());
             Enrollment {
                 key: entry.key.0.clone(),
                 entered: entry.at,
                 state,
                 step: step.map(|s| s.to_string()),
+                place: step.and_then(|s| StepPlace::of(campaign, s)),
+                waits_for: (present.filter(|_| waiting))
+                    .and_then(|s| s.timing.until.as_ref().map(explained)),
+                only_if: present.and_then(|s| s.only_if.as_ref().map(explained)),
                 at,
-                exits: exits
-                    .map(|c| explain_condition(c, &facts, now).into())
-                    .collect(),
+                exits: exits.map(explained).collect(),
             }
         })
         .collect()

@@ -11,12 +11,12 @@ use crate::domain::campaign::{Campaign, Step};
 use crate::domain::cap::gap_fit;
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::Reason;
-use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient};
+use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient, zone_of};
 use crate::domain::preference::{
     Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, is_on_request,
     standing_on, takes_on_request_only,
 };
-use crate::domain::react::Boxes;
+use crate::domain::react::{Boxes, first_due};
 use crate::domain::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -64,7 +64,7 @@ pub enum PolicyAnswer {
 /// One thing that policy looks at.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PolicyCheck {
-    /// `address`, `suppression`, `consent`, `pause`, `hours`, `cap` or `gap`.
+    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap` or `gap`.
     pub what: &'static str,
     /// What is asked, and whose it is: `the shop's cap, 3 per 7d`.
     pub rule: String,
@@ -110,7 +110,7 @@ pub(super) fn messages(
         .flat_map(|s| &s.entries);
     for entry in entries {
         if let EntryState::Waiting { step, due } = &entry.state
-            && let Some(step) = campaign.steps.iter().find(|s| s.id == *step)
+            && let Some(step) = campaign.step(step).filter(|s| s.act.is_none())
         {
             let due = (*due).max(now);
             let message = supposed(step, &entry.key, due);
@@ -118,8 +118,10 @@ pub(super) fn messages(
         }
     }
     let enters = outlook.enters.or(outlook.supposed.then_some(now));
-    if let (Some(enters), Some(step)) = (enters, campaign.steps.first()) {
-        let due = enters + step.after;
+    if let (Some(enters), Some(step)) = (enters, campaign.steps.first())
+        && step.act.is_none()
+    {
+        let due = first_due(step, enters, zone_of(record, rules));
         let message = supposed(step, &EntryKey::default(), due);
         all.push(judged(&message, "supposed", due));
     }
@@ -245,6 +247,19 @@ fn checks(
             present: format!("until {until}"),
             lets_it_go: false,
             from: Some(until),
+        });
+    }
+    if let Some(closed) = limits.closed {
+        let open = closed.next_open(at, limits.zone, LEAD);
+        all.push(PolicyCheck {
+            what: "closed",
+            rule: format!("the shop's closed days, {closed}"),
+            present: match open == at {
+                true => "open then".to_owned(),
+                false => "closed then".to_owned(),
+            },
+            lets_it_go: open == at,
+            from: Some(open).filter(|open| *open != at && *open != Timestamp::NEVER),
         });
     }
     for (window, whose) in &limits.windows {

@@ -161,15 +161,23 @@ impl Page {
             key => format!(" for \"{key}\""),
         };
         let step = enrollment.step.as_deref().unwrap_or_default();
+        let step = match enrollment.place {
+            Some(place) => format!("{place}, \"{step}\","),
+            None => format!("\"{step}\""),
+        };
         let entered = self.at(enrollment.entered);
         let text = match (enrollment.state, enrollment.at) {
             ("waiting", Some(at)) => {
+                let waits = match enrollment.waits_for {
+                    Some(_) => "at the latest ",
+                    None => "",
+                };
                 format!(
-                    "in it{key} since {entered}; \"{step}\" falls due on {}",
+                    "in it{key} since {entered}; {step} falls due {waits}on {}",
                     self.at(at)
                 )
             }
-            ("sending", _) => format!("in it{key} since {entered}; \"{step}\" is on its way"),
+            ("sending", _) => format!("in it{key} since {entered}; {step} is on its way"),
             ("finished", Some(at)) => {
                 format!(
                     "was in it{key} from {entered}, and came to its end on {}",
@@ -180,6 +188,15 @@ impl Page {
             (state, None) => format!("{state}{key} since {entered}"),
         };
         lines.push(labelled("entry", &text));
+        for (label, condition) in [
+            ("before if", &enrollment.waits_for),
+            ("only if", &enrollment.only_if),
+        ] {
+            if let Some(condition) = condition {
+                lines.push(labelled(label, ""));
+                self.condition(condition, COLUMN + 2, lines);
+            }
+        }
         if !enrollment.exits.is_empty() {
             lines.push(labelled("leaves if", ""));
         }

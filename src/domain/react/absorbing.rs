@@ -4,15 +4,19 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
+use super::edits::leave_behind;
 use super::enrollment::may_enter;
+use super::journey::{place, stand_by};
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::Again;
+use crate::domain::campaign::{Again, OnChange};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
+use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
+use crate::domain::policy::zone_of;
 use crate::domain::posted::Absorb;
 use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
@@ -61,7 +65,7 @@ impl Life<'_> {
             self.absorb_pending(topic, pending, same, liveness);
         }
         for sent in &from.sent {
-            self.record.sent.take_over(sent.clone());
+            self.take_over_sent(sent);
         }
         for (event, _) in &from.events {
             self.note_order(event);
@@ -71,13 +75,16 @@ impl Life<'_> {
             .filter(|(_, e)| e.state.is_open())
             .map(|(id, e)| (id.clone(), e.key.clone()))
             .collect();
+        let rules = self.rules;
         for (id, standing) in &from.standings {
+            let id = rules.present_name(id);
             self.absorb_standing(id, standing);
         }
         for (event, _) in (from.events.iter()).filter(|(_, l)| *l == Liveness::Live) {
             self.pull_triggers(event, |id, key| {
                 !open.contains(&(id.clone(), key.clone()))
-                    && (from.standings.get(id)).is_some_and(|s| started(s, key, event.time))
+                    && (from.standings.iter())
+                        .any(|(of, s)| rules.present_name(of) == id && started(s, key, event.time))
             });
         }
         self.unblock();
@@ -135,15 +142,33 @@ impl Life<'_> {
                     (s.entries.iter()).all(|e| e.key != entry.key || !e.state.is_open())
                 }),
             };
-            if !open || goes_on {
-                taken.push((entry.clone(), open));
-            } else {
-                let mut entry = entry.clone();
-                entry.state = EntryState::Left { at: self.now };
-                taken.push((entry, false));
+            let mut entry = entry.clone();
+            if open && !goes_on {
+                entry.end(EntryState::Left { at: self.now });
             }
+            // The source may have stood by an older file.
+            if let Some(campaign) = campaign.filter(|c| goes_on && c.journey != from.journey) {
+                let zone = zone_of(&self.record, rules);
+                let gone = entry
+                    .state
+                    .step()
+                    .is_some_and(|s| campaign.step(s).is_none());
+                leave_behind(&mut entry, campaign, &from.steps, OnChange::Finish);
+                if gone {
+                    place(&mut entry, Some(campaign), self.now, zone);
+                }
+            }
+            let open = entry.state.is_open();
+            taken.push((entry, open));
         }
         let standing = self.record.campaigns.entry(id.clone()).or_default();
+        match campaign {
+            Some(campaign) => stand_by(standing, campaign),
+            None if standing.steps.is_empty() => {
+                (standing.journey, standing.steps) = (from.journey, from.steps.clone());
+            }
+            None => {}
+        }
         // Held by the same audience on the other side: it does not begin to hold.
         if campaign.is_some_and(|c| from.judged_by == c.audience_hash) && from.held {
             standing.judged_by = from.judged_by;
@@ -190,10 +215,21 @@ impl Life<'_> {
             .collect()
     }
 
+    /// What is known of a message that the source got, under its campaign's present name.
+    pub(super) fn take_over_sent(&mut self, sent: &SentMessage) {
+        let mut sent = sent.clone();
+        sent.campaign = self.rules.present_name(&sent.campaign).clone();
+        self.record.sent.take_over(sent);
+    }
+
     /// An entry that stayed at the source until its message was settled.
     pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry) {
         let now = self.now;
+        let id = self.rules.present_name(id);
         let standing = self.record.campaigns.entry(id.clone()).or_default();
+        if let Some(campaign) = self.rules.campaigns.get(id) {
+            stand_by(standing, campaign);
+        }
         let mut entry = from.clone();
         let told = (standing.entries.iter())
             .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());
@@ -205,7 +241,7 @@ impl Life<'_> {
         }
         let other = (standing.entries.iter()).any(|e| e.key == entry.key && e.state.is_open());
         if entry.state.is_open() && other {
-            entry.state = EntryState::Left { at: now };
+            entry.end(EntryState::Left { at: now });
         }
         let goes_on = entry.state.is_open();
         let key = entry.key.clone();

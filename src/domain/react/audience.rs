@@ -15,9 +15,27 @@ use crate::domain::rules::Activation;
 use crate::domain::time::{Span, Timestamp};
 use chrono::NaiveDateTime;
 
+/// So often acts may make each other happen within one reaction; the rest follows an hour later.
+const MOST_ROUNDS: usize = 8;
+
 impl Life<'_> {
-    /// Judges every campaign afresh, and gathers when something may next change by itself.
+    /// Judges every campaign afresh, and gathers when something may next change by itself; again, while acts change what
+    /// campaigns ask. What acts bring about happens now, whatever the cause was.
     pub(super) fn settle(&mut self, liveness: Liveness) {
+        self.settle_once(liveness);
+        for _ in 0..MOST_ROUNDS {
+            if !std::mem::take(&mut self.changed) {
+                return;
+            }
+            self.settle_once(Liveness::Live);
+        }
+        // Campaigns that go on undoing each other's tags must not keep the daemon busy.
+        if std::mem::take(&mut self.changed) {
+            self.wake_at(Some(self.now + Span::hours(1)));
+        }
+    }
+
+    fn settle_once(&mut self, liveness: Liveness) {
         self.wake = Timestamp::NEVER;
         if let Some(to) = self.record.moved_to {
             return self.hand_over(to);

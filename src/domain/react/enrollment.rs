@@ -1,12 +1,14 @@
-//! Entries: who enters a campaign, what falls due, who leaves.
+//! Entries: who enters a campaign, and who leaves. The way through it is [`super::journey`]'s.
 
 use super::Life;
-use crate::domain::campaign::{Again, Campaign, Repeat, Start, Trigger};
+use super::journey::{place, stand_by};
+use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::record::{Entry, EntryState, Message, MessageState, Record, Standing};
+use crate::domain::policy::zone_of;
+use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{TrackPlan, count_within, key_text};
@@ -119,25 +121,17 @@ impl Life<'_> {
         key: &EntryKey,
         at: Timestamp,
     ) -> bool {
-        let now = self.now;
+        let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         let Some(entry) = self.open_entry(id, key) else {
             return false;
         };
         if repeat == Repeat::Ignore || entry.counted || at <= entry.at {
             return true;
         }
-        let Some(first) = campaign.steps.first() else {
-            return true;
-        };
-        let due = (at + first.after).max(now);
-        let before = std::mem::replace(
-            &mut entry.state,
-            EntryState::Waiting {
-                step: first.id.clone(),
-                due,
-            },
-        );
-        entry.at = at;
+        let before = entry.state.clone();
+        (entry.at, entry.since) = (at, at);
+        entry.passed.clear();
+        place(entry, Some(campaign), now, zone);
         // A message that has fallen due, but was never attempted, is withdrawn and falls due anew.
         if let EntryState::Sending { message, .. } = before
             && let Some(m) = self.record.messages.remove(&message)
@@ -163,20 +157,15 @@ impl Life<'_> {
         let Some(first) = campaign.steps.first() else {
             return false;
         };
+        let mut entry = Entry::waiting(key.clone(), at, first.id.clone(), at);
+        let zone = zone_of(&self.record, self.rules);
         // A step already past (a trigger's event arrived late) falls due now.
-        let due = (at + first.after).max(self.now);
+        place(&mut entry, Some(campaign), self.now, zone);
         let standing = self.record.campaigns.entry(id.clone()).or_default();
         standing.existing = false;
         standing.left_since_entry = false;
-        standing.entries.push(Entry {
-            key: key.clone(),
-            at,
-            state: EntryState::Waiting {
-                step: first.id.clone(),
-                due,
-            },
-            counted: false,
-        });
+        stand_by(standing, campaign);
+        standing.entries.push(entry);
         self.log_entry(id, &key, Status::Entered, reason, detail);
         self.leave_the_oldest(id);
         true
@@ -220,7 +209,7 @@ impl Life<'_> {
             EntryState::Sending { message, .. } => Some(*message),
             _ => None,
         };
-        entry.state = EntryState::Left { at: now };
+        entry.end(EntryState::Left { at: now });
         self.log_entry(id, key, Status::Left, reason, detail);
         let withdrawn = message.filter(|no| {
             (self.record.messages.get(no))
@@ -255,80 +244,17 @@ impl Life<'_> {
         }
     }
 
-    fn open_entry(&mut self, id: &CampaignId, key: &EntryKey) -> Option<&mut Entry> {
+    pub(super) fn open_entry(&mut self, id: &CampaignId, key: &EntryKey) -> Option<&mut Entry> {
         let standing = self.record.campaigns.get_mut(id)?;
         (standing.entries.iter_mut()).find(|e| e.key == *key && e.state.is_open())
     }
 
-    fn open_entries(&self, id: &CampaignId) -> Vec<(EntryKey, Timestamp)> {
+    pub(super) fn open_entries(&self, id: &CampaignId) -> Vec<(EntryKey, Timestamp)> {
         let entries = self.record.campaigns.get(id).map(|s| s.entries.iter());
         (entries.into_iter().flatten())
             .filter(|e| e.state.is_open())
             .map(|e| (e.key.clone(), e.at))
             .collect()
-    }
-
-    /// Those whose exit condition holds leave; those whose step fell due get its message.
-    pub(super) fn advance_entries(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let rules = self.rules;
-        if rules.controls.cancelled.contains(id) {
-            return self.leave_all(id, Reason::CampaignCancelled);
-        }
-        for (key, at) in self.open_entries(id) {
-            if self.is_answered(&campaign.start, &key) {
-                self.leave(id, &key, Reason::Answered, "");
-                continue;
-            }
-            let verdicts = exits(campaign, &self.record, rules, (&key, at), self.now);
-            if let Some((condition, _)) = verdicts.iter().find(|(_, v)| v.holds) {
-                let text = condition.describe();
-                self.leave(id, &key, Reason::Exit, &text);
-                continue;
-            }
-            for (_, verdict) in &verdicts {
-                self.wake_at(verdict.until);
-            }
-            // A message that ends at once, expired, makes room for the next step.
-            while self.step_due(id, campaign, &key) {}
-        }
-    }
-
-    /// The entry's next step, if it has fallen due by now, becomes a waiting message; else the alarm is set for it. True
-    /// if that message has ended already, so that the step after it may be due.
-    fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
-        let Some(Entry {
-            state: EntryState::Waiting { step, due },
-            ..
-        }) = self.open_entry(id, key)
-        else {
-            return false;
-        };
-        let (id_of_step, due) = (step.clone(), *due);
-        if due > self.now {
-            self.wake_at(Some(due));
-            return false;
-        }
-        let Some(step) = campaign.steps.iter().find(|s| s.id == id_of_step) else {
-            self.leave(id, key, Reason::StepGone, id_of_step.as_str());
-            return false;
-        };
-        let salt = &self.rules.salt;
-        let message = Message::waiting(&self.record, campaign, step, key, due, salt);
-        let no = message.no;
-        self.record.next_message += 1;
-        if let Some(entry) = self.open_entry(id, key) {
-            entry.state = EntryState::Sending {
-                step: step.id.clone(),
-                message: no,
-            };
-        }
-        self.log_message(&message, Status::Waiting, Reason::StepDue, "");
-        let expired = message.expires <= self.now;
-        self.record.messages.insert(no, message);
-        if expired {
-            self.conclude(no, Status::Expired, Reason::Expired, "");
-        }
-        expired
     }
 
     /// Settles a message: it leaves the record, its row is logged, its entry goes on.
@@ -343,6 +269,10 @@ impl Life<'_> {
             return;
         };
         self.log_message(&message, status, reason, detail);
+        // A mail to staff is nothing to the customer's journey, nor to what is known of the customer.
+        if message.staff.is_some() {
+            return;
+        }
         // What may have been delivered keeps its place, whatever became of a later attempt.
         if status != Status::Accepted && !message.doubted {
             self.give_back_place(&message);
@@ -353,7 +283,6 @@ impl Life<'_> {
             (Status::Refused, _) => self.record.sent.bounced(no, now),
             _ => {}
         }
-        let campaign = self.rules.campaigns.get(&message.campaign);
         let Some(standing) = self.record.campaigns.get_mut(&message.campaign) else {
             return;
         };
@@ -372,24 +301,15 @@ impl Life<'_> {
         ) {
             standing.blocked = true;
         }
-        let Some(entry) = (standing.entries.iter_mut())
-            .find(|e| matches!(&e.state, EntryState::Sending { message, .. } if *message == no))
-        else {
+        let Some(entry) = standing.entries.iter().find(|e| e.sends(no)) else {
             return;
         };
-        let next = campaign.and_then(|c| {
-            let at = c.steps.iter().position(|s| s.id == message.step)?;
-            c.steps.get(at + 1)
-        });
-        entry.state = match next {
-            Some(step) => EntryState::Waiting {
-                step: step.id.clone(),
-                // Not before this one was settled, and with all its time to go.
-                due: (entry.at + step.after).max(now),
-            },
-            None => EntryState::Finished { at: now },
-        };
-        self.forget_old_entries(&message.campaign);
+        let key = entry.key.clone();
+        let campaign = self.rules.campaigns.get(&message.campaign);
+        let otherwise = (campaign.and_then(|c| c.step(&message.step)))
+            .filter(|_| reason == Reason::OnlyIf)
+            .map_or(&Otherwise::Skip, |step| &step.otherwise);
+        self.go_on(&message.campaign, campaign.map(|c| &**c), &key, otherwise);
     }
 }
 
@@ -401,14 +321,10 @@ pub(super) fn exits<'c>(
     (key, at): (&EntryKey, Timestamp),
     now: Timestamp,
 ) -> Vec<(&'c Condition, Verdict)> {
-    let trigger = match &campaign.start {
-        Start::Triggered(t) => t.event.name.as_ref(),
-        _ => None,
-    };
     let facts = Facts::of(record, rules).for_exit(EntryFacts {
         at,
         key: &key.0,
-        trigger,
+        trigger: campaign.trigger_name(),
     });
     let conditions = campaign.entry.exit.iter();
     conditions.map(|c| (c, evaluate(c, &facts, now))).collect()

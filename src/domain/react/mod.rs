@@ -7,12 +7,15 @@
 //! Which index keys change follows from the records alone ([`Record::index`]).
 
 mod absorbing;
+mod acts;
 mod alarm;
 mod audience;
 mod dates;
+mod edits;
 mod engagement;
 mod enrollment;
 mod intake;
+mod journey;
 mod moving;
 mod opt_in;
 mod outcome;
@@ -20,6 +23,7 @@ mod places;
 mod ready;
 mod walk;
 
+pub use journey::first_due;
 pub use ready::goes_before;
 
 use super::address::MailboxId;
@@ -126,6 +130,7 @@ pub fn react(
         posts: Vec::new(),
         moving: None,
         person: context.person,
+        changed: false,
         wake: Timestamp::NEVER,
     };
     if life.record.rules != life.rules.version {
@@ -221,13 +226,14 @@ fn follows(cause: &Cause) -> bool {
 }
 
 /// The mailboxes that a reaction to `cause` may read or write: those of messages under way (and what took their places
-/// over); the present address's where policy is asked or the customer's word reaches it; a new or named one.
-pub fn mailboxes_for(record: &Record, cause: &Cause) -> BTreeSet<MailboxId> {
+/// over); the present address's where policy is asked, the customer's word reaches it, or a campaign may speak for the
+/// customer; a new or named one.
+pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<MailboxId> {
     let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
     let mut boxes: BTreeSet<MailboxId> = under_way.map(|to| to.mailbox()).collect();
     let present = record.email.as_ref().map(|e| e.mailbox());
     // The present mailbox took over the places of messages that are still under way to a former address.
-    if boxes.iter().any(|to| Some(to) != present.as_ref()) {
+    if rules.make_leave() || boxes.iter().any(|to| Some(to) != present.as_ref()) {
         boxes.extend(present.clone());
     }
     match cause {
@@ -274,6 +280,8 @@ struct Life<'a> {
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
     person: Option<&'a Record>,
+    /// An act changed what conditions ask, so that every campaign is to be judged again.
+    changed: bool,
     /// The earliest instant at which something may change by itself, gathered while settling.
     wake: Timestamp,
 }

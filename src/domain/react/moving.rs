@@ -56,7 +56,7 @@ impl Life<'_> {
                 },
                 None,
             ) => {
-                self.record.sent.take_over(sent.clone());
+                self.take_over_sent(sent);
             }
             (
                 Posted::Sent {
@@ -99,7 +99,8 @@ impl Life<'_> {
             }
         }
         // What waits for no entry would be dropped when it is asked for.
-        let orphans = (self.record.messages.values()).filter(|m| m.state == MessageState::Waiting);
+        let orphans = (self.record.messages.values())
+            .filter(|m| m.state == MessageState::Waiting && m.staff.is_none());
         for no in orphans.map(|m| m.no).collect::<Vec<_>>() {
             if let Some(message) = self.record.messages.remove(&no) {
                 self.log_message(&message, Status::Dropped, Reason::Moved, "");

@@ -1,5 +1,6 @@
 //! What became of an attempt.
 
+use super::places::takes_place;
 use super::ready::status_of;
 use super::{Answer, Life};
 use crate::domain::id::MessageNo;
@@ -136,8 +137,10 @@ impl Life<'_> {
             self.record.sent.came_back(given_back.no);
         }
         self.log_message(&given_back, status_of(&given_back), reason, detail);
-        // Room for what waits.
-        self.ask_again();
+        // Room for what waits, where it held a place.
+        if takes_place(&given_back, self.rules) {
+            self.ask_again();
+        }
         if let Some(m) = self.record.messages.get_mut(&message.no) {
             m.not_before = given_back.not_before;
         }
@@ -164,11 +167,13 @@ impl Life<'_> {
 
     /// Whether the message's entry ended while the message was under way.
     pub(super) fn entry_is_over(&self, message: &Message) -> bool {
-        (self.record.campaigns.get(&message.campaign)).is_none_or(|standing| {
-            !standing.entries.iter().any(
+        let of_customer = message.staff.is_none();
+        of_customer
+            && (self.record.campaigns.get(&message.campaign)).is_none_or(|standing| {
+                !standing.entries.iter().any(
                 |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
             )
-        })
+            })
     }
 
     /// Why a message whose entry is over does not go.

@@ -6,7 +6,9 @@ use crate::domain::campaign::{Campaign, Start};
 use crate::domain::id::MessageRef;
 use crate::domain::preference::Class;
 use crate::domain::record::{Mailbox, Message, Place};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use std::sync::Arc;
 
 impl Life<'_> {
     /// The message's place is at `at` from now on, or nowhere. Returns where it was. Transactional messages take
@@ -17,14 +19,7 @@ impl Life<'_> {
         at: Option<Timestamp>,
     ) -> Option<Timestamp> {
         let own = message.to.as_ref().map(|to| to.mailbox())?;
-        let capped = |c: &std::sync::Arc<Campaign>| matches!(c.start, Start::Asked);
-        let takes = message.class != Class::Transactional
-            || self
-                .rules
-                .campaigns
-                .get(&message.campaign)
-                .is_some_and(capped);
-        if at.is_some() && !takes {
+        if at.is_some() && !takes_place(message, self.rules) {
             return None;
         }
         let reference = self.message_ref(message.no);
@@ -67,4 +62,11 @@ fn insert(mailbox: &mut Mailbox, message: &Message, reference: MessageRef, at: T
         class: message.class,
     });
     mailbox.places.sort_by_key(|p| (p.at, p.message));
+}
+
+/// Whether the message takes a place, so that policy may put it off.
+pub(super) fn takes_place(message: &Message, rules: &Rules) -> bool {
+    let capped = |c: &Arc<Campaign>| matches!(c.start, Start::Asked);
+    message.class != Class::Transactional
+        || (rules.campaigns.get(&message.campaign)).is_some_and(capped)
 }

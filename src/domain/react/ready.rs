@@ -118,6 +118,9 @@ impl Life<'_> {
     /// The exit condition, or the answer, that ends the entry of a message of one who moved: no campaign is judged there any
     /// more, so it is asked here, of the person.
     fn exit_after_moving(&self, message: &Message) -> Option<(Reason, String)> {
+        if message.staff.is_some() {
+            return None;
+        }
         self.record.moved_to?;
         let person = self.person()?;
         let campaign = self.rules.campaigns.get(&message.campaign)?;
@@ -197,11 +200,14 @@ impl Life<'_> {
         }
         m.not_before = now;
         let begun = m.clone();
-        let (reason, detail) = match message.state {
-            MessageState::Uncertain => (Reason::Resent, ""),
-            _ => (Reason::Policy, ""),
+        let (reason, detail) = match (&message.staff, message.state) {
+            (Some(staff), _) => (Reason::Notified, staff.as_str()),
+            (None, MessageState::Uncertain) => (Reason::Resent, ""),
+            (None, _) => (Reason::Policy, ""),
         };
-        self.record.sent.leaves(&begun, now);
+        if message.staff.is_none() {
+            self.record.sent.leaves(&begun, now);
+        }
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
     }

@@ -1,6 +1,7 @@
 //! Bringing a record up to date with the rules: its tracks are rebuilt if the plan of tracks changed, and for each new or
 //! edited campaign the audience's answer is set without entering anybody.
 
+use super::places::takes_place;
 use super::{Life, NeedsHistory};
 use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
@@ -30,6 +31,7 @@ impl Life<'_> {
         self.record.rules = self.rules.version;
         let walked = std::mem::replace(&mut self.record.walked, self.now);
         let rules = self.rules;
+        self.rename_campaigns();
         for (id, standing) in &mut self.record.campaigns {
             if !rules.campaigns.contains_key(id) {
                 standing.due = None;
@@ -38,6 +40,9 @@ impl Life<'_> {
         let moved = self.record.moved_to.is_some();
         for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
             self.judge_at_start(id, campaign, walked, first_sight);
+        }
+        for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
+            self.follow_edit(id, campaign);
         }
         // What policy answered by the old rules is asked again.
         self.unpark();
@@ -109,6 +114,9 @@ impl Life<'_> {
                     at: self.now,
                     state: EntryState::Finished { at: self.now },
                     counted: true,
+                    since: self.now,
+                    passed: Vec::new(),
+                    clock: None,
                 });
                 self.forget_old_entries(id);
             }
@@ -124,10 +132,12 @@ impl Life<'_> {
         }
     }
 
-    /// Waiting messages that policy put off are asked again now: something that it rests on has changed.
+    /// Waiting messages that policy put off are asked again now: something that it rests on has changed. What takes
+    /// no place is never put off by policy: what it waits for is the relay.
     pub(super) fn ask_again(&mut self) {
         for message in self.record.messages.values_mut() {
-            if message.state == MessageState::Waiting {
+            let by_policy = takes_place(message, self.rules);
+            if by_policy && message.state == MessageState::Waiting {
                 message.not_before = message.not_before.min(message.due.max(self.now));
             }
         }

@@ -56,7 +56,7 @@ impl Overlay {
             else {
                 continue;
             };
-            boxes.extend(mailboxes_for(&state.record, &work.cause));
+            boxes.extend(mailboxes_for(&state.record, &work.cause, around.rules));
             if let Some(identity) = work.cause.identity()
                 && let Some(page) = state.seen.page_of(identity)
             {

@@ -183,7 +183,7 @@ impl Overlay {
             let Some(state) = self.customers.get(&no).and_then(|c| c.state.as_ref()) else {
                 return Ok(Err("the record is missing".into()));
             };
-            let wanted = mailboxes_for(&state.record, &work.cause);
+            let wanted = mailboxes_for(&state.record, &work.cause, around.rules);
             if let Some(error) = wanted.iter().find_map(|id| self.bad_boxes.get(id)) {
                 return Err(error.clone().into());
             }

@@ -5,7 +5,7 @@ use super::play::Teller;
 use super::told::Decision;
 use crate::domain::explain::rfc3339;
 use crate::domain::id::{CampaignId, CustomerId};
-use crate::domain::ledger::Status;
+use crate::domain::ledger::{Reason, Status};
 use crate::domain::time::{Span, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl Teller for Gathered {
         let what = match decision.status {
             Status::Entered => What::Enters,
             Status::Left => What::Leaves,
-            Status::Attempting => What::Mailed,
+            Status::Attempting if decision.reason != Reason::Notified => What::Mailed,
             _ => return,
         };
         let key = (decision.campaign, what, decision.customer);

@@ -96,7 +96,9 @@ impl Shared {
 
 /// What a record is linked by: its mailboxes, and whom it was merged into.
 fn links_of(record: &Record) -> Vec<(u64, u64)> {
+    // A mail to staff holds no place in their mailbox: all whom it is about have nothing to do with each other.
     let mailboxes = (record.messages.values())
+        .filter(|m| m.staff.is_none())
         .filter_map(|m| m.to.as_ref())
         .map(|to| xxh3_64(to.mailbox().0.as_bytes()));
     let mut links: Vec<(u64, u64)> = mailboxes.map(|hash| (hash, record.no.0)).collect();

@@ -346,7 +346,7 @@ impl<'a, T: Teller> Play<'a, T> {
         if person.broken {
             return None;
         }
-        let wanted: BTreeSet<MailboxId> = mailboxes_for(&person.record, cause);
+        let wanted: BTreeSet<MailboxId> = mailboxes_for(&person.record, cause, rules);
         let boxes: Boxes = (wanted.into_iter())
             .map(|id| {
                 let known = self.group.boxes.get(&id).cloned().unwrap_or_default();

@@ -105,6 +105,11 @@ pub struct Forecast {
     pub given: Vec<String>,
 }
 
+/// Whether a row that says "waiting" tells where somebody is on the way, and not what a mail waits for.
+fn is_place(reason: Reason) -> bool {
+    matches!(reason, Reason::StepDue | Reason::Notified | Reason::Edited)
+}
+
 impl Counts {
     pub fn add(&mut self, decision: &Decision, rules: &Rules) {
         let (shop, campaign) = (rules.shop.timezone, &decision.campaign);
@@ -115,13 +120,14 @@ impl Counts {
             Status::Entered => day.entered += 1,
             Status::Left => *day.left.entry(code).or_default() += 1,
             Status::Attempting => {
-                day.sent += 1;
+                // What goes to staff is no mail to a customer, and fills a transport all the same.
+                day.sent += u64::from(decision.reason != Reason::Notified);
                 let minute = decision.at.millis().div_euclid(MINUTE);
                 let transport = transport_of(decision, rules);
                 let minutes = self.minutes.entry(transport).or_default();
                 *minutes.entry(minute).or_default() += 1;
             }
-            Status::Waiting | Status::Retrying if decision.reason != Reason::StepDue => {
+            Status::Waiting | Status::Retrying if !is_place(decision.reason) => {
                 *day.waits.entry(code).or_default() += 1;
             }
             Status::Dropped | Status::Expired | Status::HeldOut => {
@@ -145,7 +151,7 @@ impl Counts {
 
     /// A customer as the forecast ends.
     pub fn stands(&mut self, record: &Record) {
-        for message in record.messages.values() {
+        for message in record.messages.values().filter(|m| m.staff.is_none()) {
             if !matches!(message.state, MessageState::Attempting(_)) {
                 *self.waiting.entry(message.campaign.clone()).or_default() += 1;
             }

@@ -3,7 +3,7 @@
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::id::{CustomerId, CustomerNo};
 use crate::domain::posted::{Letter, Posted};
-use crate::domain::record::{Mailbox, Record};
+use crate::domain::record::{Mailbox, Message, Record};
 use crate::engine::batch::BatchError;
 use crate::engine::consent::recipient;
 use crate::engine::pages::RecordPages;
@@ -27,6 +27,7 @@ pub(super) async fn gather(
     store: &dyn Store,
     id: &CustomerId,
     no: CustomerNo,
+    staff: &BTreeSet<MailboxId>,
 ) -> Result<Person, BatchError> {
     let mut person = Person::default();
     person.ids.insert(id.clone());
@@ -46,7 +47,7 @@ pub(super) async fn gather(
             break;
         }
     }
-    person.sent_to(store).await?;
+    person.sent_to(store, staff).await?;
     person.named(store).await?;
     person.former(store).await?;
     Ok(person)
@@ -65,6 +66,11 @@ async fn all_moved(store: &dyn Store) -> Result<Vec<(u64, u64)>, BatchError> {
 
 fn record((_, value): &(Vec<u8>, Versioned)) -> Option<Record> {
     Some(decode::<CustomerState>(&value.value).ok()?.record)
+}
+
+/// The messages that go to the customer's own mailboxes, and not to staff.
+fn of_customer(record: &Record) -> impl Iterator<Item = &Message> {
+    record.messages.values().filter(|m| m.staff.is_none())
 }
 
 impl Person {
@@ -98,7 +104,11 @@ impl Person {
     }
 
     /// Addresses that mails left for.
-    async fn sent_to(&mut self, store: &dyn Store) -> Result<(), BatchError> {
+    async fn sent_to(
+        &mut self,
+        store: &dyn Store,
+        staff: &BTreeSet<MailboxId>,
+    ) -> Result<(), BatchError> {
         let filter = StreamFilter {
             customers: Some(self.numbers.iter().copied().collect()),
             ..StreamFilter::default()
@@ -106,7 +116,9 @@ impl Person {
         for row in store.read_stream(Stream::Mails, filter).await? {
             let mail = decode::<MailRow>(&row.payload).ok();
             let mailbox = mail.and_then(|mail| recipient(&mail.bytes));
-            self.addresses.extend(mailbox);
+            // What told staff of the customer made no mailbox of theirs the customer's.
+            self.addresses
+                .extend(mailbox.filter(|mailbox| !staff.contains(mailbox)));
         }
         Ok(())
     }
@@ -152,7 +164,7 @@ impl Person {
 
 /// Every mailbox that a record knows as the customer's, now or before.
 pub(super) fn mailboxes_of(record: &Record) -> BTreeSet<MailboxId> {
-    let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
+    let under_way = of_customer(record).filter_map(|m| m.to.as_ref());
     let addresses = record.email.iter().chain(under_way);
     let mut all: BTreeSet<MailboxId> = addresses.map(|a| a.mailbox()).collect();
     all.extend(record.former.iter().cloned());
@@ -175,7 +187,7 @@ pub(super) async fn others(
             if numbers.contains(&record.no.0) {
                 continue;
             }
-            let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
+            let under_way = of_customer(&record).filter_map(|m| m.to.as_ref());
             for address in record.email.iter().chain(under_way) {
                 let mailbox = address.mailbox();
                 if mailboxes.contains(&mailbox) {

@@ -121,7 +121,11 @@ impl Core {
         no: CustomerNo,
         at: Timestamp,
     ) -> Result<Forgot, Refused> {
-        let person = gather(&*self.store, id, no).await?;
+        let catalogue = self.catalogue();
+        let staff = (catalogue.rules.shop.staff.values())
+            .map(|address| address.mailbox())
+            .collect();
+        let person = gather(&*self.store, id, no, &staff).await?;
         let (erasure, row) = self.begin_erasure(person, at).await?;
         let forgot = self.end_erasure(erasure, row).await?;
         tracing::info!(numbers = ?forgot.numbers, "a customer was forgotten");

@@ -1,6 +1,7 @@
 //! Letters between customers as older versions wrote them.
 
 use super::Preferences1;
+use super::one_step::{Entry1, Standing1, standings};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::consent_ledger::MailOf;
@@ -10,7 +11,6 @@ use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef, TagName, 
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::preference::{ConsentState, Consents, Preferences};
-use crate::domain::record::{Entry, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::value::Properties;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct Letter1 {
 #[derive(Serialize, Deserialize)]
 pub enum Posted1 {
     Absorb(Box<Absorb1>),
-    Entry { campaign: CampaignId, entry: Entry },
+    Entry { campaign: CampaignId, entry: Entry1 },
     Refusal(ConsentChange1),
 }
 
@@ -41,7 +41,7 @@ pub struct Absorb1 {
     pub tags: BTreeSet<TagName>,
     pub preferences: Preferences1,
     pub consents: Consents,
-    pub standings: BTreeMap<CampaignId, Standing>,
+    pub standings: BTreeMap<CampaignId, Standing1>,
     pub events: Vec<(Event, Liveness)>,
 }
 
@@ -78,11 +78,14 @@ impl From<Letter1> for Letter {
                 preferences: from.preferences.into(),
                 consents: from.consents,
                 pending: Pendings::new(),
-                standings: from.standings,
+                standings: standings(from.standings),
                 sent: Vec::new(),
                 events: from.events,
             })),
-            Posted1::Entry { campaign, entry } => Posted::Entry { campaign, entry },
+            Posted1::Entry { campaign, entry } => Posted::Entry {
+                campaign,
+                entry: entry.into(),
+            },
             // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
             Posted1::Refusal(_) => Posted::Sent {
                 message: MessageRef {
@@ -100,7 +103,7 @@ impl From<Letter1> for Letter {
     }
 }
 
-/// Before letters told of when each trait was said.
+/// Before campaigns had several steps, and letters told of when each trait was said.
 #[derive(Serialize, Deserialize)]
 pub struct Letter2 {
     pub sender: CustomerNo,
@@ -113,7 +116,7 @@ pub enum Posted2 {
     Absorb(Box<Absorb2>),
     Entry {
         campaign: CampaignId,
-        entry: Entry,
+        entry: Entry1,
     },
     Sent {
         message: MessageRef,
@@ -132,7 +135,7 @@ pub struct Absorb2 {
     pub preferences: Preferences,
     pub consents: Consents,
     pub pending: Pendings,
-    pub standings: BTreeMap<CampaignId, Standing>,
+    pub standings: BTreeMap<CampaignId, Standing1>,
     pub sent: Vec<SentMessage>,
     pub events: Vec<(Event, Liveness)>,
 }
@@ -151,11 +154,14 @@ impl From<Letter2> for Letter {
                 preferences: from.preferences,
                 consents: from.consents,
                 pending: from.pending,
-                standings: from.standings,
+                standings: standings(from.standings),
                 sent: from.sent,
                 events: from.events,
             })),
-            Posted2::Entry { campaign, entry } => Posted::Entry { campaign, entry },
+            Posted2::Entry { campaign, entry } => Posted::Entry {
+                campaign,
+                entry: entry.into(),
+            },
             Posted2::Sent { message, sent } => Posted::Sent { message, sent },
         };
         Letter {

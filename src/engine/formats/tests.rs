@@ -9,6 +9,7 @@ use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::state::{CustomerState, Seen, id_of_stored};
 use crate::store::codec::{decode, encode};
+use std::collections::BTreeMap;
 
 fn no_preferences() -> Preferences1 {
     Preferences1 {
@@ -47,8 +48,8 @@ fn a_record_of_before_customers_could_be_merged_is_read() {
             preferences: no_preferences(),
             consents: record.consents,
             tracks: record.tracks,
-            campaigns: record.campaigns,
-            messages: record.messages,
+            campaigns: BTreeMap::new(),
+            messages: BTreeMap::new(),
             next_message: record.next_message,
             alarm: record.alarm,
         },

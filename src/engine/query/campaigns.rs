@@ -2,7 +2,7 @@
 
 use crate::config::problem::Problem;
 use crate::domain::campaign::{Campaign, CampaignState, Existing, ScheduleZone, Start};
-use crate::domain::explain::{next_occurrence, rfc3339, start_words};
+use crate::domain::explain::{next_occurrence, rfc3339, start_words, step_words};
 use crate::domain::id::{CampaignId, CustomerId, ShardNo};
 use crate::domain::preference::Class;
 use crate::domain::record::Record;
@@ -36,6 +36,8 @@ pub struct CampaignView {
     pub owner: Option<String>,
     /// What lets customers in, in words.
     pub start: Option<String>,
+    /// Its steps, in order.
+    pub steps: Vec<StepView>,
     pub file: FileState,
     /// What is wrong with its file or its templates.
     pub problems: Vec<ProblemView>,
@@ -44,6 +46,14 @@ pub struct CampaignView {
     pub next: Option<Next>,
     /// Of a campaign with a schedule: how many would enter at the next occurrence.
     pub due: Option<u64>,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct StepView {
+    pub id: String,
+    /// What it does, when, and on what condition, in words.
+    pub does: String,
 }
 
 /// One thing wrong.
@@ -155,6 +165,13 @@ impl Core {
                 .map(|t| t.to_string()),
             owner: campaign.and_then(|c| c.owner.clone()),
             start: campaign.map(start_words),
+            steps: (campaign.iter())
+                .flat_map(|c| &c.steps)
+                .map(|s| StepView {
+                    id: s.id.to_string(),
+                    does: step_words(s),
+                })
+                .collect(),
             file: file.unwrap_or(FileState::Missing),
             problems: problems(id, campaign, catalogue),
             phase: self.phase(id, campaign, file, due, catalogue).await?,

@@ -4,7 +4,7 @@ use super::mailboxes::SuppressionView;
 use crate::domain::chance;
 use crate::domain::condition::{EventCondition, tags_of};
 use crate::domain::consent_ledger::{ConsentRow, Word};
-use crate::domain::explain::{rfc3339, rfc3339_or_null, state_word};
+use crate::domain::explain::{StepPlace, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
 use crate::domain::opt_in::Pendings;
 use crate::domain::policy::zone_of;
@@ -138,6 +138,8 @@ pub struct EnrollmentView {
     /// `waiting`, `sending`, `finished` or `left`.
     pub state: &'static str,
     pub step: Option<String>,
+    /// Which of how many steps that is, where there are several.
+    pub place: Option<StepPlace>,
     /// When the next step falls due, or when it ended.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub at: Option<Timestamp>,
@@ -247,7 +249,7 @@ pub(super) fn ledger(
         .collect()
 }
 
-pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry) -> EnrollmentView {
+pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry, rules: &Rules) -> EnrollmentView {
     let (state, step, at) = match &entry.state {
         EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
         EntryState::Sending { step, .. } => ("sending", Some(step), None),
@@ -260,6 +262,9 @@ pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry) -> EnrollmentView
         entered: entry.at,
         state,
         step: step.map(|s| s.to_string()),
+        place: (rules.campaigns.get(campaign))
+            .zip(step)
+            .and_then(|(c, s)| StepPlace::of(c, s)),
         at,
         counted: entry.counted,
     }
@@ -307,8 +312,7 @@ pub(super) fn tags(record: &Record, rules: &Rules, now: Timestamp) -> Vec<String
 
 /// What the record remembers of events, named by the conditions that ask for it.
 pub(super) fn tracks(record: &Record, rules: &Rules) -> Vec<TrackView> {
-    let of_campaigns =
-        (rules.campaigns.values()).flat_map(|c| c.audience.iter().chain(&c.entry.exit));
+    let of_campaigns = rules.campaigns.values().flat_map(|c| c.conditions());
     let mut asked: BTreeMap<_, &EventCondition> = BTreeMap::new();
     let shared = rules.segments.values().chain(rules.tags.values());
     for condition in of_campaigns.chain(shared) {

@@ -48,7 +48,7 @@ impl Core {
         });
         let own = &record.preferences;
         let mut enrollments: Vec<EnrollmentView> = (record.campaigns.iter())
-            .flat_map(|(id, standing)| standing.entries.iter().map(|e| enrollment(id, e)))
+            .flat_map(|(id, standing)| standing.entries.iter().map(|e| enrollment(id, e, rules)))
             .collect();
         enrollments.sort_by_key(|e| e.entered);
         let domain = self.from.sender.from.address.domain();

@@ -1,0 +1,45 @@
+//! What config.toml says of the shop itself: whom of its staff campaigns may tell of customers, and its closed days.
+
+use super::toml_reader::Table;
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::ClosedDays;
+use crate::domain::id::StaffName;
+use std::collections::BTreeMap;
+
+/// Reads `[calendar]`: days on which advertising waits.
+pub fn read_calendar(table: &Table<'_>) -> Option<ClosedDays> {
+    let Some(item) = table.get("closed") else {
+        return Some(ClosedDays::default());
+    };
+    let help = "write closed = [\"2026-12-25\", \"Sun\"]";
+    let days = item.parsed_list(help, ClosedDays::parse_one)?;
+    let mut closed = ClosedDays::default();
+    days.into_iter().for_each(|day| closed.extend(day));
+    if closed.is_every_day() {
+        item.error(
+            "no weekday is left on which advertising may go",
+            "leave one of them out; `reveille pause --class advertising` stops it for a time",
+        );
+        return None;
+    }
+    Some(closed)
+}
+
+/// Reads `[staff]`: names with the address of each.
+pub fn read_staff(root: &Table<'_>) -> Option<BTreeMap<StaffName, EmailAddress>> {
+    let Some(item) = root.get("staff") else {
+        return Some(BTreeMap::new());
+    };
+    let entries = item.entries("write crm = \"crm@shop.example\" under [staff]")?;
+    let read = entries.iter().map(|entry| {
+        let name = StaffName::parse(entry.name);
+        if let Err(what) = &name {
+            entry.reader().error(entry.key_span(), what.clone(), "");
+        }
+        let address = entry.parsed(EmailAddress::parse);
+        Some((name.ok()?, address?))
+    });
+    // All are read, for what is wrong with each.
+    let read: Vec<_> = read.collect();
+    read.into_iter().collect()
+}

@@ -1,0 +1,37 @@
+//! Campaigns whose files bear another name now: what the house keeps of them under the old one goes over to the new one.
+//! What each customer's record knows goes over when that record is brought up to date ([`crate::domain::react`]).
+
+use crate::domain::campaign::Start;
+use crate::domain::id::CampaignId;
+use crate::domain::rules::{Controls, Rules};
+use crate::domain::time::Timestamp;
+
+/// Old and new names, of those whose old file is gone.
+pub(super) fn renamed(rules: &Rules) -> impl Iterator<Item = (&CampaignId, &CampaignId)> {
+    (rules.campaigns.values())
+        .filter_map(|c| Some((c.renamed_from.as_ref()?, &c.id)))
+        .filter(|(old, _)| !rules.campaigns.contains_key(*old))
+}
+
+/// A renamed campaign is no new one: it stays live, or paused, as it was. One with a schedule goes on when all customers
+/// stand in its due index under the new name.
+pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp) {
+    for (old, new) in renamed(rules) {
+        if controls.paused.remove(old) {
+            controls.paused.insert(new.clone());
+        }
+        let Some(mut activation) = controls.activations.remove(old) else {
+            continue;
+        };
+        let scheduled =
+            (rules.campaigns.get(new)).is_some_and(|c| matches!(c.start, Start::Scheduled(_)));
+        if scheduled {
+            activation.at = now;
+            activation.live = None;
+        }
+        controls
+            .activations
+            .entry(new.clone())
+            .or_insert(activation);
+    }
+}
