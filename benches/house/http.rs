@@ -34,6 +34,8 @@ const KEY: &str = "rvl_the-key-of-the-load-generator";
 /// Messages in a request: what the SDK for Python sends at once.
 const BATCH: u64 = 100;
 const CONNECTIONS: usize = 16;
+/// Events a second that the daemon is to take.
+const AIM: u64 = 15_000;
 
 fn config(dir: &Path, address: SocketAddr) {
     let hash = digest(&SHA256, KEY.as_bytes());
@@ -185,6 +187,9 @@ pub async fn batches(customers: u64) {
     let many = requests(address, 2, (half * 10.0) as u64, customers, BATCH);
     let ran = load::run(address, many, 64, Some(half)).await;
     tell("the daemon, at half of that", &ran, BATCH);
+    let many = requests(address, 4, AIM / 2 * 20 / BATCH, customers, BATCH);
+    let ran = load::run(address, many, 64, Some(AIM as f64 / 2.0 / BATCH as f64)).await;
+    tell("the daemon, at half of the aim, for 20 s", &ran, BATCH);
     let single = requests(address, 3, 20_000, customers, 1);
     let ran = load::run(address, single, 64, None).await;
     tell("the daemon, one event a request, 64 connections", &ran, 1);
