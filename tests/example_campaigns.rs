@@ -13,3 +13,5 @@ mod going;
 mod keeping;
 #[path = "example_campaigns/shop.rs"]
 mod shop;
+#[path = "example_campaigns/together.rs"]
+mod together;
