@@ -4,6 +4,7 @@ use crate::same_as_ever;
 use crate::shop::{Shop, live};
 use reveille::domain::cause::ProfileChange;
 use reveille::domain::id::{CustomerId, TagName};
+use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use serde_json::{Value, json};
 
@@ -208,6 +209,11 @@ subject = "News"
 async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     let files = [
         ("sunset.toml".to_owned(), live("sunset")),
+        ("consent_given.toml".to_owned(), live("consent_given")),
+        (
+            "consent_withdrawn.toml".to_owned(),
+            live("consent_withdrawn"),
+        ),
         ("news.toml".to_owned(), NEWS.to_owned()),
     ];
     let shop = Shop::with(START, &files).await;
@@ -220,7 +226,10 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
             .await;
     }
     shop.pass(Span::days(4)).await;
-    assert_eq!(shop.subjects("emma"), ["News", "News", "News"]);
+    assert_eq!(
+        shop.subjects("emma"),
+        ["Your consent is noted", "News", "News", "News"]
+    );
     shop.clicks("reader", "m").await;
     shop.pass(Span::days(6)).await;
     shop.clicks("stays", "last-chance").await;
@@ -238,6 +247,7 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     let gone = [
         "sunset entered/schedule",
         "sunset/last-chance accepted/accepted",
+        "sunset/mark done/tagged",
         "sunset/leave-offers done/left_topic",
         "sunset/leave-reminders done/left_topic",
     ];
@@ -255,10 +265,28 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
         );
     }
     assert_eq!(story("reader").await, Vec::<String>::new());
+    // They said nothing, so nobody tells them that they did. Should they come back, it is as it was.
+    assert_eq!(shop.mails("emma").len(), 5);
+    shop.says_of("emma", "offers", ConsentState::Given).await;
+    shop.pass(Span::days(1)).await;
+    assert!(
+        !view(&shop, "emma").await["tags"]
+            .to_string()
+            .contains("\"sunset\"")
+    );
+    shop.says("emma", ConsentState::Refused).await;
+    shop.pass(Span::days(1)).await;
+    assert_eq!(
+        shop.subjects("emma")[5..],
+        [
+            "Your consent is noted",
+            "You get no more advertising from us"
+        ]
+    );
     let ledger = view(&shop, "emma").await["consent_ledger"].to_string();
     assert!(ledger.contains("campaign sunset/leave-offers"), "{ledger}");
     let ledger = view(&shop, "stays").await["consent_ledger"].to_string();
     assert!(!ledger.contains("sunset"), "{ledger}");
-    same_as_ever!("sunset_last_chance_en", &shop.mails("emma")[3]);
-    same_as_ever!("sunset_last_chance_ko", &shop.mails("mina")[3]);
+    same_as_ever!("sunset_last_chance_en", &shop.mails("emma")[4]);
+    same_as_ever!("sunset_last_chance_ko", &shop.mails("mina")[4]);
 }

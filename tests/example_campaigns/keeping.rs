@@ -157,6 +157,15 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
         now - Span::days(365),
     )
     .await;
+    let fresh = reveille::domain::id::CustomerId::parse("fresh").unwrap();
+    let explained = shop.app.core.explain(&fresh, None).await;
+    let explained = explained.unwrap().unwrap().render();
+    for told in [
+        "subscribed to \"offers\", consented to at least 700d ago",
+        "consent given",
+    ] {
+        assert!(explained.contains(told), "{explained}");
+    }
     shop.pass(Span::days(5)).await;
 
     // 700 days are over on 29 January, 03:00.
@@ -226,10 +235,15 @@ async fn consent_and_its_withdrawal_are_each_noted_once() {
     );
     assert_eq!(shop.story("never").await, Vec::<String>::new());
     assert_eq!(shop.story("imported").await, Vec::<String>::new());
-    // The story begins anew with them.
-    shop.says("emma", ConsentState::Given).await;
+    // One topic less is not the end of all.
+    shop.says_of("emma", "offers", ConsentState::Given).await;
+    shop.says_of("emma", "reminders", ConsentState::Given).await;
     shop.pass(Span::days(1)).await;
-    shop.says("emma", ConsentState::Refused).await;
+    shop.says_of("emma", "offers", ConsentState::Refused).await;
+    shop.pass(Span::days(1)).await;
+    assert_eq!(shop.subjects("emma").len(), 3);
+    shop.says_of("emma", "reminders", ConsentState::Refused)
+        .await;
     shop.pass(Span::days(1)).await;
     assert_eq!(shop.subjects("emma").len(), 4);
     for (id, locale) in [("emma", "en"), ("mina", "ko")] {

@@ -137,8 +137,25 @@ impl Shop {
         self.app.consent(id, state).await;
     }
 
-    /// Consent as it was told at that time; of advertising as a whole without a topic.
+    /// The customer's word on one topic, now.
+    pub async fn says_of(&self, id: &str, topic: &str, state: ConsentState) {
+        let now = self.app.now();
+        self.told(id, Some(topic), state, now, Liveness::Live).await;
+    }
+
+    /// Consent as it was told at that time, of advertising as a whole without a topic; brought in as history.
     pub async fn said(&self, id: &str, topic: Option<&str>, state: ConsentState, at: Timestamp) {
+        self.told(id, topic, state, at, Liveness::History).await;
+    }
+
+    async fn told(
+        &self,
+        id: &str,
+        topic: Option<&str>,
+        state: ConsentState,
+        at: Timestamp,
+        liveness: Liveness,
+    ) {
         let change = ConsentChange {
             topic: topic.map(|t| TopicId::parse(t).unwrap()),
             state,
@@ -147,9 +164,7 @@ impl Shop {
             wording: None,
             origin: Default::default(),
         };
-        self.app
-            .act(id, Cause::Consent(change, Liveness::History))
-            .await;
+        self.app.act(id, Cause::Consent(change, liveness)).await;
     }
 
     // ---- what happens ------------------------------------------------------------------------------------------------
