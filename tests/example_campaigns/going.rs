@@ -62,11 +62,8 @@ async fn before_dormancy_writes_on_day_75() {
     for id in ["orders", "vip", "gone"] {
         assert_eq!(shop.story(id).await, Vec::<String>::new(), "{id}");
     }
-    let explained = (shop.app.core)
-        .explain(&CustomerId::parse("vip").unwrap(), None)
-        .await;
-    let explained = explained.unwrap().unwrap().render();
-    assert!(explained.contains("not (tagged \"vip\")"), "{explained}");
+    let why = shop.why("vip", "before_dormancy").await;
+    assert!(why.contains("no not (tagged \"vip\")"), "{why}");
     same_as_ever!("before_dormancy_hello_en", &shop.mails("emma")[0]);
     same_as_ever!("before_dormancy_hello_ko", &shop.mails("mina")[0]);
 }

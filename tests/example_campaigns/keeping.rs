@@ -50,6 +50,13 @@ async fn month_end_digest_goes_to_those_who_asked_for_it() {
     assert_eq!(shop.inbox("leaves").len(), 1);
     // Consent to advertising as a whole does not ask for the digest.
     assert_eq!(shop.story("general").await, Vec::<String>::new());
+    let general =
+        "no subscribed to \"monthly\": advertising is consented to, this topic was not asked for";
+    let leaves = "no subscribed to \"monthly\": refused Thu 2 Apr 2026";
+    for (id, reason) in [("general", general), ("leaves", leaves)] {
+        let why = shop.why(id, "month_end_digest").await;
+        assert!(why.contains(reason), "{why}");
+    }
     same_as_ever!("month_end_digest_digest_en", &shop.mails("emma")[0]);
     same_as_ever!("month_end_digest_digest_ko", &shop.mails("mina")[0]);
 }
@@ -81,6 +88,12 @@ async fn product_launch_is_told_once_three_days_before() {
     );
     assert_eq!(shop.story("cups").await, Vec::<String>::new());
     assert_eq!(shop.story("leaves").await, Vec::<String>::new());
+    let cups = "no any of these: 0 of 2 hold";
+    let leaves = "no subscribed to \"offers\": refused Mon 1 Mar 2027";
+    for (id, reason) in [("cups", cups), ("leaves", leaves)] {
+        let why = shop.why(id, "product_launch").await;
+        assert!(why.contains(reason), "{why}");
+    }
     shop.app.leap(Span::days(361)).await;
     shop.pass(Span::days(3)).await;
     assert_eq!(shop.inbox("emma").len(), 1);
@@ -120,6 +133,17 @@ async fn preference_review_asks_each_quarter_those_who_have_been_here_a_while() 
     for id in ["new", "paused", "leaves"] {
         assert_eq!(shop.story(id).await, Vec::<String>::new(), "{id}");
     }
+    for (id, reason) in [
+        ("new", "no known for at least 90d"),
+        (
+            "paused",
+            "no preference \"pause\" is not set: until Wed 13 May 2026",
+        ),
+        ("leaves", "no subscribed to \"offers\": refused"),
+    ] {
+        let why = shop.why(id, "preference_review").await;
+        assert!(why.contains(reason), "{why}");
+    }
     shop.app.leap(Span::days(89)).await;
     shop.pass(Span::days(3)).await;
     let next = "2026-07-15T09:00:00Z Do we write too much, or too little?";
@@ -157,9 +181,7 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
         now - Span::days(365),
     )
     .await;
-    let fresh = reveille::domain::id::CustomerId::parse("fresh").unwrap();
-    let explained = shop.app.core.explain(&fresh, None).await;
-    let explained = explained.unwrap().unwrap().render();
+    let explained = shop.why("fresh", "consent_reconfirmation").await;
     for told in [
         "subscribed to \"offers\", consented to at least 700d ago",
         "consent given",
@@ -232,6 +254,13 @@ async fn consent_and_its_withdrawal_are_each_noted_once() {
     assert_eq!(
         shop.subjects("unsure"),
         ["You get no more advertising from us"]
+    );
+    assert_eq!(
+        shop.story("unsure").await[3..],
+        [
+            "consent_given/notice dropped/audience_fails",
+            "consent_withdrawn/notice accepted/accepted",
+        ]
     );
     assert_eq!(shop.story("never").await, Vec::<String>::new());
     assert_eq!(shop.story("imported").await, Vec::<String>::new());

@@ -6,7 +6,7 @@ use regex::Regex;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::engagement::{Engagement, HitClass, HitKind, LinkPlace};
-use reveille::domain::id::TopicId;
+use reveille::domain::id::{CampaignId, CustomerId, TopicId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
@@ -235,6 +235,15 @@ impl Shop {
                 )
             })
             .collect()
+    }
+
+    /// What `explain` says of a customer and a campaign, in one line.
+    pub async fn why(&self, id: &str, campaign: &str) -> String {
+        let id = CustomerId::parse(id).unwrap();
+        let campaign = CampaignId::parse(campaign).unwrap();
+        let explained = self.app.core.explain(&id, Some(&campaign));
+        let text = explained.await.unwrap().unwrap().render();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The mails that went to this address, the oldest first.
