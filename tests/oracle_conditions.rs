@@ -53,6 +53,7 @@ fn lengths(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
         }
         Condition::Campaign(campaign) => all.extend(campaign.within.map(|span| span.0)),
         Condition::Engaged(ages) => range(ages, all),
+        Condition::ConsentAge(consent) => range(&consent.age, all),
         Condition::Attribute(_)
         | Condition::Subscribed(_)
         | Condition::Date(_)
@@ -93,6 +94,7 @@ fn edges(world: &World, known: &[&Event], condition: &Condition) -> Vec<i64> {
         .chain(told)
         .chain(entries)
         .chain(pause)
+        .chain(world.consents.values().map(|consent| consent.at.0))
         .chain(since)
     {
         for length in &all {

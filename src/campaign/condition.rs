@@ -8,8 +8,8 @@ use crate::config::nearest::suggest;
 use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::condition::{
-    Condition, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas, NumberRange,
-    PropertyTest, Range,
+    Condition, ConsentAge, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas,
+    NumberRange, PropertyTest, Range,
 };
 use crate::domain::id::{SegmentName, TagName, TopicId};
 use crate::domain::time::Span;
@@ -110,7 +110,12 @@ fn read_kind(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<
         }
         _ => {
             let name = scope.names.topic(leading)?;
-            TopicId::parse(name).ok().map(Condition::Subscribed)
+            let topic = TopicId::parse(name).ok()?;
+            let Some(given) = table.get("given") else {
+                return Some(Condition::Subscribed(topic));
+            };
+            let age = given.parsed(Range::<Span>::parse)?;
+            Some(Condition::ConsentAge(ConsentAge { topic, age }))
         }
     }
 }

@@ -154,6 +154,9 @@ fn contradict(a: &Condition, b: &Condition) -> bool {
         }
         (Condition::Engaged(a), Condition::Engaged(b)) => return apart(*a, *b),
         (Condition::Unanswered(a), Condition::Unanswered(b)) => return apart(*a, *b),
+        (Condition::ConsentAge(a), Condition::ConsentAge(b)) => {
+            return a.topic == b.topic && apart(a.age, b.age);
+        }
         _ => return false,
     };
     match b {

@@ -143,7 +143,7 @@ pub static SEGMENT: Keys = Keys {
 };
 pub static SUBSCRIBED: Keys = Keys {
     of: "a `subscribed` condition",
-    known: &["subscribed"],
+    known: &["subscribed", "given"],
     later: &[],
 };
 pub static MESSAGE: Keys = Keys {

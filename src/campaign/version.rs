@@ -6,7 +6,7 @@ use super::keys::CAMPAIGN;
 use super::shared::Written;
 use crate::config::toml_reader::{Item, Table, canonical};
 use crate::domain::campaign::{Act, Campaign, Start, Step};
-use crate::domain::condition::Condition;
+use crate::domain::condition::{Condition, ConsentAge};
 use crate::domain::id::TopicId;
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::Xxh3;
@@ -50,7 +50,9 @@ fn topics_of(
     let named = names.iter().filter_map(|name| written(name, shared));
     for condition in (conditions.iter().copied()).chain(named.map(|named| &named.what)) {
         condition.each_leaf(&mut |leaf| {
-            if let Condition::Subscribed(topic) = leaf {
+            if let Condition::Subscribed(topic) | Condition::ConsentAge(ConsentAge { topic, .. }) =
+                leaf
+            {
                 found.insert(topic.clone());
             }
         });

@@ -11,7 +11,7 @@ use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageRef, TagName};
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{Class, Format, Standing, standing_on};
+use crate::domain::preference::{Class, ConsentState, Format, Standing, consent_for, standing_on};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -250,6 +250,9 @@ fn context(
     }
     let tags: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
     customer.insert("tags".into(), json!(tags));
+    if let Some(consent) = consent_for(&record.consents, message.topic.as_ref()) {
+        customer.insert("consent".into(), json!({ "given": consent.state == ConsentState::Given, "at": consent.at.to_string(), "source": consent.source }));
+    }
     let latest = events.iter().max_by_key(|e| e.time);
     let entry = json!({
         "key": message.entry.0,

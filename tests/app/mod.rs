@@ -120,6 +120,13 @@ impl App {
         app
     }
 
+    /// On a folder that was laid out already.
+    pub async fn start_in(dir: TempDir, now: &str) -> App {
+        let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
+        let core = open(Arc::new(MemoryStore::new()), clock.clone(), dir.path()).await;
+        App::begin(core, clock, dir).await
+    }
+
     /// As [`App::start_on`], with these transports in place of a mail folder.
     pub async fn start_with(
         transports: Vec<TransportConfig>,

@@ -6,8 +6,8 @@ use super::standing::{self, RawEntry};
 use chrono_tz::Tz;
 use reveille::domain::campaign::Topic;
 use reveille::domain::condition::{
-    Condition, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern, PropertyTest,
-    Range, ValueTest,
+    Condition, ConsentAge, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern,
+    PropertyTest, Range, ValueTest,
 };
 use reveille::domain::event::{Event, EventRule, EventRules, Undo};
 use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
@@ -282,7 +282,16 @@ pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) ->
         9 => Condition::Tag(TagName::parse(dice.word(&TAGS)).unwrap()),
         20 => standing::condition(dice),
         12 if depth == 0 => standing::condition(dice),
-        10 => Condition::Subscribed(TopicId::parse(dice.word(&TOPICS)).unwrap()),
+        10 => {
+            let topic = TopicId::parse(dice.word(&TOPICS)).unwrap();
+            match dice.one_in(2) {
+                true => Condition::Subscribed(topic),
+                false => Condition::ConsentAge(ConsentAge {
+                    topic,
+                    age: spans(dice),
+                }),
+            }
+        }
         11 if !segments.is_empty() => {
             Condition::Segment(SegmentName::parse(dice.word(segments)).unwrap())
         }
@@ -329,7 +338,7 @@ fn consents(dice: &mut Dice) -> Consents {
                     ConsentState::Given,
                     ConsentState::Refused,
                 ]),
-                at: Timestamp(dice.below(5) as i64),
+                at: Timestamp(START + STEP * dice.below(5) as i64),
                 source: "form".into(),
                 wording: None,
             };

@@ -249,6 +249,23 @@ fn holds_in(
                 (None, _) => false,
             }
         }
+        Condition::ConsentAge(asked) => {
+            let subscribed = Condition::Subscribed(asked.topic.clone());
+            let follows =
+                (world.topics.get(&asked.topic)).is_some_and(|t| t.default && !t.on_request);
+            let mut given: Vec<i64> = Vec::new();
+            for (topic, consent) in &world.consents {
+                let counts = match topic {
+                    Some(topic) => *topic == asked.topic,
+                    None => follows,
+                };
+                if counts && consent.state == ConsentState::Given {
+                    given.push(consent.at.0);
+                }
+            }
+            given.sort_unstable();
+            holds(world, known, &subscribed, now) && aged(&asked.age, now - given[given.len() - 1])
+        }
         Condition::Message(message) => super::messages::holds(world, message, now),
         Condition::NoEvent(event) => asked(world, known, event, true, now).is_empty(),
         Condition::Event(event) => {

@@ -2,7 +2,7 @@
 
 use super::audience;
 use crate::domain::condition::{
-    CampaignCondition, CampaignWas, Condition, DateCondition, DateRule, EventCondition,
+    CampaignCondition, CampaignWas, Condition, ConsentAge, DateCondition, DateRule, EventCondition,
     EventSelector, EventTest, MessageCondition, MessageWas, NumberRange, Preference,
     PreferenceCondition, PreferenceTest, PropertyTest, Range, ValueTest,
 };
@@ -213,6 +213,13 @@ fn each_kind_of_condition_reads_as_it_is_written() {
         (
             "subscribed = \"offers\"",
             Condition::Subscribed(TopicId::parse("offers").unwrap()),
+        ),
+        (
+            "subscribed = \"offers\"\ngiven = \">= 700d\"",
+            Condition::ConsentAge(ConsentAge {
+                topic: TopicId::parse("offers").unwrap(),
+                age: days(700, None),
+            }),
         ),
         (
             "message = \"m\"\nwas = \"maybe_opened\"\nwithin = \"7d\"",

@@ -302,9 +302,10 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use crate::domain::condition::{
-        Condition, EventCondition, EventSelector, EventTest, Named, PropertyTest, Range, ValueTest,
+        Condition, ConsentAge, EventCondition, EventSelector, EventTest, Named, PropertyTest,
+        Range, ValueTest,
     };
-    use crate::domain::id::{EventName, SegmentName, TagName};
+    use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
     use crate::domain::time::Span;
     use crate::domain::value::Value;
     use std::collections::{BTreeMap, BTreeSet};
@@ -334,6 +335,15 @@ mod tests {
         };
         let count = |text: &str| EventTest::Count(Range::<u64>::parse(text).unwrap());
         let event = EventCondition::new;
+        let aged = |topic: &str, days: i64| {
+            Condition::ConsentAge(ConsentAge {
+                topic: TopicId::parse(topic).unwrap(),
+                age: Range {
+                    low: Some(Span::days(days)),
+                    high: None,
+                },
+            })
+        };
         let span = Some(Span::days(1));
         let all = [
             Condition::Event(event(select(vec![]), None, false, None, count(">= 1"))),
@@ -367,6 +377,10 @@ mod tests {
             Condition::All(vec![tag("ab")]),
             Condition::Not(Box::new(tag("a"))),
             tag("a"),
+            Condition::Subscribed(TopicId::parse("a").unwrap()),
+            aged("a", 700),
+            aged("a", 701),
+            aged("b", 700),
         ];
         let hashes: BTreeSet<u64> = all.iter().map(|c| c.stable_hash(&none())).collect();
         assert_eq!(hashes.len(), all.len());

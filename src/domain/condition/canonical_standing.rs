@@ -55,6 +55,11 @@ impl Canonical {
                 self.tag(16);
                 self.range(range, |n| n as i64);
             }
+            Condition::ConsentAge(consent) => {
+                self.tag(17);
+                self.text(consent.topic.as_str());
+                self.range(&consent.age, |span| span.0);
+            }
             Condition::All(_)
             | Condition::Any(_)
             | Condition::Not(_)

@@ -41,6 +41,11 @@ impl Condition {
                 "the latest advertising went unanswered {} in a row",
                 times(range)
             ),
+            Condition::ConsentAge(consent) => format!(
+                "subscribed to \"{}\", consented to {} ago",
+                consent.topic,
+                spans(&consent.age)
+            ),
         }
     }
 }

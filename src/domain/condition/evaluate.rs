@@ -143,6 +143,7 @@ pub(super) fn evaluate_in(
         Condition::UnderWay { above } => stands(under_way(facts, *above).next().is_some()),
         Condition::Engaged(range) => engaged(range, facts, now),
         Condition::Unanswered(range) => stands(range.contains(unanswered(facts))),
+        Condition::ConsentAge(consent) => consent.evaluate(facts, now),
     }
 }
 

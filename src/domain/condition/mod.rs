@@ -7,6 +7,7 @@
 mod canonical;
 mod canonical_standing;
 mod complete;
+mod consent;
 mod date;
 mod describe;
 mod evaluate;
@@ -20,6 +21,7 @@ mod value_test;
 
 pub(in crate::domain) use canonical::Canonical;
 pub use canonical::Named;
+pub use consent::ConsentAge;
 pub use date::{DateCondition, DateRule, DateTrigger, Near};
 pub use evaluate::{EntryFacts, Facts, evaluate, tags_of};
 pub use explain::{Explained, explain};
@@ -259,6 +261,8 @@ pub enum Condition {
     Engaged(Range<Span>),
     /// How many of the latest advertising messages, in a row, have no answer.
     Unanswered(Range<u64>),
+    /// Consent to the topic is in force, and that old.
+    ConsentAge(ConsentAge),
 }
 
 impl Condition {
@@ -285,7 +289,8 @@ impl Condition {
             | Condition::Campaign(_)
             | Condition::UnderWay { .. }
             | Condition::Engaged(_)
-            | Condition::Unanswered(_) => {}
+            | Condition::Unanswered(_)
+            | Condition::ConsentAge(_) => {}
         }
     }
 

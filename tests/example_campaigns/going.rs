@@ -1,0 +1,289 @@
+//! Who is going: before dormancy, the way back in three steps, a good customer gone silent, the sunset.
+
+use crate::same_as_ever;
+use crate::shop::{Shop, live};
+use reveille::domain::cause::ProfileChange;
+use reveille::domain::id::{CustomerId, TagName};
+use reveille::domain::preference::ConsentState;
+use reveille::domain::time::Span;
+use serde_json::{Value, json};
+
+/// Monday, eight in the morning in Seoul.
+const START: &str = "2026-03-01T23:00:00Z";
+
+fn order(total: u64) -> Value {
+    json!({ "order_id": "o-1", "total": total })
+}
+
+async fn tag(shop: &Shop, id: &str, tag: &str) {
+    let tags = vec![(TagName::parse(tag).unwrap(), true)];
+    let change = ProfileChange {
+        tags,
+        ..ProfileChange::default()
+    };
+    shop.change(id, change).await;
+}
+
+async fn view(shop: &Shop, id: &str) -> Value {
+    let id = CustomerId::parse(id).unwrap();
+    let view = shop.app.core.customer_view(&id).await.unwrap().unwrap();
+    serde_json::to_value(&view).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_dormancy_writes_on_day_75() {
+    let shop = Shop::open(START, &["before_dormancy"]).await;
+    for id in ["emma", "orders", "vip", "gone"] {
+        shop.english(id).await;
+    }
+    shop.korean("mina").await;
+    for id in ["emma", "mina", "orders", "vip"] {
+        shop.past(id, Span::days(74), "Order Completed", order(20))
+            .await;
+    }
+    shop.past("gone", Span::days(95), "Order Completed", order(20))
+        .await;
+    tag(&shop, "vip", "vip").await;
+    shop.pass(Span::hours(20)).await;
+    shop.event("orders", "Order Completed", order(30)).await;
+    shop.pass(Span::days(20)).await;
+
+    let sent = [
+        "before_dormancy entered/schedule",
+        "before_dormancy/hello accepted/accepted",
+    ];
+    assert_eq!(shop.story("emma").await, sent);
+    assert_eq!(shop.story("mina").await, sent);
+    // It was the 75th day from eleven in the evening on, in London.
+    assert_eq!(
+        shop.inbox("emma"),
+        ["2026-03-03T10:00:00Z Is your tea running low, Emma?"]
+    );
+    for id in ["orders", "vip", "gone"] {
+        assert_eq!(shop.story(id).await, Vec::<String>::new(), "{id}");
+    }
+    let why = shop.why("vip", "before_dormancy").await;
+    assert!(why.contains("no not (tagged \"vip\")"), "{why}");
+    same_as_ever!("before_dormancy_hello_en", &shop.mails("emma")[0]);
+    same_as_ever!("before_dormancy_hello_ko", &shop.mails("mina")[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn win_back_asks_less_of_who_answers_and_tags_who_never_does() {
+    let shop = Shop::open(START, &["win_back"]).await;
+    for id in ["emma", "reader", "buyer", "never"] {
+        shop.english(id).await;
+    }
+    shop.korean("mina").await;
+    for id in ["emma", "mina", "reader", "buyer"] {
+        shop.past(id, Span::days(200), "Order Completed", order(20))
+            .await;
+    }
+    shop.pass(Span::days(3)).await;
+    shop.clicks("reader", "hello").await;
+    shop.pass(Span::days(12)).await;
+    shop.event("buyer", "Order Completed", order(30)).await;
+    shop.pass(Span::days(29)).await;
+
+    let all = [
+        "win_back entered/schedule",
+        "win_back/hello accepted/accepted",
+        "win_back/gift accepted/accepted",
+        "win_back/survey accepted/accepted",
+        "win_back/lapsed done/tagged",
+    ];
+    assert_eq!(shop.story("emma").await, all);
+    assert_eq!(shop.story("mina").await, all);
+    assert_eq!(
+        shop.inbox("emma"),
+        [
+            "2026-03-03T10:00:00Z We have missed you, Emma",
+            "2026-03-13T10:00:00Z Your next delivery is on us",
+            "2026-03-27T10:00:00Z One question, and then we let you be",
+        ]
+    );
+    assert_eq!(
+        shop.story("reader").await,
+        [
+            "win_back entered/schedule",
+            "win_back/hello accepted/accepted",
+            "win_back/gift skipped/only_if",
+            "win_back left/only_if"
+        ]
+    );
+    assert_eq!(
+        shop.story("buyer").await,
+        [
+            "win_back entered/schedule",
+            "win_back/hello accepted/accepted",
+            "win_back/gift accepted/accepted",
+            "win_back left/exit",
+        ]
+    );
+    assert_eq!(shop.story("never").await, Vec::<String>::new());
+    assert!(
+        view(&shop, "emma").await["tags"]
+            .to_string()
+            .contains("\"lapsed\"")
+    );
+    for (id, locale) in [("emma", "en"), ("mina", "ko")] {
+        for (mail, step) in shop.mails(id).iter().zip(["hello", "gift", "survey"]) {
+            same_as_ever!(format!("win_back_{step}_{locale}"), mail);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vip_dormant_tells_staff_first_and_writes_unless_they_called() {
+    let shop = Shop::open(START, &["vip_dormant"]).await;
+    for id in ["emma", "called", "small", "looks"] {
+        shop.english(id).await;
+    }
+    shop.korean("mina").await;
+    for id in ["emma", "mina", "called", "looks"] {
+        shop.past(id, Span::days(150), "Order Completed", order(700))
+            .await;
+        shop.past(id, Span::days(70), "Order Completed", order(500))
+            .await;
+    }
+    shop.past("small", Span::days(70), "Order Completed", order(200))
+        .await;
+    shop.past("looks", Span::days(20), "Product Viewed", json!({}))
+        .await;
+    shop.pass(Span::hours(6)).await;
+    let told = shop.mails_to("crm@shop.example");
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0].at.to_string(), "2026-03-02T00:00:00Z");
+    tag(&shop, "called", "vip_called").await;
+    shop.pass(Span::days(5)).await;
+
+    let written = [
+        "vip_dormant entered/schedule",
+        "vip_dormant/tell-staff done/notified",
+        "vip_dormant/tell-staff accepted/accepted",
+        "vip_dormant/letter accepted/accepted",
+    ];
+    assert_eq!(shop.story("emma").await, written);
+    assert_eq!(shop.story("mina").await, written);
+    assert_eq!(
+        shop.inbox("emma"),
+        ["2026-03-05T10:00:00Z A personal word from Corner Shop"]
+    );
+    assert_eq!(
+        shop.story("called").await.last().unwrap(),
+        "vip_dormant left/exit"
+    );
+    assert_eq!(shop.inbox("called"), Vec::<String>::new());
+    assert_eq!(shop.story("small").await, Vec::<String>::new());
+    assert_eq!(shop.story("looks").await, Vec::<String>::new());
+    let about_emma = told.iter().find(|m| m.subject.starts_with("Emma (emma)"));
+    same_as_ever!("vip_dormant_staff", about_emma.unwrap());
+    same_as_ever!("vip_dormant_letter_en", &shop.mails("emma")[0]);
+    same_as_ever!("vip_dormant_letter_ko", &shop.mails("mina")[0]);
+}
+
+/// Three advertising mails, on three days.
+const NEWS: &str = r#"
+name = "News"
+state = "live"
+class = "advertising"
+topic = "offers"
+[schedule]
+cron = "0 12 * * *"
+[audience]
+known_for = ">= 1d"
+[entry]
+again = "always"
+at_most = 3
+existing = "enter"
+[[step]]
+id = "m"
+template = "before_dormancy_hello"
+subject = "News"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
+    let files = [
+        ("sunset.toml".to_owned(), live("sunset")),
+        ("consent_given.toml".to_owned(), live("consent_given")),
+        (
+            "consent_withdrawn.toml".to_owned(),
+            live("consent_withdrawn"),
+        ),
+        ("news.toml".to_owned(), NEWS.to_owned()),
+    ];
+    let shop = Shop::with(START, &files).await;
+    for id in ["emma", "stays", "back", "reader"] {
+        shop.english(id).await;
+    }
+    shop.korean("mina").await;
+    for id in ["emma", "mina", "stays", "back", "reader"] {
+        shop.past(id, Span::days(200), "Order Completed", order(20))
+            .await;
+    }
+    shop.pass(Span::days(4)).await;
+    assert_eq!(
+        shop.subjects("emma"),
+        ["Your consent is noted", "News", "News", "News"]
+    );
+    shop.clicks("reader", "m").await;
+    shop.pass(Span::days(6)).await;
+    shop.clicks("stays", "last-chance").await;
+    shop.event("back", "Product Viewed", json!({})).await;
+    shop.pass(Span::days(15)).await;
+
+    let story = |id: &'static str| {
+        let shop = &shop;
+        async move {
+            let mut rows = shop.story(id).await;
+            rows.retain(|row| row.starts_with("sunset"));
+            rows
+        }
+    };
+    let gone = [
+        "sunset entered/schedule",
+        "sunset/last-chance accepted/accepted",
+        "sunset/mark done/tagged",
+        "sunset/leave-offers done/left_topic",
+        "sunset/leave-reminders done/left_topic",
+    ];
+    assert_eq!(story("emma").await, gone);
+    assert_eq!(story("mina").await, gone);
+    for id in ["stays", "back"] {
+        assert_eq!(
+            story(id).await,
+            [
+                "sunset entered/schedule",
+                "sunset/last-chance accepted/accepted",
+                "sunset left/exit"
+            ],
+            "{id}"
+        );
+    }
+    assert_eq!(story("reader").await, Vec::<String>::new());
+    // They said nothing, so nobody tells them that they did. Should they come back, it is as it was.
+    assert_eq!(shop.mails("emma").len(), 5);
+    shop.says_of("emma", "offers", ConsentState::Given).await;
+    shop.pass(Span::days(1)).await;
+    assert!(
+        !view(&shop, "emma").await["tags"]
+            .to_string()
+            .contains("\"sunset\"")
+    );
+    shop.says("emma", ConsentState::Refused).await;
+    shop.pass(Span::days(1)).await;
+    assert_eq!(
+        shop.subjects("emma")[5..],
+        [
+            "Your consent is noted",
+            "You get no more advertising from us"
+        ]
+    );
+    let ledger = view(&shop, "emma").await["consent_ledger"].to_string();
+    assert!(ledger.contains("campaign sunset/leave-offers"), "{ledger}");
+    let ledger = view(&shop, "stays").await["consent_ledger"].to_string();
+    assert!(!ledger.contains("sunset"), "{ledger}");
+    same_as_ever!("sunset_last_chance_en", &shop.mails("emma")[4]);
+    same_as_ever!("sunset_last_chance_ko", &shop.mails("mina")[4]);
+}
