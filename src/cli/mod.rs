@@ -15,6 +15,7 @@ mod forget;
 mod go_live;
 mod held;
 mod import;
+mod init;
 mod key;
 mod log;
 mod pause;
@@ -28,6 +29,7 @@ mod resume;
 mod run;
 mod screen;
 mod settle;
+mod shipped;
 mod suppression;
 mod table;
 #[cfg(test)]
@@ -89,6 +91,8 @@ enum Command {
     Run(run::Arguments),
     /// See it at work on a sample shop, with nothing to set up
     Demo(demo::Arguments),
+    /// Begin a project: a folder with a configuration, campaigns and templates that run
+    Init(init::Arguments),
     /// Check configuration, campaigns and templates
     Check(check::Arguments),
     /// Take a store that has rehearsed to sending for real
@@ -198,6 +202,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(arguments) => run::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
+        Command::Init(arguments) => init::run(arguments, context).await,
         Command::Check(arguments) => check::run(&arguments, context),
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,

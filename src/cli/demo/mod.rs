@@ -2,15 +2,16 @@
 
 mod day;
 mod play;
-mod shipped;
 mod story;
 
 use super::Context;
 use super::failure::Failure;
 use super::import::summary::reach;
 use super::screen::{Screen, counted, grouped};
+use crate::cli::shipped;
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::config::settings::DEFAULT_FILE;
 use crate::daemon::house::{Ground, House, How, Purpose};
 use crate::daemon::transports::Folders;
 use crate::daemon::{Daemon, signals};
@@ -58,7 +59,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let began = clock::stopwatch();
     let screen = context.screen;
     let folder = folder(arguments.dir.as_deref())?;
-    shipped::write(&folder)
+    shipped::write(&folder, &configuration())
         .map_err(|e| Failure::failed(format!("{} can't be written: {e}", folder.display())))?;
     let config = Config::load(&folder.join("config.toml")).map_err(Failure::Configuration)?;
 
@@ -241,4 +242,31 @@ fn folder(told: Option<&Path>) -> Result<PathBuf, Failure> {
         });
     }
     Ok(folder)
+}
+
+/// The default configuration with what a shop would set first.
+fn configuration() -> String {
+    DEFAULT_FILE
+        .replace(
+            "# address = \"1 Market Street, Seoul\" ",
+            "address = \"1 Market Street, Seoul\"   ",
+        )
+        .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
+        .replace("timezone = \"UTC\"       ", "timezone = \"Asia/Seoul\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::configuration;
+    use crate::config::Config;
+    use std::path::Path;
+
+    #[test]
+    fn the_configuration_is_good_and_says_what_it_should() {
+        let config = Config::parse(Path::new("config.toml"), &configuration()).unwrap();
+        assert_eq!(config.warnings, []);
+        assert_eq!(config.defaults.timezone, chrono_tz::Asia::Seoul);
+        assert!(config.sender.address.is_some() && config.sender.unsubscribe_mailto.is_some());
+        assert!(config.is_rehearsal());
+    }
 }

@@ -3,7 +3,9 @@
 //! Rows are read and understood here, and go to the engine as a stream; bad ones are told and written to a file. The
 //! reading runs on a thread of its own, so that a pipe that keeps silent keeps nobody waiting.
 
+pub(super) mod export;
 mod rejects;
+mod source;
 pub(super) mod summary;
 
 use super::Context;
@@ -21,9 +23,8 @@ use axum::http::Method;
 use indicatif::ProgressBar;
 use rejects::Rejects;
 use serde_json::Value;
+use source::Source;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use summary::summary;
@@ -38,7 +39,8 @@ same file again counts nothing twice. Bad rows are told by line and written to F
 
 Examples:
   reveille import customers.csv --map \"Kundennummer=customer\" --dates \"%d.%m.%Y\" --zone Europe/Berlin
-  reveille import orders.csv --event \"Order Completed\"
+  reveille import purchases.csv --event \"Order Completed\"
+  reveille import orders.csv --orders
   reveille import events.jsonl
   tail -F events.jsonl | reveille import --live -")]
 pub struct Arguments {
@@ -59,6 +61,12 @@ pub struct Arguments {
     /// The name of all events of a table that has no column for it
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
+    /// The file is a shop's own export of its orders, one row an order or one an item
+    #[arg(long, conflicts_with_all = ["live", "event"])]
+    orders: bool,
+    /// How the file writes letters: utf-8, cp949 or windows-1252 [default: utf-8; of --orders found out]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
     /// Where bad rows are written [default: FILE.rejected]
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
@@ -67,13 +75,48 @@ pub struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    /// A shop's export of its orders.
+    pub fn of_orders(told: export::Told) -> Arguments {
+        Arguments {
+            file: told.file,
+            live: false,
+            map: told.map,
+            dates: told.dates,
+            zone: told.zone,
+            event: None,
+            orders: true,
+            encoding: told.encoding,
+            rejected: None,
+            json: false,
+        }
+    }
+
+    /// What is said of an export of orders.
+    fn export(&self) -> export::Told {
+        export::Told {
+            file: self.file.clone(),
+            map: self.map.clone(),
+            dates: self.dates.clone(),
+            zone: self.zone.clone(),
+            encoding: self.encoding.clone(),
+        }
+    }
+}
+
 /// So many bad rows are shown.
 const SHOWN: u64 = 10;
 /// Rows go to the engine in pieces of about so many bytes; a pipe's at once.
 const PIECE: usize = 64 * 1024;
 
 pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let source = Source::open(&arguments)?;
+    let source = match arguments.orders {
+        true => {
+            let zone = context.load()?.defaults.timezone;
+            Source::of(export::Export::open(arguments.export(), zone)?)?
+        }
+        false => Source::open(&arguments)?,
+    };
     let options = options(&arguments)?;
     let screen = context.screen;
     let bar = screen.progress_bytes(source.size);
@@ -92,55 +135,6 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     finish(&read, &told, &arguments, screen)
 }
 
-/// Where rows come from.
-struct Source {
-    reader: Box<dyn BufRead + Send>,
-    /// In bytes; a pipe has none.
-    size: Option<u64>,
-    pipe: bool,
-    path: PathBuf,
-}
-
-impl Source {
-    /// By which the same file is known when it is imported again, from whatever folder.
-    fn name(&self) -> String {
-        if self.path.as_os_str() == "-" {
-            return "standard input".to_owned();
-        }
-        let whole = std::fs::canonicalize(&self.path);
-        whole
-            .unwrap_or_else(|_| self.path.clone())
-            .display()
-            .to_string()
-    }
-
-    fn open(arguments: &Arguments) -> Result<Source, Failure> {
-        let path = arguments.file.clone();
-        if path.as_os_str() == "-" {
-            return Ok(Source {
-                reader: Box::new(BufReader::new(std::io::stdin())),
-                size: None,
-                pipe: true,
-                path,
-            });
-        }
-        let file = File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Failure::NotFound {
-                what: format!("there is no file {}", path.display()),
-                hint: String::new(),
-            },
-            _ => Failure::failed(format!("{} can't be read: {e}", path.display())),
-        })?;
-        let told = file.metadata().ok().filter(std::fs::Metadata::is_file);
-        Ok(Source {
-            reader: Box::new(BufReader::with_capacity(1 << 16, file)),
-            pipe: told.is_none(),
-            size: told.map(|m| m.len()),
-            path,
-        })
-    }
-}
-
 fn options(arguments: &Arguments) -> Result<Options, Failure> {
     let usage = Failure::Usage;
     let zone = arguments
@@ -156,6 +150,10 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     };
     let mut options = Options::new(reading);
     options.kind = Kind::of_path(&arguments.file);
+    if arguments.orders {
+        options.kind = Some(Kind::JsonLines);
+        return Ok(options);
+    }
     for pair in &arguments.map {
         let Some((column, field)) = pair.rsplit_once('=') else {
             return Err(Failure::Usage(format!(
@@ -305,6 +303,12 @@ fn read(
     let _ = opened.send(());
     done.mapping = rows.mapping().map(ToString::to_string);
     rejects.header = rows.header().map(<[u8]>::to_vec);
+    if let Some(export) = source.export {
+        done.mapping = Some(export.told);
+        rejects.header = Some(export.header);
+        done.rejected += export.refused.len() as u64;
+        export.refused.iter().for_each(|row| rejects.take(row));
+    }
     let mut piece = Vec::with_capacity(PIECE + 4096);
     let mut whole = true;
     while let Some((line, row)) = rows.next() {
@@ -401,7 +405,11 @@ fn finish(
         n => Err(Failure::Failed {
             what: format!("{} not taken", counted(n, "row was", "rows were")),
             hint: match &read.rejected_to {
-                Some(path) => format!("mend them in {} and import that", path.display()),
+                Some(path) => format!(
+                    "mend them in {} and import that{}",
+                    path.display(),
+                    if arguments.orders { ", likewise" } else { "" }
+                ),
                 None => "the others are in; mend the rows and import the file again".into(),
             },
         }),

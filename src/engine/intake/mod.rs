@@ -8,10 +8,12 @@
 pub mod consent;
 pub mod csv;
 pub mod dates;
+pub mod encoding;
 pub mod identity;
 pub mod json;
 pub mod lines;
 pub mod mapping;
+pub mod orders;
 mod parse;
 pub mod rows;
 pub mod surrogates;

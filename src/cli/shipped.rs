@@ -1,13 +1,12 @@
-//! The files that the demo begins with, embedded, so that an installed program needs nothing beside it.
+//! The files that the demo and a new project begin with, embedded, so that an installed program needs nothing beside it.
 
-use crate::config::settings::DEFAULT_FILE;
 use std::io;
 use std::path::Path;
 
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
         /// Paths, relative to the demo's folder, and what they hold.
-        pub const FILES: &[(&str, &str)] = &[$(($path, include_str!(concat!("../../../", $path)))),*];
+        pub const FILES: &[(&str, &str)] = &[$(($path, include_str!(concat!("../../", $path)))),*];
     };
 }
 
@@ -43,20 +42,9 @@ files![
     "templates/welcome.txt.hbs",
 ];
 
-/// The default configuration with what a shop would set first.
-pub fn configuration() -> String {
-    DEFAULT_FILE
-        .replace(
-            "# address = \"1 Market Street, Seoul\" ",
-            "address = \"1 Market Street, Seoul\"   ",
-        )
-        .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
-        .replace("timezone = \"UTC\"       ", "timezone = \"Asia/Seoul\"")
-}
-
-/// Writes everything into a folder that is there.
-pub fn write(folder: &Path) -> io::Result<()> {
-    std::fs::write(folder.join("config.toml"), configuration())?;
+/// Writes campaigns and templates into a folder that is there, and this as config.toml.
+pub fn write(folder: &Path, configuration: &str) -> io::Result<()> {
+    std::fs::write(folder.join("config.toml"), configuration)?;
     for (path, text) in FILES {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {
@@ -69,19 +57,9 @@ pub fn write(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, configuration, write};
-    use crate::config::Config;
+    use super::{FILES, write};
     use std::collections::BTreeSet;
     use std::path::Path;
-
-    #[test]
-    fn the_configuration_is_good_and_says_what_it_should() {
-        let config = Config::parse(Path::new("config.toml"), &configuration()).unwrap();
-        assert_eq!(config.warnings, []);
-        assert_eq!(config.defaults.timezone, chrono_tz::Asia::Seoul);
-        assert!(config.sender.address.is_some() && config.sender.unsubscribe_mailto.is_some());
-        assert!(config.is_rehearsal());
-    }
 
     #[test]
     fn every_shipped_file_is_embedded() {
@@ -103,7 +81,7 @@ mod tests {
         let embedded: BTreeSet<String> = FILES.iter().map(|(p, _)| (*p).to_owned()).collect();
         assert_eq!(there, embedded);
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path()).unwrap();
+        write(folder.path(), "").unwrap();
         assert!(
             folder
                 .path()

@@ -1,0 +1,126 @@
+use super::{Survey, Told};
+use crate::domain::time::Timestamp;
+use crate::engine::intake::rows::{Options, Rows};
+use crate::engine::intake::{Reading, What};
+use chrono_tz::Asia::Seoul;
+use serde_json::{Value, json};
+
+fn told() -> Told {
+    Told {
+        map: Vec::new(),
+        dates: None,
+        zone: Seoul,
+    }
+}
+
+/// The lines that an export becomes, and what was refused of it.
+fn made(export: &str) -> (Vec<Value>, Vec<String>) {
+    let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+    let mut refused = Vec::new();
+    let taken = survey.read(export.as_bytes(), |e| refused.push(e.to_string()));
+    let mut out = Vec::new();
+    taken.unwrap().write(&mut out).unwrap();
+    // Whatever is written, an import takes.
+    let received = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+    let rows = Rows::open(out.as_slice(), Options::new(Reading::new(received))).unwrap();
+    for (line, row) in rows {
+        let row = row.unwrap_or_else(|e| panic!("line {line}: {e}"));
+        assert!(row.counts_once() || matches!(row.what, What::Profile { .. }));
+    }
+    let lines = String::from_utf8(out).unwrap();
+    let lines = lines.lines().map(|l| serde_json::from_str(l).unwrap());
+    (lines.collect(), refused)
+}
+
+#[test]
+fn an_order_of_several_items_is_one_order() {
+    let (lines, refused) = made(
+        "Name,Email,Financial Status,Paid at,Accepts Marketing,Currency,Total,Lineitem quantity,Lineitem name,Lineitem price,Billing Name,Shipping City\n\
+         #1001,Jo@customers.example,paid,2025-03-01 18:30:00 +0000,yes,EUR,25.50,2,Green tea,8.00,Jo van Dam,Utrecht\n\
+         #1001,Jo@customers.example,,,,,,1,\"Cup, blue\",9.50,,\n\
+         #1002,jo@customers.example,refunded,2025-03-05 09:00:00 +0000,no,EUR,8.00,1,Green tea,8.00,Jo van Dam,Utrecht\n\
+         #1003,,paid,2025-03-06 09:00:00 +0000,,EUR,8.00,1,Green tea,8.00,,\n",
+    );
+    assert_eq!(
+        lines,
+        [
+            json!({"type": "identify", "userId": "jo@customers.example", "traits": {
+                "email": "jo@customers.example", "name": "Jo van Dam", "first_name": "Jo", "last_name": "van Dam",
+                "consent": false, "consent_at": "2025-03-05T09:00:00Z", "consent_source": "export of orders",
+            }}),
+            json!({"type": "track", "userId": "jo@customers.example", "event": "Order Completed",
+                "timestamp": "2025-03-01T18:30:00Z", "messageId": "order-#1001", "properties": {
+                "order_id": "#1001", "currency": "EUR", "status": "paid", "total": 25.5, "products": [
+                    {"name": "Green tea", "price": 8, "quantity": 2},
+                    {"name": "Cup, blue", "price": 9.5, "quantity": 1},
+                ],
+            }}),
+        ]
+    );
+    assert_eq!(refused, ["line 5: it does not say who ordered"]);
+}
+
+#[test]
+fn a_korean_shops_words_dates_and_amounts_are_understood() {
+    let export = "주문번호,주문일시,회원아이디,주문자명,이메일,상품명,수량,결제금액,수신동의,주문상태,배송지주소\n\
+         A-1,2025. 3. 1. 오후 6:30,mina,김민아,mina@customers.example,녹차,2,\"24,000원\",동의,배송완료,서울\n\
+         A-1,2025. 3. 1. 오후 6:30,mina,김민아,mina@customers.example,찻잔,1,\"9,500원\",동의,배송완료,서울\n\
+         A-2,2025. 3. 2. 오전 9:00,doyun,이도윤,doyun@customers.example,녹차,1,\"12,000원\",,주문취소,부산\n";
+    let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+    assert!(survey.is_korean);
+    assert_eq!(survey.currency, Some("KRW"));
+    assert_eq!(survey.form.as_deref(), Some("%Y. %m. %d. %p %I:%M"));
+    let (lines, refused) = made(export);
+    assert_eq!(refused, Vec::<String>::new());
+    assert_eq!(lines.len(), 3, "two customers, one order: {lines:?}");
+    assert_eq!(lines[1]["traits"]["first_name"], "김민아");
+    assert_eq!(lines[1]["traits"]["consent"], true);
+    let order = &lines[2];
+    assert_eq!(order["timestamp"], "2025-03-01T09:30:00Z");
+    // Each row has its own amount: they are added.
+    assert_eq!(order["properties"]["total"], 33_500);
+    assert_eq!(order["properties"]["currency"], "KRW");
+    assert_eq!(order["properties"]["products"][1]["name"], "찻잔");
+    assert!(
+        !order.to_string().contains("서울"),
+        "where it was sent to is nobody's business: {order}"
+    );
+}
+
+#[test]
+fn a_bare_list_of_purchases_is_enough() {
+    let (lines, refused) = made(
+        "customer,date,units,dollars\n1,1997-01-01,2,29.33\n2,1997-01-18,x,10\n1,1997-01-18,1,-5\n\n",
+    );
+    assert_eq!(refused, ["line 3: the quantity \"x\" is not a number"]);
+    assert_eq!(
+        lines,
+        [
+            json!({"type": "track", "userId": "1", "event": "Order Completed",
+            "timestamp": "1997-01-01T03:00:00Z", "properties": {"quantity": 2, "total": 29.33}})
+        ]
+    );
+}
+
+#[test]
+fn items_without_a_total_are_added_up() {
+    let (lines, _) = made(
+        "order id;customer id;date;product;unit price;qty\n7;c;2025-01-01;Tea;\"8,50\";2\n7;c;2025-01-01;Cup;\"1,00\";1\n",
+    );
+    assert_eq!(lines[0]["properties"]["total"], 18);
+}
+
+#[test]
+fn what_is_no_table_of_orders_is_told() {
+    for (text, want) in [
+        ("", "the file is empty"),
+        ("customer,date\n", "no rows"),
+        ("PK\u{3}\u{4}", "workbook"),
+        ("colour,size\nred,9\n", "no column says when"),
+    ] {
+        let error = Survey::of(text.as_bytes(), &told())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
