@@ -10,6 +10,7 @@
 //! header.
 
 mod answers;
+pub mod asked;
 pub mod check;
 pub mod compose;
 pub mod dates;

@@ -21,7 +21,7 @@ pub(super) fn lines(in_time: &[&Event], same: Option<&str>, key: &str) -> Vec<Li
             let others = told.clone().filter(|e| e.name.as_str() != ORDER);
             let latest = others
                 .filter_map(|e| key_text(&e.properties, CART_ID))
-                .last();
+                .next_back();
             (CART_ID, latest)
         }
     };

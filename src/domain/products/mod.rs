@@ -80,11 +80,11 @@ pub fn select(wanted: &Wanted, events: &[Event], key: &str, now: Timestamp) -> V
         None => true,
     };
     let recent = |at: Timestamp| since.is_none_or(|since| at > since);
-    let told = (in_time.iter().copied()).filter(|e| recent(e.time) && same(e));
+    let mut told = (in_time.iter().copied()).filter(|e| recent(e.time) && same(e));
     let lines = match &wanted.from {
         Source::Events(selector) => newest(told.filter(|e| selector.selects(e))),
         Source::Order => {
-            let latest = told.filter(|e| e.name.as_str() == ORDER).last();
+            let latest = told.rfind(|e| e.name.as_str() == ORDER);
             newest(latest.into_iter())
         }
         Source::Cart => {

@@ -59,7 +59,7 @@ enum Made {
     /// Another of the customer's messages goes first.
     Behind(MessageNo),
     /// It was not composed; what is told of it.
-    NotMade(Outcome),
+    Failed(Outcome),
 }
 
 impl Core {
@@ -179,7 +179,7 @@ impl Core {
         let outcome = match made {
             Made::Ready(_) | Made::Gone => return Ok(None),
             Made::Behind(other) => return Ok(Some(other)),
-            Made::NotMade(outcome) => outcome,
+            Made::Failed(outcome) => outcome,
         };
         let cause = Cause::Outcome {
             message,
@@ -254,10 +254,10 @@ impl Core {
                     // `Ready` says why it can't go.
                     Err(CannotCompose::NotInForce) => (None, true),
                     Err(CannotCompose::Because(why)) => {
-                        return Ok(Made::NotMade(Outcome::Undeliverable { why }));
+                        return Ok(Made::Failed(Outcome::Undeliverable { why }));
                     }
                     Err(CannotCompose::TooFew(why)) => {
-                        return Ok(Made::NotMade(Outcome::TooFew { why }));
+                        return Ok(Made::Failed(Outcome::TooFew { why }));
                     }
                 }
             }
