@@ -53,6 +53,7 @@ fn problems_of(stem: &str) -> Vec<Problem> {
             text("campaigns/topics.toml"),
         )),
         tags: None,
+        data: BTreeMap::new(),
     };
     let (kind, _) = stem.split_once('_').unwrap();
     let file = source(&format!("campaigns/{kind}.toml"), broken);
@@ -196,6 +197,7 @@ fn a_segment_that_is_wrong_breaks_those_campaigns_only_that_name_it() {
                 segments: Some(source("segments.toml", segments.to_owned())),
                 topics: None,
                 tags: None,
+                data: BTreeMap::new(),
             },
             &context(),
         )

@@ -86,6 +86,20 @@ fn check_tells_all_that_is_wrong() {
             .map(|f| f.ends_with("bad.toml")),
         Some(true)
     );
+    // A template that asks for data which its step does not have could never be written.
+    house.write("templates/code.html.hbs", "<p>{{data.code}}</p>");
+    let spring = "name = \"Spring\"\nstate = \"live\"\nclass = \"informational\"\n[trigger]\nevent = \"Signed Up\"\n[[step]]\nid = \"hello\"\ntemplate = \"code\"\nsubject = \"{{data.greeting}}\"\n";
+    house.write("campaigns/spring.toml", spring);
+    let told = house.run(&["check"]).all();
+    for asked in [
+        "code.html.hbs:1:4 asks for `data.code`",
+        "asks for `data.greeting`",
+    ] {
+        assert!(told.contains(asked), "{told}");
+    }
+    let data = format!("{spring}data = {{ code = \"A\", greeting = \"Hi\" }}\n");
+    house.write("campaigns/spring.toml", &data);
+    assert!(!house.run(&["check"]).all().contains("asks for"));
     // The service's start is not kept by a bad campaign.
     assert_eq!(house.run(&["check", "--settings"]).code, 0);
     house.write("config.toml", "[stroe]\npath = \"data\"\n");

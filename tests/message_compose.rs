@@ -5,7 +5,9 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, p
 use reveille::domain::address::EmailAddress;
 use reveille::domain::id::CampaignId;
 use reveille::domain::preference::Class;
+use reveille::domain::products::Product;
 use reveille::domain::time::Timestamp;
+use reveille::domain::value::properties_from_json;
 use reveille::message::{ComposeError, ComposeRequest, Finished, SenderBlock, Templates, compose};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -67,11 +69,29 @@ fn shop(first_name: &str) -> Value {
     json!({
         "customer": { "first_name": first_name },
         "links": { "shop": "https://shop.example/", "cart": "https://shop.example/cart?a=1&b=2" },
-        "products": [
-            { "name": "Tea <green> & black", "price": 9.5, "currency": "USD", "quantity": 1 },
-            { "name": "머그컵", "price": 18000, "currency": "KRW", "quantity": 2, "url": "https://shop.example/p/1" },
-        ],
+        "products": products("en"),
     })
+}
+
+/// Of what a cart may hold: names that are markup, pictures, and addresses that no mail may hold.
+fn products(locale: &str) -> Value {
+    let told = [
+        json!({ "product_id": "t", "name": "Tea <green> & black", "price": 9.5, "currency": "USD", "quantity": 1,
+            "url": "javascript:alert(1)", "image_url": "http://shop.example/i/t.png" }),
+        json!({ "product_id": "m", "name": "머그컵", "price": 18000, "currency": "KRW", "quantity": 2,
+            "url": "https://shop.example/p/m?a=1&b=\"2\"", "image_url": "https://shop.example/i/m.png" }),
+        json!({ "product_id": "g", "name": "Gift box \"<script>\"", "price": 45000, "currency": "KRW",
+            "url": "https://shop.example/p/g?a=1&b=2", "image_url": "https://shop.example/i/g.png" }),
+        json!({ "product_id": "b", "name": "Bread", "quantity": 1 }),
+    ];
+    let told = told.map(|product| match product {
+        Value::Object(map) => Product {
+            id: map["product_id"].as_str().unwrap().to_owned(),
+            properties: properties_from_json(map),
+        },
+        _ => unreachable!("they are objects"),
+    });
+    reveille::message::products::shown(&told, locale)
 }
 
 /// What holds of every message, read from its raw bytes.
@@ -169,6 +189,7 @@ fn the_shipped_mails_in_english_and_korean() {
         ] {
             let mut request = request(name, shop(first_name));
             request.locale = locale;
+            request.context["products"] = products(locale);
             request.subject = subject;
             request.preheader = "{{default customer.first_name \"?\"}} & co.";
             if locale == "ko" {

@@ -3,7 +3,9 @@
 use reveille::domain::address::EmailAddress;
 use reveille::domain::id::CampaignId;
 use reveille::domain::preference::Class;
+use reveille::domain::products::Product;
 use reveille::domain::time::Timestamp;
+use reveille::domain::value::properties_from_json;
 use reveille::message::{ComposeRequest, SenderBlock, Templates, compose};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,6 +25,16 @@ fn html(
     locale: &str,
     context: Value,
 ) -> Result<String, String> {
+    html_at(templates, template, locale, context, Timestamp(0))
+}
+
+fn html_at(
+    templates: &Templates,
+    template: &str,
+    locale: &str,
+    context: Value,
+    date: Timestamp,
+) -> Result<String, String> {
     let address = EmailAddress::parse("a@b.example").unwrap();
     let campaign = CampaignId::parse("c").unwrap();
     let request = ComposeRequest {
@@ -38,7 +50,7 @@ fn html(
         from: &address,
         to_name: None,
         to: &address,
-        date: Timestamp(0),
+        date,
         class: Class::Informational,
         campaign: &campaign,
         list_domain: "b.example",
@@ -401,4 +413,56 @@ fn folders_are_read_and_every_shipped_template_is_sound() {
     std::fs::write(dir.path().join("notes.md"), "not a template").unwrap();
     let mixed = Templates::load(dir.path()).unwrap();
     assert!(mixed.has("good") && !mixed.has("bad") && mixed.problems().len() == 1);
+}
+
+/// The rows of docs/templates.md: what is written, and what comes of it in English and in Korean.
+#[test]
+fn the_manual_of_templates_says_what_helpers_do() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = std::fs::read_to_string(root.join("docs/templates.md")).unwrap();
+    for name in reveille::message::words::NAMES {
+        let told = ["{{", "{{#", "(", "{{{{", "`"].map(|before| format!("{before}{name}"));
+        assert!(
+            told.iter().any(|t| manual.contains(t)),
+            "`{name}` is not in docs/templates.md"
+        );
+    }
+    let told = json!({ "product_id": "m", "name": "머그컵", "price": 24000, "currency": "KRW", "quantity": 2 });
+    let Value::Object(told) = told else {
+        unreachable!("it is an object")
+    };
+    let cup = Product {
+        id: "m".to_owned(),
+        properties: properties_from_json(told),
+    };
+    let mut rows = 0;
+    for line in manual.lines().filter(|line| line.starts_with("| `{{")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [written, english, korean] = cells[..] else {
+            panic!("{line}")
+        };
+        let written = written.trim_matches('`');
+        let templates =
+            Templates::from_sources([("t.html.hbs".to_owned(), written.to_owned())].into());
+        assert!(
+            templates.problems().is_empty(),
+            "{written}: {:?}",
+            templates.problems()
+        );
+        for (locale, expected) in [("en", english), ("ko", korean)] {
+            let mut products =
+                reveille::message::products::shown(std::slice::from_ref(&cup), locale);
+            products.as_array_mut().unwrap().push(json!({}));
+            let context = json!({
+                "customer": { "first_name": "minji", "points": 1250, "tags": ["vip", "tea"], "birthday": "1990-05-17" },
+                "data": { "until": "2026-03-05", "at": "2026-03-05T15:30:00+09:00", "share": 0.15, "city": "" },
+                "products": products,
+            });
+            let now = Timestamp::parse_rfc3339("2026-03-02T10:00:00+09:00").unwrap();
+            let html = html_at(&templates, "t", locale, context, now);
+            assert_eq!(html.as_deref(), Ok(expected), "{written} in {locale}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 30);
 }

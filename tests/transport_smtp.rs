@@ -71,7 +71,7 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Uncertain { .. } => "uncertain".into(),
         Outcome::RelayFault { part, .. } => part.word().into(),
         Outcome::NotStarted { .. } => "not started".into(),
-        Outcome::Undeliverable { .. } => "undeliverable".into(),
+        Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => "undeliverable".into(),
     }
 }
 

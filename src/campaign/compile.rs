@@ -50,6 +50,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             in_files: &in_files,
             steps: &steps,
             own: None,
+            data: &sources.data,
         };
         read_named(&sources, &names, &mut known_segments, &mut known_tags)
     };
@@ -64,6 +65,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         in_files: &in_files,
         steps: &steps,
         own: None,
+        data: &sources.data,
     };
     let files = former_names(&sources);
     let named = Named {

@@ -97,7 +97,7 @@ pub fn read_gate(
 static DEEDS: [&str; 4] = ["tag", "untag", "leave", "notify"];
 
 /// What only a message to the customer has.
-static OF_MESSAGES: [&str; 8] = [
+static OF_MESSAGES: [&str; 11] = [
     "template",
     "subject",
     "preheader",
@@ -106,6 +106,9 @@ static OF_MESSAGES: [&str; 8] = [
     "recheck",
     "class",
     "transport",
+    "products",
+    "data",
+    "data_file",
 ];
 
 /// Reads what the step does that is no message to the customer; the inner `None` is a message.

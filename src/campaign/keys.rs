@@ -22,16 +22,7 @@ pub static CAMPAIGN: Keys = Keys {
         "limits",
         "renamed_from",
     ],
-    later: &[
-        "goal",
-        "holdout",
-        "quota",
-        "on_change",
-        "coupon",
-        "products",
-        "data",
-        "channel",
-    ],
+    later: &["goal", "holdout", "quota", "on_change", "coupon", "channel"],
 };
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
@@ -82,13 +73,32 @@ pub static STEP: Keys = Keys {
         "recheck",
         "class",
         "transport",
+        "products",
+        "data",
+        "data_file",
     ],
-    later: &["coupon", "products", "data", "channel", "quota", "holdout"],
+    later: &["coupon", "channel", "quota", "holdout"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
-    known: &["name", "weight", "template", "subject", "preheader"],
-    later: &["coupon", "products", "data"],
+    known: &[
+        "name",
+        "weight",
+        "template",
+        "subject",
+        "preheader",
+        "products",
+        "data",
+        "data_file",
+    ],
+    later: &["coupon"],
+};
+pub static PRODUCTS: Keys = Keys {
+    of: "`products`",
+    known: &[
+        "from", "where", "within", "most", "fewest", "same", "except",
+    ],
+    later: &[],
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
@@ -223,7 +233,7 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
 pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 25] = [
+pub static ALL_TABLES: [&Keys; 26] = [
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,
@@ -249,4 +259,5 @@ pub static ALL_TABLES: [&Keys; 25] = [
     &ANY,
     &NOT,
     &PROPERTY,
+    &PRODUCTS,
 ];

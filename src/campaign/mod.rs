@@ -9,12 +9,15 @@ mod circles;
 pub mod compile;
 mod condition;
 pub mod cross;
+mod data;
+mod data_file;
 mod doubt;
 mod journey;
 pub mod keys;
 mod limits;
 mod localized;
 mod names;
+mod products;
 mod shared;
 pub mod sources;
 mod standing;
@@ -38,6 +41,7 @@ use std::path::Path;
 
 pub use alone::alone;
 pub use compile::compile;
+pub use data::named_in as data_files_of;
 pub use sources::{Source, Sources};
 pub use version::template_names;
 

@@ -1,6 +1,6 @@
 //! The names that a file may refer to: events, segments, topics; and what to say of one that is not known.
 
-use super::Context;
+use super::{Context, Source};
 use crate::config::nearest::{nearest, suggest};
 use crate::config::toml_reader::Item;
 use crate::domain::id::{CampaignId, EventName, StepId};
@@ -78,6 +78,8 @@ pub struct Names<'a> {
     pub steps: &'a BTreeMap<String, Vec<String>>,
     /// The campaign whose file is read; none in what all share.
     pub own: Option<&'a CampaignId>,
+    /// The data files that campaigns name.
+    pub data: &'a BTreeMap<String, Result<Source, String>>,
 }
 
 impl Names<'_> {

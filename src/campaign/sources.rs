@@ -3,10 +3,12 @@
 //! Everything after this works on these texts, so that a set of files kept elsewhere (the last good version in the
 //! store) compiles by the same code as the folder does.
 
+use super::data::named_in;
+use super::data_file;
 use crate::config::problem::Problem;
 use crate::domain::id::CampaignId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A campaign file of more than this was made by no person: 1 MiB.
@@ -27,6 +29,8 @@ pub struct Sources {
     pub topics: Option<Source>,
     /// Rules of tags.
     pub tags: Option<Source>,
+    /// The data files that campaigns name; of one that cannot be read, why.
+    pub data: BTreeMap<String, Result<Source, String>>,
 }
 
 impl Sources {
@@ -101,6 +105,14 @@ impl Sources {
                 },
             }
         }
+        let named = sources.campaigns.values();
+        let named: BTreeSet<String> = named.flat_map(|s| named_in(&s.text)).collect();
+        sources.data = (named.into_iter())
+            .map(|name| {
+                let read = data_file::read(folder, &name);
+                (name, read)
+            })
+            .collect();
         (sources, problems)
     }
 
@@ -115,6 +127,10 @@ impl Sources {
             segments: self.segments.clone(),
             topics: self.topics.clone(),
             tags: self.tags.clone(),
+            data: (own.iter().flat_map(|(_, source)| named_in(&source.text)))
+                .filter_map(|name| self.data.get_key_value(&name))
+                .map(|(name, read)| (name.clone(), read.clone()))
+                .collect(),
         }
     }
 }

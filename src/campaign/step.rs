@@ -4,16 +4,18 @@
 use super::condition::{Entry, Scope};
 use super::journey::{STAFF_EXPIRES, check_steps, read_act, read_expires, read_gate, read_timing};
 use super::keys::{STEP, VARIANT};
-use super::localized;
 use super::names::Names;
+use super::{data, localized, products};
 use crate::config::nearest::suggest;
 use crate::config::toml_reader::{Item, Table};
-use crate::domain::campaign::{Act, Localized, Step, Variant};
+use crate::domain::campaign::{Act, Localized, Shows, Step, Variant};
 use crate::domain::condition::Named;
 use crate::domain::id::StepId;
 use crate::domain::preference::Class;
 use crate::domain::time::Span;
+use crate::domain::value::Properties;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use toml::de::DeValue;
 
 /// What a step takes from its campaign.
@@ -90,7 +92,9 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
     let sends = !matches!(act, Some(Act::Tag(_) | Act::Untag(_) | Act::Leave(_)));
     let to_staff = matches!(act, Some(Act::Notify(_)));
     let shop_locale = &around.names.context.shop.locale;
-    let variants = read_variants(&table, around);
+    let shows = read_shows(&table, around);
+    let data = shows.as_ref().and_then(|shows| shows.data.as_ref());
+    let variants = read_variants(&table, data, around);
     let all_have = |has: fn(&Variant) -> bool| {
         variants
             .as_ref()
@@ -170,6 +174,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         class: class?,
         transport: transport?,
         text: text?,
+        shows: shows?,
     })
 }
 
@@ -266,7 +271,20 @@ fn read_transport(table: &Table<'_>, around: &Around<'_>) -> Option<Option<Strin
     }
 }
 
-fn read_variants(table: &Table<'_>, around: &Around<'_>) -> Option<Vec<Variant>> {
+/// What its templates see beside the customer.
+fn read_shows(table: &Table<'_>, around: &Around<'_>) -> Option<Shows> {
+    let (products, data) = (products::read(table, around), data::read(table, around));
+    Some(Shows {
+        products: products?,
+        data: data?,
+    })
+}
+
+fn read_variants(
+    table: &Table<'_>,
+    data: Option<&Arc<Properties>>,
+    around: &Around<'_>,
+) -> Option<Vec<Variant>> {
     let Some(item) = table.get("variants") else {
         return Some(Vec::new());
     };
@@ -283,7 +301,10 @@ fn read_variants(table: &Table<'_>, around: &Around<'_>) -> Option<Vec<Variant>>
     let mut good = true;
     for item in &items {
         match read_variant(item, &mut names, around) {
-            Some(variant) => variants.push(variant),
+            Some(mut variant) => {
+                variant.shows.data = data::over(data, variant.shows.data);
+                variants.push(variant);
+            }
             None => good = false,
         }
     }
@@ -328,11 +349,13 @@ fn read_variant(
         None => Some(None),
         Some(item) => localized::read(&item, shop_locale).map(Some),
     };
+    let shows = read_shows(&table, around);
     Some(Variant {
         name: name?,
         weight: u32::try_from(weight?).ok()?,
         template: template?,
         subject: subject?,
         preheader: preheader?,
+        shows: shows?,
     })
 }

@@ -8,6 +8,7 @@ use crate::config::toml_reader::{Item, Table, canonical};
 use crate::domain::campaign::{Act, Campaign, Start, Step};
 use crate::domain::condition::{Condition, ConsentAge};
 use crate::domain::id::TopicId;
+use crate::domain::value::properties_to_json;
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -130,6 +131,16 @@ pub fn hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>) -> u64 {
         for name in template_names(&campaign.steps) {
             if let Some(hash) = known.get(name) {
                 parts.add(name, &hash.to_le_bytes());
+            }
+        }
+    }
+    for step in &campaign.steps {
+        let own = std::iter::once((step.id.as_str(), &step.shows));
+        let variants = step.variants.iter().map(|v| (v.name.as_str(), &v.shows));
+        for (name, shows) in own.chain(variants) {
+            // What data files say; the keys of `data` are in the file's own part, too.
+            if let Some(data) = &shows.data {
+                parts.add(name, properties_to_json(data).to_string().as_bytes());
             }
         }
     }

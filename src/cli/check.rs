@@ -1,8 +1,8 @@
 //! `reveille check`: every problem of every file.
 
-use super::Context;
 use super::failure::Failure;
 use super::screen::counted;
+use super::{Context, data_asked};
 use crate::campaign::{self, Context as Against};
 use crate::config::Config;
 use crate::config::problem::{Problem, render_all};
@@ -174,6 +174,9 @@ fn files(config: &Config, found: &mut Found) {
         }
     }
     let across = campaign::cross::check(config, &loaded);
+    found
+        .problems
+        .extend(data_asked::check(&loaded, &templates));
     found.problems.extend(loaded.problems);
     found.problems.extend(across);
     crate::config::problem::sort(&mut found.problems);

@@ -8,6 +8,7 @@ mod campaign;
 mod cancel;
 mod check;
 mod customer;
+mod data_asked;
 mod demo;
 mod explain;
 mod failure;

@@ -4,13 +4,16 @@ use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
 use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
+use super::products::Wanted;
 use super::record::Message;
 use super::schedule::CronRule;
 use super::time::Span;
+use super::value::Properties;
 use super::window::Window;
 use chrono::{NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -240,6 +243,15 @@ pub struct Step {
     pub transport: Option<String>,
     /// In place of a template: what a mail to staff says.
     pub text: Option<String>,
+    pub shows: Shows,
+}
+
+/// What a message's templates see beside the customer and the entry.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shows {
+    pub products: Option<Wanted>,
+    /// `data`, over what stands in `data_file`.
+    pub data: Option<Arc<Properties>>,
 }
 
 /// When a step falls due.
@@ -308,6 +320,18 @@ impl Step {
     }
 }
 
+impl Step {
+    /// What a message of this variant shows: the variant's own, else the step's.
+    pub fn shown(&self, variant: Option<&str>) -> Shows {
+        let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
+        let own = variant.map(|v| v.shows.clone()).unwrap_or_default();
+        Shows {
+            products: own.products.or_else(|| self.shows.products.clone()),
+            data: own.data.or_else(|| self.shows.data.clone()),
+        }
+    }
+}
+
 /// A version of a message under test; what is `None` is the step's.
 #[derive(Clone, Debug)]
 pub struct Variant {
@@ -316,6 +340,8 @@ pub struct Variant {
     pub template: Option<String>,
     pub subject: Option<Localized>,
     pub preheader: Option<Localized>,
+    /// What of it is `None` is the step's; its `data` holds the step's, too.
+    pub shows: Shows,
 }
 
 /// A campaign's own limits: on top of the customer's or the shop's, counting this campaign's messages only.

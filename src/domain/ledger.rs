@@ -149,6 +149,7 @@ reasons! {
     Notified, "notified", "a mail to staff about this customer";
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
+    TooFewProducts, "too_few_products", "there are fewer products to show than the step asks for";
 }
 
 /// One row of the send log.

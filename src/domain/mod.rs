@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod policy;
 pub mod posted;
 pub mod preference;
+pub mod products;
 pub mod react;
 pub mod record;
 pub mod rules;

@@ -2,7 +2,7 @@
 //! mail was followed and its button pressed. What is kept meanwhile, and the campaign of the program's own by which the
 //! mail goes: it takes the one way that all messages take. What is done with it is [`super::react`]'s.
 
-use super::campaign::{Again, Campaign, CampaignState, EntryRules, Existing, Start, Step};
+use super::campaign::{Again, Campaign, CampaignState, EntryRules, Existing, Shows, Start, Step};
 use super::campaign::{CampaignWindow, Limits, Localized, OnChange, Otherwise, Timing};
 use super::cap::Cap;
 use super::id::{CampaignId, EntryKey, StepId, TopicId};
@@ -142,6 +142,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
         recheck: false,
         class: Class::Transactional,
         transport: None,
+        shows: Shows::default(),
     };
     Campaign {
         id: campaign_id(),

@@ -145,6 +145,8 @@ pub enum Outcome {
     NotStarted { why: String },
     /// This message cannot go to this recipient through this transport, whenever it is tried.
     Undeliverable { why: String },
+    /// There were fewer products to show than the step asks for; nothing was attempted.
+    TooFew { why: String },
 }
 
 #[cfg(test)]

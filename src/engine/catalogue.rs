@@ -249,6 +249,12 @@ fn good_version(campaign: &Campaign, sources: &Sources, templates: &Templates) -
         segments: pair(&sources.segments),
         topics: pair(&sources.topics),
         tags: pair(&sources.tags),
+        data: (source.iter().flat_map(|s| campaign::data_files_of(&s.text)))
+            .filter_map(|name| {
+                let read = sources.data.get(&name)?.as_ref().ok()?;
+                Some((name, (read.file.clone(), read.text.clone())))
+            })
+            .collect(),
         templates: (names.into_iter())
             .flat_map(|name| templates.sources_of(name))
             .map(|(file, text)| (file.to_owned(), text.to_owned()))
@@ -280,6 +286,9 @@ fn revive(
         segments: source(&good.segments),
         topics: source(&good.topics),
         tags: source(&good.tags),
+        data: (good.data.iter())
+            .filter_map(|(name, pair)| Some((name.clone(), Ok(source(&Some(pair.clone()))?))))
+            .collect(),
     };
     let mut loaded = campaign::compile(sources, &context(config, &templates));
     let campaign = loaded.campaigns.remove(id)?.ok()?;

@@ -5,18 +5,20 @@ use super::catalogue::Catalogue;
 use super::opt_in::what_to_confirm;
 use crate::config::settings::{Sender, Tracking};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Campaign, Localized, Start};
+use crate::domain::campaign::{Campaign, Localized, Start, Trigger};
 use crate::domain::chance;
 use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
 use crate::domain::id::{MessageRef, TagName};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{Class, ConsentState, Format, Standing, consent_for, standing_on};
+use crate::domain::products::{Source, Wanted, select, too_few};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
-use crate::domain::value::{Properties, Value};
+use crate::domain::value::{Value, properties_to_json};
+use crate::message;
 use crate::message::links::Links;
 use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
@@ -46,6 +48,8 @@ pub enum CannotCompose {
     /// The campaign, step or its templates are not in force.
     NotInForce,
     Because(String),
+    /// There are fewer products to show than the step asks for.
+    TooFew(String),
 }
 
 /// A text for `locale`: exactly, then its language, then the one for everybody else, then any.
@@ -75,20 +79,32 @@ pub async fn finish(
     let (Some(campaign), Some(templates), Some(step)) = (campaign, templates, step) else {
         return Ok(Err(CannotCompose::NotInForce));
     };
-    let events = match &campaign.start {
-        Start::Triggered(trigger) if catalogue.tells_events.contains(&message.campaign) => {
-            let mut events = read_history(store, record).await?;
-            events.retain(|e| {
-                trigger.event.selects(e) && same_entry(trigger.per.as_deref(), e, message)
-            });
-            events
-        }
-        Start::Triggered(_)
-        | Start::Dated(_)
-        | Start::Scheduled(_)
-        | Start::Audience
-        | Start::Asked => Vec::new(),
+    let shown = step.shown(message.variant.as_deref());
+    let tells = catalogue.tells_events.contains(&message.campaign);
+    let trigger = match &campaign.start {
+        Start::Triggered(trigger) if tells => Some(trigger),
+        _ => None,
     };
+    let history = match (&shown.products, trigger) {
+        (None, None) => Vec::new(),
+        _ => read_history(store, record).await?,
+    };
+    let events: Vec<&Event> = (trigger.iter())
+        .flat_map(|trigger| {
+            let ours = |e: &&Event| same_entry(trigger.per.as_deref(), e, message);
+            (history.iter().filter(|e| trigger.event.selects(e))).filter(ours)
+        })
+        .collect();
+    let products = match (&shown.products, trigger) {
+        (Some(wanted), _) => select(wanted, &history, &message.entry.0, now),
+        (None, Some(trigger)) => select(&of_entry(trigger), &history, &message.entry.0, now),
+        (None, None) => Vec::new(),
+    };
+    if let Some(wanted) = &shown.products
+        && let Some(why) = too_few(wanted, products.len())
+    {
+        return Ok(Err(CannotCompose::TooFew(why)));
+    }
     // Staff read what is about the customer in the shop's language, by the shop's clock.
     let to_staff = message.staff.is_some();
     let own = record.preferences.locale.as_deref();
@@ -140,6 +156,10 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, tags_of(record, rules, now));
+    context["products"] = message::products::shown(&products, locale);
+    if let Some(data) = &shown.data {
+        context["data"] = properties_to_json(data);
+    }
     if matches!(campaign.start, Start::Asked) {
         let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
         match found {
@@ -233,11 +253,11 @@ fn display_name(record: &Record) -> Option<String> {
     }
 }
 
-/// What templates see: the customer, the entry with the event that made it, and the products that its events name.
+/// What templates see of the customer, and of the entry with the event that made it.
 fn context(
     record: &Record,
     message: &Message,
-    events: &[Event],
+    events: &[&Event],
     tags: BTreeSet<TagName>,
 ) -> serde_json::Value {
     let mut customer = Map::new();
@@ -260,53 +280,30 @@ fn context(
         "event": latest.map(|e| json!({
             "name": e.name.as_str(),
             "time": e.time.to_string(),
-            "properties": crate::domain::value::properties_to_json(&e.properties),
+            "properties": properties_to_json(&e.properties),
         })),
     });
     json!({
         "customer": customer,
         "entry": entry,
-        "products": products(events),
+        "products": [],
         "data": {},
         "links": {},
     })
 }
 
-/// At most so many products stand in a mail.
+/// At most so many products stand in a mail whose step does not say which.
 const MOST_PRODUCTS: usize = 12;
 
-/// The products that the events name, newest last; one that comes again replaces its earlier mention.
-fn products(events: &[Event]) -> Vec<serde_json::Value> {
-    let mut in_time: Vec<&Event> = events.iter().collect();
-    in_time.sort_by_key(|e| e.time);
-    let mut found: Vec<(Option<String>, serde_json::Value)> = Vec::new();
-    let mut add = |properties: &Properties| {
-        let id = ["product_id", "sku", "name"]
-            .iter()
-            .find_map(|n| properties.get(*n))
-            .and_then(Value::as_key);
-        if id.is_none() {
-            return;
-        }
-        found.retain(|(known, _)| *known != id);
-        found.push((id, crate::domain::value::properties_to_json(properties)));
-    };
-    for event in in_time {
-        match event.properties.get("products") {
-            Some(Value::List(items)) => {
-                for item in items {
-                    if let Value::Map(properties) = item {
-                        add(properties);
-                    }
-                }
-            }
-            _ => add(&event.properties),
-        }
+/// What is shown where the step does not say: the products that the entry's own events name.
+fn of_entry(trigger: &Trigger) -> Wanted {
+    Wanted {
+        from: Source::Events(trigger.event.clone()),
+        within: None,
+        most: MOST_PRODUCTS,
+        fewest: 0,
+        same: trigger.per.clone(),
+        except: Vec::new(),
+        undone: Vec::new(),
     }
-    let skip = found.len().saturating_sub(MOST_PRODUCTS);
-    found
-        .into_iter()
-        .skip(skip)
-        .map(|(_, product)| product)
-        .collect()
 }

@@ -19,6 +19,19 @@ pub struct Good {
     pub templates: BTreeMap<String, String>,
     /// Rules of tags.
     pub tags: Option<(String, String)>,
+    /// The data files that it names: each with the name that messages give it, and its text.
+    pub data: BTreeMap<String, (String, String)>,
+}
+
+/// Before campaigns had data files.
+#[derive(Serialize, Deserialize)]
+struct Good2 {
+    file: String,
+    text: String,
+    segments: Option<(String, String)>,
+    topics: Option<(String, String)>,
+    templates: BTreeMap<String, String>,
+    tags: Option<(String, String)>,
 }
 
 /// Before tags had rules.
@@ -33,7 +46,7 @@ struct Good1 {
 
 impl Stored for Good {
     const WHAT: &'static str = "last good version of a campaign";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
@@ -44,6 +57,16 @@ impl Stored for Good {
                 topics: old.topics,
                 templates: old.templates,
                 tags: None,
+                data: BTreeMap::new(),
+            }),
+            2 => read_body::<Self, Good2>(body).map(|old| Good {
+                file: old.file,
+                text: old.text,
+                segments: old.segments,
+                topics: old.topics,
+                templates: old.templates,
+                tags: old.tags,
+                data: BTreeMap::new(),
             }),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
@@ -83,11 +106,11 @@ pub async fn all(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreE
 
 #[cfg(test)]
 mod tests {
-    use super::{Good, Good1};
+    use super::{Good, Good1, Good2};
     use crate::store::codec::{decode, encode};
 
     #[test]
-    fn what_was_kept_before_tags_had_rules_is_read() {
+    fn what_was_kept_before_tags_had_rules_and_campaigns_data_files_is_read() {
         let old = Good1 {
             file: "c.toml".into(),
             text: "name".into(),
@@ -99,6 +122,18 @@ mod tests {
         let read: Good = decode(&bytes).unwrap();
         assert_eq!((read.text.as_str(), &read.tags), ("name", &None));
         assert_eq!(read.templates["t"], "u");
-        assert_eq!(encode(&read)[0], 2);
+        assert_eq!(encode(&read)[0], 3);
+        let old = Good2 {
+            file: "c.toml".into(),
+            text: "name".into(),
+            segments: None,
+            topics: None,
+            templates: Default::default(),
+            tags: Some(("tags.toml".into(), "t".into())),
+        };
+        let bytes = postcard::to_extend(&old, vec![2]).unwrap();
+        let read: Good = decode(&bytes).unwrap();
+        assert_eq!(read.tags.unwrap().1, "t");
+        assert!(read.data.is_empty());
     }
 }

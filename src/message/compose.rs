@@ -44,8 +44,8 @@ pub struct ComposeRequest<'a> {
     pub locale: &'a str,
     pub zone: Tz,
     /// An object with `customer`, `entry`, `products`, `data`, `links`, `sender`. `links.unsubscribe`,
-    /// `links.preferences` and `sender` are filled in from the fields below where they are absent; `locale`, `timezone`, `subject`, `preheader`,
-    /// `class` and `legal_notice` are always set here.
+    /// `links.preferences` and `sender` are filled in from the fields below where they are absent; `now`, `locale`, `timezone`, `subject`,
+    /// `preheader`, `class` and `legal_notice` are always set here.
     pub context: Value,
     /// Without angle brackets ([`crate::domain::chance::message_id`]).
     pub message_id: &'a str,
@@ -269,6 +269,8 @@ fn root(request: &ComposeRequest<'_>, mailto: Option<&str>, legal: bool) -> Map<
             links.entry("unsubscribe").or_insert_with(|| mailto.into());
         }
     }
+    let now = request.date.to_utc().to_rfc3339();
+    root.insert("now".to_owned(), now.into());
     root.insert("locale".to_owned(), request.locale.into());
     root.insert("timezone".to_owned(), request.zone.name().into());
     root.insert("class".to_owned(), request.class.as_str().into());

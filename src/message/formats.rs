@@ -1,163 +1,14 @@
-//! How values are written for a reader: dates, money, numbers, counted things, Korean particles.
+//! How values are written for a reader: money, numbers, shares, counted things, Korean particles. Dates are written by
+//! [`super::dates`].
 //!
 //! Only what the shipped languages need is known by name (English, Korean, Japanese); other locales get forms that
 //! nobody misreads: ISO dates, and numbers with the separators of their language.
 
-use chrono::format::{Item, StrftimeItems};
-use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
-use chrono_tz::Tz;
 use serde_json::Value;
-use std::fmt::Write;
 
 /// The language of a tag: `ko` of `ko-KR`.
-fn language(locale: &str) -> &str {
+pub(super) fn language(locale: &str) -> &str {
     locale.split(['-', '_']).next().unwrap_or("")
-}
-
-const DAYS_EN: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
-const DAYS_KO: [&str; 7] = [
-    "월요일",
-    "화요일",
-    "수요일",
-    "목요일",
-    "금요일",
-    "토요일",
-    "일요일",
-];
-const DAYS_JA: [&str; 7] = [
-    "月曜日",
-    "火曜日",
-    "水曜日",
-    "木曜日",
-    "金曜日",
-    "土曜日",
-    "日曜日",
-];
-const MONTHS_EN: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-/// A date for people. `value` is RFC 3339, a date (`2026-03-01`) or milliseconds since 1970; `style` is `long`,
-/// `short`, `full` (with the weekday), `weekday`, `month`, `time`, `datetime`, or a strftime pattern with `%`.
-pub fn date(value: &Value, style: &str, locale: &str, zone: Tz) -> Result<String, String> {
-    let at = instant(value, zone).ok_or_else(|| {
-        format!(
-            "{} is no date: RFC 3339 is needed, such as 2026-03-01T09:00:00Z",
-            clip(value)
-        )
-    })?;
-    if style.contains('%') {
-        let items: Vec<Item<'_>> = StrftimeItems::new(style).collect();
-        let wrong = || format!("\"{style}\" is no date pattern");
-        if items.contains(&Item::Error) {
-            return Err(wrong());
-        }
-        let mut out = String::new();
-        write!(out, "{}", at.format_with_items(items.iter())).map_err(|_| wrong())?;
-        return Ok(out);
-    }
-    let (y, m, d) = (at.year(), at.month(), at.day());
-    let weekday = at.weekday().num_days_from_monday() as usize;
-    let month = MONTHS_EN[at.month0() as usize];
-    let lang = language(locale);
-    let british =
-        lang == "en" && !matches!(locale.split(['-', '_']).nth(1), None | Some("US" | "us"));
-    let day_name = match lang {
-        "ko" => DAYS_KO[weekday],
-        "ja" => DAYS_JA[weekday],
-        _ => DAYS_EN[weekday],
-    };
-    let long = match lang {
-        "ko" => format!("{y}년 {m}월 {d}일"),
-        "ja" | "zh" => format!("{y}年{m}月{d}日"),
-        "en" if british => format!("{d} {month} {y}"),
-        "en" => format!("{month} {d}, {y}"),
-        _ => format!("{y:04}-{m:02}-{d:02}"),
-    };
-    let time = match lang {
-        "ko" => {
-            let (pm, hour) = at.hour12();
-            let half = if pm { "오후" } else { "오전" };
-            match at.minute() {
-                0 => format!("{half} {hour}시"),
-                minute => format!("{half} {hour}시 {minute}분"),
-            }
-        }
-        "en" if !british => {
-            let (pm, hour) = at.hour12();
-            format!("{hour}:{:02} {}", at.minute(), if pm { "PM" } else { "AM" })
-        }
-        _ => format!("{:02}:{:02}", at.hour(), at.minute()),
-    };
-    match style {
-        "long" => Ok(long),
-        "short" => Ok(match lang {
-            "ko" => format!("{y}. {m}. {d}."),
-            "ja" | "zh" => format!("{y}/{m:02}/{d:02}"),
-            "en" if british => format!("{d} {} {y}", &month[..3]),
-            "en" => format!("{} {d}, {y}", &month[..3]),
-            _ => long,
-        }),
-        "full" => Ok(match lang {
-            "ko" => format!("{long} {day_name}"),
-            "ja" => format!("{long}{day_name}"),
-            "en" if british => format!("{day_name} {long}"),
-            "en" => format!("{day_name}, {long}"),
-            _ => long,
-        }),
-        "weekday" => Ok(day_name.to_owned()),
-        "month" => Ok(match lang {
-            "ko" => format!("{m}월"),
-            "ja" | "zh" => format!("{m}月"),
-            _ => month.to_owned(),
-        }),
-        "time" => Ok(time),
-        "datetime" => Ok(format!("{long} {time}")),
-        _ => Err(format!(
-            "\"{style}\" is no date style: long, short, full, weekday, month, time, datetime, or a pattern such as \"%d/%m/%Y\""
-        )),
-    }
-}
-
-fn instant(value: &Value, zone: Tz) -> Option<DateTime<Tz>> {
-    let at = match value {
-        Value::Number(n) => zone.timestamp_millis_opt(n.as_i64()?).single()?,
-        Value::String(text) => {
-            let text = text.trim();
-            if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-                at.with_timezone(&zone)
-            } else {
-                // A date without a time is a day in the reader's calendar; noon is in every zone's day.
-                let day: NaiveDate = text.parse().ok()?;
-                zone.from_local_datetime(&day.and_hms_opt(12, 0, 0)?)
-                    .earliest()?
-            }
-        }
-        _ => return None,
-    };
-    // Beyond, chrono's own arithmetic on local time may leave its range.
-    (-9_999..=9_999)
-        .contains(&at.naive_utc().year())
-        .then_some(at)
 }
 
 /// ISO 4217: how many decimals a currency has.
@@ -277,6 +128,18 @@ pub fn number(value: &Value, places: Option<usize>, locale: &str) -> Result<Stri
     Ok(out)
 }
 
+/// A share of one in hundredths: `15%`.
+pub fn percent(share: f64, places: usize, locale: &str) -> Result<String, String> {
+    // Rounded in decimals, so that 0.07 is 7 and not 7.000000000000001.
+    let hundredths: Value = format!("{:.9}", share * 100.0).into();
+    let digits = number(&hundredths, Some(places), locale)?;
+    let space = match separators(language(locale)) {
+        (_, ',') => "\u{a0}",
+        _ => "",
+    };
+    Ok(format!("{digits}{space}%"))
+}
+
 /// A counted thing: `1 item`, `3 items`; in languages that do not inflect, the number and `other` as they are
 /// written there: `3개` (Korean, Japanese, Chinese).
 pub fn plural(count: &Value, one: &str, other: &str, locale: &str) -> Result<String, String> {
@@ -322,54 +185,8 @@ pub fn clip(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{date, josa, money, number, plural};
-    use chrono_tz::Tz;
+    use super::{josa, money, number, percent, plural};
     use serde_json::{Value, json};
-
-    #[test]
-    fn dates_are_the_readers() {
-        let at = json!("2026-03-01T15:30:00Z");
-        for (style, locale, zone, expected) in [
-            ("long", "en", Tz::UTC, "March 1, 2026"),
-            ("long", "en-GB", Tz::UTC, "1 March 2026"),
-            ("long", "ko", Tz::Asia__Seoul, "2026년 3월 2일"),
-            ("full", "ko-KR", Tz::Asia__Seoul, "2026년 3월 2일 월요일"),
-            ("full", "en", Tz::UTC, "Sunday, March 1, 2026"),
-            ("time", "ko", Tz::Asia__Seoul, "오전 12시 30분"),
-            ("time", "en", Tz::UTC, "3:30 PM"),
-            ("time", "de", Tz::UTC, "15:30"),
-            ("short", "ja", Tz::UTC, "2026/03/01"),
-            ("long", "de", Tz::UTC, "2026-03-01"),
-            ("%d/%m/%y", "en", Tz::UTC, "01/03/26"),
-        ] {
-            assert_eq!(
-                date(&at, style, locale, zone).unwrap(),
-                expected,
-                "{style} {locale}"
-            );
-        }
-        assert_eq!(
-            date(&json!("2026-03-01"), "long", "en", Tz::Pacific__Apia).unwrap(),
-            "March 1, 2026"
-        );
-        assert_eq!(
-            date(&json!(0), "long", "en", Tz::UTC).unwrap(),
-            "January 1, 1970"
-        );
-        for bad in [
-            json!("yesterday"),
-            json!(null),
-            json!(1e300),
-            json!(i64::MAX),
-            json!([1]),
-            json!(""),
-        ] {
-            assert!(date(&bad, "long", "en", Tz::UTC).is_err(), "{bad}");
-        }
-        for style in ["%Q", "%", "lang"] {
-            assert!(date(&at, style, "en", Tz::UTC).is_err(), "{style}");
-        }
-    }
 
     #[test]
     fn money_has_the_decimals_of_its_currency() {
@@ -413,6 +230,20 @@ mod tests {
         );
         assert_eq!(plural(&json!(1), "개", "개", "ko").unwrap(), "1개");
         assert_eq!(number(&json!(0.125), None, "en").unwrap(), "0.125");
+    }
+
+    #[test]
+    fn shares_are_written_in_hundredths() {
+        for (share, places, locale, expected) in [
+            (0.07, 0, "en", "7%"),
+            (0.125, 1, "ko", "12.5%"),
+            (0.125, 0, "en", "13%"),
+            (-0.5, 0, "en", "-50%"),
+            (12.0, 0, "en", "1,200%"),
+            (0.2, 0, "de", "20\u{a0}%"),
+        ] {
+            assert_eq!(percent(share, places, locale).unwrap(), expected, "{share}");
+        }
     }
 
     #[test]

@@ -9,8 +9,11 @@
 //! The MIME writing is our own: it is small, and then nothing a customer is called can make it panic or add a
 //! header.
 
+mod answers;
+pub mod asked;
 pub mod check;
 pub mod compose;
+pub mod dates;
 pub mod formats;
 pub mod header;
 pub mod korean;
@@ -19,6 +22,7 @@ pub mod nesting;
 pub mod part;
 pub mod plain;
 pub mod problem;
+pub mod products;
 pub mod source;
 pub mod templates;
 pub mod token;

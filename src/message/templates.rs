@@ -203,6 +203,20 @@ impl Templates {
             .collect()
     }
 
+    /// The compiled forms of template `name`, each with its file's name.
+    pub(super) fn forms_of(&self, name: &str) -> Vec<(String, &Template)> {
+        let parts = self.forms.get(name).into_iter().flatten();
+        let forms = parts.flat_map(|(part, locales)| locales.iter().map(|l| (*part, l)));
+        forms
+            .filter_map(|(part, locale)| {
+                let engine = self.engines.get(&(part, locale.clone()))?;
+                let dot = if locale.is_empty() { "" } else { "." };
+                let file = format!("{name}{dot}{locale}{}", part.suffix());
+                Some((file, engine.get_template(&key(name, locale))?))
+            })
+            .collect()
+    }
+
     /// Whether `text` would do as a subject or preheader.
     pub fn subject_check(text: &str) -> Result<(), TemplateProblem> {
         compile_inline(text).map(|_| ())

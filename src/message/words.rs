@@ -4,7 +4,7 @@
 //! They return values, so the engine escapes them as it escapes all else. An absent value is an error in each of
 //! them but `default`, as strict mode asks.
 
-use super::formats;
+use super::{answers, dates, formats};
 use chrono_tz::Tz;
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
@@ -43,12 +43,18 @@ pub const NAMES: &[&str] = &[
     "truncate",
     "join",
     "urlencode",
+    "contains",
+    "take",
+    "times",
+    "percent",
+    "days",
+    "capitalize",
 ];
 
 /// Makes our helpers known to `engine`.
 pub fn register(engine: &mut Handlebars<'static>) {
     engine.unregister_helper("log");
-    let words: [(&str, Word); 12] = [
+    let words: [(&str, Word); 15] = [
         ("default", default),
         ("date", date),
         ("money", money),
@@ -61,17 +67,36 @@ pub fn register(engine: &mut Handlebars<'static>) {
         ("truncate", truncate),
         ("join", join),
         ("urlencode", urlencode),
+        ("percent", percent),
+        ("days", days),
+        ("capitalize", capitalize),
     ];
     for (name, word) in words {
+        let word = Kind::Text(word);
+        engine.register_helper(name, Box::new(Named { name, word }));
+    }
+    let values: [(&str, Answer); 3] = [
+        ("contains", answers::contains),
+        ("take", answers::take),
+        ("times", answers::times),
+    ];
+    for (name, answer) in values {
+        let word = Kind::Value(answer);
         engine.register_helper(name, Box::new(Named { name, word }));
     }
 }
 
 type Word = fn(&Call<'_, '_>) -> Result<String, RenderError>;
+type Answer = fn(&Call<'_, '_>) -> Result<Value, RenderError>;
+
+enum Kind {
+    Text(Word),
+    Value(Answer),
+}
 
 struct Named {
     name: &'static str,
-    word: Word,
+    word: Kind,
 }
 
 impl HelperDef for Named {
@@ -87,24 +112,27 @@ impl HelperDef for Named {
             helper,
             context,
         };
-        Ok(ScopedJson::Derived(Value::String((self.word)(&call)?)))
+        Ok(ScopedJson::Derived(match self.word {
+            Kind::Text(word) => Value::String(word(&call)?),
+            Kind::Value(answer) => answer(&call)?,
+        }))
     }
 }
 
 /// One use of a helper.
-struct Call<'a, 'rc> {
+pub(super) struct Call<'a, 'rc> {
     name: &'static str,
     helper: &'a Helper<'rc>,
     context: &'rc Context,
 }
 
 impl Call<'_, '_> {
-    fn wrong(&self, what: String) -> RenderError {
+    pub(super) fn wrong(&self, what: String) -> RenderError {
         RenderErrorReason::Other(format!("in `{}`: {what}", self.name)).into()
     }
 
     /// The nth value. Absent is an error that names the path.
-    fn value(&self, n: usize) -> Result<&Value, RenderError> {
+    pub(super) fn value(&self, n: usize) -> Result<&Value, RenderError> {
         let Some(param) = self.helper.param(n) else {
             return Err(self.wrong(format!("value {} is missing", n + 1)));
         };
@@ -114,8 +142,25 @@ impl Call<'_, '_> {
         Ok(param.value())
     }
 
-    fn text(&self, n: usize) -> Result<String, RenderError> {
+    pub(super) fn text(&self, n: usize) -> Result<String, RenderError> {
         Ok(self.value(n)?.render())
+    }
+
+    /// The nth value, if it is there.
+    pub(super) fn present(&self, n: usize) -> Option<&Value> {
+        let param = self.helper.param(n).filter(|p| !p.is_value_missing());
+        param.map(|p| p.value())
+    }
+
+    /// The nth value as a number, or as the number that its text spells.
+    pub(super) fn number(&self, n: usize) -> Result<f64, RenderError> {
+        let value = self.value(n)?;
+        let number = match value {
+            Value::String(text) => text.trim().replace(',', "").parse().ok(),
+            value => value.as_f64(),
+        };
+        (number.filter(|n: &f64| n.is_finite()))
+            .ok_or_else(|| self.wrong(format!("{} is no number", formats::clip(value))))
     }
 
     /// The nth value, else the one named `name`, else nothing.
@@ -164,7 +209,7 @@ fn date(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let style = call
         .option(1, "format")?
         .unwrap_or_else(|| "long".to_owned());
-    formats::date(call.value(0)?, &style, &call.locale(), call.zone()?).map_err(|e| call.wrong(e))
+    dates::date(call.value(0)?, &style, &call.locale(), call.zone()?).map_err(|e| call.wrong(e))
 }
 
 /// `{{money price currency}}` or `{{money price currency="KRW"}}`.
@@ -201,6 +246,32 @@ fn counter(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let number =
         formats::number(call.value(0)?, None, &call.locale()).map_err(|e| call.wrong(e))?;
     Ok(format!("{number}{}", call.text(1)?))
+}
+
+/// `{{percent 0.15}}`, `{{percent share 1}}`: a share of one, in hundredths.
+fn percent(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let places = call.option(1, "places")?;
+    let places = places.map_or(Ok(0), |p| {
+        p.parse()
+            .map_err(|_| call.wrong(format!("\"{p}\" is no number of decimals")))
+    })?;
+    formats::percent(call.number(0)?, places, &call.locale()).map_err(|e| call.wrong(e))
+}
+
+/// `{{days data.until}}`: how far a day is from the day on which the message is written: `tomorrow`, `in 3 days`.
+fn days(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let now = Value::from(call.root("now").unwrap_or_default());
+    dates::days(call.value(0)?, &now, &call.locale(), call.zone()?).map_err(|e| call.wrong(e))
+}
+
+/// `{{capitalize customer.first_name}}`: its first letter large.
+fn capitalize(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    let text = call.text(0)?;
+    let mut letters = text.chars();
+    Ok(match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    })
 }
 
 /// `{{josa product.name "을/를"}}`.

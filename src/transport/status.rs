@@ -54,7 +54,7 @@ impl Counters {
             Outcome::Uncertain { .. } => &self.uncertain,
             Outcome::RelayFault { .. } => &self.relay_faults,
             Outcome::NotStarted { .. } => &self.not_started,
-            Outcome::Undeliverable { .. } => &self.undeliverable,
+            Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => &self.undeliverable,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -69,6 +69,8 @@ pub(crate) fn sign(outcome: &Outcome) -> Sign {
             Sign::Fault(without_addresses(&format!("{what}{reply}")))
         }
         Outcome::Uncertain { why } => Sign::Fault(without_addresses(why)),
-        Outcome::NotStarted { .. } | Outcome::Undeliverable { .. } => Sign::None,
+        Outcome::NotStarted { .. } | Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => {
+            Sign::None
+        }
     }
 }

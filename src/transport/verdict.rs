@@ -201,7 +201,7 @@ mod tests {
             Outcome::Uncertain { .. } => "uncertain".into(),
             Outcome::RelayFault { part, .. } => format!("relay: {}", part.word()),
             Outcome::NotStarted { .. } => "not started".into(),
-            Outcome::Undeliverable { .. } => "undeliverable".into(),
+            Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => "undeliverable".into(),
         }
     }
 

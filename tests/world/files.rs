@@ -148,6 +148,7 @@ impl Draft {
                 recheck: true,
                 class: c.class,
                 transport: None,
+                shows: Default::default(),
             };
             c.steps.push(step);
         })
@@ -205,6 +206,7 @@ impl Draft {
                     template: None,
                     subject: None,
                     preheader: None,
+                    shows: Default::default(),
                 })
                 .collect();
         })

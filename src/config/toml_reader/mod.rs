@@ -95,6 +95,11 @@ impl Reader {
         });
     }
 
+    /// Something wrong with another file that this one names, which makes this one unusable, too.
+    pub fn add(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Whether the file cannot be used.
     pub fn failed(&self) -> bool {
         self.problems.borrow().iter().any(Problem::is_error)

@@ -51,6 +51,12 @@ pub fn step_words(step: &Step) -> String {
     if let Some(at) = step.timing.at {
         words.push_str(&format!(", at {}", at.format("%H:%M")));
     }
+    if let Some(products) = step.shows.products.as_ref().filter(|p| p.fewest > 0) {
+        words.push_str(&match products.fewest {
+            1 => "; not without a product to show".to_owned(),
+            fewest => format!("; not with fewer than {fewest} products to show"),
+        });
+    }
     if let Some(only_if) = &step.only_if {
         words.push_str(&format!("; only if {}", only_if.describe()));
         match &step.otherwise {

@@ -298,6 +298,7 @@ impl Life<'_> {
                 | Reason::Rehearsal
                 | Reason::RenderError
                 | Reason::Undeliverable
+                | Reason::TooFewProducts
         ) {
             standing.blocked = true;
         }

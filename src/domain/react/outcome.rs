@@ -18,11 +18,16 @@ impl Life<'_> {
             return;
         };
         if attempt == 0 {
-            // It could not be composed: nothing was attempted, and another try would end the same.
-            if let Outcome::Undeliverable { why } = outcome
+            // It was not composed: nothing was attempted, and another try would end the same.
+            let reason = match outcome {
+                Outcome::Undeliverable { why } => Some((Reason::RenderError, why)),
+                Outcome::TooFew { why } => Some((Reason::TooFewProducts, why)),
+                _ => None,
+            };
+            if let Some((reason, why)) = reason
                 && !matches!(message.state, MessageState::Attempting(_))
             {
-                self.conclude(no, Status::Dropped, Reason::RenderError, why.clone());
+                self.conclude(no, Status::Dropped, reason, why.clone());
             }
             return;
         }
@@ -81,7 +86,7 @@ impl Life<'_> {
             Outcome::NotStarted { why } => {
                 self.give_back(&message, self.now, Reason::NotStarted, why);
             }
-            Outcome::Undeliverable { why } => {
+            Outcome::Undeliverable { why } | Outcome::TooFew { why } => {
                 // Nothing of it left, whatever an earlier attempt did.
                 self.conclude(no, Status::Dropped, Reason::Undeliverable, why.clone());
             }

@@ -16,6 +16,7 @@ mod group;
 mod groups;
 mod hand;
 mod play;
+mod short;
 mod stage;
 mod summary;
 mod told;

@@ -8,6 +8,7 @@
 
 use super::firings::{Firings, Marks, Ticks};
 use super::group::Group;
+use super::short::lacks_products;
 use super::told::{Decision, in_the_way};
 use crate::domain::address::MailboxId;
 use crate::domain::cause::Cause;
@@ -267,6 +268,12 @@ impl<'a, T: Teller> Play<'a, T> {
             if let Some(first) = self.before(who, message, now) {
                 next = Some(first);
                 continue;
+            }
+            let person = &self.group.people[who];
+            if let Some(cause) = lacks_products(person, message, &self.stage.rules, self.read, now)
+            {
+                self.react(who, &cause, now);
+                return;
             }
             match self.react(who, &Cause::Ready { message, attempt }, now) {
                 Some(Answer::Attempting) => {

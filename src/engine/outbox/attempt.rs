@@ -58,7 +58,8 @@ enum Made {
     Gone,
     /// Another of the customer's messages goes first.
     Behind(MessageNo),
-    Undeliverable(String),
+    /// It was not composed; what is told of it.
+    Failed(Outcome),
 }
 
 impl Core {
@@ -175,15 +176,15 @@ impl Core {
         message: MessageNo,
         made: Made,
     ) -> Result<Option<MessageNo>, Stuck> {
-        let why = match made {
+        let outcome = match made {
             Made::Ready(_) | Made::Gone => return Ok(None),
             Made::Behind(other) => return Ok(Some(other)),
-            Made::Undeliverable(why) => why,
+            Made::Failed(outcome) => outcome,
         };
         let cause = Cause::Outcome {
             message,
             attempt: 0,
-            outcome: Outcome::Undeliverable { why },
+            outcome,
         };
         self.act(customer, cause).await?;
         Ok(None)
@@ -252,7 +253,12 @@ impl Core {
                     Ok(finished) => (Some(Arc::from(finished.bytes)), true),
                     // `Ready` says why it can't go.
                     Err(CannotCompose::NotInForce) => (None, true),
-                    Err(CannotCompose::Because(why)) => return Ok(Made::Undeliverable(why)),
+                    Err(CannotCompose::Because(why)) => {
+                        return Ok(Made::Failed(Outcome::Undeliverable { why }));
+                    }
+                    Err(CannotCompose::TooFew(why)) => {
+                        return Ok(Made::Failed(Outcome::TooFew { why }));
+                    }
                 }
             }
         };

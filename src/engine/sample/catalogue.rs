@@ -87,11 +87,14 @@ impl Currency {
     }
 }
 
+/// Where its pages and pictures would be: nobody can own that name (RFC 2606), so no mail program reaches anybody.
+const SHOP: &str = "https://shop.example";
+
 /// The properties of a product, without braces.
 pub(super) fn product(product: u8, currency: Currency) -> String {
     let p = &PRODUCTS[usize::from(product)];
     format!(
-        r#""product_id":"{}","name":"{}","category":"{}","price":{},"currency":"{}""#,
+        r#""product_id":"{0}","name":"{1}","category":"{2}","url":"{SHOP}/p/{0}","image_url":"{SHOP}/i/{0}.png","price":{3},"currency":"{4}""#,
         p.id,
         p.name,
         p.category,
