@@ -987,6 +987,8 @@ async fn a_long_log_is_read_in_pages() {
         reason: Reason::Trigger,
         detail: n.to_string(),
         attempt: 0,
+        goal_until: None,
+        value: None,
     };
     let rows: Vec<LogRow> = (0..25_000).map(row).collect();
     let batch = Batch {

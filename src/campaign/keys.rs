@@ -21,10 +21,9 @@ pub static CAMPAIGN: Keys = Keys {
         "step",
         "limits",
         "renamed_from",
+        "goal",
     ],
     later: &[
-        "goal",
-        "holdout",
         "quota",
         "on_change",
         "coupon",
@@ -56,7 +55,7 @@ pub static ENTRY: Keys = Keys {
         "on_change",
         "unless_in",
     ],
-    later: &["quota", "holdout"],
+    later: &["quota"],
 };
 pub static STEP: Keys = Keys {
     of: "a [[step]]",
@@ -83,7 +82,7 @@ pub static STEP: Keys = Keys {
         "class",
         "transport",
     ],
-    later: &["coupon", "products", "data", "channel", "quota", "holdout"],
+    later: &["coupon", "products", "data", "channel", "quota"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
@@ -92,8 +91,13 @@ pub static VARIANT: Keys = Keys {
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
-    known: &["caps", "gap", "window"],
-    later: &["holdout", "quota"],
+    known: &["caps", "gap", "window", "holdout"],
+    later: &["quota"],
+};
+pub static GOAL: Keys = Keys {
+    of: "[goal]",
+    known: &["event", "where", "within", "value"],
+    later: &[],
 };
 pub static TOPIC: Keys = Keys {
     of: "a topic",
@@ -223,7 +227,8 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
 pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 25] = [
+pub static ALL_TABLES: [&Keys; 26] = [
+    &GOAL,
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,

@@ -10,6 +10,7 @@ pub mod compile;
 mod condition;
 pub mod cross;
 mod doubt;
+mod goal;
 mod journey;
 pub mod keys;
 mod limits;

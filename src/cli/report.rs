@@ -82,6 +82,7 @@ fn blocks(groups: &[Value], verdicts: &Value, screen: Screen) -> String {
             let rate = group[key]["text"].as_str().unwrap_or_default();
             text.push_str(&format!("\n  {label:<18}{rate}"));
         }
+        text.push_str(&goal(&group["goal"]));
         parts.push(text);
     }
     for verdict in verdicts.as_array().into_iter().flatten() {
@@ -94,6 +95,33 @@ fn blocks(groups: &[Value], verdicts: &Value, screen: Screen) -> String {
         ));
     }
     parts.join("\n\n")
+}
+
+/// What the group brought about, where its campaign has a goal.
+fn goal(goal: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, said: &str| text.push_str(&format!("\n  {label:<18}{said}"));
+    if !goal.is_object() {
+        return text;
+    }
+    let reached = &goal["written_to"];
+    let value = reached["value"].as_f64().unwrap_or_default();
+    let worth = match value == 0.0 {
+        true => String::new(),
+        false => format!(", value {value}"),
+    };
+    line("goals", &format!("{}{worth}", reached["goals"]));
+    let said = |arm: &str| (goal[arm]["converted"]["text"].as_str()).unwrap_or_default();
+    line("converted", said("written_to"));
+    if let Some(lift) = goal["lift"]["text"].as_str() {
+        line("held out", said("held_out"));
+        line("lift", lift);
+    }
+    let in_control = |key: &str| goal["control"][key].as_u64();
+    if in_control("goals").unwrap_or(0) > 0 || goal["control"]["converted"]["of"] != 0 {
+        line("control group", said("control"));
+    }
+    text
 }
 
 fn hours(groups: &[Value], screen: Screen) -> String {
