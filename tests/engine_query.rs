@@ -286,6 +286,8 @@ async fn a_welcome_is_explained_before_and_logged_after() {
         "reason",
         "detail",
         "attempt",
+        "goal_until",
+        "value",
     ];
     wanted.sort_unstable();
     let mut keys: Vec<&str> = keys.into_iter().map(|k| k.as_str()).collect();
