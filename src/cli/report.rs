@@ -1,4 +1,4 @@
-//! `reveille report`: opens, clicks and who left, by campaign, variant or hour.
+//! `reveille report`: opens, clicks, who left and who reached the goal, by campaign, variant or hour.
 
 use super::Context;
 use super::failure::Failure;
@@ -11,7 +11,8 @@ use serde_json::Value;
 #[command(after_help = "\
 Opened and clicked are by people, as far as can be told; what machines alone opened
 stands apart. Rates are of the mails delivered, with their 95 % interval; of fewer than
-30 they tell too little, and the report says so. docs/reports.md says what counts.
+30 they tell too little, and the report says so. Where a campaign has a goal, its rate is of
+customers, beside those held out. docs/reports.md says what counts.
 
 Examples:
   reveille report campaigns --since 30d
@@ -151,5 +152,35 @@ fn short(rate: &Value) -> String {
             percent("high")
         ),
         _ => format!("{} of {}: too few", rate["count"], rate["of"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goal;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_goal_is_told_with_what_there_is_of_it() {
+        let arm = |goals: u64, of: u64| {
+            let converted = json!({ "of": of, "text": format!("{goals} of {of}") });
+            json!({ "goals": goals, "value": goals as f64 * 2.5, "converted": converted })
+        };
+        assert_eq!(goal(&Value::Null), "");
+        let told = json!({
+            "written_to": arm(0, 0), "held_out": arm(0, 0), "control": arm(0, 0), "lift": null,
+        });
+        assert_eq!(
+            goal(&told),
+            "\n  goals             0\n  converted         0 of 0"
+        );
+        let told = json!({
+            "written_to": arm(9, 100), "held_out": arm(1, 40), "control": arm(0, 3),
+            "lift": { "text": "+6.5 points" },
+        });
+        assert_eq!(
+            goal(&told),
+            "\n  goals             9, value 22.5\n  converted         9 of 100\n  held out          1 of 40\n  lift              +6.5 points\n  control group     0 of 3"
+        );
     }
 }
