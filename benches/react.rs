@@ -57,6 +57,7 @@ fn rules(conditions: &[Condition]) -> Rules {
             only_to: None,
             staff: Default::default(),
             closed: Default::default(),
+            control: None,
         },
         plan: TrackPlan::from_conditions(conditions, []),
         controls: Arc::new(Controls::default()),

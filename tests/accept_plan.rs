@@ -546,6 +546,7 @@ fn a_campaign(chance: &mut Chance) -> String {
         "caps = [\"1 per 3d\"]",
         "gap = \"20h\"",
         "window = \"Mon-Sat 07:00-10:00\"",
+        "holdout = \"40%\"\n[goal]\nevent = \"Order Completed\"\nwithin = \"2d\"",
         "caps = [\"2 per week\"]\nwindow = \"19:00-03:30\"",
     ]);
     let (priority, expires) = (chance.between(0, 40), chance.of(&["5h", "1d", "3d", "30h"]));
@@ -594,7 +595,7 @@ async fn random_worlds_are_forecast_message_by_message() {
         Some(seed) => vec![seed],
         None => vec![1, 2],
     };
-    let mut all = 0;
+    let (mut all, mut held_out) = (0, 0);
     for seed in seeds {
         println!("REVEILLE_SEED={seed}");
         let mut chance = Chance(seed);
@@ -603,7 +604,7 @@ async fn random_worlds_are_forecast_message_by_message() {
         let files: Vec<(&str, &str)> = (names.iter().zip(&texts))
             .map(|(name, text)| (name.as_str(), text.as_str()))
             .collect();
-        let config = format!("{CONFIG}gap = \"3h\"\n");
+        let config = format!("{CONFIG}gap = \"3h\"\n[control]\nshare = \"10%\"\n");
         let (app, _mail) = started("2026-10-22T05:11:07Z", &config, &files).await;
         let problems = app.core.catalogue().problems.clone();
         assert!(!app.core.catalogue().has_errors(), "{problems:?}");
@@ -627,8 +628,12 @@ async fn random_worlds_are_forecast_message_by_message() {
         let tick = Span::minutes(chance.between(7, 45));
         app.advance(Span::hours(chance.between(1, 30))).await;
         let asked = question(13, tick);
-        let (sent, _) = equals(&app, asked, async || {}).await;
+        let (sent, forecast) = equals(&app, asked, async || {}).await;
         all += sent;
+        let days = forecast.days.iter();
+        held_out += days
+            .map(|d| d.counts.held_out.values().sum::<u64>())
+            .sum::<u64>();
     }
-    assert!(all > 200, "{all}");
+    assert!(all > 200 && held_out > 10, "{all} {held_out}");
 }

@@ -286,6 +286,8 @@ async fn a_welcome_is_explained_before_and_logged_after() {
         "reason",
         "detail",
         "attempt",
+        "goal_until",
+        "value",
     ];
     wanted.sort_unstable();
     let mut keys: Vec<&str> = keys.into_iter().map(|k| k.as_str()).collect();
@@ -987,6 +989,8 @@ async fn a_long_log_is_read_in_pages() {
         reason: Reason::Trigger,
         detail: n.to_string(),
         attempt: 0,
+        goal_until: None,
+        value: None,
     };
     let rows: Vec<LogRow> = (0..25_000).map(row).collect();
     let batch = Batch {

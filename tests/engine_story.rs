@@ -5,13 +5,16 @@ mod app;
 use app::{App, shipped};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, Liveness};
+use reveille::domain::explain::PolicyAnswer;
 use reveille::domain::id::{CustomerId, MessageNo};
+use reveille::domain::ledger::Status;
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::ConsentState;
 use reveille::domain::react::Answer;
 use reveille::domain::time::Span;
 use reveille::engine::batch::{Mail, Work};
 use reveille::engine::query::LogFilter;
+use reveille::store::{Stream, StreamFilter};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,4 +276,79 @@ async fn an_export_hands_over_no_mail_that_never_left() {
 
 fn customer_id(text: &str) -> CustomerId {
     CustomerId::parse(text).unwrap()
+}
+
+/// Half of the customers are held out: nothing is made or sent for them, it is foretold, and what they order is credited
+/// beside what the others order.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_held_out_gets_no_mail_and_is_told_of_everywhere() {
+    let welcome = shipped("welcome.toml");
+    let text = format!(
+        "{welcome}\n[goal]\nevent = \"Order Completed\"\nwithin = \"7d\"\nvalue = \"total\"\n[limits]\nholdout = \"50%\"\n"
+    );
+    let app = App::start("2026-03-02T03:00:00Z", &[("welcome.toml", &text)]).await;
+    let ids: Vec<String> = (0..16).map(|n| format!("c{n}")).collect();
+    for id in &ids {
+        app.sign_up(id, "Asia/Seoul").await;
+        app.event(id, "Signed Up", json!({})).await;
+    }
+    app.advance(Span::minutes(1)).await;
+    let mut foretold = Vec::new();
+    for id in &ids {
+        let id = CustomerId::parse(id).unwrap();
+        let explained = app.core.explain(&id, None).await.unwrap().unwrap();
+        let message = &explained.campaigns[0].messages[0];
+        let held = message.answer == PolicyAnswer::HeldOut;
+        assert!(held || message.answer == PolicyAnswer::Goes);
+        let said = explained
+            .render()
+            .contains("is held out on Mon 2 Mar 2026, 12:10");
+        assert_eq!(said, held);
+        foretold.push(held);
+    }
+    app.advance(Span::minutes(9)).await;
+    let held = foretold.iter().filter(|held| **held).count();
+    assert!((2..14).contains(&held), "{held}");
+    assert_eq!(app.mails().len(), ids.len() - held);
+    let kept = app
+        .core
+        .store
+        .read_stream(Stream::Mails, StreamFilter::default());
+    assert_eq!(kept.await.unwrap().len(), ids.len() - held);
+    app.advance(Span::minutes(1)).await;
+    for (id, held) in ids.iter().zip(foretold) {
+        let story = app.story(id).await;
+        let last = match held {
+            true => "welcome held_out/holdout",
+            false => "welcome accepted/accepted",
+        };
+        assert_eq!(story.last().unwrap(), last);
+        app.event(id, "Order Completed", json!({ "total": 12.5 }))
+            .await;
+        let id = CustomerId::parse(id).unwrap();
+        let view = app.core.customer_view(&id).await.unwrap().unwrap();
+        let entry = &view.enrollments[0];
+        assert!(entry.counted && !view.control);
+        assert_eq!(entry.held_out, held.then_some("holdout"));
+        let explained = app.core.explain(&id, None).await.unwrap().unwrap();
+        let text = explained.render();
+        assert_eq!(
+            text.contains("; held out, so its messages are not sent"),
+            held
+        );
+        let filter = LogFilter {
+            customer: Some(id),
+            status: Some(Status::Goal),
+            ..LogFilter::default()
+        };
+        let rows = app.core.log(&filter).await.unwrap();
+        let told: Vec<_> = rows
+            .iter()
+            .map(|r| (r.reason, r.value, &r.message_id))
+            .collect();
+        assert!(
+            matches!(told[..], [("goal_reached", Some(12.5), Some(_))]),
+            "{told:?}"
+        );
+    }
 }

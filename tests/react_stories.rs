@@ -8,6 +8,10 @@ mod consent;
 mod dates;
 #[path = "react_stories/edits.rs"]
 mod edits;
+#[path = "react_stories/goals.rs"]
+mod goals;
+#[path = "react_stories/holdouts.rs"]
+mod holdouts;
 #[path = "react_stories/journey_edits.rs"]
 mod journey_edits;
 #[path = "react_stories/journeys.rs"]

@@ -10,7 +10,7 @@ use reveille::domain::ledger::Status;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::hits::HitRow;
 use reveille::engine::query::LogFilter;
-use reveille::report::{By, Group, report};
+use reveille::report::{By, Group, Rate, report};
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
 use reveille::store::{Stream, StreamFilter};
@@ -50,6 +50,44 @@ variants = [
 ]
 "#;
 
+/// What is added to it where holdout and goal are measured.
+const MEASURED: &str = r#"
+[entry]
+again = "always"
+[limits]
+holdout = "35%"
+[goal]
+event = "Order Completed"
+within = "36h"
+value = "total"
+"#;
+
+/// The control group gets none of it.
+const ADVERTISING: &str = r#"
+name = "Offer"
+state = "live"
+class = "advertising"
+topic = "offers"
+[trigger]
+event = "Signed Up"
+[entry]
+again = "always"
+[[step]]
+id = "offer"
+template = "welcome"
+subject = "An offer"
+[[step]]
+id = "again"
+wait = "10h"
+template = "welcome"
+subject = "The offer again"
+[limits]
+holdout = "20%"
+[goal]
+event = "Order Completed"
+within = "20h"
+"#;
+
 const PLAIN: &str = r#"
 name = "Plain"
 state = "live"
@@ -75,9 +113,19 @@ const AGENTS: [&str; 6] = [
 
 /// Random customers, mails and hits over some days.
 async fn some_days(dice: &mut Dice) -> App {
-    let files = [("hello.toml", WITH_VARIANTS), ("plain.toml", PLAIN)];
+    let measured = format!("{WITH_VARIANTS}{MEASURED}");
+    let files = [
+        ("hello.toml", measured.as_str()),
+        ("plain.toml", PLAIN),
+        ("offer.toml", ADVERTISING),
+    ];
+    let config = format!(
+        "{}window = \"always\"\ncaps = []\n[control]\nshare = \"25%\"\n[events.\"Order Completed\"]\n{}",
+        app::CONFIG,
+        "undone_by = { event = \"Order Cancelled\", same = \"order_id\" }\n"
+    );
     let store = Arc::new(MemoryStore::new());
-    let app = App::start_on(store, "2026-03-02T03:00:00Z", app::CONFIG, &files).await;
+    let app = App::start_on(store, "2026-03-02T03:00:00Z", &config, &files).await;
     let customers = 12 + dice.below(12);
     for n in 0..customers {
         app.sign_up(&format!("c{n}"), dice.of(&ZONES)).await;
@@ -87,15 +135,21 @@ async fn some_days(dice: &mut Dice) -> App {
         if dice.below(2) == 0 {
             app.event(&id, "Signed Up", json!({})).await;
         } else {
-            let order = json!({ "order_id": format!("o{order}") });
-            app.event(&id, "Order Completed", order).await;
+            let total = dice.below(90);
+            let name = json!({ "order_id": format!("o{order}"), "total": total });
+            app.event(&id, "Order Completed", name).await;
+            if dice.below(4) == 0 {
+                let name = json!({ "order_id": format!("o{order}") });
+                app.event(&id, "Order Cancelled", name).await;
+            }
         }
         app.leap(Span::minutes(dice.below(300) as i64)).await;
         for _ in 0..dice.below(4) {
             hit(&app, dice).await;
         }
     }
-    app.leap(Span::hours(30)).await;
+    // The time of some messages is not over yet.
+    app.leap(Span::hours(4 + dice.below(26) as i64)).await;
     app.leap(Span::minutes(2)).await;
     app
 }
@@ -151,6 +205,119 @@ struct Counted {
     opened: u64,
     machine_only: u64,
     clicked: u64,
+}
+
+/// What became of customers by their goal.
+#[derive(Default, PartialEq, Debug)]
+struct GoalCounted {
+    goals: i64,
+    value: f64,
+    converted: (u64, u64),
+    held_out: (u64, u64),
+    control: (u64, u64),
+    /// Of those written to and those held out, without who was both.
+    lift: Option<((u64, u64), (u64, u64))>,
+}
+
+/// Counts goals by hand, from the same rows.
+async fn recount_goals(
+    app: &App,
+    by: By,
+    since: Option<Timestamp>,
+) -> BTreeMap<String, GoalCounted> {
+    let rows: Vec<Value> = (app.core.log(&LogFilter::default()).await.unwrap().iter())
+        .map(|v| serde_json::to_value(v).unwrap())
+        .collect();
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let time = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+    // One message each: its group, that of its step, its customer, its arm, whether its time is over, its credits.
+    let mut mails: Vec<(String, String, String, String, bool, i64, f64)> = Vec::new();
+    let ids: BTreeSet<String> = rows.iter().map(|r| text(r, "message_id")).collect();
+    for id in ids.iter().filter(|id| !id.is_empty()) {
+        let own = || rows.iter().filter(|r| text(r, "message_id") == *id);
+        let begins = |r: &&Value| r["status"] == "attempting" || r["status"] == "held_out";
+        let Some(left) = own().rfind(begins) else {
+            continue;
+        };
+        let ended = own().any(|r| r["status"] == "accepted" || r["status"] == "refused");
+        let Some(until) = left["goal_until"].as_str() else {
+            continue;
+        };
+        let held = left["status"] == "held_out";
+        if (!held && !ended) || since.is_some_and(|since| time(&text(left, "time")) < since) {
+            continue;
+        }
+        let (campaign, step) = (text(left, "campaign"), text(left, "step"));
+        let (group, arms) = match by {
+            By::Campaigns => (format!("{campaign}////"), campaign),
+            _ => (
+                format!("{campaign}/{step}/{}//", text(left, "variant")),
+                format!("{campaign}/{step}"),
+            ),
+        };
+        let arm = match held {
+            true => text(left, "reason"),
+            false => "sent".to_owned(),
+        };
+        let credits = own().filter(|r| r["status"] == "goal");
+        let (mut goals, mut value) = (0, 0.0);
+        for credit in credits {
+            goals += if credit["reason"] == "goal_reached" {
+                1
+            } else {
+                -1
+            };
+            value += credit["value"].as_f64().unwrap_or_default();
+        }
+        let over = time(until) <= app.now();
+        mails.push((group, arms, text(left, "customer"), arm, over, goals, value));
+    }
+    let mut counted: BTreeMap<String, GoalCounted> = BTreeMap::new();
+    let groups: BTreeSet<&String> = mails.iter().map(|m| &m.0).collect();
+    for group in groups {
+        let arms = &mails.iter().find(|m| m.0 == *group).unwrap().1;
+        let of_step = |arm: &'static str| mails.iter().filter(move |m| m.1 == *arms && m.3 == arm);
+        let who = |arm| -> BTreeSet<&String> { of_step(arm).map(|m| &m.2).collect() };
+        let both: BTreeSet<&String> = who("sent").intersection(&who("holdout")).copied().collect();
+        let sent = || mails.iter().filter(|m| m.0 == *group && m.3 == "sent");
+        let rate = |of: Vec<&(String, String, String, String, bool, i64, f64)>, without: bool| {
+            let over = || {
+                of.iter()
+                    .filter(|m| m.4 && !(without && both.contains(&m.2)))
+            };
+            let all: BTreeSet<&String> = over().map(|m| &m.2).collect();
+            let did: BTreeSet<&String> = over().filter(|m| m.5 > 0).map(|m| &m.2).collect();
+            (did.len() as u64, all.len() as u64)
+        };
+        let found = GoalCounted {
+            goals: sent().map(|m| m.5).sum(),
+            value: sent().map(|m| m.6).sum(),
+            converted: rate(sent().collect(), false),
+            held_out: rate(of_step("holdout").collect(), false),
+            control: rate(of_step("control").collect(), false),
+            lift: (of_step("holdout").next().is_some()).then(|| {
+                (
+                    rate(sent().collect(), true),
+                    rate(of_step("holdout").collect(), true),
+                )
+            }),
+        };
+        counted.insert(group.clone(), found);
+    }
+    counted
+}
+
+fn goals_of(group: &Group) -> Option<GoalCounted> {
+    let goal = group.goal.as_ref()?;
+    let rate = |rate: &Rate| (rate.count, rate.of);
+    Some(GoalCounted {
+        goals: i64::try_from(goal.written_to.goals).unwrap(),
+        value: goal.written_to.value,
+        converted: rate(&goal.written_to.converted),
+        held_out: rate(&goal.held_out.converted),
+        control: rate(&goal.control.converted),
+        lift: (goal.lift.as_ref()).map(|lift| (rate(&lift.written_to), rate(&lift.held_out))),
+    })
 }
 
 /// The names of what a group stands for, in one text.
@@ -255,6 +422,7 @@ async fn every_number_equals_a_naive_recount_over_log_and_hits() {
         Err(_) => 1..6,
     };
     let mut seen = Counted::default();
+    let mut goals_seen = GoalCounted::default();
     for seed in seeds {
         let dice = &mut Dice(seed);
         let app = some_days(dice).await;
@@ -279,9 +447,26 @@ async fn every_number_equals_a_naive_recount_over_log_and_hits() {
                     seen.opened += numbers.opened;
                     seen.machine_only += numbers.machine_only;
                     seen.clicked += numbers.clicked;
-                    counted.insert(name_of(group), numbers);
+                    // Of a group that was held out altogether nothing was sent.
+                    if numbers.sent > 0 {
+                        counted.insert(name_of(group), numbers);
+                    }
                 }
                 assert_eq!(counted, recount(&app, by, since).await, "{case}");
+                let goals: BTreeMap<String, GoalCounted> = (told.groups.iter())
+                    .filter_map(|group| Some((name_of(group), goals_of(group)?)))
+                    .collect();
+                if by == By::Hours {
+                    assert!(goals.is_empty());
+                    continue;
+                }
+                assert_eq!(goals, recount_goals(&app, by, since).await, "{case}");
+                for counted in goals.values() {
+                    goals_seen.goals += counted.goals;
+                    goals_seen.converted.0 += counted.converted.0;
+                    goals_seen.held_out.0 += counted.held_out.0;
+                    goals_seen.control.0 += counted.control.0;
+                }
             }
         }
     }
@@ -296,6 +481,15 @@ async fn every_number_equals_a_naive_recount_over_log_and_hits() {
     assert!(
         sent > 100 && opened > 10 && machine_only > 5 && clicked > 5,
         "{seen:?}"
+    );
+    assert!(
+        goals_seen.goals > 50
+            && goals_seen.converted.0 > 20
+            && goals_seen.held_out.0 > 10
+            && goals_seen.control.0 > 5
+            // Some in windows that are open still, or by one customer.
+            && goals_seen.goals > i64::try_from(goals_seen.converted.0).unwrap(),
+        "{goals_seen:?}"
     );
 }
 

@@ -21,8 +21,9 @@ pub static CAMPAIGN: Keys = Keys {
         "step",
         "limits",
         "renamed_from",
+        "goal",
     ],
-    later: &["goal", "holdout", "quota", "on_change", "coupon", "channel"],
+    later: &["quota", "on_change", "coupon", "channel"],
 };
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
@@ -47,7 +48,7 @@ pub static ENTRY: Keys = Keys {
         "on_change",
         "unless_in",
     ],
-    later: &["quota", "holdout"],
+    later: &["quota"],
 };
 pub static STEP: Keys = Keys {
     of: "a [[step]]",
@@ -77,7 +78,7 @@ pub static STEP: Keys = Keys {
         "data",
         "data_file",
     ],
-    later: &["coupon", "channel", "quota", "holdout"],
+    later: &["coupon", "channel", "quota"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
@@ -102,8 +103,13 @@ pub static PRODUCTS: Keys = Keys {
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
-    known: &["caps", "gap", "window"],
-    later: &["holdout", "quota"],
+    known: &["caps", "gap", "window", "holdout"],
+    later: &["quota"],
+};
+pub static GOAL: Keys = Keys {
+    of: "[goal]",
+    known: &["event", "where", "within", "value"],
+    later: &[],
 };
 pub static TOPIC: Keys = Keys {
     of: "a topic",
@@ -233,7 +239,8 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
 pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 26] = [
+pub static ALL_TABLES: [&Keys; 27] = [
+    &GOAL,
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,

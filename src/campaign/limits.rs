@@ -1,4 +1,4 @@
-//! `[limits]`: how often, how close together and at which hours this campaign may write.
+//! `[limits]`: how often, how close together and at which hours this campaign may write, and whom it holds out.
 
 use super::keys::LIMITS;
 use super::names::Names;
@@ -6,6 +6,7 @@ use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::campaign::{CampaignWindow, Limits};
 use crate::domain::cap::Cap;
+use crate::domain::holdout::Share;
 use crate::domain::preference::Class;
 use crate::domain::window::Window;
 
@@ -17,11 +18,12 @@ pub fn read(root: &Table<'_>, class: Option<Class>, names: &Names<'_>) -> Option
         return Some(Limits::default());
     };
     let table = item.table(&LIMITS)?;
-    if class == Some(Class::Transactional) {
+    let holds_out_only = table.items().iter().all(|item| item.name == "holdout");
+    if class == Some(Class::Transactional) && !holds_out_only {
         root.reader().warn(
             item.key_span(),
-            "a transactional campaign obeys no limits",
-            "remove [limits], or choose another class",
+            "a transactional campaign obeys no limits but `holdout`",
+            "keep only that, or choose another class",
         );
     }
     let caps = table.get("caps").map_or(Some(Vec::new()), |i| {
@@ -39,10 +41,23 @@ pub fn read(root: &Table<'_>, class: Option<Class>, names: &Names<'_>) -> Option
             CampaignWindow::Only(window)
         }),
     };
+    let holdout = match table.get("holdout") {
+        None => Some(None),
+        Some(item) => item.parsed(Share::parse).map(|share| {
+            if !root.has("goal") {
+                item.warn(
+                    "some are held out, and there is no [goal] to measure them by",
+                    "add [goal]: event = \"Order Completed\", within = \"7d\"",
+                );
+            }
+            Some(share)
+        }),
+    };
     Some(Limits {
         caps: caps?,
         gap: gap?,
         window: window?,
+        holdout: holdout?,
     })
 }
 

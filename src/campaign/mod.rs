@@ -12,6 +12,7 @@ pub mod cross;
 mod data;
 mod data_file;
 mod doubt;
+mod goal;
 mod journey;
 pub mod keys;
 mod limits;

@@ -267,6 +267,10 @@ fn show(view: &Value, screen: Screen) -> String {
     }
     line("pause until", time(&preferences["pause_until"]));
     line("format", words(&preferences["format"]));
+    if view["control"] == true {
+        let said = "in the control group, which gets no advertising";
+        line("control", said.to_owned());
+    }
     for consent in view["consents"].as_array().unwrap_or(&empty) {
         let topic = consent["topic"].as_str().unwrap_or("advertising");
         line(
@@ -360,7 +364,11 @@ fn show(view: &Value, screen: Screen) -> String {
             (_, "waiting") => format!("waits at {step} until {at}"),
             _ => format!("{step} is on its way"),
         };
-        line("campaign", format!("{campaign}: {stands}"));
+        let held = match entry["held_out"].as_str() {
+            Some(_) => ", held out",
+            None => "",
+        };
+        line("campaign", format!("{campaign}: {stands}{held}"));
     }
     for message in view["messages"].as_array().unwrap_or(&empty) {
         line(

@@ -12,7 +12,7 @@ use serde_json::Value;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A row is a decision: entered, waiting, attempting, retrying, accepted, refused, uncertain, dropped,
-held_out, expired, bounced, left; skipped or done for a step; then opened, clicked, unsubscribed; with its reason. Times are UTC.
+held_out, expired, bounced, left; skipped or done for a step; then opened, clicked, unsubscribed, goal; with its reason. Times are UTC.
 
 Examples:
   reveille log
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// All rows
     #[arg(long)]
     all: bool,
-    /// Print one JSON object a row: time, message_id, customer, campaign, step, variant, status, reason, detail, attempt
+    /// Print one JSON object a row: time, message_id, customer, campaign, step, variant, status, reason, detail, attempt, goal_until, value
     #[arg(long)]
     json: bool,
 }

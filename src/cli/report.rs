@@ -1,4 +1,4 @@
-//! `reveille report`: opens, clicks and who left, by campaign, variant or hour.
+//! `reveille report`: opens, clicks, who left and who reached the goal, by campaign, variant or hour.
 
 use super::Context;
 use super::failure::Failure;
@@ -11,7 +11,8 @@ use serde_json::Value;
 #[command(after_help = "\
 Opened and clicked are by people, as far as can be told; what machines alone opened
 stands apart. Rates are of the mails delivered, with their 95 % interval; of fewer than
-30 they tell too little, and the report says so. docs/reports.md says what counts.
+30 they tell too little, and the report says so. Where a campaign has a goal, its rate is of
+customers, beside those held out. docs/reports.md says what counts.
 
 Examples:
   reveille report campaigns --since 30d
@@ -82,6 +83,7 @@ fn blocks(groups: &[Value], verdicts: &Value, screen: Screen) -> String {
             let rate = group[key]["text"].as_str().unwrap_or_default();
             text.push_str(&format!("\n  {label:<18}{rate}"));
         }
+        text.push_str(&goal(&group["goal"]));
         parts.push(text);
     }
     for verdict in verdicts.as_array().into_iter().flatten() {
@@ -94,6 +96,33 @@ fn blocks(groups: &[Value], verdicts: &Value, screen: Screen) -> String {
         ));
     }
     parts.join("\n\n")
+}
+
+/// What the group brought about, where its campaign has a goal.
+fn goal(goal: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, said: &str| text.push_str(&format!("\n  {label:<18}{said}"));
+    if !goal.is_object() {
+        return text;
+    }
+    let reached = &goal["written_to"];
+    let value = reached["value"].as_f64().unwrap_or_default();
+    let worth = match value == 0.0 {
+        true => String::new(),
+        false => format!(", value {value}"),
+    };
+    line("goals", &format!("{}{worth}", reached["goals"]));
+    let said = |arm: &str| (goal[arm]["converted"]["text"].as_str()).unwrap_or_default();
+    line("converted", said("written_to"));
+    if let Some(lift) = goal["lift"]["text"].as_str() {
+        line("held out", said("held_out"));
+        line("lift", lift);
+    }
+    let in_control = |key: &str| goal["control"][key].as_u64();
+    if in_control("goals").unwrap_or(0) > 0 || goal["control"]["converted"]["of"] != 0 {
+        line("control group", said("control"));
+    }
+    text
 }
 
 fn hours(groups: &[Value], screen: Screen) -> String {
@@ -123,5 +152,35 @@ fn short(rate: &Value) -> String {
             percent("high")
         ),
         _ => format!("{} of {}: too few", rate["count"], rate["of"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goal;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_goal_is_told_with_what_there_is_of_it() {
+        let arm = |goals: u64, of: u64| {
+            let converted = json!({ "of": of, "text": format!("{goals} of {of}") });
+            json!({ "goals": goals, "value": goals as f64 * 2.5, "converted": converted })
+        };
+        assert_eq!(goal(&Value::Null), "");
+        let told = json!({
+            "written_to": arm(0, 0), "held_out": arm(0, 0), "control": arm(0, 0), "lift": null,
+        });
+        assert_eq!(
+            goal(&told),
+            "\n  goals             0\n  converted         0 of 0"
+        );
+        let told = json!({
+            "written_to": arm(9, 100), "held_out": arm(1, 40), "control": arm(0, 3),
+            "lift": { "text": "+6.5 points" },
+        });
+        assert_eq!(
+            goal(&told),
+            "\n  goals             9, value 22.5\n  converted         9 of 100\n  held out          1 of 40\n  lift              +6.5 points\n  control group     0 of 3"
+        );
     }
 }

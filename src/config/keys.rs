@@ -21,6 +21,7 @@ pub static ROOT: Keys = Keys {
         "law",
         "staff",
         "calendar",
+        "control",
         "safety",
         "engine",
         "events",
@@ -91,6 +92,11 @@ pub static CALENDAR: Keys = Keys {
     known: &["closed"],
     later: &[],
 };
+pub static CONTROL: Keys = Keys {
+    of: "[control]",
+    known: &["share"],
+    later: &[],
+};
 pub static SAFETY: Keys = Keys {
     of: "[safety]",
     known: &["at_once", "resume_after", "in_doubt"],
@@ -157,7 +163,8 @@ pub static UNDONE_BY: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 19] = [
+pub static ALL_TABLES: [&Keys; 20] = [
+    &CONTROL,
     &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,

@@ -10,6 +10,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
 use crate::domain::event::EventRules;
+use crate::domain::holdout::Share;
 use crate::domain::id::StaffName;
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
@@ -51,6 +52,8 @@ pub struct Config {
     pub engine: Engine,
     /// `[events.NAME]`.
     pub events: EventRules,
+    /// Of all customers: they get no advertising, whatever the campaign.
+    pub control: Option<Share>,
     /// What the file says that its writer probably did not mean.
     pub warnings: Vec<Problem>,
 }
@@ -242,6 +245,7 @@ impl Config {
                 .map(|list| list.iter().map(|r| r.pattern.clone()).collect()),
             staff: self.staff.clone(),
             closed: self.closed.clone(),
+            control: self.control,
         }
     }
 

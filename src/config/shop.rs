@@ -1,8 +1,10 @@
-//! What config.toml says of the shop itself: whom of its staff campaigns may tell of customers, and its closed days.
+//! What config.toml says of the shop itself: whom of its staff campaigns may tell of customers, its closed days, and
+//! its control group.
 
 use super::toml_reader::Table;
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::ClosedDays;
+use crate::domain::holdout::Share;
 use crate::domain::id::StaffName;
 use std::collections::BTreeMap;
 
@@ -23,6 +25,14 @@ pub fn read_calendar(table: &Table<'_>) -> Option<ClosedDays> {
         return None;
     }
     Some(closed)
+}
+
+/// Reads `[control]`: the share of all customers who get no advertising.
+pub fn read_control(table: &Table<'_>) -> Option<Option<Share>> {
+    match table.get("share") {
+        None => Some(None),
+        Some(item) => item.parsed(Share::parse).map(Some),
+    }
 }
 
 /// Reads `[staff]`: names with the address of each.

@@ -2,6 +2,8 @@
 
 use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
+use super::goal::Goal;
+use super::holdout::Share;
 use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
 use super::products::Wanted;
@@ -55,6 +57,7 @@ pub struct Campaign {
     pub journey: u64,
     /// The file's name before: what the record knows under it goes on under `id`.
     pub renamed_from: Option<CampaignId>,
+    pub goal: Option<Goal>,
 }
 
 impl Campaign {
@@ -350,6 +353,8 @@ pub struct Limits {
     pub caps: Vec<Cap>,
     pub gap: Option<Span>,
     pub window: CampaignWindow,
+    /// Not written to, to measure what the campaign brings about; whatever its class.
+    pub holdout: Option<Share>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

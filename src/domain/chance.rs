@@ -39,6 +39,16 @@ pub fn draw(
             entry.0.as_bytes(),
         ],
     );
+    share_of(hash)
+}
+
+/// The same by the customer alone: for what holds in every campaign.
+pub fn draw_of_customer(salt: &Salt, purpose: &str, customer: CustomerNo) -> f64 {
+    let hash = keyed_hash(salt, &[purpose.as_bytes(), &customer.0.to_le_bytes()]);
+    share_of(hash)
+}
+
+fn share_of(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1u64 << 53) as f64
 }
 

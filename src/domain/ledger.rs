@@ -32,6 +32,8 @@ pub enum Status {
     Skipped,
     /// A step's act took effect.
     Done,
+    /// An event was credited to a message that left or was held out, or taken back from it.
+    Goal,
 }
 
 impl Status {
@@ -54,6 +56,7 @@ impl Status {
             Status::Clicked => "clicked",
             Status::Skipped => "skipped",
             Status::Done => "done",
+            Status::Goal => "goal",
         }
     }
 }
@@ -150,6 +153,10 @@ reasons! {
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
     TooFewProducts, "too_few_products", "there are fewer products to show than the step asks for";
+    Holdout, "holdout", "held out, so that it can be measured what the campaign brings about";
+    Control, "control", "in the control group, which gets no advertising";
+    GoalReached, "goal_reached", "the goal was reached";
+    GoalUndone, "goal_undone", "what had reached the goal was undone";
 }
 
 /// One row of the send log.
@@ -168,4 +175,8 @@ pub struct LogRow {
     pub detail: String,
     /// The attempt that it speaks of; 0 before the first.
     pub attempt: u32,
+    /// Of a message that leaves or is held out, in a campaign with a goal: an event before then is credited to it.
+    pub goal_until: Option<Timestamp>,
+    /// Of what is credited, in millionths; negative where it is taken back.
+    pub value: Option<i64>,
 }

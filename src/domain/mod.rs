@@ -12,6 +12,8 @@ pub mod consent_ledger;
 pub mod engagement;
 pub mod event;
 pub mod explain;
+pub mod goal;
+pub mod holdout;
 pub mod id;
 pub mod ledger;
 pub mod opt_in;

@@ -167,11 +167,13 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             caps: Cap::parse(CAP).into_iter().collect(),
             gap: None,
             window: CampaignWindow::None,
+            holdout: None,
         },
         hash,
         audience_hash: 1,
         journey: 1,
         renamed_from: None,
+        goal: None,
     }
 }
 

@@ -4,6 +4,8 @@ use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
 use super::engagement::SentMessages;
+use super::goal::Goals;
+use super::holdout::Drawn;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
     TagName, TopicId,
@@ -57,6 +59,8 @@ pub struct Record {
     /// Mailboxes that were this customer's before, oldest first: what stands under them is to be found when the customer
     /// is forgotten. The newest [`FORMER`].
     pub former: Vec<MailboxId>,
+    /// Messages to which an event may still be credited.
+    pub goals: Goals,
 }
 
 /// So many former mailboxes are remembered.
@@ -88,6 +92,7 @@ impl Record {
             pending: Pendings::new(),
             told: BTreeMap::new(),
             former: Vec::new(),
+            goals: Goals::default(),
         }
     }
 
@@ -208,6 +213,8 @@ pub struct Entry {
     pub passed: Vec<StepId>,
     /// How the instant at which the present step falls due came about, where that is a time of the customer's clock.
     pub clock: Option<ByClock>,
+    /// Whether it is held out; none until a message of it could leave.
+    pub drawn: Option<Drawn>,
 }
 
 impl Entry {
@@ -221,6 +228,7 @@ impl Entry {
             since: at,
             passed: Vec::new(),
             clock: None,
+            drawn: None,
         }
     }
 

@@ -6,6 +6,7 @@ use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
+use super::holdout::Share;
 use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
@@ -78,6 +79,8 @@ pub struct Shop {
     pub staff: BTreeMap<StaffName, EmailAddress>,
     /// Days on which advertising waits.
     pub closed: ClosedDays,
+    /// Of all customers: they get no advertising, whatever the campaign.
+    pub control: Option<Share>,
 }
 
 /// Limits that hold for every advertising and informational message, whoever asked for more.

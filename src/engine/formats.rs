@@ -1,10 +1,12 @@
 //! Values as older versions of this program wrote them, and how each becomes the newest. What stands here never changes:
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
+mod before_goals;
 mod letters;
 mod one_step;
 
-pub use letters::{Letter1, Letter2};
+pub use before_goals::{CustomerState4, LogRow1};
+pub use letters::{Letter1, Letter2, Letter3};
 pub use one_step::{Message1, Standing1};
 
 use super::state::{CustomerState, Seen};
@@ -12,6 +14,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
+use crate::domain::goal::Goals;
 use crate::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
 };
@@ -235,6 +238,7 @@ impl From<CustomerState3> for CustomerState {
                 pending: record.pending,
                 told: record.told,
                 former: Vec::new(),
+                goals: Goals::default(),
             },
             seen: old.seen,
             posted: old.posted,

@@ -21,6 +21,7 @@ use super::state::{CustomerState, Poison, id_of_stored};
 use crate::config::Config;
 use crate::domain::address::{MailboxId, mask};
 use crate::domain::engagement::SentMessages;
+use crate::domain::goal::Goals;
 use crate::domain::id::ShardNo;
 use crate::domain::posted::{Letter, Posted};
 use crate::domain::record::{Mailbox, Record};
@@ -322,6 +323,7 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
             Posted::Absorb(from) => {
                 from.standings.clear();
                 from.sent.clear();
+                from.goals = Goals::default();
                 puts.push((key, encode(&letter)));
             }
             Posted::Entry { .. } | Posted::Sent { .. } => deletes.push(key),
@@ -341,6 +343,7 @@ fn clear(record: &mut Record, went: &mut WentLive) {
     record.campaigns.clear();
     record.messages.clear();
     record.sent = SentMessages::default();
+    record.goals = Goals::default();
     record.alarm = None;
     // Built for other rules than those in force, and not for none: it is met by the walk as one that was known before
     // the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.

@@ -1,13 +1,18 @@
 //! Reports: questions asked of the send log and of the hits, for tuning. Each number counts messages that can be found
 //! there again: those with a row that says so (`reveille log --json`), and those with a hit of that class.
 //!
-//! [`report`] answers; reading the streams is `read`'s, counting `tally`'s, what a share tells `rate`'s. How it looks is
+//! [`report`] answers; reading the streams is `read`'s, counting `tally`'s and, by the campaigns' goals, `goals`'; what a
+//! share tells is `rate`'s, what the difference of two `lift`'s. How it looks is
 //! for the command.
 
+mod goals;
+mod lift;
 mod rate;
 mod read;
 mod tally;
 
+pub use goals::{GoalReport, Reached};
+pub use lift::Lift;
 pub use rate::Rate;
 pub use tally::{By, Group, Report, Verdict};
 

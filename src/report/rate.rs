@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Of fewer than this nothing is told but the count.
-const FEW: u64 = 30;
+pub(super) const FEW: u64 = 30;
 
 /// The 97.5th percentile of the normal distribution: 95 % lie between it and its opposite.
 const Z: f64 = 1.959_963_984_540_054;

@@ -92,7 +92,7 @@ fn tell_decision(mails: &mut Mails, row: LogRow) {
         customer: row.customer,
         message: no,
     };
-    if row.status == Status::Attempting {
+    if matches!(row.status, Status::Attempting | Status::HeldOut) {
         let mail = mails.entry(message).or_insert_with(|| Mail {
             campaign: row.campaign.to_string(),
             step: row
@@ -101,9 +101,12 @@ fn tell_decision(mails: &mut Mails, row: LogRow) {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             variant: row.variant.clone(),
+            customer: row.customer.0,
             ..Mail::default()
         });
         mail.left = row.time;
+        mail.goal_until = row.goal_until;
+        mail.held = (row.status == Status::HeldOut).then_some(row.reason);
         return;
     }
     let Some(mail) = mails.get_mut(&message) else {
@@ -120,6 +123,13 @@ fn tell_decision(mails: &mut Mails, row: LogRow) {
             mail.bounced = true;
         }
         Status::Unsubscribed => mail.unsubscribed = true,
+        Status::Goal => {
+            mail.goals += match row.reason {
+                Reason::GoalUndone => -1,
+                _ => 1,
+            };
+            mail.value = mail.value.saturating_add(row.value.unwrap_or(0));
+        }
         _ => {}
     }
 }

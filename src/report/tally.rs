@@ -1,7 +1,9 @@
 //! Counting what became of mails, by campaign, by variant, by the recipient's hour. Pure.
 
+use super::goals::{GoalReport, Goals};
 use super::rate::Rate;
 use crate::domain::explain::{rfc3339, rfc3339_or_null};
+use crate::domain::ledger::Reason;
 use crate::domain::time::Timestamp;
 use chrono::{Datelike, Timelike};
 use chrono_tz::Tz;
@@ -39,6 +41,15 @@ pub(super) struct Mail {
     pub(super) machine: bool,
     pub(super) clicked: bool,
     pub(super) unsubscribed: bool,
+    /// The number of the customer who it was for then.
+    pub(super) customer: u64,
+    /// It did not leave: why it was held out. `left` is when it would have.
+    pub(super) held: Option<Reason>,
+    /// An event before then is credited to it, where its campaign had a goal.
+    pub(super) goal_until: Option<Timestamp>,
+    /// Events credited, less those that were undone, and their value in millionths.
+    pub(super) goals: i64,
+    pub(super) value: i64,
 }
 
 /// One line of a report. What does not tell it apart is null.
@@ -59,6 +70,8 @@ pub struct Group {
     pub machine_only: Rate,
     pub clicked: Rate,
     pub unsubscribed: Rate,
+    /// Where the campaign has a goal, or had one; not by hours.
+    pub goal: Option<GoalReport>,
 }
 
 /// Which variant of a step does better, in words.
@@ -82,12 +95,22 @@ pub struct Report {
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Key {
+pub(super) struct Key {
     campaign: Option<String>,
     step: Option<String>,
     variant: Option<String>,
     /// Days from Monday, and the hour.
     at: Option<(u32, u32)>,
+}
+
+impl Key {
+    /// The group of all variants together.
+    pub(super) fn of_step(&self) -> Key {
+        Key {
+            variant: None,
+            ..self.clone()
+        }
+    }
 }
 
 #[derive(Default)]
@@ -104,11 +127,16 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 pub(super) fn tally(mails: &[Mail], by: By, since: Option<Timestamp>, now: Timestamp) -> Report {
     let mut groups: BTreeMap<Key, Counts> = BTreeMap::new();
-    for mail in mails.iter().filter(|mail| mail.sent) {
-        let Some(key) = key_of(mail, by) else {
+    let goals = Goals::of(mails, by, now);
+    for mail in mails {
+        let held = mail.held.is_some() && by != By::Hours;
+        let Some(key) = key_of(mail, by).filter(|_| mail.sent || held) else {
             continue;
         };
         let counts = groups.entry(key).or_default();
+        if !mail.sent {
+            continue;
+        }
         counts.sent += 1;
         if !mail.accepted || mail.bounced {
             continue;
@@ -119,7 +147,10 @@ pub(super) fn tally(mails: &[Mail], by: By, since: Option<Timestamp>, now: Times
         counts.clicked += u64::from(mail.clicked);
         counts.unsubscribed += u64::from(mail.unsubscribed);
     }
-    let groups: Vec<Group> = groups.into_iter().map(|(k, c)| group(k, &c)).collect();
+    let groups: Vec<Group> = groups
+        .into_iter()
+        .map(|(k, c)| group(k, &c, &goals))
+        .collect();
     Report {
         by,
         since,
@@ -132,7 +163,7 @@ pub(super) fn tally(mails: &[Mail], by: By, since: Option<Timestamp>, now: Times
     }
 }
 
-fn key_of(mail: &Mail, by: By) -> Option<Key> {
+pub(super) fn key_of(mail: &Mail, by: By) -> Option<Key> {
     Some(match by {
         By::Campaigns => Key {
             campaign: Some(mail.campaign.clone()),
@@ -154,7 +185,8 @@ fn key_of(mail: &Mail, by: By) -> Option<Key> {
     })
 }
 
-fn group(key: Key, counts: &Counts) -> Group {
+fn group(key: Key, counts: &Counts, goals: &Goals) -> Group {
+    let goal = goals.report(&key);
     let of_delivered = |count| Rate::new(count, counts.delivered);
     Group {
         campaign: key.campaign,
@@ -168,6 +200,7 @@ fn group(key: Key, counts: &Counts) -> Group {
         machine_only: of_delivered(counts.machine_only),
         clicked: of_delivered(counts.clicked),
         unsubscribed: of_delivered(counts.unsubscribed),
+        goal,
     }
 }
 
@@ -195,11 +228,23 @@ fn verdicts(groups: &[Group]) -> Vec<Verdict> {
                 Some((name, _)) => format!("\"{name}\" is {what} more than the others"),
                 None => format!("too few to tell which is {what} more"),
             };
+            let goals: Vec<(&str, &Rate)> = (variants.iter())
+                .filter_map(|(name, g)| Some((*name, &g.goal.as_ref()?.written_to.converted)))
+                .collect();
+            let surpasses_all = |one: &Rate, name: &str| {
+                let mut others = goals.iter().filter(|(other, _)| *other != name);
+                others.all(|(_, other)| one.surpasses(other))
+            };
+            let goal = match goals.iter().find(|(name, rate)| surpasses_all(rate, name)) {
+                _ if goals.len() < 2 => String::new(),
+                Some((name, _)) => format!("; \"{name}\" reaches the goal more than the others"),
+                None => "; too few to tell which reaches the goal more".to_owned(),
+            };
             Verdict {
                 campaign: campaign.to_owned(),
                 step: step.to_owned(),
                 text: format!(
-                    "{}; {}",
+                    "{}; {}{goal}",
                     say("opened", |g| &g.opened),
                     say("clicked", |g| &g.clicked)
                 ),

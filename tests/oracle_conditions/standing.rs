@@ -93,6 +93,7 @@ pub fn standings(world: &World, now: i64) -> BTreeMap<CampaignId, Standing> {
             since: Timestamp(raw.at),
             passed: Vec::new(),
             clock: None,
+            drawn: None,
         });
     }
     all
@@ -144,6 +145,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
             audience_hash: 0,
             journey: 0,
             renamed_from: None,
+            goal: None,
         };
         (id, Arc::new(campaign))
     };

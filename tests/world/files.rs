@@ -13,6 +13,9 @@ use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
     EventSelector, EventTest, Named, Range,
 };
+use reveille::domain::event::Undo;
+use reveille::domain::goal::Goal;
+use reveille::domain::holdout::Share;
 use reveille::domain::id::{EventName, StaffName, StepId, TagName, TopicId};
 use reveille::domain::preference::Class;
 use reveille::domain::rules::{Ceiling, InDoubt, Shop};
@@ -50,6 +53,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
         audience_hash: 0,
         journey: 0,
         renamed_from: None,
+        goal: None,
     });
     draft.step("mail", Span::ZERO, Span::days(3)).hashed()
 }
@@ -264,6 +268,24 @@ impl Draft {
         self.with(|c| c.limits.window = window)
     }
 
+    pub fn holdout(self, share: &str) -> Draft {
+        self.with(|c| c.limits.holdout = Some(Share::parse(share).unwrap()))
+    }
+
+    /// Success is `event`, whose `total` is its value, unless an `Order Cancelled` of the same order undoes it.
+    pub fn goal(self, event: &str, within: Span) -> Draft {
+        let goal = Goal {
+            event: selector(event),
+            within,
+            value: Some(vec!["total".into()]),
+            undone_by: Some(Undo {
+                event: EventName::parse("Order Cancelled").unwrap(),
+                same: "order_id".into(),
+            }),
+        };
+        self.with(|c| c.goal = Some(goal))
+    }
+
     pub fn per(self, property: &str) -> Draft {
         self.with_trigger(|t| t.per = Some(property.into()))
     }
@@ -388,6 +410,7 @@ pub fn shop() -> Shop {
         )]
         .into(),
         closed: Default::default(),
+        control: None,
     }
 }
 

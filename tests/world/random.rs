@@ -13,6 +13,7 @@ use reveille::domain::campaign::{
 };
 use reveille::domain::cap::Cap;
 use reveille::domain::event::Event;
+use reveille::domain::holdout::Share;
 use reveille::domain::id::{CustomerNo, StaffName, StepId, TagName, TopicId};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
@@ -104,6 +105,8 @@ pub fn a_shop(chance: &mut Chance) -> Shop {
     });
     shop.ceiling.caps = some(chance, 3, some_caps).unwrap_or_default();
     shop.ceiling.gap = some(chance, 5, a_gap);
+    let mut apart = Chance(chance.0 ^ 0x5bd1_e995);
+    shop.control = some(&mut apart, 2, |_| Share::parse("40%").unwrap());
     shop
 }
 
@@ -172,6 +175,15 @@ fn a_campaign(chance: &mut Chance, n: u64, asking: bool) -> Draft {
         1 => CampaignWindow::Only(a_window(chance)),
         _ => CampaignWindow::None,
     };
+    // Drawn apart, so that all else in the world is as it is without them.
+    let mut apart = Chance(chance.0 ^ 0x5bd1_e995);
+    if apart.once_in(3) {
+        draft = draft.holdout(apart.of(&["10%", "50%", "90%"]));
+    }
+    if apart.once_in(2) {
+        let within = Span::hours(apart.of(&[1, 30, 24 * 7, 24 * 60]));
+        draft = draft.goal(apart.of(EVENTS), within);
+    }
     draft.class(class).priority(priority).with(|c| {
         c.limits.caps = caps;
         c.limits.gap = gap;

@@ -122,6 +122,7 @@ struct Sum {
     sent: u64,
     waits: Reasons,
     dropped: Reasons,
+    held_out: Reasons,
 }
 
 impl Sum {
@@ -129,7 +130,11 @@ impl Sum {
         let number = |key: &str| line[key].as_u64().unwrap_or(0);
         self.entered += number("entered");
         self.sent += number("sent");
-        for (own, key) in [(&mut self.waits, "waits"), (&mut self.dropped, "dropped")] {
+        for (own, key) in [
+            (&mut self.waits, "waits"),
+            (&mut self.dropped, "dropped"),
+            (&mut self.held_out, "held_out"),
+        ] {
             for (reason, many) in line[key].as_object().into_iter().flatten() {
                 *own.entry(reason.clone()).or_default() += many.as_u64().unwrap_or(0);
             }
@@ -137,7 +142,8 @@ impl Sum {
     }
 
     fn is_nothing(&self) -> bool {
-        self.entered + self.sent == 0 && self.waits.is_empty() && self.dropped.is_empty()
+        let no_reasons = [&self.waits, &self.dropped, &self.held_out];
+        self.entered + self.sent == 0 && no_reasons.iter().all(|reasons| reasons.is_empty())
     }
 
     fn row(&self, mut head: Vec<String>) -> Vec<String> {
@@ -154,7 +160,11 @@ impl Sum {
     /// Why messages wait and are dropped, most first; one line each.
     fn reasons(&self, screen: Screen) -> Vec<String> {
         let mut lines = Vec::new();
-        for (reasons, word) in [(&self.waits, "wait"), (&self.dropped, "are dropped")] {
+        for (reasons, word) in [
+            (&self.waits, "wait"),
+            (&self.dropped, "are dropped"),
+            (&self.held_out, "are not sent"),
+        ] {
             let mut reasons: Vec<(&String, &u64)> = reasons.iter().collect();
             reasons.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
             lines.extend(reasons.iter().map(|(code, many)| {

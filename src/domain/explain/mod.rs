@@ -16,7 +16,9 @@ pub use steps::{StepPlace, step_words};
 
 use super::campaign::{Campaign, CampaignState, ScheduleZone, Start, When};
 use super::condition::{Condition, EntryFacts, Explained, Facts, explain as explain_condition};
+use super::holdout::is_control;
 use super::id::{CampaignId, CustomerId, TopicId};
+use super::ledger::Reason;
 use super::policy::zone_of;
 use super::preference::Class;
 use super::react::Boxes;
@@ -53,6 +55,8 @@ pub struct Explanation {
     /// Why nothing leaves to anybody at present.
     pub held: Option<String>,
     pub campaigns: Vec<CampaignExplained>,
+    /// In the control group, which gets no advertising.
+    pub control: bool,
 }
 
 /// One campaign, for this customer.
@@ -124,6 +128,8 @@ pub struct Enrollment {
     pub at: Option<Timestamp>,
     /// What would end it early, each answered for this entry.
     pub exits: Vec<ConditionExplained>,
+    /// Why its messages are not sent (the reason's code), where that was drawn for it.
+    pub held_out: Option<&'static str>,
 }
 
 /// Explains all campaigns, or one, for a customer. `boxes` are the mailboxes of the present address and of the messages
@@ -146,6 +152,7 @@ pub fn explain(
         zone: zone_of(record, rules),
         held: held.map(str::to_owned),
         campaigns,
+        control: is_control(record.no, rules),
     }
 }
 
@@ -216,6 +223,9 @@ fn enrollments(
                 only_if: present.and_then(|s| s.only_if.as_ref().map(explained)),
                 at,
                 exits: exits.map(explained).collect(),
+                held_out: (entry.drawn)
+                    .and_then(|drawn| drawn.withholds(campaign.class))
+                    .map(Reason::code),
             }
         })
         .collect()

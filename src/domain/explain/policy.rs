@@ -9,6 +9,7 @@ use super::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::address::mask;
 use crate::domain::campaign::{Campaign, Step};
 use crate::domain::cap::gap_fit;
+use crate::domain::holdout::{who, withheld};
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::Reason;
 use crate::domain::policy::{Decision, LEAD, Limits, judge, recipient, zone_of};
@@ -41,7 +42,7 @@ pub struct MessageExplained {
     /// The reason for people.
     pub why: &'static str,
     pub detail: String,
-    /// When it would go.
+    /// When it would go, or be held out.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub goes: Option<Timestamp>,
     pub checks: Vec<PolicyCheck>,
@@ -59,6 +60,8 @@ pub enum PolicyAnswer {
     Paused,
     /// Its delivery is under way.
     UnderWay,
+    /// It might go, and is not sent, so that what the others bring about can be measured.
+    HeldOut,
 }
 
 /// One thing that policy looks at.
@@ -145,7 +148,10 @@ fn explain_message(
         MessageState::Attempting(_) => {
             (PolicyAnswer::UnderWay, Reason::Policy, String::new(), None)
         }
-        _ => ask(message, record, mailbox, rules, from),
+        _ => {
+            let answer = ask(message, record, mailbox, rules, from);
+            held_out(message, campaign, record, rules, answer)
+        }
     };
     MessageExplained {
         step: message.step.to_string(),
@@ -162,6 +168,30 @@ fn explain_message(
     }
 }
 
+type Answered = (PolicyAnswer, Reason, String, Option<Timestamp>);
+
+/// What policy lets go may be held out, then.
+fn held_out(
+    message: &Message,
+    campaign: &Campaign,
+    record: &Record,
+    rules: &Rules,
+    answer: Answered,
+) -> Answered {
+    let (PolicyAnswer::Goes | PolicyAnswer::Waits, .., Some(goes)) = answer else {
+        return answer;
+    };
+    let entries = (record.campaigns.get(&campaign.id).into_iter()).flat_map(|s| &s.entries);
+    let mut own = entries.filter(|e| e.key == message.entry && e.state.is_open());
+    match withheld(message, own.next(), record.no, campaign, rules) {
+        Some(reason) => {
+            let whom = who(reason, campaign, rules);
+            (PolicyAnswer::HeldOut, reason, whom, Some(goes))
+        }
+        None => answer,
+    }
+}
+
 /// Asks policy, and again at each instant that it names, as the outbox will.
 fn ask(
     message: &Message,
@@ -169,7 +199,7 @@ fn ask(
     mailbox: &Mailbox,
     rules: &Rules,
     from: Timestamp,
-) -> (PolicyAnswer, Reason, String, Option<Timestamp>) {
+) -> Answered {
     let mut at = from;
     let mut first: Option<(Reason, String)> = None;
     loop {

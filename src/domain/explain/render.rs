@@ -33,6 +33,9 @@ pub fn render(explanation: &Explanation) -> String {
     if let Some(why) = &explanation.held {
         lines.push(format!("Nothing leaves to anybody at present: {why}."));
     }
+    if explanation.control {
+        lines.push("In the control group: gets no advertising from any campaign.".to_owned());
+    }
     if explanation.campaigns.is_empty() {
         lines.push("There is no such campaign in force.".to_owned());
     }
@@ -187,7 +190,11 @@ impl Page {
             (_, Some(at)) => format!("was in it{key} from {entered}, and left on {}", self.at(at)),
             (state, None) => format!("{state}{key} since {entered}"),
         };
-        lines.push(labelled("entry", &text));
+        let held = match enrollment.held_out {
+            Some(_) => "; held out, so its messages are not sent",
+            None => "",
+        };
+        lines.push(labelled("entry", &format!("{text}{held}")));
         for (label, condition) in [
             ("before if", &enrollment.waits_for),
             ("only if", &enrollment.only_if),
@@ -240,6 +247,14 @@ impl Page {
             (PolicyAnswer::Never, _) => format!("{name} would not go: {because}"),
             (PolicyAnswer::Paused, _) => format!("{name} waits until it is resumed: {because}"),
             (PolicyAnswer::UnderWay, _) => format!("{name} is being sent now"),
+            (PolicyAnswer::HeldOut, at) => {
+                let on = at.map_or_else(String::new, |at| format!(" on {}", self.at(at)));
+                let is = match message.state {
+                    "supposed" => "would be",
+                    _ => "is",
+                };
+                format!("{name} {is} held out{on}, and not sent: {because}")
+            }
         };
         lines.push(labelled("message", &text));
         for check in &message.checks {

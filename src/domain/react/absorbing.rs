@@ -67,15 +67,17 @@ impl Life<'_> {
         for sent in &from.sent {
             self.take_over_sent(sent);
         }
+        let rules = self.rules;
+        (self.record.goals).take_over(&from.goals, |id| rules.present_name(id));
         for (event, _) in &from.events {
             self.note_order(event);
+            self.note_goals(event);
         }
         let open: Open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
             .filter(|(_, e)| e.state.is_open())
             .map(|(id, e)| (id.clone(), e.key.clone()))
             .collect();
-        let rules = self.rules;
         for (id, standing) in &from.standings {
             let id = rules.present_name(id);
             self.absorb_standing(id, standing);

@@ -140,6 +140,9 @@ impl Life<'_> {
             for sent in self.record.sent.iter_mut().filter(|m| m.campaign == *id) {
                 rename(&mut sent.step);
             }
+            for window in (self.record.goals.windows_mut()).filter(|w| w.campaign == *id) {
+                rename(&mut window.step);
+            }
         }
     }
 
@@ -162,6 +165,9 @@ impl Life<'_> {
                 if sent.campaign == *old {
                     sent.campaign = new.clone();
                 }
+            }
+            for window in (self.record.goals.windows_mut()).filter(|w| w.campaign == *old) {
+                window.campaign = new.clone();
             }
         }
     }

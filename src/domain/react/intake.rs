@@ -37,6 +37,7 @@ impl Life<'_> {
         }
         self.record.known_since = self.record.known_since.min(event.time);
         self.note_order(event);
+        self.note_goals(event);
         if liveness == Liveness::Live {
             self.pull_triggers(event, |_, _| false);
         }

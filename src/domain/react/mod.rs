@@ -14,6 +14,8 @@ mod dates;
 mod edits;
 mod engagement;
 mod enrollment;
+mod goals;
+mod holdout;
 mod intake;
 mod journey;
 mod moving;
@@ -80,6 +82,8 @@ pub enum Answer {
     Moved(CustomerNo),
     /// The operator's word on it is in force; or the customer's confirmation.
     Settled,
+    /// It might go, and is held out.
+    HeldOut,
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -312,6 +316,10 @@ impl Life<'_> {
             message: Some(m.no),
             variant: m.variant.clone(),
             attempt: m.attempts,
+            goal_until: match status {
+                Status::Attempting | Status::HeldOut => self.record.goals.until(m.no),
+                _ => None,
+            },
             ..self.row(&m.campaign, &m.entry, status, reason, detail)
         };
         self.log.push(row);
@@ -338,6 +346,8 @@ impl Life<'_> {
             reason,
             detail: detail.into(),
             attempt: 0,
+            goal_until: None,
+            value: None,
         }
     }
 }

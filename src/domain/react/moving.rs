@@ -37,6 +37,7 @@ impl Life<'_> {
             standings: BTreeMap::new(),
             sent: record.sent.handed_over(record.no),
             events: Vec::new(),
+            goals: record.goals.handed_over(record.no),
         }));
     }
 
@@ -64,7 +65,10 @@ impl Life<'_> {
                     sent: None,
                 },
                 None,
-            ) => self.record.sent.take_back(*message),
+            ) => {
+                self.record.sent.take_back(*message);
+                self.record.goals.take_back(*message);
+            }
         }
         Ok(())
     }
@@ -181,6 +185,7 @@ impl Life<'_> {
         self.record.pending = empty.pending;
         self.record.tracks = Tracks::default();
         self.record.told = empty.told;
+        self.record.goals = empty.goals;
     }
 }
 

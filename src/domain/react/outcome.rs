@@ -140,6 +140,7 @@ impl Life<'_> {
         }
         if given_back.state == MessageState::Waiting {
             self.record.sent.came_back(given_back.no);
+            self.record.goals.came_back(given_back.no);
         }
         self.log_message(&given_back, status_of(&given_back), reason, detail);
         // Room for what waits, where it held a place.

@@ -11,7 +11,7 @@ use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::{Decision, judge, may_be_asked, precedence, recipient};
 use crate::domain::preference::Class;
-use crate::domain::record::{BeforeAttempt, EntryState, Mailbox, Message, MessageState, Record};
+use crate::domain::record::{BeforeAttempt, Entry, Mailbox, Message, MessageState, Record};
 use crate::domain::rules::{InDoubt, Rules};
 use crate::domain::time::Timestamp;
 use std::borrow::Cow;
@@ -85,7 +85,10 @@ impl Life<'_> {
                     }
                     Answer::After(other)
                 }
-                None => self.begin(&message),
+                None => match self.withheld(&message) {
+                    Some(reason) => self.hold_out(&message, reason),
+                    None => self.begin(&message),
+                },
             },
         }
     }
@@ -171,17 +174,7 @@ impl Life<'_> {
         let mut leaving = message.clone();
         leaving.to = Some(to.clone());
         let place = self.set_place(&leaving, Some(now));
-        let mut counted = true;
-        if let Some(standing) = self.record.campaigns.get_mut(&message.campaign)
-            && let Some(entry) = (standing.entries.iter_mut()).find(
-                |e| matches!(&e.state, EntryState::Sending { message: m, .. } if *m == message.no),
-            )
-            && !entry.counted
-        {
-            entry.counted = true;
-            standing.entered += 1;
-            counted = false;
-        }
+        let counted = self.count_in(message);
         let attempt = message.attempts + 1;
         let Some(m) = self.record.messages.get_mut(&message.no) else {
             return Answer::Gone;
@@ -207,9 +200,25 @@ impl Life<'_> {
         };
         if message.staff.is_none() {
             self.record.sent.leaves(&begun, now);
+            self.open_goal(&begun);
         }
         self.log_message(&begun, Status::Attempting, reason, detail);
         Answer::Attempting
+    }
+
+    /// The message's entry counts from now on; whether it did before.
+    pub(super) fn count_in(&mut self, message: &Message) -> bool {
+        let standing = self.record.campaigns.get_mut(&message.campaign);
+        let Some(standing) = standing else {
+            return true;
+        };
+        let sends = |e: &&mut Entry| e.sends(message.no) && !e.counted;
+        let Some(entry) = standing.entries.iter_mut().find(sends) else {
+            return true;
+        };
+        entry.counted = true;
+        standing.entered += 1;
+        false
     }
 }
 

@@ -117,6 +117,7 @@ impl Life<'_> {
                     since: self.now,
                     passed: Vec::new(),
                     clock: None,
+                    drawn: None,
                 });
                 self.forget_old_entries(id);
             }

@@ -338,7 +338,7 @@ pub fn correlation_hash(text: &str) -> u64 {
 
 /// The number at `path` in millionths, 0 where there is none; of a path through a list, the sum over its elements.
 /// Beyond some nine million million it stays there.
-fn millionths(properties: &Properties, path: &[String]) -> i64 {
+pub fn millionths(properties: &Properties, path: &[String]) -> i64 {
     let mut total = 0_i64;
     let mut add = |value: &Value| {
         let one = match value {

@@ -46,6 +46,8 @@ pub struct Day {
     pub dropped: Reasons,
     /// Customers who leave before the end, by reason.
     pub left: Reasons,
+    /// Messages held out, by reason.
+    pub held_out: Reasons,
 }
 
 /// One line of a forecast.
@@ -130,7 +132,8 @@ impl Counts {
             Status::Waiting | Status::Retrying if !is_place(decision.reason) => {
                 *day.waits.entry(code).or_default() += 1;
             }
-            Status::Dropped | Status::Expired | Status::HeldOut => {
+            Status::HeldOut => *day.held_out.entry(code).or_default() += 1,
+            Status::Dropped | Status::Expired => {
                 *day.dropped.entry(code).or_default() += 1;
             }
             _ => {}
@@ -167,6 +170,7 @@ impl Counts {
                 (&mut own.waits, day.waits),
                 (&mut own.dropped, day.dropped),
                 (&mut own.left, day.left),
+                (&mut own.held_out, day.held_out),
             ] {
                 for (reason, many) in other {
                     *own.entry(reason).or_default() += many;

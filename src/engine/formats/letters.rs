@@ -1,12 +1,14 @@
 //! Letters between customers as older versions wrote them.
 
 use super::Preferences1;
+use super::before_goals::{Entry4, Standing4};
 use super::one_step::{Entry1, Standing1, standings};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::consent_ledger::MailOf;
 use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
+use crate::domain::goal::Goals;
 use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef, TagName, TopicId};
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
@@ -81,6 +83,7 @@ impl From<Letter1> for Letter {
                 standings: standings(from.standings),
                 sent: Vec::new(),
                 events: from.events,
+                goals: Goals::default(),
             })),
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -157,6 +160,7 @@ impl From<Letter2> for Letter {
                 standings: standings(from.standings),
                 sent: from.sent,
                 events: from.events,
+                goals: Goals::default(),
             })),
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -170,6 +174,44 @@ impl From<Letter2> for Letter {
             posted,
         }
     }
+}
+
+/// Before events could be credited to messages.
+#[derive(Serialize, Deserialize)]
+pub struct Letter3 {
+    pub sender: CustomerNo,
+    pub no: u64,
+    pub posted: Posted3,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum Posted3 {
+    Absorb(Box<Absorb3>),
+    Entry {
+        campaign: CampaignId,
+        entry: Entry4,
+    },
+    Sent {
+        message: MessageRef,
+        sent: Option<SentMessage>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Absorb3 {
+    pub source: CustomerNo,
+    pub earlier: Vec<CustomerNo>,
+    pub known_since: Timestamp,
+    pub email: Option<EmailAddress>,
+    pub attributes: Properties,
+    pub told: BTreeMap<String, Timestamp>,
+    pub tags: BTreeSet<TagName>,
+    pub preferences: Preferences,
+    pub consents: Consents,
+    pub pending: Pendings,
+    pub standings: BTreeMap<CampaignId, Standing4>,
+    pub sent: Vec<SentMessage>,
+    pub events: Vec<(Event, Liveness)>,
 }
 
 #[cfg(test)]
@@ -192,7 +234,7 @@ mod tests {
         ]
         .concat();
         let letter = decode::<Letter>(&bytes).unwrap();
-        assert_eq!(encode(&letter)[0], 3);
+        assert_eq!(encode(&letter)[0], 4);
         let Posted::Absorb(from) = letter.posted else {
             panic!("{letter:?}");
         };

@@ -64,6 +64,7 @@ impl From<Entry1> for Entry {
             since: old.at,
             passed: Vec::new(),
             clock: None,
+            drawn: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::condition::{EventCondition, tags_of};
 use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::explain::{StepPlace, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
+use crate::domain::ledger::Reason;
 use crate::domain::opt_in::Pendings;
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{ConsentState, Consents, Format};
@@ -46,6 +47,8 @@ pub struct CustomerView {
     /// When this customer is next looked at without a cause; perhaps too early.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub next_alarm: Option<Timestamp>,
+    /// In the control group, which gets no advertising (`[control]` in config.toml).
+    pub control: bool,
 }
 
 /// Attributes, written as the plain JSON that they came as.
@@ -143,8 +146,10 @@ pub struct EnrollmentView {
     /// When the next step falls due, or when it ended.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub at: Option<Timestamp>,
-    /// A message of it left.
+    /// A message of it left, or was held out.
     pub counted: bool,
+    /// `holdout` or `control`: its messages are not sent, to measure what the others bring about.
+    pub held_out: Option<&'static str>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -267,6 +272,9 @@ pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry, rules: &Rules) ->
             .and_then(|(c, s)| StepPlace::of(c, s)),
         at,
         counted: entry.counted,
+        held_out: (entry.drawn.zip(rules.campaigns.get(campaign)))
+            .and_then(|(drawn, c)| drawn.withholds(c.class))
+            .map(Reason::code),
     }
 }
 

@@ -8,6 +8,7 @@ use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use crate::domain::event::Event;
 use crate::domain::explain::{Explanation, explain};
+use crate::domain::holdout::is_control;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
 use crate::domain::react::{Boxes, Context, NeedsHistory, react};
@@ -85,6 +86,7 @@ impl Core {
             messages,
             mailbox,
             next_alarm: record.alarm,
+            control: is_control(record.no, rules),
             id: record.id,
         }))
     }

@@ -1,7 +1,8 @@
 //! The send log, as people and programs read it: the shop's own ids, our Message-IDs, filters, pages.
 
 use crate::domain::chance::{self, Salt};
-use crate::domain::explain::rfc3339;
+use crate::domain::explain::{rfc3339, rfc3339_or_null};
+use crate::domain::goal::amount;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRef};
 use crate::domain::ledger::{LogRow, Status};
 use crate::domain::time::{Span, Timestamp};
@@ -33,7 +34,7 @@ pub struct LogFilter {
 }
 
 /// One row of the send log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct LogView {
     #[serde(serialize_with = "rfc3339")]
     pub time: Timestamp,
@@ -50,6 +51,11 @@ pub struct LogView {
     pub detail: String,
     /// 0 before the first.
     pub attempt: u32,
+    /// Of a message that left or was held out, where its campaign has a goal: until when an event is credited to it.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub goal_until: Option<Timestamp>,
+    /// Of an event that was credited; negative where it was taken back.
+    pub value: Option<f64>,
 }
 
 /// The log, page by page, oldest first.
@@ -236,6 +242,8 @@ impl LogPages<'_> {
                 reason: row.reason.code(),
                 detail: row.detail,
                 attempt: row.attempt,
+                goal_until: row.goal_until,
+                value: row.value.map(amount),
             });
         }
         Ok(views)
