@@ -7,6 +7,7 @@ mod world;
 
 use chrono::NaiveDateTime;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use reveille::domain::about::About;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::campaign::{Again, CampaignState, Existing};
 use reveille::domain::cap::Cap;
@@ -619,6 +620,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                 since: begun,
                 passed: Vec::new(),
                 clock: None,
+                about: About::default(),
             };
             let campaign = world::campaign_id(campaign);
             let posted = match which {

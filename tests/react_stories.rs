@@ -2,6 +2,8 @@
 
 #[path = "react_stories/asking.rs"]
 mod asking;
+#[path = "react_stories/compared.rs"]
+mod compared;
 #[path = "react_stories/consent.rs"]
 mod consent;
 #[path = "react_stories/dates.rs"]

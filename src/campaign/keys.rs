@@ -55,6 +55,7 @@ pub static ENTRY: Keys = Keys {
         "exit",
         "on_change",
         "unless_in",
+        "appended",
     ],
     later: &["quota", "holdout"],
 };
@@ -195,7 +196,15 @@ pub static NOT: Keys = Keys {
 /// The tests that a property in `where` takes.
 pub static PROPERTY: Keys = Keys {
     of: "the test of a property",
-    known: &["is", "in", "contains", "contains_any", "matches", "exists"],
+    known: &[
+        "is",
+        "in",
+        "contains",
+        "contains_any",
+        "matches",
+        "exists",
+        "same",
+    ],
     later: &[],
 };
 

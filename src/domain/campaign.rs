@@ -10,7 +10,7 @@ use super::time::Span;
 use super::window::Window;
 use chrono::{NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,17 @@ impl Campaign {
         let of_steps =
             (self.steps.iter_mut()).flat_map(|s| s.timing.until.iter_mut().chain(&mut s.only_if));
         (self.audience.iter_mut().chain(&mut self.entry.exit)).chain(of_steps)
+    }
+
+    /// The properties of the event that starts an entry which conditions compare with those of others.
+    pub fn compared(&self) -> BTreeSet<&[String]> {
+        let mut paths = BTreeSet::new();
+        for condition in self.conditions() {
+            condition.each_event(&mut |event, _| {
+                paths.extend(event.alike().map(|like| like.of.as_slice()));
+            });
+        }
+        paths
     }
 
     /// Whether a step makes customers leave a topic.
@@ -179,6 +190,8 @@ pub struct EntryRules {
     pub existing: Existing,
     pub exit: Vec<Condition>,
     pub on_change: OnChange,
+    /// Who has finished has the steps, too, that were appended to the end since.
+    pub appended: bool,
 }
 
 /// What a change of the steps means for those who are under way.

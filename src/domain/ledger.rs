@@ -149,6 +149,7 @@ reasons! {
     Notified, "notified", "a mail to staff about this customer";
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
+    Appended, "appended", "the campaign has got this step since the customer came to its end";
 }
 
 /// One row of the send log.

@@ -160,6 +160,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             existing: Existing::Skip,
             exit: Vec::new(),
             on_change: OnChange::Finish,
+            appended: false,
         },
         steps: vec![step],
         limits: Limits {

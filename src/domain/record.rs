@@ -1,5 +1,6 @@
 //! All that [`super::react`] needs to know of one customer, and of one mailbox.
 
+use super::about::About;
 use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
@@ -208,6 +209,8 @@ pub struct Entry {
     pub passed: Vec<StepId>,
     /// How the instant at which the present step falls due came about, where that is a time of the customer's clock.
     pub clock: Option<ByClock>,
+    /// What the campaign's conditions ask of the event that started it.
+    pub about: About,
 }
 
 impl Entry {
@@ -221,6 +224,7 @@ impl Entry {
             since: at,
             passed: Vec::new(),
             clock: None,
+            about: About::default(),
         }
     }
 

@@ -9,6 +9,7 @@
 mod absorbing;
 mod acts;
 mod alarm;
+mod appended;
 mod audience;
 mod dates;
 mod edits;

@@ -3,6 +3,7 @@
 
 use super::places::takes_place;
 use super::{Life, NeedsHistory};
+use crate::domain::about::About;
 use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
@@ -117,6 +118,7 @@ impl Life<'_> {
                     since: self.now,
                     passed: Vec::new(),
                     clock: None,
+                    about: About::default(),
                 });
                 self.forget_old_entries(id);
             }

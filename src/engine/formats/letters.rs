@@ -192,7 +192,7 @@ mod tests {
         ]
         .concat();
         let letter = decode::<Letter>(&bytes).unwrap();
-        assert_eq!(encode(&letter)[0], 3);
+        assert_eq!(encode(&letter)[0], 4);
         let Posted::Absorb(from) = letter.posted else {
             panic!("{letter:?}");
         };

@@ -1,5 +1,6 @@
 //! What a customer had under way before campaigns had several steps.
 
+use crate::domain::about::About;
 use crate::domain::address::EmailAddress;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo, StepId, TopicId};
 use crate::domain::preference::Class;
@@ -64,6 +65,7 @@ impl From<Entry1> for Entry {
             since: old.at,
             passed: Vec::new(),
             clock: None,
+            about: About::default(),
         }
     }
 }
