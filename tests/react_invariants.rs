@@ -732,6 +732,7 @@ proptest! {
                 history: Some(&customer.history),
                 unfinished,
                 person: None,
+                quotas: &Default::default(),
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

@@ -16,6 +16,8 @@ mod journey_edits;
 mod journeys;
 #[path = "react_stories/merging.rs"]
 mod merging;
+#[path = "react_stories/quotas.rs"]
+mod quotas;
 #[path = "react_stories/sending.rs"]
 mod sending;
 #[path = "react_stories/starts.rs"]

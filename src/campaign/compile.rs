@@ -315,6 +315,7 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         },
     );
     let limits = limits::read(root, class, shared.names);
+    limits::refuse_two_paces(root, entry.as_ref(), limits.as_ref());
     let priority = i32::try_from(priority?).ok()?;
     let unless = read_unless_in(root, priority);
     let mut campaign = Campaign {

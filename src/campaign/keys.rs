@@ -25,7 +25,6 @@ pub static CAMPAIGN: Keys = Keys {
     later: &[
         "goal",
         "holdout",
-        "quota",
         "on_change",
         "coupon",
         "products",
@@ -36,7 +35,7 @@ pub static CAMPAIGN: Keys = Keys {
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
     known: &["cron", "on", "timezone", "missed", "max_late"],
-    later: &["quota"],
+    later: &[],
 };
 pub static TRIGGER: Keys = Keys {
     of: "[trigger]",
@@ -57,7 +56,7 @@ pub static ENTRY: Keys = Keys {
         "unless_in",
         "appended",
     ],
-    later: &["quota", "holdout"],
+    later: &["holdout"],
 };
 pub static STEP: Keys = Keys {
     of: "a [[step]]",
@@ -84,7 +83,7 @@ pub static STEP: Keys = Keys {
         "class",
         "transport",
     ],
-    later: &["coupon", "products", "data", "channel", "quota", "holdout"],
+    later: &["coupon", "products", "data", "channel", "holdout"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
@@ -93,8 +92,8 @@ pub static VARIANT: Keys = Keys {
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
-    known: &["caps", "gap", "window"],
-    later: &["holdout", "quota"],
+    known: &["caps", "gap", "window", "quota"],
+    later: &["holdout"],
 };
 pub static TOPIC: Keys = Keys {
     of: "a topic",

@@ -4,6 +4,7 @@ use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
 use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
+use super::quota::Quota;
 use super::record::Message;
 use super::schedule::CronRule;
 use super::time::Span;
@@ -57,6 +58,12 @@ pub struct Campaign {
 impl Campaign {
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|s| s.id == *id)
+    }
+
+    /// How many enter it; a transactional campaign obeys no limits.
+    pub fn quota(&self) -> Option<&Quota> {
+        let quota = self.limits.quota.as_ref();
+        quota.filter(|_| self.class != Class::Transactional)
     }
 
     /// The step that a message is of; none if the file has no such step any more, or made something else of it.
@@ -337,6 +344,8 @@ pub struct Limits {
     pub caps: Vec<Cap>,
     pub gap: Option<Span>,
     pub window: CampaignWindow,
+    /// How many enter.
+    pub quota: Option<Quota>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -32,6 +32,8 @@ pub enum Status {
     Skipped,
     /// A step's act took effect.
     Done,
+    /// The customer would have entered, and the quota had no place.
+    NotDrawn,
 }
 
 impl Status {
@@ -54,6 +56,7 @@ impl Status {
             Status::Clicked => "clicked",
             Status::Skipped => "skipped",
             Status::Done => "done",
+            Status::NotDrawn => "not_drawn",
         }
     }
 }
@@ -150,6 +153,7 @@ reasons! {
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
     Appended, "appended", "the campaign has got this step since the customer came to its end";
+    Quota, "quota", "the campaign's quota has no place for this customer";
 }
 
 /// One row of the send log.

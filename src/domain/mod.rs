@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod policy;
 pub mod posted;
 pub mod preference;
+pub mod quota;
 pub mod react;
 pub mod record;
 pub mod rules;

@@ -167,6 +167,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             caps: Cap::parse(CAP).into_iter().collect(),
             gap: None,
             window: CampaignWindow::None,
+            quota: None,
         },
         hash,
         audience_hash: 1,

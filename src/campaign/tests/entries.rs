@@ -164,3 +164,43 @@ fn a_step_may_ask_about_its_own_campaigns_messages() {
         ["a campaign cannot ask what became of itself"]
     );
 }
+
+#[test]
+fn a_quota_is_read_and_two_paces_are_refused() {
+    let quota = |text: &str| {
+        let text = with(&format!("{BY_EVENT}[limits]\nquota = \"{text}\"\n{STEP}"));
+        good(&text)
+    };
+    for (text, told) in [
+        ("1000 per 1d", "1000 per 1d"),
+        ("100", "100 in all"),
+        ("10%", "10%"),
+    ] {
+        assert_eq!(quota(text).limits.quota.unwrap().to_string(), told);
+    }
+    // A larger share is another audience, a larger number is not.
+    assert_ne!(quota("10%").audience_hash, quota("20%").audience_hash);
+    assert_eq!(quota("10").audience_hash, quota("20").audience_hash);
+    let asks = |start: &str, existing: &str| {
+        problems(&format!(
+            "{start}[audience]\nknown_for = \">= 1d\"\n[entry]\nexisting = \"{existing}\"\n[limits]\nquota = \"10 per 1d\"\n{STEP}"
+        ))
+    };
+    let scheduled = "[schedule]\ncron = \"0 9 * * *\"\n";
+    assert_eq!(asks(scheduled, "enter"), [""; 0]);
+    assert_eq!(
+        asks(scheduled, "500 per 1d"),
+        ["`existing` has a pace, and `quota` says how many enter, too"]
+    );
+    assert_eq!(
+        asks("", "enter"),
+        [
+            "all whose audience holds already would enter at once, and the quota has not a place for each"
+        ]
+    );
+    assert_eq!(asks("", "skip"), [""; 0]);
+    assert_eq!(
+        problems(&format!("{BY_EVENT}[limits]\nquota = \"many\"\n{STEP}")).len(),
+        1
+    );
+}

@@ -153,7 +153,7 @@ impl Life<'_> {
         true
     }
 
-    /// Lets the customer in, if `again` and `at_most` allow it.
+    /// Lets the customer in, if `again`, `at_most` and the quota allow it.
     pub(super) fn enter(
         &mut self,
         id: &CampaignId,
@@ -169,6 +169,13 @@ impl Life<'_> {
         let Some(first) = campaign.steps.first() else {
             return false;
         };
+        if !self.is_in_share(campaign) {
+            return false;
+        }
+        if !self.has_room(campaign) {
+            self.log_not_drawn(id, campaign, &key);
+            return false;
+        }
         let mut entry = Entry::waiting(key.clone(), at, first.id.clone(), at);
         let zone = zone_of(&self.record, self.rules);
         // A step already past (a trigger's event arrived late) falls due now.
@@ -178,6 +185,7 @@ impl Life<'_> {
         standing.left_since_entry = false;
         stand_by(standing, campaign);
         standing.entries.push(entry);
+        self.take_room(campaign);
         self.log_entry(id, &key, Status::Entered, reason, detail);
         self.leave_the_oldest(id);
         true

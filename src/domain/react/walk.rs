@@ -96,7 +96,7 @@ impl Life<'_> {
         standing.judged_by = campaign.audience_hash;
         standing.held = holds;
         standing.existing = false;
-        if holds && !was_inside {
+        if holds && !was_inside && self.is_in_share(campaign) {
             self.existing.push(id.clone());
             self.hold_at_start(id, campaign.entry.existing);
         }

@@ -107,7 +107,10 @@ pub struct Forecast {
 
 /// Whether a row that says "waiting" tells where somebody is on the way, and not what a mail waits for.
 fn is_place(reason: Reason) -> bool {
-    matches!(reason, Reason::StepDue | Reason::Notified | Reason::Edited)
+    matches!(
+        reason,
+        Reason::StepDue | Reason::Notified | Reason::Edited | Reason::Appended
+    )
 }
 
 impl Counts {
@@ -130,6 +133,8 @@ impl Counts {
             Status::Waiting | Status::Retrying if !is_place(decision.reason) => {
                 *day.waits.entry(code).or_default() += 1;
             }
+            // At the next occurrence they are drawn again.
+            Status::NotDrawn => *day.waits.entry(code).or_default() += 1,
             Status::Dropped | Status::Expired | Status::HeldOut => {
                 *day.dropped.entry(code).or_default() += 1;
             }
