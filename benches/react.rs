@@ -80,12 +80,14 @@ fn benches(c: &mut Criterion) {
     let rules = rules(std::slice::from_ref(&condition));
     let id = CustomerId::parse("c1").expect("a good id");
     let mut record = Record::new(CustomerNo(1), id, NOW - Span::days(365));
+    let quotas = reveille::domain::quota::Quotas::new();
     let context = Context {
         now: NOW,
         rules: &rules,
         history: None,
         unfinished: false,
         person: None,
+        quotas: &quotas,
     };
     for n in 0..8 {
         let cause = Cause::Event(event(n), Liveness::Live);

@@ -15,6 +15,7 @@ mod standing;
 use customers::{DAYS, Dice, SEGMENTS, START, World, condition, rules, world};
 use messages::remembered;
 use naive::holds;
+use reveille::domain::about::About;
 use reveille::domain::condition::{
     Condition, EntryFacts, EventTest, Facts, Range, evaluate, explain,
 };
@@ -168,6 +169,14 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
     let shared = world.segments.values().chain(world.derived.values());
     let plan = TrackPlan::with_events(shared.chain(&conditions), [], &rules());
     let campaigns = standing::campaigns();
+    let mut compared: BTreeSet<&[String]> = BTreeSet::new();
+    let shared = world.segments.values().chain(world.derived.values());
+    for condition in shared.chain(&conditions) {
+        condition.each_event(&mut |event, _| {
+            compared.extend(event.alike().map(|like| like.of.as_slice()));
+        });
+    }
+    let about = About::of(&world.about, compared);
 
     world.heard.set(i64::MAX);
     let everything: Vec<&Event> = world.events.iter().map(|(_, event)| event).collect();
@@ -219,6 +228,7 @@ fn check_customer(seed: u64, checks: &Checks, seen: &mut Seen) {
                 at: Timestamp(*at),
                 key,
                 trigger: trigger.as_ref(),
+                about: &about,
             }),
             lenient_same: world.lenient,
         };

@@ -7,6 +7,7 @@ mod world;
 
 use chrono::NaiveDateTime;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use reveille::domain::about::About;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::campaign::{Again, CampaignState, Existing};
 use reveille::domain::cap::Cap;
@@ -625,6 +626,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                 passed: Vec::new(),
                 clock: None,
                 drawn: None,
+                about: About::default(),
             };
             let campaign = world::campaign_id(campaign);
             let posted = match which {
@@ -737,6 +739,7 @@ proptest! {
                 history: Some(&customer.history),
                 unfinished,
                 person: None,
+                quotas: &Default::default(),
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

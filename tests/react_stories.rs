@@ -2,6 +2,8 @@
 
 #[path = "react_stories/asking.rs"]
 mod asking;
+#[path = "react_stories/compared.rs"]
+mod compared;
 #[path = "react_stories/consent.rs"]
 mod consent;
 #[path = "react_stories/dates.rs"]
@@ -18,6 +20,8 @@ mod journey_edits;
 mod journeys;
 #[path = "react_stories/merging.rs"]
 mod merging;
+#[path = "react_stories/quotas.rs"]
+mod quotas;
 #[path = "react_stories/sending.rs"]
 mod sending;
 #[path = "react_stories/starts.rs"]

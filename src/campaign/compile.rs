@@ -7,11 +7,11 @@ use super::names::{Defined, Names, count_events};
 use super::shared::{Written, defined, read_conditions, read_topics};
 use super::standing::read_unless_in;
 use super::step::{Around, needs_topic, read_class, read_steps};
-use super::{Context, Loaded, Source, Sources, circles, goal, limits, start, version};
+use super::{Context, Loaded, Source, Sources, alike, circles, goal, limits, start, version};
 use crate::config::problem::{Problem, sort};
 use crate::config::toml_reader::{Item, Reader, Table};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Campaign, CampaignState, Topic};
+use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
 use crate::domain::condition::{Condition, Named};
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::preference::Class;
@@ -302,8 +302,9 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         Some(item) => read_former_name(id, &item, shared).map(Some),
     };
     let start = start::read_start(root, shared.names);
-    let audience = read_audience(root, shared);
+    let audience = read_audience(root, start.as_ref(), shared);
     let entry = start::read_entry(root, start.as_ref(), shared.names);
+    alike::refuse_after_leaving(root, audience.iter().flatten().next(), entry.as_ref());
     let steps = read_steps(
         root,
         &Around {
@@ -311,11 +312,13 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
             class,
             has_topic: root.has("topic"),
             per: start::per_of(start.as_ref()),
+            by_event: alike::by_event(start.as_ref()),
             named: shared.named,
         },
     );
     let limits = limits::read(root, class, shared.names);
     let goal = goal::read(root, shared.names);
+    limits::refuse_two_paces(root, entry.as_ref(), limits.as_ref());
     let priority = i32::try_from(priority?).ok()?;
     let unless = read_unless_in(root, priority);
     let mut campaign = Campaign {
@@ -384,7 +387,11 @@ fn label(text: &str) -> Result<String, String> {
     }
 }
 
-fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Condition>> {
+fn read_audience(
+    root: &Table<'_>,
+    start: Option<&Start>,
+    shared: &Shared<'_>,
+) -> Option<Option<Condition>> {
     let Some(item) = root.get("audience") else {
         if let Some(schedule) = root.get("schedule") {
             root.reader().error(
@@ -409,6 +416,7 @@ fn read_audience(root: &Table<'_>, shared: &Shared<'_>) -> Option<Option<Conditi
         entry: Entry::None,
         // The event that starts it tells that the customer is known.
         known: root.has("trigger"),
+        by_event: alike::by_event(start),
     };
     let audience = condition::read(&item, scope)?;
     warn_beyond_knowing(&item, &audience);

@@ -1,5 +1,6 @@
 //! Conditions: a table with one leading key, refined by the others.
 
+use super::alike::read_where_of;
 use super::keys::CONDITIONS;
 use super::names::Names;
 use super::standing::{read_campaign, read_date, read_preference, read_unanswered};
@@ -8,8 +9,8 @@ use crate::config::nearest::suggest;
 use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::condition::{
-    Condition, ConsentAge, EventCondition, EventSelector, EventTest, MessageCondition, MessageWas,
-    NumberRange, PropertyTest, Range,
+    Condition, ConsentAge, EventCondition, EventSelector, EventTest, Like, MessageCondition,
+    MessageWas, NumberRange, PropertyTest, Range,
 };
 use crate::domain::id::{SegmentName, TagName, TopicId};
 use crate::domain::time::Span;
@@ -24,6 +25,8 @@ pub struct Scope<'a> {
     pub entry: Entry<'a>,
     /// An `event` or `known_for` stands beside it, so that a long `no_event` is about somebody known.
     pub known: bool,
+    /// Entries are started by an event, with which others can be compared.
+    pub by_event: bool,
 }
 
 /// What a condition may say of an entry.
@@ -156,6 +159,7 @@ fn event_condition(asked: &Asked, test: EventTest, names: &Names<'_>) -> EventCo
         test,
     )
     .complete_since(rule.and_then(|rule| rule.complete_since))
+    .like(asked.like.clone())
 }
 
 /// What `event` and `no_event` share.
@@ -164,13 +168,15 @@ struct Asked {
     within: Option<Span>,
     since_entry: bool,
     same: Option<String>,
+    like: Option<Like>,
 }
 
 fn read_asked(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<Asked> {
     let name = scope.names.event(leading);
-    let filter = table
-        .get("where")
-        .map_or(Some(Vec::new()), |i| read_where(&i));
+    let filter = match table.get("where") {
+        None => Some((Vec::new(), None)),
+        Some(item) => read_where_of(&item, table, (leading.name == "event", scope)),
+    };
     let within = table.get("within").and_then(|item| {
         let within = item.parsed(positive)?;
         check_reach(&item, within, scope.names);
@@ -204,14 +210,14 @@ fn read_asked(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option
         path(&item, property, false)?;
         Some(property.to_owned())
     });
+    let (filter, like) = filter?;
+    let name = name?;
     Some(Asked {
-        select: EventSelector {
-            name: name?,
-            filter: filter?,
-        },
+        select: EventSelector { name, filter },
         within,
         since_entry,
         same,
+        like,
     })
 }
 

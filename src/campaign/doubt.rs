@@ -193,11 +193,13 @@ fn contradict(a: &Condition, b: &Condition) -> bool {
 
 fn same_events(a: &EventCondition, b: &EventCondition) -> bool {
     let name = |s: &EventSelector| s.name.clone();
-    name(&a.select) == name(&b.select) && a.select.filter == b.select.filter
+    name(&a.select) == name(&b.select)
+        && a.select.filter == b.select.filter
+        && a.alike() == b.alike()
 }
 
 fn plain(event: &EventCondition) -> bool {
-    !event.since_entry && event.same.is_none()
+    !event.since_entry && event.same.is_none() && event.alike().is_none()
 }
 
 fn apart<T: Ord + Copy>(a: Range<T>, b: Range<T>) -> bool {

@@ -23,12 +23,12 @@ pub static CAMPAIGN: Keys = Keys {
         "renamed_from",
         "goal",
     ],
-    later: &["quota", "on_change", "coupon", "channel"],
+    later: &["coupon", "channel"],
 };
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
     known: &["cron", "on", "timezone", "missed", "max_late"],
-    later: &["quota"],
+    later: &[],
 };
 pub static TRIGGER: Keys = Keys {
     of: "[trigger]",
@@ -47,8 +47,9 @@ pub static ENTRY: Keys = Keys {
         "exit",
         "on_change",
         "unless_in",
+        "appended",
     ],
-    later: &["quota"],
+    later: &[],
 };
 pub static STEP: Keys = Keys {
     of: "a [[step]]",
@@ -78,7 +79,7 @@ pub static STEP: Keys = Keys {
         "data",
         "data_file",
     ],
-    later: &["coupon", "channel", "quota"],
+    later: &["coupon", "channel"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
@@ -103,8 +104,8 @@ pub static PRODUCTS: Keys = Keys {
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
-    known: &["caps", "gap", "window", "holdout"],
-    later: &["quota"],
+    known: &["caps", "gap", "window", "holdout", "quota"],
+    later: &[],
 };
 pub static GOAL: Keys = Keys {
     of: "[goal]",
@@ -211,7 +212,15 @@ pub static NOT: Keys = Keys {
 /// The tests that a property in `where` takes.
 pub static PROPERTY: Keys = Keys {
     of: "the test of a property",
-    known: &["is", "in", "contains", "contains_any", "matches", "exists"],
+    known: &[
+        "is",
+        "in",
+        "contains",
+        "contains_any",
+        "matches",
+        "exists",
+        "same",
+    ],
     later: &[],
 };
 

@@ -4,10 +4,11 @@ use super::keys::LIMITS;
 use super::names::Names;
 use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
-use crate::domain::campaign::{CampaignWindow, Limits};
+use crate::domain::campaign::{CampaignWindow, EntryRules, Existing, Limits};
 use crate::domain::cap::Cap;
 use crate::domain::holdout::Share;
 use crate::domain::preference::Class;
+use crate::domain::quota::Quota;
 use crate::domain::window::Window;
 
 const DAY: usize = 1440;
@@ -53,12 +54,39 @@ pub fn read(root: &Table<'_>, class: Option<Class>, names: &Names<'_>) -> Option
             Some(share)
         }),
     };
+    let quota = match table.get("quota") {
+        None => Some(None),
+        Some(item) => item.parsed(Quota::parse).map(Some),
+    };
     Some(Limits {
         caps: caps?,
         gap: gap?,
         window: window?,
         holdout: holdout?,
+        quota: quota?,
     })
+}
+
+/// A number and a pace would both say how many enter in a time; of those who hold at the start of a campaign without a
+/// schedule, all would come at one instant and find places in the order of their numbers.
+pub fn refuse_two_paces(root: &Table<'_>, entry: Option<&EntryRules>, limits: Option<&Limits>) {
+    let numbered = limits.is_some_and(|l| l.quota.is_some_and(|q| q.is_number()));
+    let (Some(item), Some(entry), true) = (root.get("limits"), entry, numbered) else {
+        return;
+    };
+    match entry.existing {
+        Existing::Pace { .. } => item.reader().error(
+            item.key_span(),
+            "`existing` has a pace, and `quota` says how many enter, too",
+            "with a schedule, write existing = \"enter\" and leave it to the quota; otherwise remove the quota",
+        ),
+        Existing::Enter if !root.has("schedule") => item.reader().error(
+            item.key_span(),
+            "all whose audience holds already would enter at once, and the quota has not a place for each",
+            "write existing = \"skip\"; or remove the quota and give existing a pace, such as \"500 per 1d\"",
+        ),
+        Existing::Enter | Existing::Skip => {}
+    }
 }
 
 /// A window that has no minute in common with the shop's would hold every message until it expires.

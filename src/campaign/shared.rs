@@ -137,6 +137,7 @@ pub fn read_conditions<N: Ord>(
             names,
             entry: Entry::None,
             known: false,
+            by_event: false,
         };
         let name = match parse(item.name) {
             Ok(name) => Some(name),

@@ -1,5 +1,6 @@
 //! What lets customers in: `[schedule]`, `[trigger]`, or the audience alone; and `[entry]`, on what terms.
 
+use super::alike::by_event;
 use super::condition::{self, Entry, Scope, check_reach, read_selector};
 use super::doubt::warn_beyond_knowing;
 use super::keys::{ENTRY, SCHEDULE, TRIGGER};
@@ -225,7 +226,11 @@ pub fn read_entry(
     });
     let exit = match table.get("exit") {
         None => Some(Vec::new()),
-        Some(item) => read_exit(&item, per, names),
+        Some(item) => read_exit(&item, (per, by_event(start)), names),
+    };
+    let appended = match table.get("appended") {
+        None => Some(false),
+        Some(item) => item.choice(&[("never", false), ("finished", true)]),
     };
     Some(EntryRules {
         again: again?,
@@ -233,6 +238,7 @@ pub fn read_entry(
         existing: existing?,
         exit: exit?,
         on_change: on_change?,
+        appended: appended?,
     })
 }
 
@@ -299,7 +305,7 @@ fn read_existing(item: &Item<'_>) -> Option<Existing> {
 
 fn read_exit(
     item: &Item<'_>,
-    per: Option<&str>,
+    (per, by_event): (Option<&str>, bool),
     names: &Names<'_>,
 ) -> Option<Vec<crate::domain::condition::Condition>> {
     let items = item.list("write exit = [{ event = \"Order Completed\", since = \"entry\" }]")?;
@@ -307,6 +313,7 @@ fn read_exit(
         names,
         entry: Entry::Keyed(per),
         known: true,
+        by_event,
     };
     let mut good = true;
     let mut exits = Vec::new();

@@ -26,6 +26,8 @@ pub struct Around<'a> {
     pub has_topic: bool,
     /// The property whose value tells two entries apart, as [`Entry::Keyed`] has it.
     pub per: Option<&'a str>,
+    /// Whether an event starts the entries.
+    pub by_event: bool,
     /// The segments and tags that have conditions.
     pub named: Named<'a>,
 }
@@ -81,6 +83,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         names: around.names,
         entry: Entry::Keyed(around.per),
         known: true,
+        by_event: around.by_event,
     };
     let timing = read_timing(&table, scope);
     let (only_if, otherwise) = read_gate(&table, scope);

@@ -27,9 +27,14 @@ pub fn path(item: &Item<'_>, text: &str, at_key: bool) -> Option<Vec<String>> {
 /// Reads `where = { property = value, "a.path" = { is = ">= 3" } }`.
 pub fn read_where(item: &Item<'_>) -> Option<Vec<PropertyTest>> {
     let entries = item.entries("write where = { property = value }")?;
+    read_properties(item, &entries)
+}
+
+/// The same without those of `entries` that are read elsewhere.
+pub fn read_properties(item: &Item<'_>, entries: &[Item<'_>]) -> Option<Vec<PropertyTest>> {
     let mut tests = Vec::new();
     let mut good = true;
-    for entry in &entries {
+    for entry in entries {
         let read = path(entry, entry.name, true).and_then(|path| {
             Some(
                 property_tests(entry)?
@@ -69,6 +74,14 @@ fn property_tests(entry: &Item<'_>) -> Option<Vec<ValueTest>> {
                 return None;
             }
             let table = entry.table(&PROPERTY)?;
+            if let Some(item) = table.get("same") {
+                item.reader().error(
+            item.key_span(),
+            "`same` stands alone, in `where` of a condition on events: it compares with the event that started the entry",
+            "give it a property of its own: where = { \"products.category\" = { same = \"category\" } }",
+        );
+                return None;
+            }
             let tests = read_tests(&table)?;
             if tests.is_empty() {
                 entry.error(

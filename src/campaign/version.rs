@@ -8,6 +8,7 @@ use crate::config::toml_reader::{Item, Table, canonical};
 use crate::domain::campaign::{Act, Campaign, Start, Step};
 use crate::domain::condition::{Condition, ConsentAge};
 use crate::domain::id::TopicId;
+use crate::domain::quota::Quota;
 use crate::domain::value::properties_to_json;
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::Xxh3;
@@ -175,6 +176,10 @@ pub fn audience_hash(root: &Table<'_>, campaign: &Campaign, shared: &Shared<'_>)
     // A new time is met from the edit on, by those whose date comes after it.
     if let Start::Dated(_) = &campaign.start {
         parts.add_item(root.get("trigger"));
+    }
+    // A larger share is met like a larger audience: counted first.
+    if let Some(share @ Quota::Share(_)) = campaign.quota() {
+        parts.add("quota", share.to_string().as_bytes());
     }
     let conditions: Vec<&Condition> = campaign.audience.iter().collect();
     let names = names_of(&conditions, shared);

@@ -7,6 +7,7 @@ use super::holdout::Share;
 use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
 use super::products::Wanted;
+use super::quota::Quota;
 use super::record::Message;
 use super::schedule::CronRule;
 use super::time::Span;
@@ -14,7 +15,7 @@ use super::value::Properties;
 use super::window::Window;
 use chrono::{NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -65,6 +66,12 @@ impl Campaign {
         self.steps.iter().find(|s| s.id == *id)
     }
 
+    /// How many enter it; a transactional campaign obeys no limits.
+    pub fn quota(&self) -> Option<&Quota> {
+        let quota = self.limits.quota.as_ref();
+        quota.filter(|_| self.class != Class::Transactional)
+    }
+
     /// The step that a message is of; none if the file has no such step any more, or made something else of it.
     pub fn step_of(&self, message: &Message) -> Option<&Step> {
         let sends = |s: &&Step| s.act.is_some() == message.staff.is_some();
@@ -90,6 +97,17 @@ impl Campaign {
         let of_steps =
             (self.steps.iter_mut()).flat_map(|s| s.timing.until.iter_mut().chain(&mut s.only_if));
         (self.audience.iter_mut().chain(&mut self.entry.exit)).chain(of_steps)
+    }
+
+    /// The properties of the event that starts an entry which conditions compare with those of others.
+    pub fn compared(&self) -> BTreeSet<&[String]> {
+        let mut paths = BTreeSet::new();
+        for condition in self.conditions() {
+            condition.each_event(&mut |event, _| {
+                paths.extend(event.alike().map(|like| like.of.as_slice()));
+            });
+        }
+        paths
     }
 
     /// Whether a step makes customers leave a topic.
@@ -185,6 +203,8 @@ pub struct EntryRules {
     pub existing: Existing,
     pub exit: Vec<Condition>,
     pub on_change: OnChange,
+    /// Who has finished has the steps, too, that were appended to the end since.
+    pub appended: bool,
 }
 
 /// What a change of the steps means for those who are under way.
@@ -355,6 +375,8 @@ pub struct Limits {
     pub window: CampaignWindow,
     /// Not written to, to measure what the campaign brings about; whatever its class.
     pub holdout: Option<Share>,
+    /// How many enter.
+    pub quota: Option<Quota>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

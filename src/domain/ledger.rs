@@ -34,6 +34,8 @@ pub enum Status {
     Done,
     /// An event was credited to a message that left or was held out, or taken back from it.
     Goal,
+    /// The customer would have entered, and the quota had no place.
+    NotDrawn,
 }
 
 impl Status {
@@ -57,6 +59,7 @@ impl Status {
             Status::Skipped => "skipped",
             Status::Done => "done",
             Status::Goal => "goal",
+            Status::NotDrawn => "not_drawn",
         }
     }
 }
@@ -157,6 +160,8 @@ reasons! {
     Control, "control", "in the control group, which gets no advertising";
     GoalReached, "goal_reached", "the goal was reached";
     GoalUndone, "goal_undone", "what had reached the goal was undone";
+    Appended, "appended", "the campaign has got this step since the customer came to its end";
+    Quota, "quota", "the campaign's quota has no place for this customer";
 }
 
 /// One row of the send log.

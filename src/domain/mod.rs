@@ -1,6 +1,7 @@
 //! The house's heart: customers, conditions, policy and [`react`]. Pure: no clock, no I/O, no async, no chance that
 //! is not a hash.
 
+pub mod about;
 pub mod address;
 pub mod calendar;
 pub mod campaign;
@@ -23,6 +24,7 @@ pub mod policy;
 pub mod posted;
 pub mod preference;
 pub mod products;
+pub mod quota;
 pub mod react;
 pub mod record;
 pub mod rules;

@@ -161,6 +161,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             existing: Existing::Skip,
             exit: Vec::new(),
             on_change: OnChange::Finish,
+            appended: false,
         },
         steps: vec![step],
         limits: Limits {
@@ -168,6 +169,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             gap: None,
             window: CampaignWindow::None,
             holdout: None,
+            quota: None,
         },
         hash,
         audience_hash: 1,

@@ -3,11 +3,12 @@
 //! Who may be written to at all comes first (address, suppression, consent, audience), then when: the first instant
 //! at which pause, gap, every cap and every window agree. If that lies beyond the message's expiry it never goes.
 
+use super::about::NOTHING;
 use super::address::EmailAddress;
 use super::calendar::ClosedDays;
 use super::campaign::{Campaign, CampaignWindow, Start};
 use super::cap::{Cap, gap_fit};
-use super::condition::{EntryFacts, Facts, evaluate};
+use super::condition::{Condition, EntryFacts, Facts, evaluate};
 use super::id::CustomerNo;
 use super::ledger::Reason;
 use super::opt_in::topic_of;
@@ -178,29 +179,33 @@ fn forbidden(
     if message.staff.is_some() {
         return None;
     }
-    if let Some(audience) = campaign.audience.as_ref().filter(|_| step.recheck)
-        && !evaluate(audience, &Facts::of(record, rules), now).holds
-    {
+    if !step.recheck || (campaign.audience.is_none() && step.only_if.is_none()) {
+        return None;
+    }
+    let facts = Facts::of(record, rules).for_exit(entry_of(message, record, campaign));
+    let fails = |condition: &&Condition| !evaluate(condition, &facts, now).holds;
+    if campaign.audience.as_ref().is_some_and(|a| fails(&a)) {
         return Some(never(Reason::AudienceFails, ""));
     }
-    if let Some(only_if) = step.only_if.as_ref().filter(|_| step.recheck) {
-        let facts = Facts::of(record, rules).for_exit(entry_of(message, record, campaign));
-        if !evaluate(only_if, &facts, now).holds {
-            return Some(never(Reason::OnlyIf, only_if.describe()));
-        }
-    }
-    None
+    let only_if = step.only_if.as_ref().filter(fails);
+    only_if.map(|only_if| never(Reason::OnlyIf, only_if.describe()))
 }
 
 /// The entry that a message is of, as conditions see it; of one that is only supposed, as if it began when it falls due.
-fn entry_of<'a>(message: &'a Message, record: &Record, campaign: &'a Campaign) -> EntryFacts<'a> {
+fn entry_of<'a>(
+    message: &'a Message,
+    record: &'a Record,
+    campaign: &'a Campaign,
+) -> EntryFacts<'a> {
     let standing = record.campaigns.get(&message.campaign);
-    let of_key = (standing.into_iter().flat_map(|s| &s.entries))
-        .filter(|e| e.key == message.entry && (e.state.is_open() || e.sends(message.no)));
+    let entry = (standing.into_iter().flat_map(|s| &s.entries))
+        .filter(|e| e.key == message.entry && (e.state.is_open() || e.sends(message.no)))
+        .max_by_key(|e| e.at);
     EntryFacts {
-        at: of_key.map(|e| e.at).max().unwrap_or(message.due),
+        at: entry.map_or(message.due, |e| e.at),
         key: &message.entry.0,
         trigger: campaign.trigger_name(),
+        about: entry.map_or(&NOTHING, |e| &e.about),
     }
 }
 

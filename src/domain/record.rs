@@ -1,5 +1,6 @@
 //! All that [`super::react`] needs to know of one customer, and of one mailbox.
 
+use super::about::About;
 use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
@@ -215,6 +216,8 @@ pub struct Entry {
     pub clock: Option<ByClock>,
     /// Whether it is held out; none until a message of it could leave.
     pub drawn: Option<Drawn>,
+    /// What the campaign's conditions ask of the event that started it.
+    pub about: About,
 }
 
 impl Entry {
@@ -229,6 +232,7 @@ impl Entry {
             passed: Vec::new(),
             clock: None,
             drawn: None,
+            about: About::default(),
         }
     }
 

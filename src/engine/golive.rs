@@ -27,7 +27,7 @@ use crate::domain::posted::{Letter, Posted};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Timestamp;
 use crate::store::codec::{Stored, decode, encode};
-use crate::store::{Batch, Check, Direction, Key, Store, StoreError, keys};
+use crate::store::{Batch, Check, Direction, Key, KeyRange, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -387,6 +387,7 @@ async fn clear_mailboxes(store: &dyn Store, went: &mut WentLive) -> Result<(), R
 
 /// Every key that says of what was begun when it goes on, and how far schedules and walks have come.
 async fn clear_keys(store: &dyn Store) -> Result<(), Refused> {
+    clear_range(store, keys::quotas_all()).await?;
     for shard in ShardNo::all() {
         for range in [
             keys::alarms_all(shard),
@@ -396,19 +397,23 @@ async fn clear_keys(store: &dyn Store) -> Result<(), Refused> {
             keys::attempting_all(shard),
             keys::parked_all(shard),
         ] {
-            loop {
-                let found = store.scan(range.clone(), Direction::Forward, CHUNK).await;
-                let found = found.map_err(BatchError::from)?;
-                let few = found.len() < CHUNK;
-                let deletes: Vec<Key> = found.into_iter().map(|(key, _)| key).collect();
-                if !deletes.is_empty() {
-                    put(store, Vec::new(), deletes).await?;
-                }
-                if few {
-                    break;
-                }
-            }
+            clear_range(store, range).await?;
         }
     }
     put(store, Vec::new(), ShardNo::all().map(keys::walk).collect()).await
+}
+
+async fn clear_range(store: &dyn Store, range: KeyRange) -> Result<(), Refused> {
+    loop {
+        let found = store.scan(range.clone(), Direction::Forward, CHUNK).await;
+        let found = found.map_err(BatchError::from)?;
+        let few = found.len() < CHUNK;
+        let deletes: Vec<Key> = found.into_iter().map(|(key, _)| key).collect();
+        if !deletes.is_empty() {
+            put(store, Vec::new(), deletes).await?;
+        }
+        if few {
+            return Ok(());
+        }
+    }
 }

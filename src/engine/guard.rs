@@ -8,6 +8,7 @@ use super::shard::{Notice, Order, Refused};
 use super::state::{Number, Walk};
 use crate::domain::campaign::{Campaign, Existing, Start};
 use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::quota::Quota;
 use crate::domain::rules::{Activation, Controls, Rules};
 use crate::store::codec::decode;
 use crate::store::{Direction, keys};
@@ -221,7 +222,10 @@ pub(super) fn at_once(campaign: &Campaign, all: u64) -> u64 {
     match (&campaign.start, campaign.entry.existing) {
         (Start::Triggered(_) | Start::Dated(_) | Start::Asked, _)
         | (Start::Audience, Existing::Skip) => 0,
-        (Start::Audience | Start::Scheduled(_), pace) => paced(pace, all),
+        (Start::Audience | Start::Scheduled(_), pace) => match campaign.quota() {
+            Some(Quota::Number { most, .. }) => paced(pace, all).min(*most),
+            _ => paced(pace, all),
+        },
     }
 }
 

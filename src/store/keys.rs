@@ -6,9 +6,11 @@
 
 mod forgotten;
 mod outbox;
+mod quotas;
 
 pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
 pub use outbox::{Queue, outbox, outbox_all, outbox_until, read_outbox};
+pub use quotas::{quota, quotas_all};
 
 use super::port::{Key, KeyRange};
 use crate::domain::address::MailboxId;

@@ -6,8 +6,8 @@ use super::standing::{self, RawEntry};
 use chrono_tz::Tz;
 use reveille::domain::campaign::Topic;
 use reveille::domain::condition::{
-    Condition, ConsentAge, Edge, EventCondition, EventSelector, EventTest, NumberRange, Pattern,
-    PropertyTest, Range, ValueTest,
+    Condition, ConsentAge, Edge, EventCondition, EventSelector, EventTest, Like, NumberRange,
+    Pattern, PropertyTest, Range, ValueTest,
 };
 use reveille::domain::event::{Event, EventRule, EventRules, Undo};
 use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
@@ -87,6 +87,8 @@ pub struct World {
     /// With the instant of their arrival.
     pub events: Vec<(i64, Event)>,
     pub entry: Option<(i64, String, Option<EventName>)>,
+    /// The properties of the event that made the entry.
+    pub about: Properties,
     pub lenient: bool,
     /// Messages that left, with what came back.
     pub messages: Vec<Raw>,
@@ -256,7 +258,30 @@ fn event_condition(dice: &mut Dice, plain: bool) -> EventCondition {
     };
     let since_then =
         (!plain && dice.one_in(3)).then(|| Timestamp(START + dice.below(40) as i64 * STEP));
-    EventCondition::new(select, within, since, same, test).complete_since(since_then)
+    // Likeness asks whether there was one, or how old it is.
+    let like = (!plain && same.is_none() && dice.one_in(4)).then(|| like(dice));
+    let test = match test {
+        EventTest::Last(_) | EventTest::First(_) => test,
+        _ if like.is_some() => EventTest::Count(Range {
+            low: Some(1),
+            high: None,
+        }),
+        test => test,
+    };
+    EventCondition::new(select, within, since, same, test)
+        .complete_since(since_then)
+        .like(like)
+}
+
+fn like(dice: &mut Dice) -> Like {
+    let path = |dice: &mut Dice| {
+        let paths = ["cart", "lines.colour", "labels", "labels"];
+        dice.word(&paths).split('.').map(str::to_owned).collect()
+    };
+    Like {
+        property: path(dice),
+        of: path(dice),
+    }
 }
 
 pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) -> Condition {
@@ -402,6 +427,7 @@ pub fn world(dice: &mut Dice, events: u64, plain: bool) -> World {
                 trigger,
             )
         }),
+        about: properties(dice),
         lenient: dice.one_in(3),
         messages: raws(dice),
         heard: Cell::new(START),

@@ -161,6 +161,29 @@ fn asked<'a>(
                 _ => continue,
             }
         }
+        if let Some(like) = event.alike() {
+            let Some((entered, _, trigger)) = &world.entry else {
+                continue;
+            };
+            let itself = at == *entered && trigger.as_ref().is_some_and(&meant);
+            let had = |map: &Properties, path: &[String]| -> Vec<String> {
+                let texts = reach(map, path)
+                    .into_iter()
+                    .filter_map(|value| match value {
+                        Value::Text(text) => Some(text.clone()),
+                        Value::Int(n) => Some(format!("{n}")),
+                        Value::Float(n) => Some(format!("{n}")),
+                        Value::Bool(b) => Some(format!("{b}")),
+                        _ => None,
+                    });
+                texts.collect()
+            };
+            let wanted = had(&world.about, &like.of);
+            let own = had(&one.properties, &like.property);
+            if itself || !own.iter().any(|text| wanted.contains(text)) {
+                continue;
+            }
+        }
         all.push(one);
     }
     all.sort_by_key(|one| one.time);
@@ -269,7 +292,8 @@ fn holds_in(
         Condition::Message(message) => super::messages::holds(world, message, now),
         Condition::NoEvent(event) => asked(world, known, event, true, now).is_empty(),
         Condition::Event(event) => {
-            if world.entry.is_none() && (event.since_entry || event.same.is_some()) {
+            let of_entry = event.since_entry || event.same.is_some() || event.alike().is_some();
+            if world.entry.is_none() && of_entry {
                 return false;
             }
             let events = asked(world, known, event, false, now);

@@ -4,6 +4,7 @@ use super::customers::{DAYS, Dice, START, World, spans};
 use super::messages::{Act, Raw};
 use chrono::{Datelike, Days, NaiveDate, TimeZone};
 use chrono_tz::Tz;
+use reveille::domain::about::About;
 use reveille::domain::campaign::{
     Again, Campaign, CampaignState, EntryRules, Existing, Limits, Localized, OnChange, Otherwise,
     Start, Step, Timing,
@@ -94,6 +95,7 @@ pub fn standings(world: &World, now: i64) -> BTreeMap<CampaignId, Standing> {
             passed: Vec::new(),
             clock: None,
             drawn: None,
+            about: About::default(),
         });
     }
     all
@@ -138,6 +140,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
                 existing: Existing::Skip,
                 exit: Vec::new(),
                 on_change: OnChange::Finish,
+                appended: false,
             },
             steps: vec![step("hello", class), step("gift", Class::Advertising)],
             limits: Limits::default(),

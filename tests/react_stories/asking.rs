@@ -1,7 +1,8 @@
 //! Campaigns that ask about each other, and about how customers answer.
 
-use crate::world::files::{dormant, selector, tagged};
+use crate::world::files::{dormant, scheduled, selector, tagged};
 use crate::world::{World, at, audience, triggered};
+use reveille::domain::campaign::{Again, Existing};
 use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, Range,
 };
@@ -113,6 +114,74 @@ fn those_who_leave_five_messages_unanswered_get_no_more_until_they_answer() {
     world.event(mina, "Published", &[]);
     world.run_for(Span::days(1));
     assert_eq!(world.sent("news").len(), 6);
+}
+
+fn awake_and_free(most: u64) -> Condition {
+    let unanswered = Range {
+        low: None,
+        high: Some(most),
+    };
+    Condition::All(vec![
+        Condition::Unanswered(unanswered),
+        not(Condition::UnderWay { above: 0 }),
+    ])
+}
+
+#[test]
+fn a_schedule_leaves_out_who_does_not_answer_or_is_in_a_journey_of_higher_priority() {
+    let daily = scheduled("daily", "0 10 * * *", awake_and_free(2))
+        .again(Again::Always)
+        .existing(Existing::Enter);
+    let high =
+        triggered("high", "Signed Up")
+            .priority(10)
+            .step("mail", Span::days(2), Span::days(3));
+    let mut world = World::new(START, vec![daily, high]);
+    let mina = world.customer("mina");
+    world.run_for(Span::days(5));
+    let days = |world: &World| -> Vec<i64> {
+        let from = at("2026-03-01T00:00:00Z");
+        let sent = world.sent("daily").into_iter();
+        sent.map(|at| at.since(from).0 / 86_400_000 + 1).collect()
+    };
+    assert_eq!(days(&world), [2, 3, 4]);
+    world.event(mina, "Order Completed", &[]);
+    world.run_for(Span::hours(26));
+    assert_eq!(days(&world)[3..], [7, 8]);
+    // Under way for two days; of that mail, too, there is no answer.
+    world.event(mina, "Signed Up", &[]);
+    world.run_for(Span::days(5));
+    assert_eq!(world.sent("high").len(), 1);
+    assert_eq!(days(&world).len(), 5);
+    world.event(mina, "Order Completed", &[]);
+    world.run_for(Span::days(1));
+    assert_eq!(days(&world)[5..], [14]);
+}
+
+#[test]
+fn a_step_asks_so_of_the_customer_at_its_own_time() {
+    let series = triggered("series", "Published")
+        .step("one", Span::ZERO, Span::days(3))
+        .then("two")
+        .wait(Span::days(1))
+        .only_if(awake_and_free(0));
+    let high =
+        triggered("high", "Signed Up")
+            .priority(10)
+            .step("mail", Span::days(9), Span::days(3));
+    let mut world = World::new(START, vec![series, high]);
+    let people = ["silent", "answers", "elsewhere"].map(|name| world.customer(name));
+    for no in people {
+        world.event(no, "Published", &[]);
+    }
+    world.run_for(Span::hours(5));
+    world.event(people[1], "Order Completed", &[]);
+    world.event(people[2], "Order Completed", &[]);
+    world.event(people[2], "Signed Up", &[]);
+    world.run_for(Span::days(3));
+    let twos = world.attempts.iter().filter(|a| a.step.as_str() == "two");
+    assert_eq!(twos.map(|a| a.customer).collect::<Vec<_>>(), [people[1]]);
+    assert_eq!(world.count("series", Status::Skipped), 2);
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn a_record_of_an_older_plan_asks_for_its_history_and_changes_nothing_without_it
         history: None,
         unfinished: false,
         person: None,
+        quotas: &Default::default(),
     };
     let asked = react(&old, &world.boxes, &Cause::Walk, &context);
     assert_eq!(asked.map(|_| ()), Err(NeedsHistory));

@@ -11,7 +11,7 @@ use reveille::domain::campaign::{
 use reveille::domain::cap::Cap;
 use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, DateRule, DateTrigger, EventCondition,
-    EventSelector, EventTest, Named, Range,
+    EventSelector, EventTest, Like, Named, Range,
 };
 use reveille::domain::event::Undo;
 use reveille::domain::goal::Goal;
@@ -45,6 +45,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
             existing: Existing::Skip,
             exit: Vec::new(),
             on_change: OnChange::Finish,
+            appended: false,
         },
         steps: Vec::new(),
         tracking: None,
@@ -370,6 +371,15 @@ pub fn since_entry(event: &str, same: Option<&str>) -> Condition {
             high: None,
         }),
     ))
+}
+
+/// An `event` whose `property` is what the event that started the entry had at `of` happened, or did not, in that time.
+pub fn alike(event: &str, within: Span, property: &str, of: &str) -> EventCondition {
+    let path = |text: &str| text.split('.').map(str::to_owned).collect();
+    EventCondition::none(selector(event), Some(within), false, None).like(Some(Like {
+        property: path(property),
+        of: path(of),
+    }))
 }
 
 /// Another campaign was entered in that time.

@@ -28,6 +28,7 @@ use reveille::domain::order::judging_order;
 use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
+use reveille::domain::quota::Quotas;
 use reveille::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
 use reveille::domain::rules::{Activation, Controls, Rules, Shop};
@@ -125,6 +126,8 @@ pub struct Recorded {
     pub unfinished: bool,
     /// Whom the customer was merged into.
     pub person: Option<Box<Record>>,
+    /// What had been taken of quotas.
+    pub quotas: Quotas,
 }
 
 /// What becomes of an attempt, and how long it takes.
@@ -156,6 +159,7 @@ pub struct World {
     pub customers: BTreeMap<CustomerNo, Customer>,
     /// The records at first sight, for replays.
     pub first_sight: Vec<Record>,
+    pub quotas: Quotas,
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
     pub attempts: Vec<Attempt>,
@@ -202,6 +206,7 @@ impl World {
             rules: Arc::new(rules),
             customers: BTreeMap::new(),
             first_sight: Vec::new(),
+            quotas: Quotas::new(),
             boxes: Boxes::new(),
             log: Vec::new(),
             attempts: Vec::new(),
@@ -770,6 +775,7 @@ impl World {
             unfinished: self.unfinished,
             person: (self.record(no).moved_to)
                 .map(|to| Box::new(self.record(self.whom(to)).clone())),
+            quotas: self.quotas.clone(),
         };
         if let Cause::Event(event, _) = &recorded.cause
             && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
@@ -778,6 +784,7 @@ impl World {
         }
         let customer = self.customers.get_mut(&no).expect("a known customer");
         let reaction = play(&recorded, customer, &mut self.boxes);
+        self.quotas.extend(reaction.quotas);
         self.reactions += 1;
         for row in &reaction.log {
             if let (Some(message), true) = (row.message, soundness::is_final(row.status)) {
@@ -881,6 +888,7 @@ pub fn play(
         history: None,
         unfinished: recorded.unfinished,
         person: recorded.person.as_deref(),
+        quotas: &recorded.quotas,
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

@@ -1,6 +1,7 @@
 //! The room as a whole, on the shipped files.
 
 mod conditions;
+mod entries;
 mod mangled;
 mod manual;
 mod versions;

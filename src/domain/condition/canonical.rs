@@ -186,6 +186,11 @@ impl Canonical {
             self.tag(201);
             self.int(since.0);
         }
+        if let Some(like) = event.alike() {
+            self.tag(202);
+            self.path(&like.property);
+            self.path(&like.of);
+        }
     }
 
     fn test(&mut self, test: &EventTest) {

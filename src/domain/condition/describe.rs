@@ -110,6 +110,12 @@ fn narrowed(event: &EventCondition) -> String {
     if let Some(same) = &event.same {
         text.push_str(&format!(" with the entry's \"{same}\""));
     }
+    if let Some(like) = event.alike() {
+        let (property, of) = (like.property.join("."), like.of.join("."));
+        text.push_str(&format!(
+            " with a \"{property}\" that is the \"{of}\" of what started the entry"
+        ));
+    }
     text
 }
 

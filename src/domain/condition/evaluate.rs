@@ -8,12 +8,13 @@ use super::complete::as_far_as_known;
 use super::selection::Selection;
 use super::standing::{engaged, unanswered, under_way};
 use super::{Condition, EventCondition, EventTest, NumberRange, PropertyTest, Range, Verdict};
+use crate::domain::about::About;
 use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::engagement::SentMessages;
 use crate::domain::id::{CampaignId, EventName, SegmentName, TagName, TopicId};
 use crate::domain::policy::zone_of;
 use crate::domain::preference::{self, Consents, Preferences, standing_on};
-use crate::domain::record::{Record, Standing};
+use crate::domain::record::{Entry, Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::{TrackPlan, Tracks};
@@ -61,6 +62,19 @@ pub struct EntryFacts<'a> {
     pub key: &'a str,
     /// The name of the event that made the entry.
     pub trigger: Option<&'a EventName>,
+    /// What is remembered of it.
+    pub about: &'a About,
+}
+
+impl<'a> EntryFacts<'a> {
+    pub fn of(entry: &'a Entry, campaign: &'a Campaign) -> EntryFacts<'a> {
+        EntryFacts {
+            at: entry.at,
+            key: &entry.key.0,
+            trigger: campaign.trigger_name(),
+            about: &entry.about,
+        }
+    }
 }
 
 impl<'a> Facts<'a> {

@@ -1,6 +1,7 @@
 //! Each row of the table of conditions, with its edges a millisecond either side.
 
 use super::{EntryFacts, Facts, evaluate};
+use crate::domain::about::NOTHING;
 use crate::domain::campaign::Topic;
 use crate::domain::condition::{
     Condition, EventCondition, EventSelector, EventTest, NumberRange, PropertyTest, Range,
@@ -120,6 +121,7 @@ impl Customer {
                 at: t(*at),
                 key,
                 trigger: trigger.as_ref(),
+                about: &NOTHING,
             }),
             lenient_same: self.lenient,
         })

@@ -143,6 +143,7 @@ pub struct EventCondition {
     /// What happened before was not told completely: an absence that looks past it holds for nobody.
     pub complete_since: Option<Timestamp>,
     track: TrackKey,
+    like: Option<Like>,
 }
 
 impl EventCondition {
@@ -166,12 +167,28 @@ impl EventCondition {
             test,
             complete_since: None,
             track,
+            like: None,
         }
     }
 
     pub fn complete_since(mut self, since: Option<Timestamp>) -> EventCondition {
         self.complete_since = since;
         self
+    }
+
+    /// Only those that are like the event that started the entry. It asks whether there was one, or how old the latest or
+    /// the first is; with `same` or a sum it cannot be.
+    pub fn like(mut self, like: Option<Like>) -> EventCondition {
+        if let Some(like) = &like {
+            self.track = TrackKey::alike(&self.select, &like.property);
+        }
+        self.like = like;
+        self
+    }
+
+    /// What the events must share with the one that started the entry.
+    pub fn alike(&self) -> Option<&Like> {
+        self.like.as_ref()
     }
 
     /// For [`Condition::NoEvent`], which asks only whether there was none.
@@ -192,6 +209,14 @@ impl EventCondition {
     pub fn track(&self) -> TrackKey {
         self.track
     }
+}
+
+/// Likeness to the event that started the entry: any value at `property` is one that it had at `of`. That event itself is
+/// not like itself.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Like {
+    pub property: Vec<String>,
+    pub of: Vec<String>,
 }
 
 /// What may have become of a message.

@@ -3,7 +3,7 @@
 //! Every window ends at `now`, so a selection is the newer part of a track: all that lies after one instant. No event
 //! is ahead of `now` (events get the time of their receipt at the latest); one that were would count already.
 
-use super::{EventCondition, Facts};
+use super::{EntryFacts, EventCondition, Facts};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::track::{Rest, Track, correlation_hash};
 
@@ -12,8 +12,22 @@ pub(super) struct Selection<'a> {
     /// Events after this instant, itself not in.
     after: Timestamp,
     same: Option<Same>,
+    like: Option<Alike<'a>>,
     /// Nothing narrows it: no window, entry or correlation.
     pub whole: bool,
+}
+
+/// Only events that have one of these values; not the one at that instant.
+#[derive(Clone, Copy)]
+struct Alike<'a> {
+    values: &'a [u64],
+    except: Option<Timestamp>,
+}
+
+impl Alike<'_> {
+    fn means(&self, at: Timestamp, value: Option<u64>) -> bool {
+        Some(at) != self.except && value.is_some_and(|value| self.values.contains(&value))
+    }
 }
 
 /// Only events of the entry's key; `lenient` takes those that bear none, too.
@@ -49,12 +63,13 @@ impl<'a> Selection<'a> {
         let mut after = event
             .within
             .map_or(Timestamp(i64::MIN), |within| now - within);
+        let names_trigger = |entry: &EntryFacts<'_>| {
+            let trigger = entry.trigger;
+            trigger.is_some_and(|trigger| event.select.names(trigger))
+        };
         if event.since_entry {
             let entry = facts.entry.as_ref()?;
-            let strictly = entry
-                .trigger
-                .is_some_and(|trigger| event.select.names(trigger));
-            let edge = if strictly {
+            let edge = if names_trigger(entry) {
                 entry.at
             } else {
                 entry.at - Span::millis(1)
@@ -68,11 +83,23 @@ impl<'a> Selection<'a> {
                 lenient: absence || facts.lenient_same,
             }),
         };
+        let like = match event.alike() {
+            None => None,
+            Some(like) => {
+                let entry = facts.entry.as_ref()?;
+                Some(Alike {
+                    values: entry.about.values(&like.of),
+                    except: names_trigger(entry).then_some(entry.at),
+                })
+            }
+        };
+        let narrowed = event.since_entry || same.is_some() || like.is_some();
         Some(Selection {
             track: facts.tracks.get(event.track()),
             after,
-            whole: event.within.is_none() && !event.since_entry && same.is_none(),
+            whole: event.within.is_none() && !narrowed,
             same,
+            like,
         })
     }
 
@@ -83,13 +110,14 @@ impl<'a> Selection<'a> {
         };
         let hours = &hours[hours.partition_point(|hour| hour.start <= self.after)..];
         let instants = &instants[instants.partition_point(|one| one.at <= self.after)..];
-        let meant = |correlation: Option<u64>| match &self.same {
-            None => true,
-            Some(same) => correlation.map_or(same.lenient, |key| key == same.key),
+        let meant = |at: Timestamp, correlation: Option<u64>| match (&self.same, &self.like) {
+            (Some(same), _) => correlation.map_or(same.lenient, |key| key == same.key),
+            (None, Some(like)) => like.means(at, correlation),
+            (None, None) => true,
         };
         let hours = hours
             .iter()
-            .filter(move |hour| meant(hour.correlation))
+            .filter(move |hour| meant(hour.start, hour.correlation))
             .map(|hour| Occurrence {
                 at: hour.start,
                 count: hour.count,
@@ -97,7 +125,7 @@ impl<'a> Selection<'a> {
             });
         let instants = instants
             .iter()
-            .filter(move |one| meant(one.correlation))
+            .filter(move |one| meant(one.at, one.correlation))
             .map(|one| Occurrence {
                 at: one.at,
                 count: 1,

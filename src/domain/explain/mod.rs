@@ -203,11 +203,7 @@ fn enrollments(
                 EntryState::Finished { at } => ("finished", None, Some(*at)),
                 EntryState::Left { at } => ("left", None, Some(*at)),
             };
-            let facts = Facts::of(record, rules).for_exit(EntryFacts {
-                at: entry.at,
-                key: &entry.key.0,
-                trigger: campaign.trigger_name(),
-            });
+            let facts = Facts::of(record, rules).for_exit(EntryFacts::of(entry, campaign));
             let present = step.and_then(|s| campaign.step(s));
             let waiting = matches!(entry.state, EntryState::Waiting { .. });
             let explained = |c: &Condition| explain_condition(c, &facts, now).into();

@@ -43,7 +43,26 @@ pub fn next_occurrence(schedule: &Schedule, after: Timestamp, zone: Tz) -> Optio
     }
 }
 
+/// What is drawn nobody knows before: it is said beside the rest.
 pub(super) fn outlook(
+    id: &CampaignId,
+    campaign: &Campaign,
+    record: &Record,
+    rules: &Rules,
+    now: Timestamp,
+) -> Outlook {
+    let mut outlook = apart_from_draws(id, campaign, record, rules, now);
+    let numbered = campaign.quota().filter(|quota| quota.is_number());
+    if let Some(quota) = numbered
+        && (outlook.enters.is_some() || outlook.supposed)
+    {
+        let more = format!(", if the quota ({quota}) has a place then");
+        outlook.words.push_str(&more);
+    }
+    outlook
+}
+
+fn apart_from_draws(
     id: &CampaignId,
     campaign: &Campaign,
     record: &Record,
@@ -81,6 +100,13 @@ pub(super) fn outlook(
     };
     if !may_enter.may && may_enter.until.is_none() {
         return no("would not enter");
+    }
+    if let Some(quota) = campaign.quota()
+        && !quota.admits(&rules.salt, id, record.no)
+    {
+        return no(&format!(
+            "would not enter: not of the {quota} of all customers who may"
+        ));
     }
     if rules.controls.cancelled.contains(id) {
         return no("would not enter: the campaign was cancelled");

@@ -81,6 +81,9 @@ impl Life<'_> {
         for (id, standing) in &from.standings {
             let id = rules.present_name(id);
             self.absorb_standing(id, standing);
+            if let Some(campaign) = rules.campaigns.get(id) {
+                self.have_appended(id, campaign);
+            }
         }
         for (event, _) in (from.events.iter()).filter(|(_, l)| *l == Liveness::Live) {
             self.pull_triggers(event, |id, key| {

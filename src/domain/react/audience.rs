@@ -127,6 +127,7 @@ impl Life<'_> {
         let standing = self.record.campaigns.get(id);
         let (free, until) = may_enter(standing, campaign, &EntryKey::default(), self.now);
         let wanted = verdict.holds
+            && self.is_in_share(campaign)
             && !self.rules.controls.cancelled.contains(id)
             && standing.is_none_or(|s| !s.blocked);
         if wanted && !free {
@@ -166,8 +167,10 @@ impl Life<'_> {
         } else if begins && liveness == Liveness::Live {
             // It begins to hold before the campaign is live (the walk or an approval is awaited): it is one of those
             // who hold at the start.
-            self.existing.push(id.clone());
-            self.hold_at_start(id, campaign.entry.existing);
+            if self.is_in_share(campaign) {
+                self.existing.push(id.clone());
+                self.hold_at_start(id, campaign.entry.existing);
+            }
         }
         if let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) {
             if at <= self.now {
@@ -241,12 +244,20 @@ impl Life<'_> {
         if existing && admitted.is_none_or(|at| at > self.now) {
             return;
         }
+        let key = EntryKey::default();
+        let (free, _) = may_enter(self.record.campaigns.get(id), campaign, &key, self.now);
+        if let Start::Scheduled(schedule) = &campaign.start
+            && free
+            && !self.is_drawn(campaign, schedule, occurrence)
+        {
+            return self.log_not_drawn(id, campaign, &key);
+        }
         let reason = if existing {
             Reason::Existing
         } else {
             Reason::Schedule
         };
         let detail = format!("occurrence {}", occurrence.format("%Y-%m-%d %H:%M"));
-        self.enter(id, campaign, EntryKey::default(), self.now, reason, detail);
+        self.enter(id, campaign, key, self.now, reason, detail);
     }
 }

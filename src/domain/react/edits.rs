@@ -29,6 +29,7 @@ impl Life<'_> {
                 on_change => self.find_place(id, campaign, &key, &former, on_change),
             }
         }
+        self.have_appended(id, campaign);
     }
 
     /// The file was away when the step before was settled: only now is it known when this one falls due.

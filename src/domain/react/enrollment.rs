@@ -2,6 +2,7 @@
 
 use super::Life;
 use super::journey::{place, stand_by};
+use crate::domain::about::About;
 use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::event::Event;
@@ -74,24 +75,34 @@ impl Life<'_> {
             if started(id, &key) {
                 continue;
             }
-            if self.restart(id, campaign, trigger.repeat, &key, event.time) {
+            let about = About::of(&event.properties, campaign.compared());
+            if self.restart(id, campaign, trigger.repeat, &key, (event.time, &about)) {
                 continue;
             }
-            let facts = Facts::of(&self.record, rules);
+            let facts = Facts::of(&self.record, rules).for_exit(EntryFacts {
+                at: event.time,
+                key: &key.0,
+                trigger: Some(&event.name),
+                about: &about,
+            });
             let reached = trigger.count <= 1 || self.is_reached(trigger, event, &key);
             let welcome = campaign
                 .audience
                 .as_ref()
                 .is_none_or(|a| evaluate(a, &facts, self.now).holds);
-            if reached && welcome {
-                self.enter(
+            if reached
+                && welcome
+                && self.enter(
                     id,
                     campaign,
-                    key,
+                    key.clone(),
                     event.time,
                     Reason::Trigger,
                     event.name.to_string(),
-                );
+                )
+                && let Some(entry) = self.open_entry(id, &key)
+            {
+                entry.about = about;
             }
         }
     }
@@ -119,7 +130,7 @@ impl Life<'_> {
         campaign: &Campaign,
         repeat: Repeat,
         key: &EntryKey,
-        at: Timestamp,
+        (at, about): (Timestamp, &About),
     ) -> bool {
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         let Some(entry) = self.open_entry(id, key) else {
@@ -130,6 +141,7 @@ impl Life<'_> {
         }
         let before = entry.state.clone();
         (entry.at, entry.since) = (at, at);
+        entry.about = about.clone();
         entry.passed.clear();
         place(entry, Some(campaign), now, zone);
         // A message that has fallen due, but was never attempted, is withdrawn and falls due anew.
@@ -141,7 +153,7 @@ impl Life<'_> {
         true
     }
 
-    /// Lets the customer in, if `again` and `at_most` allow it.
+    /// Lets the customer in, if `again`, `at_most` and the quota allow it.
     pub(super) fn enter(
         &mut self,
         id: &CampaignId,
@@ -157,6 +169,13 @@ impl Life<'_> {
         let Some(first) = campaign.steps.first() else {
             return false;
         };
+        if !self.is_in_share(campaign) {
+            return false;
+        }
+        if !self.has_room(campaign) {
+            self.log_not_drawn(id, campaign, &key);
+            return false;
+        }
         let mut entry = Entry::waiting(key.clone(), at, first.id.clone(), at);
         let zone = zone_of(&self.record, self.rules);
         // A step already past (a trigger's event arrived late) falls due now.
@@ -166,6 +185,7 @@ impl Life<'_> {
         standing.left_since_entry = false;
         stand_by(standing, campaign);
         standing.entries.push(entry);
+        self.take_room(campaign);
         self.log_entry(id, &key, Status::Entered, reason, detail);
         self.leave_the_oldest(id);
         true
@@ -314,19 +334,15 @@ impl Life<'_> {
     }
 }
 
-/// The exit conditions of an entry (its key, and when it began), as they stand for the customer of `record`.
+/// The exit conditions of an entry, as they stand for the customer of `record`.
 pub(super) fn exits<'c>(
     campaign: &'c Campaign,
     record: &Record,
     rules: &Rules,
-    (key, at): (&EntryKey, Timestamp),
+    entry: &Entry,
     now: Timestamp,
 ) -> Vec<(&'c Condition, Verdict)> {
-    let facts = Facts::of(record, rules).for_exit(EntryFacts {
-        at,
-        key: &key.0,
-        trigger: campaign.trigger_name(),
-    });
+    let facts = Facts::of(record, rules).for_exit(EntryFacts::of(entry, campaign));
     let conditions = campaign.entry.exit.iter();
     conditions.map(|c| (c, evaluate(c, &facts, now))).collect()
 }

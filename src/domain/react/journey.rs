@@ -6,7 +6,7 @@
 use super::Life;
 use super::enrollment::exits;
 use crate::domain::campaign::{Campaign, DueFrom, Otherwise, Step};
-use crate::domain::condition::{EntryFacts, Facts, Verdict, evaluate};
+use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
@@ -73,38 +73,42 @@ impl Life<'_> {
         if self.rules.controls.cancelled.contains(id) {
             return self.leave_all(id, Reason::CampaignCancelled);
         }
-        for (key, at) in self.open_entries(id) {
+        for (key, _) in self.open_entries(id) {
             // What ends at once makes room for the next step, before which the exits are judged again.
-            while self.stays(id, campaign, &key, at) && self.step_due(id, campaign, &key, at) {}
+            while self.stays(id, campaign, &key) && self.step_due(id, campaign, &key) {}
         }
     }
 
-    fn entry_facts<'a>(
-        &'a self,
-        campaign: &'a Campaign,
-        key: &'a EntryKey,
-        at: Timestamp,
-    ) -> Facts<'a> {
-        Facts::of(&self.record, self.rules).for_exit(EntryFacts {
-            at,
-            key: &key.0,
-            trigger: campaign.trigger_name(),
-        })
+    /// How a condition stands for an entry that is open; for none it does not hold.
+    fn judge_for(&self, condition: &Condition, campaign: &Campaign, entry: &EntryKey) -> Verdict {
+        let facts = Facts::of(&self.record, self.rules);
+        let standing = self.record.campaigns.get(&campaign.id);
+        let mut entries = standing.into_iter().flat_map(|s| &s.entries);
+        match entries.find(|e| e.key == *entry && e.state.is_open()) {
+            Some(entry) => {
+                let facts = facts.for_exit(EntryFacts::of(entry, campaign));
+                evaluate(condition, &facts, self.now)
+            }
+            None => Verdict {
+                holds: false,
+                until: None,
+            },
+        }
     }
 
     /// Whether no exit condition holds; else the entry ends.
-    fn stays(
-        &mut self,
-        id: &CampaignId,
-        campaign: &Campaign,
-        key: &EntryKey,
-        at: Timestamp,
-    ) -> bool {
+    fn stays(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
         if self.is_answered(&campaign.start, key) {
             self.leave(id, key, Reason::Answered, "");
             return false;
         }
-        let verdicts = exits(campaign, &self.record, self.rules, (key, at), self.now);
+        let (record, rules, now) = (&self.record, self.rules, self.now);
+        let standing = record.campaigns.get(id);
+        let mut entries = standing.into_iter().flat_map(|s| &s.entries);
+        let Some(entry) = entries.find(|e| e.key == *key && e.state.is_open()) else {
+            return false;
+        };
+        let verdicts = exits(campaign, record, rules, entry, now);
         if let Some((condition, _)) = verdicts.iter().find(|(_, v)| v.holds) {
             let text = condition.describe();
             self.leave(id, key, Reason::Exit, &text);
@@ -118,13 +122,7 @@ impl Life<'_> {
 
     /// Does the entry's step, if it has fallen due by now; else the alarm is set for it. True if the step is behind the
     /// entry already, so that the one after it may be due.
-    fn step_due(
-        &mut self,
-        id: &CampaignId,
-        campaign: &Campaign,
-        key: &EntryKey,
-        at: Timestamp,
-    ) -> bool {
+    fn step_due(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
         self.follow_clock(id, key);
         let Some(Entry {
             state: EntryState::Waiting { step, due },
@@ -141,7 +139,7 @@ impl Life<'_> {
         if due > self.now
             && let Some(until) = &step.timing.until
         {
-            let verdict = evaluate(until, &self.entry_facts(campaign, key, at), self.now);
+            let verdict = self.judge_for(until, campaign, key);
             match verdict.holds {
                 true => due = self.bring_forward(id, key, step, due),
                 false => self.wake_at(verdict.until),
@@ -151,15 +149,13 @@ impl Life<'_> {
             self.wake_at(Some(due));
             return false;
         }
-        if let Some(only_if) = &step.only_if {
-            let facts = self.entry_facts(campaign, key, at);
-            let Verdict { holds, .. } = evaluate(only_if, &facts, self.now);
-            if !holds {
-                let detail = only_if.describe();
-                self.log_step(id, key, step, Status::Skipped, Reason::OnlyIf, detail);
-                self.go_on(id, Some(campaign), key, &step.otherwise);
-                return true;
-            }
+        if let Some(only_if) = &step.only_if
+            && !self.judge_for(only_if, campaign, key).holds
+        {
+            let detail = only_if.describe();
+            self.log_step(id, key, step, Status::Skipped, Reason::OnlyIf, detail);
+            self.go_on(id, Some(campaign), key, &step.otherwise);
+            return true;
         }
         match &step.act {
             Some(act) => {

@@ -9,6 +9,7 @@
 mod absorbing;
 mod acts;
 mod alarm;
+mod appended;
 mod audience;
 mod dates;
 mod edits;
@@ -22,6 +23,7 @@ mod moving;
 mod opt_in;
 mod outcome;
 mod places;
+mod quota;
 mod ready;
 mod walk;
 
@@ -35,6 +37,7 @@ use super::event::Event;
 use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
+use super::quota::Quotas;
 use super::record::{Mailbox, Message, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -60,6 +63,8 @@ pub struct Reaction {
     pub existing: Vec<CampaignId>,
     /// Letters to other customers, in this order.
     pub posts: Vec<(CustomerNo, Posted)>,
+    /// The quotas that a decision rested on, as they stand after it.
+    pub quotas: Quotas,
 }
 
 /// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
@@ -100,6 +105,8 @@ pub struct Context<'a> {
     pub unfinished: bool,
     /// To `Ready`, of one who was merged into another: that other, at the end of the chain, as they stand at the commit.
     pub person: Option<&'a Record>,
+    /// What has been taken of the campaigns' quotas; nothing, of those that are not here.
+    pub quotas: &'a Quotas,
 }
 
 /// Reacts to one cause.
@@ -121,6 +128,7 @@ pub fn react(
             wants_release: false,
             existing: Vec::new(),
             posts: Vec::new(),
+            quotas: Quotas::new(),
         });
     }
     let mut life = Life {
@@ -134,6 +142,8 @@ pub fn react(
         posts: Vec::new(),
         moving: None,
         person: context.person,
+        quotas: context.quotas,
+        asked_quotas: Quotas::new(),
         changed: false,
         wake: Timestamp::NEVER,
     };
@@ -213,6 +223,7 @@ pub fn react(
         wants_release,
         existing: life.existing,
         posts: life.posts,
+        quotas: life.asked_quotas,
     })
 }
 
@@ -284,6 +295,9 @@ struct Life<'a> {
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
     person: Option<&'a Record>,
+    quotas: &'a Quotas,
+    /// Those that were asked, as they stand now.
+    asked_quotas: Quotas,
     /// An act changed what conditions ask, so that every campaign is to be judged again.
     changed: bool,
     /// The earliest instant at which something may change by itself, gathered while settling.

@@ -133,16 +133,10 @@ impl Life<'_> {
         if is_answered_by(&person, &campaign.start, &entry.key) {
             return Some((Reason::Answered, String::new()));
         }
-        exits(
-            campaign,
-            &person,
-            self.rules,
-            (&entry.key, entry.at),
-            self.now,
-        )
-        .into_iter()
-        .find(|(_, verdict)| verdict.holds)
-        .map(|(condition, _)| (Reason::Exit, condition.describe()))
+        exits(campaign, &person, self.rules, entry, self.now)
+            .into_iter()
+            .find(|(_, verdict)| verdict.holds)
+            .map(|(condition, _)| (Reason::Exit, condition.describe()))
     }
 
     fn park(&mut self, message: &Message, reason: Reason) {

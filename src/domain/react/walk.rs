@@ -3,6 +3,7 @@
 
 use super::places::takes_place;
 use super::{Life, NeedsHistory};
+use crate::domain::about::About;
 use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
@@ -95,7 +96,7 @@ impl Life<'_> {
         standing.judged_by = campaign.audience_hash;
         standing.held = holds;
         standing.existing = false;
-        if holds && !was_inside {
+        if holds && !was_inside && self.is_in_share(campaign) {
             self.existing.push(id.clone());
             self.hold_at_start(id, campaign.entry.existing);
         }
@@ -118,6 +119,7 @@ impl Life<'_> {
                     passed: Vec::new(),
                     clock: None,
                     drawn: None,
+                    about: About::default(),
                 });
                 self.forget_old_entries(id);
             }

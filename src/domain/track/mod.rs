@@ -9,11 +9,12 @@ mod plan;
 
 pub use plan::{TrackPlan, count_within};
 
+use super::about::values_at;
 use super::condition::{Canonical, EventSelector};
 use super::event::Event;
 use super::time::{Span, Timestamp};
 use super::value::{Properties, Value};
-use plan::Need;
+use plan::{Need, TrackKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -42,6 +43,15 @@ impl TrackKey {
         canonical.selector(select);
         canonical.option(value, Canonical::path);
         canonical.option(correlation, Canonical::text);
+        TrackKey(canonical.hash())
+    }
+
+    /// Of one that remembers every value at `path`, each as an instant of its own.
+    pub fn alike(select: &EventSelector, path: &[String]) -> TrackKey {
+        let mut canonical = Canonical::default();
+        canonical.selector(select);
+        canonical.tag(202);
+        canonical.path(path);
         TrackKey(canonical.hash())
     }
 }
@@ -199,6 +209,19 @@ impl Tracks {
             if never_happened {
                 continue;
             }
+            if let Some(path) = &kind.each {
+                for value in values_at(&event.properties, path) {
+                    changed |= self.take_one(
+                        kind,
+                        Instant {
+                            at: event.time,
+                            correlation: Some(value),
+                            value: 0,
+                        },
+                    );
+                }
+                continue;
+            }
             let instant = Instant {
                 at: event.time,
                 correlation: kind
@@ -211,16 +234,20 @@ impl Tracks {
                     .as_deref()
                     .map_or(0, |path| millionths(&event.properties, path)),
             };
-            let place = match self.list.binary_search_by_key(&kind.key, |(key, _)| *key) {
-                Ok(place) => place,
-                Err(place) => {
-                    self.list.insert(place, (kind.key, Track::default()));
-                    place
-                }
-            };
-            changed |= self.list[place].1.take(instant, &kind.need);
+            changed |= self.take_one(kind, instant);
         }
         changed
+    }
+
+    fn take_one(&mut self, kind: &TrackKind, instant: Instant) -> bool {
+        let place = match self.list.binary_search_by_key(&kind.key, |(key, _)| *key) {
+            Ok(place) => place,
+            Err(place) => {
+                self.list.insert(place, (kind.key, Track::default()));
+                place
+            }
+        };
+        self.list[place].1.take(instant, &kind.need)
     }
 }
 

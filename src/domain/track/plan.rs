@@ -45,6 +45,8 @@ pub(super) struct TrackKind {
     pub need: Need,
     /// Events that this says were undone are left out.
     pub undone: Option<Undoing>,
+    /// In place of a correlation: every value at this path is remembered, as an instant of its own.
+    pub each: Option<Vec<String>>,
 }
 
 /// How much of a track is kept.
@@ -87,7 +89,7 @@ impl Need {
 
     fn of(event: &EventCondition, absence: bool) -> Need {
         let reach = event.within;
-        if event.same.is_some() {
+        if event.same.is_some() || event.alike().is_some() {
             return Need::all(reach);
         }
         match &event.test {
@@ -164,6 +166,7 @@ impl TrackPlan {
                     correlation: event.same.clone(),
                     need: Need::of(event, absence),
                     undone: undone(&event.select),
+                    each: event.alike().map(|like| like.property.clone()),
                 });
             });
         }
@@ -179,6 +182,7 @@ impl TrackPlan {
                     Some(_) => Need::all(trigger.within),
                 },
                 undone: undone(&trigger.event),
+                each: None,
             });
         }
         let asked: Vec<(EventName, Undoing)> = (kinds.values())
@@ -200,6 +204,7 @@ impl TrackPlan {
                     correlation: Some(undo.same.clone()),
                     need,
                     undone: None,
+                    each: None,
                 });
             let all = undoing.entry(undo.event.clone()).or_default();
             if !all.contains(&known) {

@@ -46,6 +46,14 @@ impl Overlay {
                 expected: witness.revision,
             });
         }
+        for (id, changed) in self.asked_quotas {
+            if let Some(stood) = self.quotas.get(&id) {
+                batch.checks.extend(stood.checks.iter().cloned());
+                if changed {
+                    batch.puts.push((keys::quota(&id), encode(&stood.taken)));
+                }
+            }
+        }
         for (id, row) in self.mailboxes {
             let key = keys::mailbox(&id);
             // What was only read is checked too, absence included: an answer may rest on it.

@@ -4,6 +4,7 @@ use crate::domain::address::MailboxId;
 use crate::domain::id::CustomerNo;
 use crate::domain::react::mailboxes_for;
 use crate::engine::forget::Stood;
+use crate::engine::quotas;
 use crate::engine::state::{CustomerState, EventRow};
 use crate::store::codec::decode;
 use crate::store::{Stream, StreamFilter, keys};
@@ -65,6 +66,7 @@ impl Overlay {
         }
         self.load_boxes(around, boxes).await?;
         self.load_pages(around, pages).await?;
+        self.quotas = quotas::read(around.store, around.rules).await?;
         self.load_histories(around).await
     }
 

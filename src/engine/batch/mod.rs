@@ -18,6 +18,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cause::{Cause, Liveness, Operator};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
+use crate::domain::quota::Quotas;
 use crate::domain::react::Answer;
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
@@ -86,6 +87,8 @@ pub struct Recorded {
     pub unfinished: bool,
     /// Whom the customer was merged into, where that was asked for.
     pub person: Option<Box<Record>>,
+    /// What had been taken of quotas.
+    pub quotas: Quotas,
 }
 
 /// Why a batch could not be done.

@@ -3,15 +3,17 @@
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
-use crate::domain::id::{CustomerNo, MessageNo};
+use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
 use crate::domain::posted::{Letter, Posted};
+use crate::domain::quota::Quotas;
 use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::time::Span;
+use crate::engine::quotas::Stood;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, Stored, encode};
 use crate::store::{Append, Key, Stream, keys};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -30,6 +32,10 @@ pub(super) struct Overlay {
     /// These were forgotten: nobody is made anew under their numbers.
     pub(super) gone: HashSet<CustomerNo>,
     pub(super) bad_boxes: HashMap<MailboxId, CodecError>,
+    /// Of every campaign whose quota is a number.
+    pub(super) quotas: BTreeMap<CampaignId, Stood>,
+    /// Those that an answer rests on, and whether it changed them.
+    pub(super) asked_quotas: BTreeMap<CampaignId, bool>,
     pub(super) appends: Vec<Append>,
     pub(super) puts: Vec<(Key, Vec<u8>)>,
     pub(super) deletes: Vec<Key>,
@@ -156,6 +162,7 @@ impl Overlay {
                         rules: Arc::clone(around.rules),
                         unfinished: around.unfinished,
                         person: person.map(Box::new),
+                        quotas: self.taken(),
                     });
                 }
                 reply.answer = reaction.answer.clone();
@@ -195,12 +202,14 @@ impl Overlay {
             let boxes: Boxes = (wanted.into_iter())
                 .filter_map(|id| self.mailboxes.get(&id).map(|b| (id, b.mailbox.clone())))
                 .collect();
+            let quotas = self.taken();
             let context = Context {
                 now: around.now,
                 rules: around.rules,
                 history: history.as_deref(),
                 unfinished: around.unfinished,
                 person,
+                quotas: &quotas,
             };
             let reacted = catch_unwind(AssertUnwindSafe(|| {
                 react(&state.record, &boxes, &work.cause, &context)
@@ -228,6 +237,13 @@ impl Overlay {
         }
     }
 
+    fn taken(&self) -> Quotas {
+        let quotas = self.quotas.iter();
+        quotas
+            .map(|(id, s)| (id.clone(), s.taken.clone()))
+            .collect()
+    }
+
     pub(super) async fn absorb(
         &mut self,
         around: &Surroundings<'_>,
@@ -243,6 +259,12 @@ impl Overlay {
             {
                 known.mailbox = mailbox;
                 known.changed = true;
+            }
+        }
+        for (id, taken) in reaction.quotas {
+            if let Some(stood) = self.quotas.get_mut(&id) {
+                *self.asked_quotas.entry(id).or_default() |= stood.taken != taken;
+                stood.taken = taken;
             }
         }
         for row in &reaction.log {

@@ -2,6 +2,7 @@
 //! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
 
 mod letters;
+mod lots;
 mod occurrences;
 mod unpark;
 mod walk;

@@ -106,6 +106,9 @@ impl Shard {
             hash: campaign.audience_hash,
             zone: (schedule.zone == ScheduleZone::Customer).then_some(tz),
         };
+        if walking.cursor.is_none() {
+            self.draw_lots(campaign, place, walking.local).await?;
+        }
         let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
         if let Some(cursor) = walking.cursor {
             range = range.after(keys::due(cursor, &id, place));

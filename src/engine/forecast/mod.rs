@@ -11,6 +11,7 @@
 
 mod crew;
 mod diff;
+mod drawn;
 mod firings;
 mod group;
 mod groups;
@@ -29,6 +30,7 @@ use super::batch::BatchError;
 use super::core::Core;
 use super::forget::Forgotten;
 use super::pages::RecordPages;
+use super::quotas::numbered;
 use super::shard::Refused;
 use crate::domain::id::CampaignId;
 use crate::domain::time::{Span, Timestamp};
@@ -268,7 +270,16 @@ impl<'a> Run<'a> {
         against: Option<&Arc<Stage>>,
         wanted: &Wanted,
     ) -> Result<Done, ForecastError> {
-        let (jobs, mut crew) = Crew::start(self.threads, || {
+        // What is drawn of a quota hangs on who comes first: one after the other, each forecast is as the one before.
+        let alone = [Some(stage), against].into_iter().flatten();
+        let threads = match alone
+            .into_iter()
+            .any(|s| numbered(&s.rules).next().is_some())
+        {
+            true => 1,
+            false => self.threads,
+        };
+        let (jobs, mut crew) = Crew::start(threads, || {
             let data = (Arc::clone(self.store), Arc::clone(&self.forgotten));
             let mut hand = Hand::new(Arc::clone(stage), against.cloned(), data, wanted.clone());
             move |job| hand.work(job)

@@ -6,6 +6,7 @@
 //! clockwork's and the outbox's: alarms, occurrences, release; then the messages that stand in the outbox, by shard and
 //! time.
 
+use super::drawn::Drawn;
 use super::firings::{Firings, Marks, Ticks};
 use super::group::Group;
 use super::short::lacks_products;
@@ -44,6 +45,8 @@ pub struct Stage {
     pub sends: bool,
     /// An attempt under way is one of an engine at work, and is accepted; else it is in doubt.
     pub running: bool,
+    /// What is taken of quotas.
+    pub drawn: Arc<Drawn>,
 }
 
 /// Reads a customer's whole history.
@@ -363,6 +366,8 @@ impl<'a, T: Teller> Play<'a, T> {
         // A message that stayed with one who was merged into another is judged by that other.
         let other = (person.record.moved_to).and_then(|to| self.group.whom(to));
         let mut history = None;
+        let drawn = &self.stage.drawn;
+        let quotas = drawn.at(rules, now);
         let reacted = catch_unwind(AssertUnwindSafe(|| {
             let context = |history| Context {
                 now,
@@ -370,6 +375,7 @@ impl<'a, T: Teller> Play<'a, T> {
                 history,
                 unfinished: false,
                 person: other,
+                quotas: &quotas,
             };
             react(&person.record, &boxes, cause, &context(None)).or_else(|_| {
                 history = match &person.history {
@@ -383,6 +389,7 @@ impl<'a, T: Teller> Play<'a, T> {
             self.group.people[who].broken = true;
             return None;
         };
+        drawn.take(rules, &quotas, &reaction.quotas, now);
         for row in reaction.log {
             let blamed = in_the_way(&row, &person.record, &boxes, rules, now);
             self.teller.tell(Decision::new(&person.record, row, blamed));

@@ -5,12 +5,14 @@
 //! by the same count and rule.
 
 use super::Question;
+use super::drawn::Drawn;
 use super::firings::{Marks, Ticks};
 use super::play::Stage;
 use super::{ForecastError, LONGEST};
 use crate::config::Config;
 use crate::domain::campaign::{CampaignState, Start};
 use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::quota::Quotas;
 use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::activation::activated;
@@ -18,6 +20,7 @@ use crate::engine::batch::BatchError;
 use crate::engine::catalogue::{Catalogue, FileState};
 use crate::engine::core::Core;
 use crate::engine::guard;
+use crate::engine::quotas::{self, numbered};
 use crate::engine::state::Walk;
 use crate::store::codec::decode;
 use crate::store::{Store, keys};
@@ -42,6 +45,7 @@ pub struct Scene {
     marks: Arc<Marks>,
     sends: bool,
     running: bool,
+    quotas: Quotas,
 }
 
 impl Scene {
@@ -94,7 +98,10 @@ impl Scene {
             end: tell_from + span,
             tick: question.tick.unwrap_or(config.engine.tick),
         };
+        let stood = quotas::read(store, rules).await?;
+        let quotas = stood.into_iter().map(|(id, s)| (id, s.taken)).collect();
         Ok(Scene {
+            quotas,
             undecided,
             approve: question.as_live,
             walk_all,
@@ -122,6 +129,7 @@ impl Scene {
             marks: Arc::clone(&self.marks),
             sends: self.sends,
             running: self.running,
+            drawn: Arc::new(Drawn::new(self.quotas.clone(), self.start)),
         }
     }
 
@@ -202,6 +210,16 @@ impl Scene {
             } else if campaign.state == CampaignState::Test {
                 notes.push(format!("{id} is for customers marked as test only"));
             }
+        }
+        for campaign in numbered(rules) {
+            let quota = campaign
+                .quota()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            notes.push(format!(
+                "{}: its quota ({quota}) is kept to; how many enter is foretold, not who, since that is drawn",
+                campaign.id
+            ));
         }
         for (id, state) in &self.catalogue.files {
             match state {

@@ -109,7 +109,10 @@ pub struct Forecast {
 
 /// Whether a row that says "waiting" tells where somebody is on the way, and not what a mail waits for.
 fn is_place(reason: Reason) -> bool {
-    matches!(reason, Reason::StepDue | Reason::Notified | Reason::Edited)
+    matches!(
+        reason,
+        Reason::StepDue | Reason::Notified | Reason::Edited | Reason::Appended
+    )
 }
 
 impl Counts {
@@ -132,6 +135,8 @@ impl Counts {
             Status::Waiting | Status::Retrying if !is_place(decision.reason) => {
                 *day.waits.entry(code).or_default() += 1;
             }
+            // At the next occurrence they are drawn again.
+            Status::NotDrawn => *day.waits.entry(code).or_default() += 1,
             Status::HeldOut => *day.held_out.entry(code).or_default() += 1,
             Status::Dropped | Status::Expired => {
                 *day.dropped.entry(code).or_default() += 1;

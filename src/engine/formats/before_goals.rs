@@ -1,6 +1,8 @@
-//! What a customer had under way before messages could be held out, and events credited to them.
+//! What a customer had under way before messages could be held out or bear coupons, events were credited to them, and
+//! entries remembered the event that started them.
 
 use super::letters::{Letter3, Posted3};
+use crate::domain::about::About;
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::engagement::SentMessages;
 use crate::domain::goal::Goals;
@@ -145,6 +147,7 @@ impl From<Entry4> for Entry {
             passed: old.passed,
             clock: old.clock,
             drawn: None,
+            about: About::default(),
         }
     }
 }

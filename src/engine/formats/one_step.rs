@@ -1,5 +1,6 @@
 //! What a customer had under way before campaigns had several steps.
 
+use crate::domain::about::About;
 use crate::domain::address::EmailAddress;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo, StepId, TopicId};
 use crate::domain::preference::Class;
@@ -65,6 +66,7 @@ impl From<Entry1> for Entry {
             passed: Vec::new(),
             clock: None,
             drawn: None,
+            about: About::default(),
         }
     }
 }

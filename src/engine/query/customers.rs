@@ -11,6 +11,7 @@ use crate::domain::explain::{Explanation, explain};
 use crate::domain::holdout::is_control;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
+use crate::domain::quota::Quotas;
 use crate::domain::react::{Boxes, Context, NeedsHistory, react};
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
@@ -198,12 +199,14 @@ impl Core {
         now: Timestamp,
     ) -> Result<Record, Refused> {
         let walk = |history: Option<&[Event]>| {
+            let quotas = Quotas::new();
             let context = Context {
                 now,
                 rules,
                 history,
                 unfinished: false,
                 person: None,
+                quotas: &quotas,
             };
             // Who asks about a record at which `react` panics gets it as it stands.
             catch_unwind(AssertUnwindSafe(|| {
