@@ -2,6 +2,7 @@
 //!
 //! They stand together because people meet them together: the manual is checked against this list.
 
+use crate::config::keys::BREAKERS;
 use crate::config::toml_reader::Keys;
 
 pub static CAMPAIGN: Keys = Keys {
@@ -21,6 +22,7 @@ pub static CAMPAIGN: Keys = Keys {
         "step",
         "limits",
         "renamed_from",
+        "breakers",
     ],
     later: &[
         "goal",
@@ -223,7 +225,7 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
 pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 25] = [
+pub static ALL_TABLES: [&Keys; 26] = [
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,
@@ -249,4 +251,5 @@ pub static ALL_TABLES: [&Keys; 25] = [
     &ANY,
     &NOT,
     &PROPERTY,
+    &BREAKERS,
 ];

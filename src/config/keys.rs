@@ -24,6 +24,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
         "events",
+        "breakers",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };
@@ -156,8 +157,15 @@ pub static UNDONE_BY: Keys = Keys {
     later: &[],
 };
 
+/// In a campaign's file too.
+pub static BREAKERS: Keys = Keys {
+    of: "[breakers]",
+    known: &["unsubscribes", "refusals", "complaints", "errors"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 19] = [
+pub static ALL_TABLES: [&Keys; 20] = [
     &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,
@@ -177,4 +185,5 @@ pub static ALL_TABLES: [&Keys; 19] = [
     &ENGINE,
     &TRANSPORT,
     &TIMEOUTS,
+    &BREAKERS,
 ];

@@ -1,5 +1,6 @@
 //! A campaign, validated: what [`super::react`] goes by. The `campaign` room makes it from TOML.
 
+use super::breaker::Breakers;
 use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
 use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
@@ -52,6 +53,8 @@ pub struct Campaign {
     pub journey: u64,
     /// The file's name before: what the record knows under it goes on under `id`.
     pub renamed_from: Option<CampaignId>,
+    /// Its own limits of harm, in place of the shop's.
+    pub breakers: Breakers,
 }
 
 impl Campaign {

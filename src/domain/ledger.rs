@@ -32,6 +32,8 @@ pub enum Status {
     Skipped,
     /// A step's act took effect.
     Done,
+    /// The customer reported mail as unwanted; laid to the latest one that left to them.
+    Complained,
 }
 
 impl Status {
@@ -54,6 +56,7 @@ impl Status {
             Status::Clicked => "clicked",
             Status::Skipped => "skipped",
             Status::Done => "done",
+            Status::Complained => "complained",
         }
     }
 }
@@ -149,6 +152,8 @@ reasons! {
     Notified, "notified", "a mail to staff about this customer";
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
+    Tripped, "tripped", "the campaign has paused itself: a limit under [breakers] was reached";
+    Complained, "complained", "the customer reported mail as unwanted";
 }
 
 /// One row of the send log.

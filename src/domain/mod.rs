@@ -2,6 +2,7 @@
 //! is not a hash.
 
 pub mod address;
+pub mod breaker;
 pub mod calendar;
 pub mod campaign;
 pub mod cap;
@@ -12,6 +13,7 @@ pub mod consent_ledger;
 pub mod engagement;
 pub mod event;
 pub mod explain;
+pub mod hours;
 pub mod id;
 pub mod ledger;
 pub mod opt_in;

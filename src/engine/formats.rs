@@ -1,9 +1,11 @@
 //! Values as older versions of this program wrote them, and how each becomes the newest. What stands here never changes:
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
+mod controls;
 mod letters;
 mod one_step;
 
+pub use controls::Controls1;
 pub use letters::{Letter1, Letter2};
 pub use one_step::{Message1, Standing1};
 

@@ -208,6 +208,9 @@ pub async fn go_live(
     // Every campaign starts anew; what operators have paused or cancelled stays so.
     let mut controls = read_controls(store).await?.unwrap_or_default();
     controls.activations = BTreeMap::new();
+    // What was counted in the other mode counts for nothing.
+    controls.counted = BTreeMap::new();
+    controls.learned = Default::default();
     let row = ModeRow {
         mode: wanted,
         since: now,
@@ -392,6 +395,7 @@ async fn clear_keys(store: &dyn Store) -> Result<(), Refused> {
             keys::outbox_all(shard),
             keys::attempting_all(shard),
             keys::parked_all(shard),
+            keys::hourly_all(shard),
         ] {
             loop {
                 let found = store.scan(range.clone(), Direction::Forward, CHUNK).await;

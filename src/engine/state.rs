@@ -3,7 +3,7 @@
 //! A record holds its newest identities itself; the others lie in pages beside it, spread by their hash, so that asking
 //! for one reads one page however many there are.
 
-use super::formats::{CustomerState1, CustomerState2, CustomerState3, Letter1, Letter2};
+use super::formats::{Controls1, CustomerState1, CustomerState2, CustomerState3, Letter1, Letter2};
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
 use crate::domain::event::Event;
@@ -132,7 +132,17 @@ impl Stored for Mailbox {
 
 impl Stored for Controls {
     const WHAT: &'static str = "row of controls";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, Controls1>(body).map(Controls::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 impl Stored for LogRow {

@@ -143,6 +143,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
             audience_hash: 0,
             journey: 0,
             renamed_from: None,
+            breakers: Default::default(),
         };
         (id, Arc::new(campaign))
     };

@@ -50,6 +50,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
         audience_hash: 0,
         journey: 0,
         renamed_from: None,
+        breakers: Default::default(),
     });
     draft.step("mail", Span::ZERO, Span::days(3)).hashed()
 }

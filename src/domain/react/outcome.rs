@@ -6,6 +6,7 @@ use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::paused;
 use crate::domain::record::{
     Entry, EntryState, Message, MessageState, Suppression, SuppressionCause,
 };
@@ -22,6 +23,10 @@ impl Life<'_> {
             if let Outcome::Undeliverable { why } = outcome
                 && !matches!(message.state, MessageState::Attempting(_))
             {
+                // While it is paused somebody may mend what it is made of.
+                if let Some(reason) = paused(&message, self.rules) {
+                    return self.park(&message, reason);
+                }
                 self.conclude(no, Status::Dropped, Reason::RenderError, why.clone());
             }
             return;

@@ -247,6 +247,9 @@ impl Overlay {
         }
         for row in &reaction.log {
             *done.decided.entry(row.status).or_default() += 1;
+            if !self.is_to_staff(no, row.message) {
+                done.counted.row(row);
+            }
             self.appends.push(Append {
                 stream: Stream::Log,
                 customer: row.customer.0,
@@ -346,6 +349,15 @@ impl Overlay {
 }
 
 impl Overlay {
+    /// Whether a message of the customer's, as they stood before the cause, goes to staff.
+    fn is_to_staff(&self, no: CustomerNo, message: Option<MessageNo>) -> bool {
+        let state = self.customers.get(&no).and_then(|c| c.state.as_ref());
+        let found = message
+            .zip(state)
+            .and_then(|(m, s)| s.record.messages.get(&m));
+        found.is_some_and(|m| m.staff.is_some())
+    }
+
     /// Lists a cause that could not be reacted to.
     pub(super) async fn list(
         &mut self,
