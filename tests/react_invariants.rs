@@ -650,6 +650,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         sent: Vec::new(),
                         standings: [(campaign, standing)].into(),
                         events,
+                        hours: Default::default(),
                     }))
                 }
             };

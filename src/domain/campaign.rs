@@ -249,10 +249,19 @@ pub struct Step {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Timing {
     pub from: DueFrom,
-    /// The first such time of the customer's own clock from then on.
-    pub at: Option<NaiveTime>,
+    /// Which time of the customer's own clock from then on.
+    pub at: Option<At>,
     /// Due as soon as this holds; at the latest by `from`.
     pub until: Option<Condition>,
+}
+
+/// A time of the customer's own clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// The first such one.
+    Clock(NaiveTime),
+    /// The one of the coming day that is best for them ([`super::best`]).
+    Best,
 }
 
 impl Timing {

@@ -80,6 +80,12 @@ impl Hours {
         self.parts.iter().map(|n| u32::from(*n)).sum()
     }
 
+    /// What each hour with answers weighs, in answers: `09:00`, 2.5.
+    pub fn by_hour(&self) -> impl Iterator<Item = (String, f64)> {
+        let hours = self.parts.iter().enumerate().filter(|(_, n)| **n > 0);
+        hours.map(|(hour, n)| (format!("{hour:02}:00"), f64::from(*n) / f64::from(ANSWER)))
+    }
+
     /// As many answers as they weigh.
     pub fn answers(&self) -> u32 {
         self.sum().div_ceil(u32::from(ANSWER))

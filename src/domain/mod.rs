@@ -2,6 +2,7 @@
 //! is not a hash.
 
 pub mod address;
+pub mod best;
 pub mod breaker;
 pub mod calendar;
 pub mod campaign;

@@ -8,6 +8,7 @@ use super::address::EmailAddress;
 use super::cause::Liveness;
 use super::engagement::SentMessage;
 use super::event::Event;
+use super::hours::Hours;
 use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
 use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
@@ -76,4 +77,6 @@ pub struct Absorb {
     /// The events of source and `earlier` that the target has not met. Empty in the letter, since they stand in the
     /// history under their own numbers; whoever hands the letter over reads them there.
     pub events: Vec<(Event, Liveness)>,
+    /// The hours at which the source answered.
+    pub hours: Hours,
 }

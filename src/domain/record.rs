@@ -4,6 +4,7 @@ use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
 use super::engagement::SentMessages;
+use super::hours::Hours;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
     TagName, TopicId,
@@ -57,6 +58,8 @@ pub struct Record {
     /// Mailboxes that were this customer's before, oldest first: what stands under them is to be found when the customer
     /// is forgotten. The newest [`FORMER`].
     pub former: Vec<MailboxId>,
+    /// The hours at which the customer answered.
+    pub hours: Hours,
 }
 
 /// So many former mailboxes are remembered.
@@ -88,6 +91,7 @@ impl Record {
             pending: Pendings::new(),
             told: BTreeMap::new(),
             former: Vec::new(),
+            hours: Hours::default(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Values as older versions of this program wrote them, and how each becomes the newest. What stands here never changes:
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
+mod before_hours;
 mod controls;
 mod letters;
 mod one_step;
 
+pub use before_hours::{CustomerState4, Letter3};
 pub use controls::Controls1;
 pub use letters::{Letter1, Letter2};
 pub use one_step::{Message1, Standing1};
@@ -14,6 +16,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cap::Cap;
 use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
+use crate::domain::hours::Hours;
 use crate::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
 };
@@ -237,6 +240,7 @@ impl From<CustomerState3> for CustomerState {
                 pending: record.pending,
                 told: record.told,
                 former: Vec::new(),
+                hours: Hours::default(),
             },
             seen: old.seen,
             posted: old.posted,

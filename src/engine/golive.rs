@@ -325,6 +325,7 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
             Posted::Absorb(from) => {
                 from.standings.clear();
                 from.sent.clear();
+                from.hours = Default::default();
                 puts.push((key, encode(&letter)));
             }
             Posted::Entry { .. } | Posted::Sent { .. } => deletes.push(key),
@@ -344,6 +345,7 @@ fn clear(record: &mut Record, went: &mut WentLive) {
     record.campaigns.clear();
     record.messages.clear();
     record.sent = SentMessages::default();
+    record.hours = Default::default();
     record.alarm = None;
     // Built for other rules than those in force, and not for none: it is met by the walk as one that was known before
     // the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.

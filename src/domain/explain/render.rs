@@ -242,6 +242,9 @@ impl Page {
             (PolicyAnswer::UnderWay, _) => format!("{name} is being sent now"),
         };
         lines.push(labelled("message", &text));
+        if let Some(learned) = &message.learned {
+            lines.push(labelled("", &format!("its best hour: {learned}")));
+        }
         for check in &message.checks {
             let mark = match check.lets_it_go {
                 true => "yes",

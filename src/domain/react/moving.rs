@@ -37,6 +37,7 @@ impl Life<'_> {
             standings: BTreeMap::new(),
             sent: record.sent.handed_over(record.no),
             events: Vec::new(),
+            hours: record.hours.clone(),
         }));
     }
 
@@ -56,6 +57,7 @@ impl Life<'_> {
                 },
                 None,
             ) => {
+                self.learn_from_sent(sent);
                 self.take_over_sent(sent);
             }
             (
@@ -181,6 +183,7 @@ impl Life<'_> {
         self.record.pending = empty.pending;
         self.record.tracks = Tracks::default();
         self.record.told = empty.told;
+        self.record.hours = empty.hours;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::cause::Liveness;
 use crate::domain::consent_ledger::MailOf;
 use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
+use crate::domain::hours::Hours;
 use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef, TagName, TopicId};
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
@@ -81,6 +82,7 @@ impl From<Letter1> for Letter {
                 standings: standings(from.standings),
                 sent: Vec::new(),
                 events: from.events,
+                hours: Hours::default(),
             })),
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -157,6 +159,7 @@ impl From<Letter2> for Letter {
                 standings: standings(from.standings),
                 sent: from.sent,
                 events: from.events,
+                hours: Hours::default(),
             })),
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -192,7 +195,7 @@ mod tests {
         ]
         .concat();
         let letter = decode::<Letter>(&bytes).unwrap();
-        assert_eq!(encode(&letter)[0], 3);
+        assert_eq!(encode(&letter)[0], 4);
         let Posted::Absorb(from) = letter.posted else {
             panic!("{letter:?}");
         };
