@@ -659,6 +659,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         standings: [(campaign, standing)].into(),
                         events,
                         goals: Default::default(),
+                        hours: Default::default(),
                     }))
                 }
             };

@@ -8,6 +8,7 @@ use super::shared::{Written, defined, read_conditions, read_topics};
 use super::standing::read_unless_in;
 use super::step::{Around, needs_topic, read_class, read_steps};
 use super::{Context, Loaded, Source, Sources, alike, circles, goal, limits, start, version};
+use crate::config::breakers;
 use crate::config::problem::{Problem, sort};
 use crate::config::toml_reader::{Item, Reader, Table};
 use crate::domain::address::EmailAddress;
@@ -319,6 +320,7 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
     let limits = limits::read(root, class, shared.names);
     let goal = goal::read(root, shared.names);
     limits::refuse_two_paces(root, entry.as_ref(), limits.as_ref());
+    let breakers = breakers::read(root);
     let priority = i32::try_from(priority?).ok()?;
     let unless = read_unless_in(root, priority);
     let mut campaign = Campaign {
@@ -340,6 +342,7 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         journey: 0,
         renamed_from: renamed_from?,
         goal: goal?,
+        breakers: breakers?,
     };
     campaign.hash = version::hash(root, &campaign, shared);
     campaign.journey = campaign.journey_hash(&shared.named);

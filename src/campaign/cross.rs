@@ -2,8 +2,8 @@
 
 use super::Loaded;
 use crate::config::Config;
-use crate::config::problem::Problem;
-use crate::domain::campaign::Campaign;
+use crate::config::problem::{Problem, Severity};
+use crate::domain::campaign::{At, Campaign};
 use crate::domain::preference::Class;
 
 /// Advertising that really leaves needs a postal address and a way out of it: the page for leaving, or an address to
@@ -11,7 +11,30 @@ use crate::domain::preference::Class;
 pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let mut problems = advertised(config, loaded);
     problems.extend(confirmed(config, loaded));
+    problems.extend(learning(config, loaded));
     problems
+}
+
+/// Hours are learned from opens and clicks alone.
+fn learning(config: &Config, loaded: &Loaded) -> Option<Problem> {
+    let tracking = config.tracking;
+    if config.http.public_url.is_some() && (tracking.opens || tracking.clicks) {
+        return None;
+    }
+    let best = |c: &&Campaign| c.steps.iter().any(|s| s.timing.at == Some(At::Best));
+    let campaign = loaded.good().find(best)?;
+    let problem = Problem::of_file(
+        config.path.display().to_string(),
+        format!(
+            "`{}` says at = \"best\", and neither opens nor clicks are followed: no hour is ever learned, and its mails go as soon as they may",
+            campaign.id
+        ),
+        "under [http], write public_url = \"https://mail.shop.example\" where the daemon's links are reached, and leave `opens` and `clicks` under [tracking]",
+    );
+    Some(Problem {
+        severity: Severity::Warning,
+        ..problem
+    })
 }
 
 /// Without its page nobody can confirm anything.

@@ -7,7 +7,7 @@ use super::step::Around;
 use crate::config::nearest::suggest;
 use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
-use crate::domain::campaign::{Act, DueFrom, Otherwise, Step, Timing};
+use crate::domain::campaign::{Act, At, DueFrom, Otherwise, Step, Timing};
 use crate::domain::condition::Condition;
 use crate::domain::id::{StaffName, StepId, TagName, TopicId};
 use crate::domain::time::Span;
@@ -30,7 +30,8 @@ pub fn read_timing(table: &Table<'_>, scope: Scope<'_>) -> Option<Timing> {
     }
     let at = match table.get("at") {
         None => Some(None),
-        Some(item) => item.parsed(time_of_day).map(Some),
+        Some(item) if item.as_text() == Some("best") => Some(Some(At::Best)),
+        Some(item) => item.parsed(time_of_day).map(|time| Some(At::Clock(time))),
     };
     let until = match table.get("until") {
         None => Some(None),
@@ -59,8 +60,9 @@ pub fn read_timing(table: &Table<'_>, scope: Scope<'_>) -> Option<Timing> {
 fn time_of_day(text: &str) -> Result<NaiveTime, String> {
     let shaped = text.len() == 5 && text.is_ascii();
     let time = NaiveTime::parse_from_str(text, "%H:%M").ok();
-    (time.filter(|_| shaped))
-        .ok_or_else(|| format!("{text:?} is no time of day; write for example \"10:00\""))
+    (time.filter(|_| shaped)).ok_or_else(|| {
+        format!("{text:?} is no time of day; write for example \"10:00\", or \"best\"")
+    })
 }
 
 /// Reads `only_if` and `otherwise`; whether the step named there is one further on is asked of all steps together.
@@ -220,6 +222,15 @@ pub fn check_steps(items: &[Item<'_>], steps: &[Step], around: &Around<'_>) {
             item.error(
                 format!("there is still a step `{old}`"),
                 "a step that was renamed is no longer there under its old id",
+            );
+        }
+        if step.act.is_some()
+            && step.timing.at == Some(At::Best)
+            && let Some(item) = place(n, "at")
+        {
+            item.error(
+                "the best hour is that in which customers read their mail; this step sends them none",
+                "write a time, such as at = \"10:00\", or remove it",
             );
         }
         let Otherwise::GoTo(to) = &step.otherwise else {

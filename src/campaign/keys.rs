@@ -2,6 +2,7 @@
 //!
 //! They stand together because people meet them together: the manual is checked against this list.
 
+use crate::config::keys::BREAKERS;
 use crate::config::toml_reader::Keys;
 
 pub static CAMPAIGN: Keys = Keys {
@@ -21,6 +22,8 @@ pub static CAMPAIGN: Keys = Keys {
         "step",
         "limits",
         "renamed_from",
+        "breakers",
+    ],
         "goal",
     ],
     later: &["coupon", "channel"],
@@ -248,7 +251,7 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
 pub static LATER_FILES: [&str; 1] = ["coupons"];
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 27] = [
+pub static ALL_TABLES: [&Keys; 28] = [
     &GOAL,
     &CAMPAIGN,
     &SCHEDULE,
@@ -276,4 +279,5 @@ pub static ALL_TABLES: [&Keys; 27] = [
     &NOT,
     &PROPERTY,
     &PRODUCTS,
+    &BREAKERS,
 ];

@@ -133,6 +133,7 @@ fn stands(campaign: &Value) -> String {
             "" | "campaign" => "paused".to_owned(),
             what => format!("paused ({what})"),
         },
+        "tripped" => format!("has paused itself: {}", text(phase, "why")),
         "missing" => "its file is gone: paused".to_owned(),
         "broken" => "its file is bad: `reveille check`".to_owned(),
         other => other.to_owned(),
@@ -196,6 +197,12 @@ fn show(campaign: &Value, screen: Screen) -> String {
         let name = text(campaign, "id");
         out.push_str(&format!(
             "\n\n  `reveille campaign approve {name}` lets them enter"
+        ));
+    }
+    if text(&campaign["phase"], "is") == "tripped" {
+        let name = text(campaign, "id");
+        out.push_str(&format!(
+            "\n\n  `reveille resume {name}` lets it go on, counted anew"
         ));
     }
     for problem in campaign["problems"].as_array().unwrap_or(&empty) {

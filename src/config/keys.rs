@@ -25,6 +25,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
         "events",
+        "breakers",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };
@@ -162,6 +163,13 @@ pub static UNDONE_BY: Keys = Keys {
     later: &[],
 };
 
+/// In a campaign's file too.
+pub static BREAKERS: Keys = Keys {
+    of: "[breakers]",
+    known: &["unsubscribes", "refusals", "complaints", "errors"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
 pub static ALL_TABLES: [&Keys; 20] = [
     &CONTROL,
@@ -184,4 +192,5 @@ pub static ALL_TABLES: [&Keys; 20] = [
     &ENGINE,
     &TRANSPORT,
     &TIMEOUTS,
+    &BREAKERS,
 ];

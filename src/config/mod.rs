@@ -4,6 +4,7 @@
 //! `campaign` room above it shows its problems in the same way. It opens nothing but the configuration itself: a
 //! secret is read when whoever needs it asks ([`secret::PasswordSource::read`]), so that `check` can run without the right to.
 
+pub mod breakers;
 mod events;
 pub mod find;
 pub mod http;

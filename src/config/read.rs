@@ -1,5 +1,6 @@
 //! From config.toml's text to [`Config`], with every problem of the file in one go.
 
+use super::breakers;
 use super::events;
 use super::http;
 use super::keys::{
@@ -106,6 +107,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
     let socket = section(root, "admin", &ADMIN, |t| {
         optional(t.get("socket"), |i| i.text().map(str::to_owned))
     });
+    let breakers = breakers::read_of_shop(root);
     let store = store?;
     let admin = socket.map(|socket| Admin {
         socket: socket.map_or_else(|| store.path.join("admin.sock"), |s| beside.join(s)),
@@ -132,6 +134,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         events: events?,
         control: control?,
         warnings: Vec::new(),
+        breakers: breakers?,
     })
 }
 

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::text::{AtOnce, Mailbox};
 use super::transport::TransportSettings;
 use crate::domain::address::EmailAddress;
+use crate::domain::breaker::Breakers;
 use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
 use crate::domain::event::EventRules;
@@ -56,6 +57,8 @@ pub struct Config {
     pub control: Option<Share>,
     /// What the file says that its writer probably did not mean.
     pub warnings: Vec<Problem>,
+    /// How much harm a campaign may do before it pauses itself.
+    pub breakers: Breakers,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! A campaign, validated: what [`super::react`] goes by. The `campaign` room makes it from TOML.
 
+use super::breaker::Breakers;
 use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
 use super::goal::Goal;
@@ -59,6 +60,8 @@ pub struct Campaign {
     /// The file's name before: what the record knows under it goes on under `id`.
     pub renamed_from: Option<CampaignId>,
     pub goal: Option<Goal>,
+    /// Its own limits of harm, in place of the shop's.
+    pub breakers: Breakers,
 }
 
 impl Campaign {
@@ -281,10 +284,19 @@ pub struct Shows {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Timing {
     pub from: DueFrom,
-    /// The first such time of the customer's own clock from then on.
-    pub at: Option<NaiveTime>,
+    /// Which time of the customer's own clock from then on.
+    pub at: Option<At>,
     /// Due as soon as this holds; at the latest by `from`.
     pub until: Option<Condition>,
+}
+
+/// A time of the customer's own clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// The first such one.
+    Clock(NaiveTime),
+    /// The one of the coming day that is best for them ([`super::best`]).
+    Best,
 }
 
 impl Timing {

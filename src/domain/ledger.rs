@@ -36,6 +36,8 @@ pub enum Status {
     Goal,
     /// The customer would have entered, and the quota had no place.
     NotDrawn,
+    /// The customer reported mail as unwanted; laid to the latest one that left to them.
+    Complained,
 }
 
 impl Status {
@@ -60,6 +62,7 @@ impl Status {
             Status::Done => "done",
             Status::Goal => "goal",
             Status::NotDrawn => "not_drawn",
+            Status::Complained => "complained",
         }
     }
 }
@@ -162,6 +165,8 @@ reasons! {
     GoalUndone, "goal_undone", "what had reached the goal was undone";
     Appended, "appended", "the campaign has got this step since the customer came to its end";
     Quota, "quota", "the campaign's quota has no place for this customer";
+    Tripped, "tripped", "the campaign has paused itself: a limit under [breakers] was reached";
+    Complained, "complained", "the customer reported mail as unwanted";
 }
 
 /// One row of the send log.

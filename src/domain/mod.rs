@@ -3,6 +3,8 @@
 
 pub mod about;
 pub mod address;
+pub mod best;
+pub mod breaker;
 pub mod calendar;
 pub mod campaign;
 pub mod cap;
@@ -15,6 +17,7 @@ pub mod event;
 pub mod explain;
 pub mod goal;
 pub mod holdout;
+pub mod hours;
 pub mod id;
 pub mod ledger;
 pub mod opt_in;

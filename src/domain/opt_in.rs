@@ -2,6 +2,7 @@
 //! mail was followed and its button pressed. What is kept meanwhile, and the campaign of the program's own by which the
 //! mail goes: it takes the one way that all messages take. What is done with it is [`super::react`]'s.
 
+use super::breaker::Breakers;
 use super::campaign::{Again, Campaign, CampaignState, EntryRules, Existing, Shows, Start, Step};
 use super::campaign::{CampaignWindow, Limits, Localized, OnChange, Otherwise, Timing};
 use super::cap::Cap;
@@ -176,6 +177,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
         journey: 1,
         renamed_from: None,
         goal: None,
+        breakers: Breakers::default(),
     }
 }
 

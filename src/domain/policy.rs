@@ -89,6 +89,8 @@ pub fn paused(message: &Message, rules: &Rules) -> Option<Reason> {
         None
     } else if !rules.campaigns.contains_key(&message.campaign) {
         Some(Reason::CampaignMissing)
+    } else if controls.tripped.contains_key(&message.campaign) {
+        Some(Reason::Tripped)
     } else if controls.paused_all
         || controls.paused.contains(&message.campaign)
         || controls.paused_classes.contains(&message.class)

@@ -9,6 +9,7 @@ use super::cause::Liveness;
 use super::engagement::SentMessage;
 use super::event::Event;
 use super::goal::Goals;
+use super::hours::Hours;
 use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
 use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
@@ -79,4 +80,6 @@ pub struct Absorb {
     pub events: Vec<(Event, Liveness)>,
     /// What may still be credited to the messages of either.
     pub goals: Goals,
+    /// The hours at which the source answered.
+    pub hours: Hours,
 }

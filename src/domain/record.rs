@@ -7,6 +7,7 @@ use super::chance::{Salt, draw_variant};
 use super::engagement::SentMessages;
 use super::goal::Goals;
 use super::holdout::Drawn;
+use super::hours::Hours;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
     TagName, TopicId,
@@ -62,6 +63,8 @@ pub struct Record {
     pub former: Vec<MailboxId>,
     /// Messages to which an event may still be credited.
     pub goals: Goals,
+    /// The hours at which the customer answered.
+    pub hours: Hours,
 }
 
 /// So many former mailboxes are remembered.
@@ -94,6 +97,7 @@ impl Record {
             told: BTreeMap::new(),
             former: Vec::new(),
             goals: Goals::default(),
+            hours: Hours::default(),
         }
     }
 

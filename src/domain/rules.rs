@@ -2,11 +2,13 @@
 //! that operators and the engine turn beside them.
 
 use super::address::EmailAddress;
+use super::breaker::{Anew, Trip};
 use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
 use super::holdout::Share;
+use super::hours::Learned;
 use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
@@ -113,6 +115,12 @@ pub struct Controls {
     /// Since when an import of history is under way: occurrences of schedules wait until it ends.
     pub importing: Option<Timestamp>,
     pub activations: BTreeMap<CampaignId, Activation>,
+    /// Why campaigns that are paused have paused themselves.
+    pub tripped: BTreeMap<CampaignId, Trip>,
+    /// Since when campaigns that were resumed are counted.
+    pub counted: BTreeMap<CampaignId, Anew>,
+    /// At which hours customers answer.
+    pub learned: Learned,
 }
 
 /// How a campaign came into force.

@@ -99,8 +99,15 @@ impl Core {
             // Taken as ended; who would enter by them is counted all the same.
             held.extend(self.give_up_imports().await?);
         }
+        let lifting = match scope {
+            Scope::Campaign(id) => Some(self.lifting(id)),
+            Scope::Class(_) | Scope::All => None,
+        };
         self.turn(|controls| match scope {
-            Scope::Campaign(id) => _ = controls.paused.remove(id),
+            Scope::Campaign(id) => {
+                controls.paused.remove(id);
+                lifting.into_iter().for_each(|lift| lift(controls));
+            }
             Scope::Class(class) => _ = controls.paused_classes.remove(class),
             Scope::All => {
                 controls.paused_all = false;
@@ -130,6 +137,7 @@ impl Core {
             |controls| {
                 controls.cancelled.insert(id.clone());
                 controls.paused.remove(id);
+                controls.tripped.remove(id);
             },
         )
         .await?;

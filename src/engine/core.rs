@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::forget::Forgotten;
 use super::golive::ModeError;
 use super::hits::Hits;
+use super::hourly::Hourly;
 use super::imports::Imports;
 use super::outbox::Outbox;
 use super::post::{Post, carry};
@@ -132,7 +133,8 @@ impl Core {
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();
         let progress = Arc::new(AtomicU64::new(0));
-        let tally = Arc::<Tally>::default();
+        let hourly = Hourly::open(&*store).await?;
+        let tally = Arc::new(Tally::with(hourly));
         let mut shards = Vec::new();
         for no in ShardNo::all() {
             let (shard, handle) = Shard::open(ShardParts {
@@ -297,6 +299,8 @@ impl Core {
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
+        self.heed_breakers().await?;
+        self.learn().await?;
         self.heed_notices().await?;
         failed.map(|()| total)
     }

@@ -2,10 +2,12 @@
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
 mod before_goals;
+mod controls;
 mod letters;
 mod one_step;
 
 pub use before_goals::{CustomerState4, LogRow1};
+pub use controls::Controls1;
 pub use letters::{Letter1, Letter2, Letter3};
 pub use one_step::{Message1, Standing1};
 
@@ -15,6 +17,7 @@ use crate::domain::cap::Cap;
 use crate::domain::consent_ledger::ConsentRow;
 use crate::domain::engagement::{SentMessage, SentMessages};
 use crate::domain::goal::Goals;
+use crate::domain::hours::Hours;
 use crate::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName, TopicId,
 };
@@ -239,6 +242,7 @@ impl From<CustomerState3> for CustomerState {
                 told: record.told,
                 former: Vec::new(),
                 goals: Goals::default(),
+                hours: Hours::default(),
             },
             seen: old.seen,
             posted: old.posted,

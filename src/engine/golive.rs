@@ -209,6 +209,9 @@ pub async fn go_live(
     // Every campaign starts anew; what operators have paused or cancelled stays so.
     let mut controls = read_controls(store).await?.unwrap_or_default();
     controls.activations = BTreeMap::new();
+    // What was counted in the other mode counts for nothing.
+    controls.counted = BTreeMap::new();
+    controls.learned = Default::default();
     let row = ModeRow {
         mode: wanted,
         since: now,
@@ -324,6 +327,7 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
                 from.standings.clear();
                 from.sent.clear();
                 from.goals = Goals::default();
+                from.hours = Default::default();
                 puts.push((key, encode(&letter)));
             }
             Posted::Entry { .. } | Posted::Sent { .. } => deletes.push(key),
@@ -344,6 +348,7 @@ fn clear(record: &mut Record, went: &mut WentLive) {
     record.messages.clear();
     record.sent = SentMessages::default();
     record.goals = Goals::default();
+    record.hours = Default::default();
     record.alarm = None;
     // Built for other rules than those in force, and not for none: it is met by the walk as one that was known before
     // the campaigns started. Numbers of messages go on, so that no Message-ID is given twice.
@@ -396,6 +401,7 @@ async fn clear_keys(store: &dyn Store) -> Result<(), Refused> {
             keys::outbox_all(shard),
             keys::attempting_all(shard),
             keys::parked_all(shard),
+            keys::hourly_all(shard),
         ] {
             clear_range(store, range).await?;
         }

@@ -2,6 +2,7 @@
 
 mod activation;
 pub mod batch;
+mod breakers;
 pub mod catalogue;
 mod clockwork;
 mod composer;
@@ -15,10 +16,12 @@ mod formats;
 pub mod golive;
 mod guard;
 pub mod hits;
+mod hourly;
 pub mod imports;
 pub mod ingest;
 pub mod intake;
 mod kept;
+mod learning;
 pub mod merge;
 mod opt_in;
 pub mod outbox;

@@ -20,6 +20,12 @@ pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp)
         if controls.paused.remove(old) {
             controls.paused.insert(new.clone());
         }
+        if let Some(trip) = controls.tripped.remove(old) {
+            controls.tripped.insert(new.clone(), trip);
+        }
+        if let Some(anew) = controls.counted.remove(old) {
+            controls.counted.insert(new.clone(), anew);
+        }
         let Some(mut activation) = controls.activations.remove(old) else {
             continue;
         };

@@ -398,12 +398,14 @@ impl Shard {
         let zones = |done: &Done| {
             let mut puts = extra(done);
             puts.extend(self.clockwork.rows_for(&rules, self.no, &done.due_added));
+            puts.extend(self.tally.hourly.row(self.no, now, &done.counted));
             let kept = (self.clockwork).existing_row(&rules, self.no, &done.existing, &puts);
             puts.extend(kept);
             puts
         };
         let done = process(&around, works, &zones, self.recorder.is_some()).await?;
         self.tally.add(&done.decided);
+        self.tally.hourly.note(self.no, now, &done.counted);
         self.clockwork.note_zones(&rules, &done.due_added);
         let told = (self.clockwork).note_existing(&rules, self.no, &done.existing);
         if let Some(notice) = told {

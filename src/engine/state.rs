@@ -4,8 +4,8 @@
 //! for one reads one page however many there are.
 
 use super::formats::{
-    CustomerState1, CustomerState2, CustomerState3, CustomerState4, Letter1, Letter2, Letter3,
-    LogRow1,
+    Controls1, CustomerState1, CustomerState2, CustomerState3, CustomerState4, Letter1, Letter2,
+    Letter3, LogRow1,
 };
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
@@ -137,7 +137,17 @@ impl Stored for Mailbox {
 
 impl Stored for Controls {
     const WHAT: &'static str = "row of controls";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => read_body::<Self, Controls1>(body).map(Controls::from),
+            version => Err(CodecError::Unknown {
+                what: Self::WHAT,
+                version,
+            }),
+        }
+    }
 }
 
 impl Stored for LogRow {

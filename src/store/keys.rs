@@ -5,10 +5,12 @@
 //! big-endian, so that keys sort as the numbers do; instants are shifted to be unsigned.
 
 mod forgotten;
+mod hourly;
 mod outbox;
 mod quotas;
 
 pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
+pub use hourly::{hourly, hourly_all, hourly_before, read_hourly};
 pub use outbox::{Queue, outbox, outbox_all, outbox_until, read_outbox};
 pub use quotas::{quota, quotas_all};
 

@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 use futures_util::future::{BoxFuture, FutureExt};
+use reveille::domain::id::ShardNo;
+use reveille::store::keys;
 use reveille::store::memory::MemoryStore;
 use reveille::store::{
     Batch, Committed, Direction, Key, KeyRange, Row, Store, StoreError, Stream, StreamFilter,
@@ -41,6 +43,7 @@ pub struct Watched<S = MemoryStore> {
     pub streams: AtomicU64,
     pub commits: AtomicU64,
     pub keys_written: AtomicU64,
+    pub hourly_rows: AtomicU64,
 }
 
 /// What was asked of a store.
@@ -53,6 +56,8 @@ pub struct Counts {
     pub streams: u64,
     pub commits: u64,
     pub keys_written: u64,
+    /// Of those, the rows of what is counted by the hour: one a batch, however many messages share it.
+    pub hourly_rows: u64,
 }
 
 impl Watched {
@@ -84,6 +89,7 @@ impl<S: Store> Watched<S> {
             streams: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             keys_written: AtomicU64::new(0),
+            hourly_rows: AtomicU64::new(0),
         })
     }
 
@@ -130,6 +136,7 @@ impl<S: Store> Watched<S> {
             streams: self.streams.load(Relaxed),
             commits: self.commits.load(Relaxed),
             keys_written: self.keys_written.load(Relaxed),
+            hourly_rows: self.hourly_rows.load(Relaxed),
         }
     }
 }
@@ -155,6 +162,7 @@ impl std::ops::Sub for Counts {
             streams: self.streams - earlier.streams,
             commits: self.commits - earlier.commits,
             keys_written: self.keys_written - earlier.keys_written,
+            hourly_rows: self.hourly_rows - earlier.hourly_rows,
         }
     }
 }
@@ -219,6 +227,12 @@ impl<S: Store> Store for Watched<S> {
                 return Err(error);
             }
             self.commits.fetch_add(1, Relaxed);
+            let hourly = |key: &Key| {
+                let range = keys::hourly_all(ShardNo(key[0]));
+                range.from <= *key && *key < range.to
+            };
+            let rows = batch.puts.iter().filter(|(key, _)| hourly(key)).count();
+            self.hourly_rows.fetch_add(rows as u64, Relaxed);
             let written = batch.puts.len() + batch.deletes.len() + batch.appends.len();
             self.keys_written.fetch_add(written as u64, Relaxed);
             if self.pretends.load(Relaxed) {

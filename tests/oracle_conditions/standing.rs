@@ -149,6 +149,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
             journey: 0,
             renamed_from: None,
             goal: None,
+            breakers: Default::default(),
         };
         (id, Arc::new(campaign))
     };

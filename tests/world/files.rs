@@ -4,7 +4,7 @@ use super::campaign_id;
 use chrono::NaiveTime;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::campaign::{
-    Act, Again, Campaign, CampaignState, CampaignWindow, DueFrom, EntryRules, Existing, Limits,
+    Act, Again, At, Campaign, CampaignState, CampaignWindow, DueFrom, EntryRules, Existing, Limits,
     Localized, Missed, OnChange, Otherwise, Repeat, Schedule, ScheduleZone, Start, Step, Timing,
     Topic, Trigger, Variant, When,
 };
@@ -55,6 +55,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
         journey: 0,
         renamed_from: None,
         goal: None,
+        breakers: Default::default(),
     });
     draft.step("mail", Span::ZERO, Span::days(3)).hashed()
 }
@@ -176,7 +177,12 @@ impl Draft {
 
     pub fn at(self, time: &str) -> Draft {
         let time = chrono::NaiveTime::parse_from_str(time, "%H:%M").unwrap();
-        self.last(|s| s.timing.at = Some(time))
+        self.last(|s| s.timing.at = Some(At::Clock(time)))
+    }
+
+    /// The last step goes at the best hour of each customer.
+    pub fn best(self) -> Draft {
+        self.last(|s| s.timing.at = Some(At::Best))
     }
 
     pub fn until(self, condition: Condition) -> Draft {

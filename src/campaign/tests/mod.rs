@@ -11,8 +11,9 @@ use crate::config::Config;
 use crate::config::problem::{Problem, render_all};
 use crate::config::settings::DEFAULT_FILE;
 use crate::domain::address::EmailAddress;
+use crate::domain::breaker::Harm;
 use crate::domain::campaign::{
-    Again, Campaign, CampaignState, CampaignWindow, DueFrom, Existing, Missed, Repeat,
+    Again, At, Campaign, CampaignState, CampaignWindow, DueFrom, Existing, Missed, Repeat,
     ScheduleZone, Start, Timing, When,
 };
 use crate::domain::condition::{Condition, EventCondition, EventSelector, EventTest, Range};
@@ -244,4 +245,39 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(schedule.zone, ScheduleZone::Fixed(chrono_tz::UTC));
     assert!(matches!(schedule.when, When::On(at) if at.to_string() == "2026-12-01 10:00:00"));
     assert_eq!(once.entry.again, Again::After(Span::days(90)));
+}
+
+#[test]
+fn the_best_hour_is_for_messages() {
+    let start = "[trigger]\nevent = \"Signed Up\"\n";
+    let best = good(&with(&format!("{start}{STEP}at = \"best\"\n")));
+    assert_eq!(best.steps[0].timing.at, Some(At::Best));
+    let act = "[[step]]\nid = \"mark\"\ntag = \"new\"\nat = \"best\"\n";
+    let (_, problems) = read(&with(&format!("{start}{STEP}{act}")), &context());
+    assert!(told(&problems, "this step sends them none"), "{problems:?}");
+    let (_, problems) = read(&with(&format!("{start}{STEP}at = \"soon\"\n")), &context());
+    assert!(
+        told(&problems, "\"soon\" is no time of day"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_campaign_says_how_much_harm_it_may_do() {
+    let text = |breakers: &str| {
+        let start = "[trigger]\nevent = \"Signed Up\"\n";
+        with(&format!("{start}{STEP}[breakers]\n{breakers}\n"))
+    };
+    let own = good(&text("refusals = \"off\"\nerrors = \"5 in 1h\"")).breakers;
+    assert_eq!(own.get(Harm::Refusals).map(|l| l.iter().count()), Some(0));
+    assert_eq!(own.get(Harm::Errors).map(|l| l.iter().count()), Some(1));
+    assert_eq!(own.get(Harm::Complaints), None);
+    let (_, problems) = read(&text("errors = \"5%\""), &context());
+    assert!(told(&problems, "\"5%\" is no limit"), "{problems:?}");
+    let (_, problems) = read(&text("bounces = \"5 in 1h\""), &context());
+    assert!(told(&problems, "bounces"), "{problems:?}");
+}
+
+fn told(problems: &[Problem], what: &str) -> bool {
+    problems.iter().any(|p| p.to_line().contains(what))
 }

@@ -40,6 +40,11 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
+    /// Whether a person's open, or click, was told of it.
+    pub fn has_told(&self, kind: HitKind) -> bool {
+        self.told & told_bit(HitClass::HumanLikely, kind) != 0
+    }
+
     /// The latest answer of any kind.
     pub fn answered(&self) -> Option<Timestamp> {
         self.opened.max(self.clicked).max(self.ordered)
@@ -183,9 +188,13 @@ impl SentMessages {
             (HitClass::PrivacyProxy | HitClass::Unknown, HitKind::Click)
             | (HitClass::Scanner, _) => {}
         }
-        let bit = 1 << (engagement.class as u8 * 2 + engagement.kind as u8);
+        let bit = told_bit(engagement.class, engagement.kind);
         let first = message.told & bit == 0;
         message.told |= bit;
         Some((message.clone(), first))
     }
+}
+
+fn told_bit(class: HitClass, kind: HitKind) -> u8 {
+    1 << (class as u8 * 2 + kind as u8)
 }

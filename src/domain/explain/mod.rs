@@ -280,6 +280,9 @@ fn in_force(id: &CampaignId, campaign: &Campaign, record: &Record, rules: &Rules
     if controls.paused_all {
         return "everything is paused".to_owned();
     }
+    if let Some(trip) = controls.tripped.get(id) {
+        return format!("it has paused itself: {trip}");
+    }
     if controls.paused.contains(id) {
         return "it is paused".to_owned();
     }

@@ -7,6 +7,7 @@
 use super::outlook::Outlook;
 use super::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::address::mask;
+use crate::domain::best::{foreseen, learned_from};
 use crate::domain::campaign::{Campaign, Step};
 use crate::domain::cap::gap_fit;
 use crate::domain::holdout::{who, withheld};
@@ -46,6 +47,9 @@ pub struct MessageExplained {
     #[serde(serialize_with = "rfc3339_or_null")]
     pub goes: Option<Timestamp>,
     pub checks: Vec<PolicyCheck>,
+    /// At the best hour: which one, and what it was learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -115,7 +119,10 @@ pub(super) fn messages(
         if let EntryState::Waiting { step, due } = &entry.state
             && let Some(step) = campaign.step(step).filter(|s| s.act.is_none())
         {
-            let due = (*due).max(now);
+            let due = match entry.clock {
+                Some(_) => (*due).max(now),
+                None => foreseen(step, campaign, record, rules, (*due).max(now)),
+            };
             let message = supposed(step, &entry.key, due);
             all.push(judged(&message, "planned", due));
         }
@@ -125,6 +132,7 @@ pub(super) fn messages(
         && step.act.is_none()
     {
         let due = first_due(step, enters, zone_of(record, rules));
+        let due = foreseen(step, campaign, record, rules, due);
         let message = supposed(step, &EntryKey::default(), due);
         all.push(judged(&message, "supposed", due));
     }
@@ -153,7 +161,9 @@ fn explain_message(
             held_out(message, campaign, record, rules, answer)
         }
     };
+    let step = campaign.step_of(message);
     MessageExplained {
+        learned: step.and_then(|step| learned_from(step, record, rules, message.due)),
         step: message.step.to_string(),
         variant: message.variant.clone(),
         state,

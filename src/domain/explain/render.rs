@@ -257,6 +257,9 @@ impl Page {
             }
         };
         lines.push(labelled("message", &text));
+        if let Some(learned) = &message.learned {
+            lines.push(labelled("", &format!("its best hour: {learned}")));
+        }
         for check in &message.checks {
             let mark = match check.lets_it_go {
                 true => "yes",

@@ -1,6 +1,6 @@
 //! A campaign's steps in words: where one stands, when it falls due, on what condition, and what it does.
 
-use crate::domain::campaign::{Act, Campaign, DueFrom, Otherwise, Step};
+use crate::domain::campaign::{Act, At, Campaign, DueFrom, Otherwise, Step};
 use crate::domain::id::StepId;
 use crate::domain::time::Span;
 use serde::Serialize;
@@ -48,8 +48,10 @@ pub fn step_words(step: &Step) -> String {
     if let Some(until) = &step.timing.until {
         words.push_str(&format!(" (sooner if {})", until.describe()));
     }
-    if let Some(at) = step.timing.at {
-        words.push_str(&format!(", at {}", at.format("%H:%M")));
+    match step.timing.at {
+        Some(At::Clock(at)) => words.push_str(&format!(", at {}", at.format("%H:%M"))),
+        Some(At::Best) => words.push_str(", at the hour that is best for each customer"),
+        None => {}
     }
     if let Some(products) = step.shows.products.as_ref().filter(|p| p.fewest > 0) {
         words.push_str(&match products.fewest {

@@ -64,6 +64,7 @@ impl Life<'_> {
         for (topic, pending) in &from.pending {
             self.absorb_pending(topic, pending, same, liveness);
         }
+        self.record.hours.take_over(&from.hours);
         for sent in &from.sent {
             self.take_over_sent(sent);
         }

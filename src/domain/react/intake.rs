@@ -304,7 +304,15 @@ impl Life<'_> {
     }
 
     pub(super) fn suppress(&mut self, mailbox: &MailboxId, suppression: Option<Suppression>) {
-        self.boxes.entry(mailbox.clone()).or_default().suppression = suppression;
+        let known = self.boxes.entry(mailbox.clone()).or_default();
+        let complains = |s: &Option<Suppression>| {
+            (s.as_ref()).is_some_and(|s| s.cause == SuppressionCause::Complaint)
+        };
+        let new = complains(&suppression) && !complains(&known.suppression);
+        known.suppression = suppression;
+        if new {
+            self.lay_complaint();
+        }
         self.unblock();
     }
 

@@ -5,14 +5,15 @@
 
 use super::Life;
 use super::enrollment::exits;
-use crate::domain::campaign::{Campaign, DueFrom, Otherwise, Step};
+use crate::domain::best::{best_instant, learned_from};
+use crate::domain::campaign::{At, Campaign, DueFrom, Otherwise, Step};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{ByClock, Entry, EntryState, Message, Standing};
 use crate::domain::time::Timestamp;
-use crate::domain::wall::first_showing;
+use crate::domain::wall::{first_showing, local};
 use chrono::{NaiveTime, Timelike};
 use chrono_tz::Tz;
 
@@ -43,9 +44,10 @@ fn falls_due(step: &Step, entry: &Entry, now: Timestamp, zone: Tz) -> (Timestamp
     by_clock(step.timing.at, from.max(now), zone)
 }
 
-/// The instant itself, or the first one from it on at which the customer's clock shows `at`.
-fn by_clock(at: Option<NaiveTime>, from: Timestamp, zone: Tz) -> (Timestamp, Option<ByClock>) {
-    let Some(time) = at else {
+/// The instant itself, or the first one from it on at which the customer's clock shows `at`. The best hour is chosen when
+/// that instant has come, by what is known then.
+fn by_clock(at: Option<At>, from: Timestamp, zone: Tz) -> (Timestamp, Option<ByClock>) {
+    let Some(At::Clock(time)) = at else {
         return (from, None);
     };
     let at = time.num_seconds_from_midnight() * 1_000;
@@ -136,7 +138,9 @@ impl Life<'_> {
             self.leave(id, key, Reason::StepGone, name.as_str());
             return false;
         };
+        let chosen = self.chooses_hour(id, key, step) == Some(true);
         if due > self.now
+            && !chosen
             && let Some(until) = &step.timing.until
         {
             let verdict = self.judge_for(until, campaign, key);
@@ -144,6 +148,9 @@ impl Life<'_> {
                 true => due = self.bring_forward(id, key, step, due),
                 false => self.wake_at(verdict.until),
             }
+        }
+        if due <= self.now && self.chooses_hour(id, key, step) == Some(false) {
+            due = self.choose_hour(id, campaign, key, step);
         }
         if due > self.now {
             self.wake_at(Some(due));
@@ -187,13 +194,47 @@ impl Life<'_> {
                 message: no,
             };
         }
-        self.log_message(&message, Status::Waiting, Reason::StepDue, "");
+        let learned = learned_from(step, &self.record, self.rules, due).unwrap_or_default();
+        self.log_message(&message, Status::Waiting, Reason::StepDue, learned);
         let expired = message.expires <= self.now;
         self.record.messages.insert(no, message);
         if expired {
             self.conclude(no, Status::Expired, Reason::Expired, "");
         }
         expired
+    }
+
+    /// Whether the entry's step goes at the best hour, and if so, whether that has been chosen.
+    fn chooses_hour(&mut self, id: &CampaignId, key: &EntryKey, step: &Step) -> Option<bool> {
+        let best = step.timing.at == Some(At::Best);
+        (self.open_entry(id, key).filter(|_| best)).map(|entry| entry.clock.is_some())
+    }
+
+    /// The step's time has come: it waits for the best hour of the coming day, unless that is now.
+    fn choose_hour(
+        &mut self,
+        id: &CampaignId,
+        campaign: &Campaign,
+        key: &EntryKey,
+        step: &Step,
+    ) -> Timestamp {
+        let (now, zone) = (self.now, zone_of(&self.record, self.rules));
+        let due = best_instant(step, campaign, &self.record, self.rules, now);
+        if due > now
+            && let Some(entry) = self.open_entry(id, key)
+        {
+            let shown = local(due, zone).time();
+            entry.clock = Some(ByClock {
+                from: now,
+                at: shown.num_seconds_from_midnight() * 1_000,
+                zone,
+            });
+            entry.state = EntryState::Waiting {
+                step: step.id.clone(),
+                due,
+            };
+        }
+        due
     }
 
     /// What the step waited for has come: it is due now, or at the next such time of the clock, if that is earlier.

@@ -38,6 +38,7 @@ impl Life<'_> {
             sent: record.sent.handed_over(record.no),
             events: Vec::new(),
             goals: record.goals.handed_over(record.no),
+            hours: record.hours.clone(),
         }));
     }
 
@@ -57,6 +58,7 @@ impl Life<'_> {
                 },
                 None,
             ) => {
+                self.learn_from_sent(sent);
                 self.take_over_sent(sent);
             }
             (
@@ -186,6 +188,7 @@ impl Life<'_> {
         self.record.tracks = Tracks::default();
         self.record.told = empty.told;
         self.record.goals = empty.goals;
+        self.record.hours = empty.hours;
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Answer, Life};
 use crate::domain::id::MessageNo;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::paused;
 use crate::domain::record::{
     Entry, EntryState, Message, MessageState, Suppression, SuppressionCause,
 };
@@ -27,6 +28,10 @@ impl Life<'_> {
             if let Some((reason, why)) = reason
                 && !matches!(message.state, MessageState::Attempting(_))
             {
+                // While it is paused somebody may mend what it is made of.
+                if let Some(reason) = paused(&message, self.rules) {
+                    return self.park(&message, reason);
+                }
                 self.conclude(no, Status::Dropped, reason, why.clone());
             }
             return;

@@ -139,7 +139,7 @@ impl Life<'_> {
             .map(|(condition, _)| (Reason::Exit, condition.describe()))
     }
 
-    fn park(&mut self, message: &Message, reason: Reason) {
+    pub(super) fn park(&mut self, message: &Message, reason: Reason) {
         if let Some(m) = self.record.messages.get_mut(&message.no) {
             m.parked = true;
             m.released = false;

@@ -24,6 +24,7 @@ use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::forget::Forgotten;
+use crate::engine::hourly::Counted;
 use crate::engine::tally::Decided;
 use crate::store::codec::{CodecError, decode};
 use crate::store::{Key, Store, StoreError, Stream, StreamFilter};
@@ -135,6 +136,8 @@ pub struct Done {
     pub idle: u64,
     /// Rows of the send log, by status.
     pub decided: Decided,
+    /// What is counted by the hour.
+    pub counted: Counted,
 }
 
 /// What else is committed with a batch, given what the batch led to.

@@ -2,14 +2,20 @@
 
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Cause;
+use crate::domain::engagement::HitClass;
 use crate::domain::event::Event;
+use crate::domain::hours::hour_shown;
 use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
+use crate::domain::ledger::{LogRow, Status};
+use crate::domain::policy::zone_of;
 use crate::domain::posted::{Letter, Posted};
 use crate::domain::quota::Quotas;
 use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
 use crate::domain::record::{Mailbox, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::Span;
 use crate::engine::quotas::Stood;
+use crate::domain::wall::local;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, Stored, encode};
 use crate::store::{Append, Key, Stream, keys};
@@ -252,6 +258,9 @@ impl Overlay {
         done: &mut Done,
     ) -> Result<(), BatchError> {
         let no = work.customer;
+        if let Some(hour) = answered_at(&work.cause, &reaction, around.rules) {
+            done.counted.answer(hour);
+        }
         for (id, mailbox) in reaction.boxes {
             // Each was given; that was looked at before.
             if let Some(known) = self.mailboxes.get_mut(&id)
@@ -269,6 +278,9 @@ impl Overlay {
         }
         for row in &reaction.log {
             *done.decided.entry(row.status).or_default() += 1;
+            if !self.is_to_staff(no, row.message) {
+                done.counted.row(row);
+            }
             self.appends.push(Append {
                 stream: Stream::Log,
                 customer: row.customer.0,
@@ -368,6 +380,15 @@ impl Overlay {
 }
 
 impl Overlay {
+    /// Whether a message of the customer's, as they stood before the cause, goes to staff.
+    fn is_to_staff(&self, no: CustomerNo, message: Option<MessageNo>) -> bool {
+        let state = self.customers.get(&no).and_then(|c| c.state.as_ref());
+        let found = message
+            .zip(state)
+            .and_then(|(m, s)| s.record.messages.get(&m));
+        found.is_some_and(|m| m.staff.is_some())
+    }
+
     /// Lists a cause that could not be reacted to.
     pub(super) async fn list(
         &mut self,
@@ -395,6 +416,17 @@ impl Overlay {
         self.puts.push((key, encode(&row)));
         Ok(())
     }
+}
+
+/// The hour that the customer's clock showed when they answered, as people do, for the first time in that way.
+fn answered_at(cause: &Cause, reaction: &Reaction, rules: &Rules) -> Option<usize> {
+    let answer = match cause {
+        Cause::Engagement(answer) if answer.class == HitClass::HumanLikely => answer,
+        _ => return None,
+    };
+    let first = |row: &LogRow| matches!(row.status, Status::Opened | Status::Clicked);
+    let zone = zone_of(&reaction.record, rules);
+    (reaction.log.iter().any(first)).then(|| hour_shown(local(answer.first, zone)))
 }
 
 fn is_absorb(work: &Work) -> bool {

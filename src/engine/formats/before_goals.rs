@@ -6,6 +6,7 @@ use crate::domain::about::About;
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::engagement::SentMessages;
 use crate::domain::goal::Goals;
+use crate::domain::hours::Hours;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::opt_in::Pendings;
@@ -81,6 +82,7 @@ impl From<CustomerState4> for CustomerState {
                 told: record.told,
                 former: record.former,
                 goals: Goals::default(),
+hours: Hours::default(),
             },
             seen: old.seen,
             posted: old.posted,
@@ -170,6 +172,7 @@ impl From<Letter3> for Letter {
                 sent: from.sent,
                 events: from.events,
                 goals: Goals::default(),
+hours: Hours::default(),
             })),
             Posted3::Entry { campaign, entry } => Posted::Entry {
                 campaign,

@@ -9,6 +9,7 @@ use crate::domain::consent_ledger::MailOf;
 use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
 use crate::domain::goal::Goals;
+use crate::domain::hours::Hours;
 use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef, TagName, TopicId};
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
@@ -84,6 +85,7 @@ impl From<Letter1> for Letter {
                 sent: Vec::new(),
                 events: from.events,
                 goals: Goals::default(),
+                hours: Hours::default(),
             })),
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -161,6 +163,7 @@ impl From<Letter2> for Letter {
                 sent: from.sent,
                 events: from.events,
                 goals: Goals::default(),
+                hours: Hours::default(),
             })),
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,

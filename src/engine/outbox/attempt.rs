@@ -93,6 +93,7 @@ impl Core {
         if self.held().is_some() {
             return Ok(None);
         }
+        self.heed_breakers().await?;
         let stands = self.revision_of(customer).await?;
         if stands != Some(revision) || self.clock.now().since(at) > FRESH {
             made = self.composed(customer, no, lane, None).await?;
@@ -171,7 +172,7 @@ impl Core {
 
     /// What follows where there is nothing to ask for; the message that is to be asked first, if there is one.
     async fn not_asked(
-        &self,
+        self: &Arc<Self>,
         customer: CustomerNo,
         message: MessageNo,
         made: Made,
@@ -181,6 +182,8 @@ impl Core {
             Made::Behind(other) => return Ok(Some(other)),
             Made::Failed(outcome) => outcome,
         };
+        // A mail that could not be made may have been the last that its campaign was allowed: this one waits then.
+        self.heed_breakers().await?;
         let cause = Cause::Outcome {
             message,
             attempt: 0,

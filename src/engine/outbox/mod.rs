@@ -9,6 +9,7 @@
 //! transactional messages have a queue and room of their own, and go before all others that wait for the transport: a
 //! receipt is written to somebody who waits for it.
 
+mod alert;
 mod attempt;
 mod pump;
 
@@ -42,6 +43,8 @@ pub struct Outbox {
     passed: [Mutex<Passed>; 2],
     /// What goes wrong is told once, until something goes well again.
     stuck: AtomicBool,
+    /// When an owner who could not be told is to be told again.
+    alert: alert::Again,
 }
 
 /// A customer as read, and the revision at which the record stood then.
@@ -78,6 +81,7 @@ impl Outbox {
             stopping: watch::Sender::new(false),
             passed: Default::default(),
             stuck: AtomicBool::new(false),
+            alert: Default::default(),
         }
     }
 
@@ -88,6 +92,10 @@ impl Outbox {
     fn hand(&self) -> MutexGuard<'_, HashSet<MessageRef>> {
         // A set of numbers is whole whatever panicked beside it.
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alert_again(&self) -> MutexGuard<'_, crate::domain::time::Timestamp> {
+        self.alert.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many messages are in hand.

@@ -80,7 +80,11 @@ impl Outbox {
             ..
         } = look;
         *passed() = left;
-        looked.map(|()| taken)
+        let told = match queue {
+            Queue::Express => Outbox::tell_owner(core),
+            Queue::Ordinary => 0,
+        };
+        looked.map(|()| taken + told)
     }
 }
 
@@ -204,10 +208,7 @@ fn take_in_hand(
     if !core.outbox.hand().insert(message) {
         return false;
     }
-    let held = Held {
-        core: Arc::clone(core),
-        message,
-    };
+    let held = Held::of(core, message);
     tokio::spawn(async move {
         let core = &held.core;
         // A message given up by policy in favour of another of this customer: that one goes first.
@@ -233,9 +234,20 @@ fn take_in_hand(
 }
 
 /// A message in hand; it is out of it however its task ends, a panic included.
-struct Held {
+pub(super) struct Held {
     core: Arc<Core>,
     message: MessageRef,
+}
+
+impl Held {
+    pub(super) fn of(core: &Arc<Core>, message: MessageRef) -> Held {
+        let core = Arc::clone(core);
+        Held { core, message }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
 }
 
 impl Drop for Held {

@@ -99,6 +99,12 @@ pub enum Phase {
     Missing,
     /// The file does not validate, and never did.
     Broken,
+    /// It has paused itself, for doing too much harm.
+    Tripped {
+        #[serde(serialize_with = "rfc3339")]
+        since: Timestamp,
+        why: String,
+    },
 }
 
 /// An occurrence to come.
@@ -211,6 +217,10 @@ impl Core {
                 allowed: self.allowed_at_once().await?,
                 examples: self.examples(id).await?,
             });
+        }
+        if let Some(trip) = controls.tripped.get(id).filter(|_| !controls.paused_all) {
+            let (since, why) = (trip.at, trip.to_string());
+            return Ok(Phase::Tripped { since, why });
         }
         let paused = [
             (controls.paused_all, "everything is paused"),

@@ -34,6 +34,9 @@ pub struct Export {
     pub mails: Vec<SentMail>,
     /// Pixels fetched and links followed, and what each was taken for.
     pub hits: Vec<HitView>,
+    /// By the hour of their clock, how many answers count there: newer ones whole, older ones in part.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub answer_hours: BTreeMap<String, f64>,
 }
 
 /// A hit, or what it was taken for.
@@ -173,6 +176,7 @@ impl Core {
             log: self.log(&filter).await?,
             mails,
             hits,
+            answer_hours: record.hours.by_hour().collect(),
         }))
     }
 }

@@ -115,6 +115,14 @@ async fn engine(page: &mut Page, ops: &Ops) {
     for (status, many) in core.tally().all() {
         decisions.sample(&[("status", status.as_str())], many);
     }
+    let mut tripped = page.family(
+        "breakers_tripped_total",
+        Kind::Counter,
+        "How often campaigns have paused themselves since the start.",
+    );
+    for (campaign, times) in core.tally().trips() {
+        tripped.sample(&[("campaign", campaign.as_str())], times);
+    }
     let catalogue = core.catalogue();
     let mut files = page.family(
         "campaign_files",
