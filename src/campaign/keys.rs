@@ -22,9 +22,8 @@ pub static CAMPAIGN: Keys = Keys {
         "step",
         "limits",
         "renamed_from",
-        "breakers",
-    ],
         "goal",
+        "breakers",
     ],
     later: &["coupon", "channel"],
 };

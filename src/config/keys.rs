@@ -171,7 +171,7 @@ pub static BREAKERS: Keys = Keys {
 };
 
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 20] = [
+pub static ALL_TABLES: [&Keys; 21] = [
     &CONTROL,
     &CALENDAR,
     &EVENT_RULE,

@@ -14,8 +14,8 @@ use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, reac
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Span;
-use crate::engine::quotas::Stood;
 use crate::domain::wall::local;
+use crate::engine::quotas::Stood;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, Stored, encode};
 use crate::store::{Append, Key, Stream, keys};

@@ -82,7 +82,7 @@ impl From<CustomerState4> for CustomerState {
                 told: record.told,
                 former: record.former,
                 goals: Goals::default(),
-hours: Hours::default(),
+                hours: Hours::default(),
             },
             seen: old.seen,
             posted: old.posted,
@@ -172,7 +172,7 @@ impl From<Letter3> for Letter {
                 sent: from.sent,
                 events: from.events,
                 goals: Goals::default(),
-hours: Hours::default(),
+                hours: Hours::default(),
             })),
             Posted3::Entry { campaign, entry } => Posted::Entry {
                 campaign,

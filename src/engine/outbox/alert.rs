@@ -120,7 +120,8 @@ impl Core {
                 tracing::info!(campaign = %id, "the owner was told that the campaign has paused itself");
                 return true;
             }
-            Outcome::Refused { .. } | Outcome::Undeliverable { .. } => {
+            // It shows no products: the last of these cannot come of it.
+            Outcome::Refused { .. } | Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => {
                 tracing::error!(campaign = %id, "the mail about its pause was refused; look at `owner`");
                 return true;
             }
