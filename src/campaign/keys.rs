@@ -27,7 +27,6 @@ pub static CAMPAIGN: Keys = Keys {
         "holdout",
         "quota",
         "on_change",
-        "coupon",
         "products",
         "data",
         "channel",
@@ -82,13 +81,21 @@ pub static STEP: Keys = Keys {
         "recheck",
         "class",
         "transport",
+        "coupon",
     ],
-    later: &["coupon", "products", "data", "channel", "quota", "holdout"],
+    later: &["products", "data", "channel", "quota", "holdout"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
-    known: &["name", "weight", "template", "subject", "preheader"],
-    later: &["coupon", "products", "data"],
+    known: &[
+        "name",
+        "weight",
+        "template",
+        "subject",
+        "preheader",
+        "coupon",
+    ],
+    later: &["products", "data"],
 };
 pub static LIMITS: Keys = Keys {
     of: "[limits]",
@@ -219,11 +226,28 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
     ("not", &NOT),
 ];
 
-/// Files in the campaigns' folder that are no campaigns, of later releases.
-pub static LATER_FILES: [&str; 1] = ["coupons"];
+/// A pool of `coupons.toml`.
+pub static POOL: Keys = Keys {
+    of: "a pool of coupons",
+    known: &[
+        "file",
+        "generate",
+        "valid",
+        "most",
+        "most_each",
+        "warn_below",
+        "renamed_from",
+    ],
+    later: &[],
+};
+pub static GENERATE: Keys = Keys {
+    of: "`generate`",
+    known: &["prefix", "length", "count"],
+    later: &[],
+};
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 25] = [
+pub static ALL_TABLES: [&Keys; 27] = [
     &CAMPAIGN,
     &SCHEDULE,
     &TRIGGER,
@@ -249,4 +273,6 @@ pub static ALL_TABLES: [&Keys; 25] = [
     &ANY,
     &NOT,
     &PROPERTY,
+    &POOL,
+    &GENERATE,
 ];

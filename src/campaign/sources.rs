@@ -27,6 +27,8 @@ pub struct Sources {
     pub topics: Option<Source>,
     /// Rules of tags.
     pub tags: Option<Source>,
+    /// Pools of coupon codes.
+    pub coupons: Option<Source>,
 }
 
 impl Sources {
@@ -58,14 +60,6 @@ impl Sources {
             }
             let file = path.display().to_string();
             let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-            if super::keys::LATER_FILES.contains(&stem) {
-                problems.push(Problem::of_file(
-                    file,
-                    format!("`{stem}.toml` comes in a later release"),
-                    "remove it for now; a campaign may not have this name",
-                ));
-                continue;
-            }
             if stem == crate::domain::opt_in::CAMPAIGN {
                 problems.push(Problem::of_file(
                     file,
@@ -89,6 +83,7 @@ impl Sources {
                 "segments" => sources.segments = Some(source),
                 "topics" => sources.topics = Some(source),
                 "tags" => sources.tags = Some(source),
+                "coupons" => sources.coupons = Some(source),
                 _ => match CampaignId::parse(stem) {
                     Ok(id) => {
                         sources.campaigns.insert(id, source);
@@ -115,6 +110,7 @@ impl Sources {
             segments: self.segments.clone(),
             topics: self.topics.clone(),
             tags: self.tags.clone(),
+            coupons: self.coupons.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! [`super::journey`].
 
 use super::condition::{Entry, Scope};
+use super::coupons::{read_coupon, refuse_coupon};
 use super::journey::{STAFF_EXPIRES, check_steps, read_act, read_expires, read_gate, read_timing};
 use super::keys::{STEP, VARIANT};
 use super::localized;
@@ -154,6 +155,13 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         true => read_transport(&table, around),
         false => Some(None),
     };
+    let coupon = match act {
+        None => read_coupon(&table, around.names),
+        Some(_) => {
+            refuse_coupon(&table);
+            Some(None)
+        }
+    };
     Some(Step {
         id: id?,
         timing: timing?,
@@ -170,6 +178,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         class: class?,
         transport: transport?,
         text: text?,
+        coupon: coupon?,
     })
 }
 
@@ -328,11 +337,13 @@ fn read_variant(
         None => Some(None),
         Some(item) => localized::read(&item, shop_locale).map(Some),
     };
+    let coupon = read_coupon(&table, around.names);
     Some(Variant {
         name: name?,
         weight: u32::try_from(weight?).ok()?,
         template: template?,
         subject: subject?,
         preheader: preheader?,
+        coupon: coupon?,
     })
 }

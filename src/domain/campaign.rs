@@ -2,7 +2,7 @@
 
 use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
-use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
+use super::id::{CampaignId, EventName, PoolName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
 use super::record::Message;
 use super::schedule::CronRule;
@@ -240,6 +240,8 @@ pub struct Step {
     pub transport: Option<String>,
     /// In place of a template: what a mail to staff says.
     pub text: Option<String>,
+    /// The pool out of which its message has a code.
+    pub coupon: Option<PoolName>,
 }
 
 /// When a step falls due.
@@ -291,6 +293,12 @@ pub enum Act {
 }
 
 impl Step {
+    /// The pool out of which a message has a code: the variant's where it names one, else the step's.
+    pub fn coupon_of(&self, variant: Option<&str>) -> Option<&PoolName> {
+        let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
+        (variant.and_then(|v| v.coupon.as_ref())).or(self.coupon.as_ref())
+    }
+
     /// The template, subject and preheader that a message goes out with: the variant's where it has one, else the step's.
     pub fn texts(&self, variant: Option<&str>) -> (&str, &Localized, &Localized) {
         let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
@@ -316,6 +324,7 @@ pub struct Variant {
     pub template: Option<String>,
     pub subject: Option<Localized>,
     pub preheader: Option<Localized>,
+    pub coupon: Option<PoolName>,
 }
 
 /// A campaign's own limits: on top of the customer's or the shop's, counting this campaign's messages only.

@@ -149,6 +149,9 @@ reasons! {
     Notified, "notified", "a mail to staff about this customer";
     ClosedDay, "closed_day", "advertising waits on this day";
     Edited, "edited", "the campaign's steps were changed";
+    Coupon, "coupon", "a code of this pool is set aside for it";
+    CouponsGone, "coupons_gone", "no code is left in this pool";
+    CouponLimit, "coupon_limit", "the customer has had as many codes of this pool as one may have";
 }
 
 /// One row of the send log.

@@ -6,6 +6,7 @@
 
 use super::address::EmailAddress;
 use super::cause::Liveness;
+use super::coupon::Coupon;
 use super::engagement::SentMessage;
 use super::event::Event;
 use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
@@ -38,6 +39,8 @@ pub enum Posted {
         message: MessageRef,
         sent: Option<SentMessage>,
     },
+    /// To the target: coupon codes that the source has had.
+    Coupons(Vec<Coupon>),
 }
 
 impl Posted {
@@ -49,7 +52,10 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } => Liveness::Live,
+            Posted::Absorb(_)
+            | Posted::Entry { .. }
+            | Posted::Sent { .. }
+            | Posted::Coupons(_) => Liveness::Live,
         }
     }
 }

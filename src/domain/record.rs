@@ -3,6 +3,7 @@
 use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
+use super::coupon::Coupon;
 use super::engagement::SentMessages;
 use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
@@ -57,6 +58,8 @@ pub struct Record {
     /// Mailboxes that were this customer's before, oldest first: what stands under them is to be found when the customer
     /// is forgotten. The newest [`FORMER`].
     pub former: Vec<MailboxId>,
+    /// Coupon codes that this customer has or had, oldest first.
+    pub coupons: Vec<Coupon>,
 }
 
 /// So many former mailboxes are remembered.
@@ -88,6 +91,7 @@ impl Record {
             pending: Pendings::new(),
             told: BTreeMap::new(),
             former: Vec::new(),
+            coupons: Vec::new(),
         }
     }
 
@@ -322,6 +326,10 @@ pub struct Message {
     pub before: Option<Box<BeforeAttempt>>,
     /// It goes to staff, about this customer: who they are.
     pub staff: Option<StaffName>,
+    /// The coupon code that it names.
+    pub coupon: Option<String>,
+    /// It waits for a code, and the log says so.
+    pub dry: bool,
 }
 
 impl Message {
@@ -356,6 +364,8 @@ impl Message {
             doubted: false,
             before: None,
             staff: None,
+            coupon: None,
+            dry: false,
         }
     }
 }

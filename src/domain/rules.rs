@@ -6,6 +6,7 @@ use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
+use super::coupon::Pools;
 use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
@@ -32,6 +33,8 @@ pub struct Rules {
     pub controls: Arc<Controls>,
     /// The store's salt, for chance and identities.
     pub salt: [u8; 16],
+    /// Pools of coupon codes: outside the version, changing them walks nobody.
+    pub pools: Arc<Pools>,
 }
 
 impl Rules {

@@ -17,11 +17,13 @@ use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Properties, Value};
+use crate::message::formats::date;
 use crate::message::links::Links;
 use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
+use chrono_tz::Tz;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -140,6 +142,7 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, tags_of(record, rules, now));
+    context["coupon"] = coupon(record, message, rules, (locale, zone), now);
     if matches!(campaign.start, Start::Asked) {
         let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
         match found {
@@ -267,6 +270,29 @@ fn context(
         "data": {},
         "links": {},
     })
+}
+
+/// The message's coupon: its code, and until when it is good, in words. What the mail says comes before it is accepted, and
+/// so promises no more than holds. Null for a message without one.
+fn coupon(
+    record: &Record,
+    message: &Message,
+    rules: &Rules,
+    (locale, zone): (&str, Tz),
+    now: Timestamp,
+) -> serde_json::Value {
+    let code = message.coupon.as_ref();
+    let Some(coupon) = code.and_then(|code| record.coupons.iter().find(|c| c.code == *code)) else {
+        return serde_json::Value::Null;
+    };
+    let pool = rules.pools.values().find(|p| p.is_called(&coupon.pool));
+    let from_now = pool.and_then(|pool| pool.valid).map(|valid| now + valid);
+    let until = coupon.until.or(from_now.filter(|_| coupon.sent.is_none()));
+    let instant = until.map(|until| until.to_string());
+    let words = instant
+        .clone()
+        .and_then(|at| date(&at.into(), "long", locale, zone).ok());
+    json!({ "code": coupon.code, "until": words, "until_time": instant })
 }
 
 /// At most so many products stand in a mail.

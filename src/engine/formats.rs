@@ -2,9 +2,11 @@
 //! data in that shape exist. (Parts that are named by their present type have not changed since.)
 
 mod letters;
+mod no_coupons;
 mod one_step;
 
 pub use letters::{Letter1, Letter2};
+pub use no_coupons::CustomerState4;
 pub use one_step::{Message1, Standing1};
 
 use super::state::{CustomerState, Seen};
@@ -235,6 +237,7 @@ impl From<CustomerState3> for CustomerState {
                 pending: record.pending,
                 told: record.told,
                 former: Vec::new(),
+                coupons: Vec::new(),
             },
             seen: old.seen,
             posted: old.posted,

@@ -10,6 +10,7 @@ mod absorbing;
 mod acts;
 mod alarm;
 mod audience;
+mod coupons;
 mod dates;
 mod edits;
 mod engagement;
@@ -23,6 +24,7 @@ mod places;
 mod ready;
 mod walk;
 
+pub use coupons::{pool_to_draw_on, wants_coupon};
 pub use journey::first_due;
 pub use ready::goes_before;
 
@@ -30,7 +32,7 @@ use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
 use super::consent_ledger::ConsentRow;
 use super::event::Event;
-use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
+use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef, PoolName};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
 use super::record::{Mailbox, Message, Record};
@@ -58,6 +60,10 @@ pub struct Reaction {
     pub existing: Vec<CampaignId>,
     /// Letters to other customers, in this order.
     pub posts: Vec<(CustomerNo, Posted)>,
+    /// The code that was offered is the customer's now: its pool, and the code.
+    pub drawn: Option<(PoolName, String)>,
+    /// Codes that nobody was sent: they may be given to others.
+    pub given_back: Vec<String>,
 }
 
 /// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
@@ -80,6 +86,8 @@ pub enum Answer {
     Moved(CustomerNo),
     /// The operator's word on it is in force; or the customer's confirmation.
     Settled,
+    /// It could go, and has its coupon code now: to be composed with it, and asked for again.
+    Coupon,
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -96,6 +104,8 @@ pub struct Context<'a> {
     pub unfinished: bool,
     /// To `Ready`, of one who was merged into another: that other, at the end of the chain, as they stand at the commit.
     pub person: Option<&'a Record>,
+    /// To `Ready`, of a message that needs one ([`pool_to_draw_on`]): a coupon code that nobody has. None: there is none.
+    pub coupon: Option<&'a str>,
 }
 
 /// Reacts to one cause.
@@ -117,6 +127,8 @@ pub fn react(
             wants_release: false,
             existing: Vec::new(),
             posts: Vec::new(),
+            drawn: None,
+            given_back: Vec::new(),
         });
     }
     let mut life = Life {
@@ -130,6 +142,9 @@ pub fn react(
         posts: Vec::new(),
         moving: None,
         person: context.person,
+        offered: context.coupon,
+        drawn: None,
+        given_back: Vec::new(),
         changed: false,
         wake: Timestamp::NEVER,
     };
@@ -209,6 +224,8 @@ pub fn react(
         wants_release,
         existing: life.existing,
         posts: life.posts,
+        drawn: life.drawn,
+        given_back: life.given_back,
     })
 }
 
@@ -253,7 +270,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Entry { .. } | Posted::Sent { .. } => {}
+            Posted::Entry { .. } | Posted::Sent { .. } | Posted::Coupons(_) => {}
         },
         Cause::Event(..)
         | Cause::Alarm
@@ -280,6 +297,10 @@ struct Life<'a> {
     /// What goes to whom this customer is being merged into, while that is being gathered.
     moving: Option<Box<Absorb>>,
     person: Option<&'a Record>,
+    /// A coupon code that nobody has.
+    offered: Option<&'a str>,
+    drawn: Option<(PoolName, String)>,
+    given_back: Vec<String>,
     /// An act changed what conditions ask, so that every campaign is to be judged again.
     changed: bool,
     /// The earliest instant at which something may change by itself, gathered while settling.

@@ -85,7 +85,7 @@ impl Life<'_> {
                     }
                     Answer::After(other)
                 }
-                None => self.begin(&message),
+                None => self.claim(&message).unwrap_or_else(|| self.begin(&message)),
             },
         }
     }

@@ -6,6 +6,7 @@
 //! customer and cannot be read refuses that customer's causes, is listed once, and is left as it is.
 
 mod commit;
+mod coupons;
 mod letters;
 mod loading;
 mod overlay;
@@ -86,6 +87,8 @@ pub struct Recorded {
     pub unfinished: bool,
     /// Whom the customer was merged into, where that was asked for.
     pub person: Option<Box<Record>>,
+    /// The coupon code that was offered.
+    pub coupon: Option<String>,
 }
 
 /// Why a batch could not be done.

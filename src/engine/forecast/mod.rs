@@ -16,11 +16,13 @@ mod group;
 mod groups;
 mod hand;
 mod play;
+mod pools;
 mod stage;
 mod summary;
 mod told;
 
 pub use diff::{Compared, Difference, Who};
+pub use pools::Drawn;
 pub use summary::{Collision, Day, DayOf, Forecast, Load};
 pub use told::Decision;
 
@@ -124,9 +126,13 @@ impl Core {
         };
         run.of += scene.base;
         let Done {
-            customers, counts, ..
+            customers,
+            mut counts,
+            ..
         } = run.pass(&stage, None, &wanted).await?;
         let zone = stage.rules.shop.timezone;
+        let left = pools::left(&*store, &stage.rules).await?;
+        let pools = pools::lay_over(&mut counts, &left, scene.tell_from, zone);
         let one = question.campaign.as_ref();
         Ok(Forecast {
             from: scene.tell_from,
@@ -141,6 +147,7 @@ impl Core {
             waiting: counts.waiting(one),
             notes: scene.notes(&stage.rules),
             given: given(scene.ticks.tick),
+            pools,
         })
     }
 
@@ -202,6 +209,7 @@ fn given(tick: Span) -> Vec<String> {
         "every message can be composed, and is accepted at the first attempt".into(),
         format!("the engine looks every {tick}; a transport's rate is laid over the result"),
         "nobody edits, pauses or approves anything".into(),
+        "a pool of coupons that is used up is laid over the numbers; what follows for later steps is not".into(),
     ]
 }
 

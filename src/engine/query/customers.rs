@@ -201,6 +201,7 @@ impl Core {
                 rules,
                 history,
                 unfinished: false,
+                coupon: None,
                 person: None,
             };
             // Who asks about a record at which `react` panics gets it as it stands.
