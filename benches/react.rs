@@ -60,6 +60,7 @@ fn rules(conditions: &[Condition]) -> Rules {
         },
         plan: TrackPlan::from_conditions(conditions, []),
         controls: Arc::new(Controls::default()),
+        pools: Default::default(),
         salt: [7; 16],
     }
 }
@@ -84,6 +85,7 @@ fn benches(c: &mut Criterion) {
         rules: &rules,
         history: None,
         unfinished: false,
+        coupon: None,
         person: None,
     };
     for n in 0..8 {

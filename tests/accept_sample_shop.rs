@@ -120,6 +120,7 @@ async fn replaying_the_recorded_causes_gives_the_same_records_byte_for_byte() {
             history: None,
             unfinished: told.unfinished,
             person: told.person.as_deref(),
+            coupon: told.coupon.as_deref(),
         };
         let reaction = react(record, &boxes, &told.cause, &context).or_else(|_| {
             rebuilt += 1;

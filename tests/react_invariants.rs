@@ -730,6 +730,7 @@ proptest! {
                 history: Some(&customer.history),
                 unfinished,
                 person: None,
+                coupon: None,
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

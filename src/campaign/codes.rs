@@ -70,7 +70,10 @@ fn check(
     }
     if lines.len() > MOST_CODES {
         return whole(
-            format!("the file has {} lines; a pool has {MOST_CODES} codes at most", lines.len()),
+            format!(
+                "the file has {} lines; a pool has {MOST_CODES} codes at most",
+                lines.len()
+            ),
             "make several pools of it",
         );
     }
@@ -78,7 +81,10 @@ fn check(
     met.reserve(lines.len());
     for (no, line) in (1..).zip(lines) {
         if let Some(fault) = fault(line) {
-            bad.push((format!("line {no}: {fault}"), "write one code, and nothing else, on each line"));
+            bad.push((
+                format!("line {no}: {fault}"),
+                "write one code, and nothing else, on each line",
+            ));
             continue;
         }
         match met.insert(xxh3_64(same(line).as_bytes()), (pool.clone(), no)) {
@@ -116,7 +122,10 @@ fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
     }
     if found.len() > MOST_BYTES {
         return Err((
-            format!("the file has {} bytes; {MOST_BYTES} are the most", found.len()),
+            format!(
+                "the file has {} bytes; {MOST_BYTES} are the most",
+                found.len()
+            ),
             "is it a list of codes at all?",
         ));
     }
@@ -144,7 +153,10 @@ mod tests {
         for (text, what) in [
             ("", "the file is empty: there is no code in it"),
             ("A1\n\nB2\n", "line 2: there is no code on it"),
-            ("A1\nB2,10%\n", "line 2: a code may hold letters A to Z, digits, \"-\", \"_\" and \".\" only"),
+            (
+                "A1\nB2,10%\n",
+                "line 2: a code may hold letters A to Z, digits, \"-\", \"_\" and \".\" only",
+            ),
             ("A1\nB2\na1\n", "line 3 holds the same code as line 1"),
         ] {
             assert_eq!(found(text), [what], "{text:?}");
@@ -166,7 +178,10 @@ mod tests {
         let mut met = HashMap::new();
         let mut look = |pool: &str, text: &str| {
             let pool = PoolName::parse(pool).unwrap();
-            check(&pool, "f", &lines(text), &mut met).into_iter().map(|p| p.what).next()
+            check(&pool, "f", &lines(text), &mut met)
+                .into_iter()
+                .map(|p| p.what)
+                .next()
         };
         assert_eq!(look("a", "X1\nX2\n"), None);
         let what = look("b", "X3\nx2\n").unwrap();

@@ -181,10 +181,14 @@ fn read_generated(item: &Item<'_>) -> Option<CodesFrom> {
     let letters = usize::try_from(letters?).ok()?;
     let count = usize::try_from(count?).ok()?;
     if let Some(wanted) = letters_wanted(letters, count) {
-        let at = table.get("length").map_or(item.key_span(), |i| i.key_span());
+        let at = table
+            .get("length")
+            .map_or(item.key_span(), |i| i.key_span());
         item.reader().error(
             at,
-            format!("{count} codes of {letters} letters are so close together that trying finds one"),
+            format!(
+                "{count} codes of {letters} letters are so close together that trying finds one"
+            ),
             format!("write length = {wanted}"),
         );
         return None;

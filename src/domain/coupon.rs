@@ -147,7 +147,9 @@ impl Codes {
 
     /// The codes of one share, in order.
     pub fn share(&self, share: u8) -> impl ExactSizeIterator<Item = &str> {
-        self.shares[usize::from(share)].iter().map(|no| self.get(*no))
+        self.shares[usize::from(share)]
+            .iter()
+            .map(|no| self.get(*no))
     }
 
     /// The code at a place of a share.
@@ -175,9 +177,8 @@ pub fn share_of(code: &str) -> u8 {
 
 /// Whether so many generated codes are too easily guessed with so many letters; how many letters would do.
 pub fn letters_wanted(letters: usize, count: usize) -> Option<usize> {
-    let enough = |letters: usize| {
-        (ALPHABET.len() as f64).powi(letters as i32) >= count as f64 * ODDS
-    };
+    let enough =
+        |letters: usize| (ALPHABET.len() as f64).powi(letters as i32) >= count as f64 * ODDS;
     match enough(letters) {
         true => None,
         false => (LETTERS.into_iter()).find(|n| enough(*n)),

@@ -52,10 +52,9 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_)
-            | Posted::Entry { .. }
-            | Posted::Sent { .. }
-            | Posted::Coupons(_) => Liveness::Live,
+            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } | Posted::Coupons(_) => {
+                Liveness::Live
+            }
         }
     }
 }

@@ -116,6 +116,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
         recheck: true,
         class,
         transport: None,
+        coupon: None,
     };
     let campaign = |(name, class, priority): (&str, Class, i32)| {
         let id = CampaignId::parse(name).unwrap();

@@ -148,6 +148,7 @@ impl Draft {
                 recheck: true,
                 class: c.class,
                 transport: None,
+                coupon: None,
             };
             c.steps.push(step);
         })
@@ -205,6 +206,7 @@ impl Draft {
                     template: None,
                     subject: None,
                     preheader: None,
+                    coupon: None,
                 })
                 .collect();
         })

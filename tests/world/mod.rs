@@ -196,6 +196,7 @@ impl World {
             plan: TrackPlan::default(),
             controls: Arc::new(Controls::default()),
             salt: [7; 16],
+            pools: Default::default(),
         };
         let mut world = World {
             now,
@@ -881,6 +882,7 @@ pub fn play(
         history: None,
         unfinished: recorded.unfinished,
         person: recorded.person.as_deref(),
+        coupon: None,
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

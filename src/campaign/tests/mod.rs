@@ -69,6 +69,7 @@ fn sources(campaigns: &[(&str, &str)]) -> Sources {
         segments: Some(source("segments", SEGMENTS)),
         topics: Some(source("topics", TOPICS)),
         tags: None,
+        coupons: None,
     }
 }
 

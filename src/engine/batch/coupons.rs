@@ -51,7 +51,11 @@ impl Overlay {
         let Cause::Ready { message, .. } = work.cause else {
             return Ok(None);
         };
-        let Some(state) = self.customers.get(&work.customer).and_then(|c| c.state.as_ref()) else {
+        let Some(state) = self
+            .customers
+            .get(&work.customer)
+            .and_then(|c| c.state.as_ref())
+        else {
             return Ok(None);
         };
         let wanted = pool_to_draw_on(&state.record, message, around.rules, around.now);
@@ -190,9 +194,18 @@ impl Coupons {
         if let Some(known) = self.codes.get(&key) {
             return Ok(known.now.is_some());
         }
-        let found = around.store.get_many(vec![keys::coupon_given(code)]).await?;
+        let found = around
+            .store
+            .get_many(vec![keys::coupon_given(code)])
+            .await?;
         let Some(value) = found.into_iter().next().flatten() else {
-            self.codes.insert(key, Code { was: false, now: None });
+            self.codes.insert(
+                key,
+                Code {
+                    was: false,
+                    now: None,
+                },
+            );
             return Ok(false);
         };
         let given: GivenCode = decode(&value.value)?;
@@ -214,11 +227,7 @@ impl Coupons {
         self.mark(around, pool, code, true).await
     }
 
-    async fn give_back(
-        &mut self,
-        around: &Surroundings<'_>,
-        code: &str,
-    ) -> Result<(), BatchError> {
+    async fn give_back(&mut self, around: &Surroundings<'_>, code: &str) -> Result<(), BatchError> {
         self.is_given(around, code).await?;
         if let Some(known) = self.codes.get_mut(&same(code)) {
             known.now = None;

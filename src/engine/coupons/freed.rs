@@ -14,10 +14,16 @@ pub fn free(record: &Record, rules: &Rules, batch: &mut Batch) {
         let mut messages = record.messages.values();
         messages.any(|m| m.attempts > 0 && m.coupon.as_deref() == Some(code))
     };
-    let unsent = record.coupons.iter().filter(|c| c.sent.is_none() && !tried(&c.code));
+    let unsent = record
+        .coupons
+        .iter()
+        .filter(|c| c.sent.is_none() && !tried(&c.code));
     for coupon in unsent {
         batch.deletes.push(keys::coupon_given(&coupon.code));
-        let pools = rules.pools.values().filter(|p| p.codes.place(&coupon.code).is_some());
+        let pools = rules
+            .pools
+            .values()
+            .filter(|p| p.codes.place(&coupon.code).is_some());
         for pool in pools {
             let key = keys::coupon_share(&pool.name, share_of(&coupon.code));
             batch.puts.push((key, encode(&Share::default())));

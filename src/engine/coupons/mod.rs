@@ -79,12 +79,19 @@ impl Share {
 
     /// The first free place of so many.
     pub fn first_free(&self, places: usize) -> Option<usize> {
-        let full = self.taken.iter().take_while(|byte| **byte == u8::MAX).count();
+        let full = self
+            .taken
+            .iter()
+            .take_while(|byte| **byte == u8::MAX)
+            .count();
         (full * 8..places).find(|place| !self.is_taken(*place))
     }
 
     pub fn given(&self) -> usize {
-        self.taken.iter().map(|byte| byte.count_ones() as usize).sum()
+        self.taken
+            .iter()
+            .map(|byte| byte.count_ones() as usize)
+            .sum()
     }
 }
 

@@ -86,7 +86,11 @@ fn pool(file: &PoolFile, codes: Codes) -> Pool {
 /// A pool that cannot be read any more goes on as it stood, while a step of a campaign names it.
 pub fn keep_former(rules: &mut Arc<Rules>, former: &Rules) {
     let steps = rules.campaigns.values().flat_map(|c| &c.steps);
-    let named = steps.flat_map(|s| s.coupon.iter().chain(s.variants.iter().filter_map(|v| v.coupon.as_ref())));
+    let named = steps.flat_map(|s| {
+        s.coupon
+            .iter()
+            .chain(s.variants.iter().filter_map(|v| v.coupon.as_ref()))
+    });
     let missing = named.filter(|name| !rules.pools.contains_key(*name));
     let kept: Pools = missing
         .filter_map(|name| Some((name.clone(), Arc::clone(former.pools.get(name)?))))

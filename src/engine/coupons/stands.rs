@@ -9,12 +9,12 @@ use crate::domain::time::Span;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
 use crate::engine::shard::Refused;
-use crate::store::codec::decode;
-use crate::store::{Store, keys};
+use crate::store::codec::{decode, encode};
+use crate::store::{Batch, Check, Store, StoreError, keys};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many codes are asked for at once.
 const CHUNK: usize = 1_000;
@@ -102,6 +102,37 @@ pub async fn given_of(store: &dyn Store, pool: &Pool) -> Result<u64, BatchError>
     Ok(given)
 }
 
+/// Makes the shares of a pool again that are of another list, so that nobody has to count codes one by one any more. One
+/// that is written by a shard meanwhile is left to that.
+async fn make_again(store: &dyn Store, pool: &Pool) -> Result<(), BatchError> {
+    let shares: Vec<u8> = (0..SHARDS as u8).collect();
+    let wanted = shares.iter().map(|n| keys::coupon_share(&pool.name, *n));
+    let found = store.get_many(wanted.collect()).await?;
+    for (share, value) in shares.into_iter().zip(found) {
+        let codes: Vec<&str> = pool.codes.share(share).collect();
+        let expected = value.as_ref().map(|v| v.revision);
+        let row = value.and_then(|v| decode::<Share>(&v.value).ok());
+        if codes.is_empty() || row.is_some_and(|row| row.list == pool.codes.hash()) {
+            continue;
+        }
+        let given = given_among(store, &codes).await?;
+        let key = keys::coupon_share(&pool.name, share);
+        let batch = Batch {
+            checks: vec![Check {
+                key: key.clone(),
+                expected,
+            }],
+            puts: vec![(key, encode(&Share::made(pool.codes.hash(), given)))],
+            ..Batch::default()
+        };
+        match store.commit(batch).await {
+            Ok(_) | Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// How many codes of a pool are left.
 pub async fn left_of(store: &dyn Store, pool: &Pool) -> Result<u64, BatchError> {
     let given = given_of(store, pool).await?;
@@ -120,7 +151,10 @@ pub async fn given_among(store: &dyn Store, codes: &[&str]) -> Result<Vec<bool>,
     Ok(given)
 }
 
-fn users<'r>(rules: &'r Rules, pool: &'r PoolName) -> impl Iterator<Item = &'r crate::domain::campaign::Campaign> {
+fn users<'r>(
+    rules: &'r Rules,
+    pool: &'r PoolName,
+) -> impl Iterator<Item = &'r crate::domain::campaign::Campaign> {
     let names = move |step: &crate::domain::campaign::Step| {
         let variants = step.variants.iter().filter_map(|v| v.coupon.as_ref());
         step.coupon.iter().chain(variants).any(|name| name == pool)
@@ -166,10 +200,22 @@ impl Core {
         {
             return Ok(());
         }
+        let rules = Arc::clone(&self.catalogue().rules);
+        for pool in rules.pools.values() {
+            make_again(&*self.store, pool).await?;
+        }
         let views = self.pools().await?;
-        let mut said = self.coupons.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self
+            .coupons
+            .said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for PoolView {
-            pool, level, left, size, ..
+            pool,
+            level,
+            left,
+            size,
+            ..
         } in views
         {
             let before = said.insert(pool.clone(), level).unwrap_or(Level::Plenty);

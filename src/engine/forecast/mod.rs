@@ -134,6 +134,10 @@ impl Core {
         let left = pools::left(&*store, &stage.rules).await?;
         let pools = pools::lay_over(&mut counts, &left, scene.tell_from, zone);
         let one = question.campaign.as_ref();
+        let mut given = given(scene.ticks.tick);
+        if !pools.is_empty() {
+            given.push("coupons: a pool that is used up is laid over the numbers, not over what follows from it, nor over single decisions".into());
+        }
         Ok(Forecast {
             from: scene.tell_from,
             until: scene.ticks.end,
@@ -146,7 +150,7 @@ impl Core {
             loads: counts.loads(&scene.config, zone),
             waiting: counts.waiting(one),
             notes: scene.notes(&stage.rules),
-            given: given(scene.ticks.tick),
+            given,
             pools,
         })
     }
@@ -209,7 +213,6 @@ fn given(tick: Span) -> Vec<String> {
         "every message can be composed, and is accepted at the first attempt".into(),
         format!("the engine looks every {tick}; a transport's rate is laid over the result"),
         "nobody edits, pauses or approves anything".into(),
-        "a pool of coupons that is used up is laid over the numbers; what follows for later steps is not".into(),
     ]
 }
 

@@ -132,7 +132,8 @@ mod tests {
     fn whoever_comes_when_nothing_is_left_goes_without() {
         let pool = PoolName::parse("ten").unwrap();
         let id = |name: &str| CampaignId::parse(name).unwrap();
-        let (start, mut counts, mut other) = (1_788_000_000_000, Counts::default(), Counts::default());
+        let (start, mut counts, mut other) =
+            (1_788_000_000_000, Counts::default(), Counts::default());
         let at = |minute: i64| Timestamp(start + minute * MINUTE);
         for minute in [0, 5] {
             counts.draws.drew(&pool, &id("a"), at(minute));
@@ -140,14 +141,19 @@ mod tests {
         }
         counts.merge(other);
         for campaign in ["a", "b"] {
-            counts.day(crate::domain::wall::local(at(0), UTC).date(), &id(campaign)).sent = 2;
+            counts
+                .day(crate::domain::wall::local(at(0), UTC).date(), &id(campaign))
+                .sent = 2;
         }
         let left = BTreeMap::from([(pool, 3)]);
         let drawn = lay_over(&mut counts, &left, at(0), UTC);
         assert_eq!((drawn[0].wanted, drawn[0].without), (4, 1));
         assert_eq!(drawn[0].dry, Some(at(5)));
         let days = counts.days(None);
-        let told: Vec<_> = days.iter().map(|d| (d.counts.sent, d.counts.waits.len())).collect();
+        let told: Vec<_> = days
+            .iter()
+            .map(|d| (d.counts.sent, d.counts.waits.len()))
+            .collect();
         assert_eq!(told, [(2, 0), (1, 1)]);
     }
 }

@@ -73,13 +73,13 @@ impl Shard {
     }
 
     /// What was set aside for them, and nobody has seen, goes back.
-    async fn free_coupons(
-        &self,
-        numbers: &[CustomerNo],
-        batch: &mut Batch,
-    ) -> Result<(), Refused> {
+    async fn free_coupons(&self, numbers: &[CustomerNo], batch: &mut Batch) -> Result<(), Refused> {
         let wanted = numbers.iter().map(|no| keys::record(*no)).collect();
-        let found = self.store.get_many(wanted).await.map_err(BatchError::from)?;
+        let found = self
+            .store
+            .get_many(wanted)
+            .await
+            .map_err(BatchError::from)?;
         for value in found.into_iter().flatten() {
             // Of one that cannot be read the codes stay given.
             if let Ok(CustomerState { record, .. }) = decode(&value.value) {

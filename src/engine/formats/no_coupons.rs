@@ -205,7 +205,10 @@ mod tests {
         let bytes = postcard::to_extend(&old, vec![4]).unwrap();
         let read: CustomerState = decode(&bytes).unwrap();
         let found = &read.record.messages[&MessageNo(3)];
-        assert_eq!((found.attempts, found.doubted, &found.coupon), (2, true, &None));
+        assert_eq!(
+            (found.attempts, found.doubted, &found.coupon),
+            (2, true, &None)
+        );
         assert_eq!((read.record.former.len(), read.posted), (1, 6));
         assert!(read.record.coupons.is_empty() && !found.dry);
         assert_eq!(encode(&read)[0], 5);
