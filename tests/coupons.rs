@@ -30,6 +30,7 @@ use reveille::store::{Direction, Store, StoreError, keys};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 const START: &str = "2026-03-02T03:00:00Z";
 
@@ -711,6 +712,8 @@ async fn random_lives(mut chance: Chance) {
     )
     .await;
     let numbers = app.crowd(0..120).await;
+    let (mut conflicts, dawdles) = (0, chance.once_in(2));
+    store.dawdles.store(dawdles, Relaxed);
     let ids: Vec<String> = (0..120).map(|n| format!("c{n}")).collect();
     let (mut crashes, mut orders, mut left) = (0, 0, BTreeSet::new());
     for _ in 0..60 {
@@ -769,7 +772,9 @@ async fn random_lives(mut chance: Chance) {
         if crash {
             crashes += 1;
             // What still runs over the old store is fenced off.
+            conflicts += store.conflicts.load(Relaxed);
             store = store.again();
+            store.dawdles.store(dawdles, Relaxed);
             app = app.reopen(store.clone()).await;
         }
         adds_up(&app, &numbers).await;
@@ -777,6 +782,11 @@ async fn random_lives(mut chance: Chance) {
     assert!(
         crashes > 5 && left.len() > 5,
         "{crashes} crashes, {} codes",
+        left.len()
+    );
+    conflicts += store.conflicts.load(Relaxed);
+    println!(
+        "{orders} orders, {crashes} crashes, {conflicts} conflicts, {} left",
         left.len()
     );
     let (given, _) = kept(&app).await;
