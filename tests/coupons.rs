@@ -858,3 +858,60 @@ async fn attend(
         }
     }
 }
+
+#[tokio::test]
+async fn explain_and_the_outbox_say_the_same_of_a_coupon() {
+    let pools = "[ten]\nfile = \"ten.txt\"\nmost_each = 1\n";
+    let app = start(pools, &[("ten.txt", "ONLY\n")], STEP).await;
+    app.file(
+        "second.toml",
+        Some(&campaign(STEP).replace("Order Completed", "Signed Up")),
+    );
+    reload(&app).await;
+    let said = async |id: &str, of: &str| {
+        let id = CustomerId::parse(id).unwrap();
+        let campaign = reveille::domain::id::CampaignId::parse(of).unwrap();
+        let explained = app.core.explain(&id, Some(&campaign)).await.unwrap();
+        let explained = serde_json::to_value(explained).unwrap();
+        let message = explained["campaigns"][0]["messages"][0].clone();
+        let checks = message["checks"].as_array().unwrap();
+        let coupon = checks.iter().find(|c| c["what"] == "coupon").unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        (
+            text(&message["answer"]),
+            text(&message["reason"]),
+            text(&coupon["present"]),
+        )
+    };
+    for id in ["mina", "joon"] {
+        app.sign_up(id, "Asia/Seoul").await;
+    }
+    let (answer, _, present) = said("mina", "thanks").await;
+    assert_eq!(
+        (answer.as_str(), present.as_str()),
+        ("goes", "given when it goes, if one is left")
+    );
+    order(&app, "mina", "1").await;
+    order(&app, "joon", "1").await;
+    app.settle().await;
+    // One of the two was first.
+    let (first, other) = match coupons(&app, "mina").await.len() {
+        1 => ("mina", "joon"),
+        _ => ("joon", "mina"),
+    };
+    let (answer, reason, present) = said(other, "thanks").await;
+    assert_eq!(
+        (answer.as_str(), reason.as_str()),
+        ("waits", "coupons_gone")
+    );
+    assert_eq!(present, "none was left; it is asked for again");
+    assert_eq!(
+        said(first, "thanks").await.2,
+        "the one that the customer has"
+    );
+    let (answer, reason, _) = said(first, "second").await;
+    assert_eq!(
+        (answer.as_str(), reason.as_str()),
+        ("never", "coupon_limit")
+    );
+}

@@ -29,6 +29,10 @@ fn the_manual_names_every_key_and_its_examples_read() {
     }
     let examples = examples();
     assert!(examples.len() > 8);
+    let pools = examples
+        .iter()
+        .find(|(kind, _)| *kind == "coupons")
+        .copied();
     for (kind, text) in examples {
         let loaded: Loaded = match kind {
             "segments" => {
@@ -65,7 +69,6 @@ fn the_manual_names_every_key_and_its_examples_read() {
                     whole.push_str(STEP);
                 }
                 let mut sources = sources(&[("c", &whole), SHIPPED[2]]);
-                let pools = examples().into_iter().find(|(kind, _)| *kind == "coupons");
                 sources.coupons = pools.map(|(_, text)| source("coupons", text));
                 compile(sources, &context())
             }

@@ -4,6 +4,7 @@
 //! limits beside it are listed as they stand at the instant from which the message may be asked for. Places are those
 //! taken at present: what other messages take before then is not foretold.
 
+use super::coupon::with_coupon;
 use super::outlook::Outlook;
 use super::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::address::mask;
@@ -64,7 +65,7 @@ pub enum PolicyAnswer {
 /// One thing that policy looks at.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PolicyCheck {
-    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap` or `gap`.
+    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap`, `gap` or `coupon`.
     pub what: &'static str,
     /// What is asked, and whose it is: `the shop's cap, 3 per 7d`.
     pub rule: String,
@@ -141,12 +142,16 @@ fn explain_message(
     let mailbox = recipient(message, record)
         .and_then(|to| boxes.get(&to.mailbox()))
         .unwrap_or(&nothing_known);
-    let (answer, reason, detail, goes) = match message.state {
+    let answered = match message.state {
         MessageState::Attempting(_) => {
             (PolicyAnswer::UnderWay, Reason::Policy, String::new(), None)
         }
         _ => ask(message, record, mailbox, rules, from),
     };
+    let ((answer, reason, detail, goes), coupon) =
+        with_coupon(message, record, rules, from, answered);
+    let mut checks = checks(message, campaign, record, mailbox, rules, from);
+    checks.extend(coupon);
     MessageExplained {
         step: message.step.to_string(),
         variant: message.variant.clone(),
@@ -158,7 +163,7 @@ fn explain_message(
         why: reason.text(),
         detail,
         goes,
-        checks: checks(message, campaign, record, mailbox, rules, from),
+        checks,
     }
 }
 

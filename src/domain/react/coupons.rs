@@ -19,7 +19,7 @@ use std::sync::Arc;
 const AGAIN: Span = Span::hours(1);
 
 /// The pool whose code a message is still to be given.
-fn pool_of<'r>(message: &Message, rules: &'r Rules) -> Option<&'r PoolName> {
+pub fn pool_wanted<'r>(message: &Message, rules: &'r Rules) -> Option<&'r PoolName> {
     let fresh = message.coupon.is_none() && message.attempts == 0;
     if !fresh || message.state != MessageState::Waiting || message.staff.is_some() {
         return None;
@@ -27,11 +27,6 @@ fn pool_of<'r>(message: &Message, rules: &'r Rules) -> Option<&'r PoolName> {
     let campaign = rules.campaigns.get(&message.campaign)?;
     let step: &Step = campaign.step_of(message)?;
     step.coupon_of(message.variant.as_deref())
-}
-
-/// Whether a message is to be given a code before it is composed.
-pub fn wants_coupon(message: &Message, rules: &Rules) -> bool {
-    pool_of(message, rules).is_some()
 }
 
 /// The pool out of which a message needs a code that nobody has had: `react` is to be offered one.
@@ -42,7 +37,7 @@ pub fn pool_to_draw_on(
     now: Timestamp,
 ) -> Option<Arc<Pool>> {
     let message = record.messages.get(&message)?;
-    let pool = rules.pools.get(pool_of(message, rules)?)?;
+    let pool = rules.pools.get(pool_wanted(message, rules)?)?;
     let has = standing(record, rules, &message.campaign, pool, now).is_some();
     (!has && !has_had_enough(record, pool)).then(|| Arc::clone(pool))
 }
@@ -51,7 +46,7 @@ impl Life<'_> {
     /// What a message that may go now is told where it wants a code; `None` where it wants none, or has it.
     pub(super) fn claim(&mut self, message: &Message) -> Option<Answer> {
         let (rules, now) = (self.rules, self.now);
-        let name = pool_of(message, rules)?;
+        let name = pool_wanted(message, rules)?;
         let Some(pool) = rules.pools.get(name) else {
             return Some(self.is_dry(message, name));
         };

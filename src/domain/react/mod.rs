@@ -24,7 +24,7 @@ mod places;
 mod ready;
 mod walk;
 
-pub use coupons::{pool_to_draw_on, wants_coupon};
+pub use coupons::{pool_to_draw_on, pool_wanted};
 pub use journey::first_due;
 pub use ready::goes_before;
 

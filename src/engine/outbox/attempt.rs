@@ -12,7 +12,7 @@ use crate::domain::chance;
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::recipient;
-use crate::domain::react::{Answer, goes_before, wants_coupon};
+use crate::domain::react::{Answer, goes_before, pool_wanted};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::decode;
@@ -245,7 +245,7 @@ impl Core {
                 return Ok(Made::Behind(other.no));
             }
         }
-        if wants_coupon(message, &self.catalogue().rules) {
+        if pool_wanted(message, &self.catalogue().rules).is_some() {
             return Ok(Made::WantsCoupon(message.attempts + 1));
         }
         let to = recipient(message, &state.record).cloned();
