@@ -197,8 +197,10 @@ pub async fn go_live(
         going: Some(wanted),
     };
     put(store, vec![(keys::house(MODE), encode(&mark))], Vec::new()).await?;
-    let mut went = WentLive::default();
-    went.coupons_back = coupons::rehearsed::go_back(store, wanted).await?;
+    let mut went = WentLive {
+        coupons_back: coupons::rehearsed::go_back(store, wanted).await?,
+        ..WentLive::default()
+    };
     clear_records(store, now, wanted, &mut went, progress).await?;
     for shard in ShardNo::all() {
         clear_letters(store, shard, went.coupons_back).await?;

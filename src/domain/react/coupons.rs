@@ -138,8 +138,8 @@ impl Life<'_> {
             }
             return;
         }
-        let named = |m: &&Message| m.coupon.as_ref() == Some(code);
-        let elsewhere = self.record.messages.values().find(named).is_some();
+        let named = |m: &Message| m.coupon.as_ref() == Some(code);
+        let elsewhere = self.record.messages.values().any(named);
         if self.record.coupons[at].sent.is_none() && !elsewhere {
             let coupon = self.record.coupons.remove(at);
             self.given_back.push(coupon.code);
