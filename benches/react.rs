@@ -61,6 +61,7 @@ fn rules(conditions: &[Condition]) -> Rules {
         },
         plan: TrackPlan::from_conditions(conditions, []),
         controls: Arc::new(Controls::default()),
+        pools: Default::default(),
         salt: [7; 16],
     }
 }
@@ -86,6 +87,7 @@ fn benches(c: &mut Criterion) {
         rules: &rules,
         history: None,
         unfinished: false,
+        coupon: None,
         person: None,
         quotas: &quotas,
     };

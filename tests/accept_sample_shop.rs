@@ -121,6 +121,7 @@ async fn replaying_the_recorded_causes_gives_the_same_records_byte_for_byte() {
             unfinished: told.unfinished,
             person: told.person.as_deref(),
             quotas: &told.quotas,
+            coupon: told.coupon.as_deref(),
         };
         let reaction = react(record, &boxes, &told.cause, &context).or_else(|_| {
             rebuilt += 1;

@@ -1,5 +1,6 @@
 //! `kill -9` at random instants while events stream in and mails go out to a real SMTP server: every acknowledged event
-//! is there, no message is missing, no Message-ID is accepted twice save those in doubt, each of which the log settles.
+//! is there, no message is missing, no Message-ID is accepted twice save those in doubt, each of which the log settles, and
+//! no coupon code goes to two customers, or is lost.
 //!
 //! The child is this test binary again: the real engine on the embedded store with the system's clock. 8 rounds by
 //! default, 200 with `REVEILLE_SOAK=1`; the seed is printed and can be given as `REVEILLE_SEED`.
@@ -20,7 +21,7 @@ use reveille::engine::state::EventRow;
 use reveille::engine::{Core, Parts};
 use reveille::store::codec::decode;
 use reveille::store::embedded::{EmbeddedStore, Options};
-use reveille::store::{Store, Stream, StreamFilter};
+use reveille::store::{Direction, Store, Stream, StreamFilter, keys};
 use reveille::transport::Transport;
 use reveille::transport::config::{Deadlines, TransportConfig};
 use smtp_server::{At, Rule, SmtpServer};
@@ -60,7 +61,10 @@ event = "Order Completed"
 id       = "receipt"
 template = "receipt"
 subject  = "Thank you, {{customer.id}}"
+coupon   = "thanks"
 "#;
+
+const POOLS: &str = "[thanks]\ngenerate = { prefix = \"K-\", length = 10, count = 20000 }\n";
 
 fn store_options() -> Options {
     Options {
@@ -230,9 +234,10 @@ async fn killed_at_any_instant_nothing_is_lost_and_nothing_sent_twice_save_in_do
     lay_out(dir.path(), CONFIG, &[("receipt.toml", CAMPAIGN)]);
     std::fs::write(
         dir.path().join("templates/receipt.html.hbs"),
-        "<p>Thank you, {{customer.id}}.</p>",
+        "<p>Thank you, {{customer.id}}. CODE:{{coupon.code}}.</p>",
     )
     .unwrap();
+    std::fs::write(dir.path().join("campaigns/coupons.toml"), POOLS).unwrap();
     let server = SmtpServer::start(smtp_server::Options::default()).await;
     // The world is unkind even without kills: hang-ups after the final dot are doubts of their own.
     server.rule(Rule::at(At::Taken).hang_up().nth_message(5));
@@ -327,12 +332,28 @@ async fn judge(dir: &Path, server: &SmtpServer, next: u64, acked: &HashSet<u64>)
         }
     }
     let mut copies: HashMap<String, (usize, HashSet<String>)> = HashMap::new();
+    let mut codes: HashMap<String, String> = HashMap::new();
     for message in server.messages() {
+        let text = String::from_utf8_lossy(&message.bytes).replace("=\r\n", "");
+        let (_, code) = text.split_once("CODE:").expect("each names a code");
+        let code = code.split('.').next().unwrap().to_owned();
+        let other = codes.insert(code, message.to.clone());
+        let same = other.is_none_or(|other| other == message.to);
+        assert!(same, "a coupon code was sent to two customers");
         let at = copies.entry(message.to.clone()).or_default();
         at.0 += 1;
         at.1.insert(message.message_id.clone());
     }
     assert_eq!(copies.len() as u64, next, "no message is missing");
+    assert_eq!(codes.len() as u64, next, "each customer has one code");
+    // None is lost: as many are given as customers have.
+    let kept = store.scan(keys::coupons_all(), Direction::Forward, usize::MAX);
+    let given = kept
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|(key, _)| key[1] == b'g');
+    assert_eq!(given.count() as u64, next);
     // Whose number is whose: the Message-ID begins with the customer's number in hexadecimal.
     let mut twice = 0;
     for (to, (count, ids)) in &copies {

@@ -741,6 +741,7 @@ proptest! {
                 unfinished,
                 person: None,
                 quotas: &Default::default(),
+                coupon: None,
             };
             let reaction = react(&customer.record, &boxes, &cause, &context).unwrap();
             world.boxes.extend(reaction.boxes);

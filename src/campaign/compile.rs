@@ -1,6 +1,7 @@
 //! From the texts to [`Loaded`]: topics, segments, then each campaign.
 
 use super::condition::{self, Entry, Scope};
+use super::coupons::read_pools;
 use super::doubt::{certain, warn_beyond_knowing};
 use super::keys::CAMPAIGN;
 use super::names::{Defined, Names, count_events};
@@ -38,6 +39,14 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         problems.extend(reader.into_problems());
     }
 
+    let mut known_pools = defined(text_of(&sources.coupons).as_deref());
+    let mut pools = BTreeMap::new();
+    if let Some(source) = &sources.coupons {
+        let reader = Reader::new(&source.file, &source.text);
+        pools = read_pools(&reader, &mut known_pools);
+        problems.extend(reader.into_problems());
+    }
+
     let mut known_segments = defined(text_of(&sources.segments).as_deref());
     let mut known_tags = defined(text_of(&sources.tags).as_deref());
     let steps = step_names(&sources);
@@ -48,6 +57,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             segments: &segments_now,
             tags: &tags_now,
             topics: &known_topics,
+            pools: &known_pools,
             in_files: &in_files,
             steps: &steps,
             own: None,
@@ -63,6 +73,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         segments: &known_segments,
         tags: &known_tags,
         topics: &known_topics,
+        pools: &known_pools,
         in_files: &in_files,
         steps: &steps,
         own: None,
@@ -115,6 +126,8 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         segments: plain_segments,
         tags: plain_tags,
         topics: topics.into_iter().map(|(id, t)| (id, t.what)).collect(),
+        pools,
+        codes: BTreeMap::new(),
         problems,
         sources,
     }

@@ -25,7 +25,7 @@ pub static CAMPAIGN: Keys = Keys {
         "goal",
         "breakers",
     ],
-    later: &["coupon", "channel"],
+    later: &["channel"],
 };
 pub static SCHEDULE: Keys = Keys {
     of: "[schedule]",
@@ -80,8 +80,9 @@ pub static STEP: Keys = Keys {
         "products",
         "data",
         "data_file",
+        "coupon",
     ],
-    later: &["coupon", "channel"],
+    later: &["channel"],
 };
 pub static VARIANT: Keys = Keys {
     of: "a variant",
@@ -94,8 +95,9 @@ pub static VARIANT: Keys = Keys {
         "products",
         "data",
         "data_file",
+        "coupon",
     ],
-    later: &["coupon"],
+    later: &[],
 };
 pub static PRODUCTS: Keys = Keys {
     of: "`products`",
@@ -246,11 +248,28 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
     ("not", &NOT),
 ];
 
-/// Files in the campaigns' folder that are no campaigns, of later releases.
-pub static LATER_FILES: [&str; 1] = ["coupons"];
+/// A pool of `coupons.toml`.
+pub static POOL: Keys = Keys {
+    of: "a pool of coupons",
+    known: &[
+        "file",
+        "generate",
+        "valid",
+        "most",
+        "most_each",
+        "warn_below",
+        "renamed_from",
+    ],
+    later: &[],
+};
+pub static GENERATE: Keys = Keys {
+    of: "`generate`",
+    known: &["prefix", "length", "count"],
+    later: &[],
+};
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 28] = [
+pub static ALL_TABLES: [&Keys; 30] = [
     &GOAL,
     &CAMPAIGN,
     &SCHEDULE,
@@ -279,4 +298,6 @@ pub static ALL_TABLES: [&Keys; 28] = [
     &PROPERTY,
     &PRODUCTS,
     &BREAKERS,
+    &POOL,
+    &GENERATE,
 ];

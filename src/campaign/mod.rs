@@ -7,8 +7,10 @@
 mod alike;
 mod alone;
 mod circles;
+pub mod codes;
 pub mod compile;
 mod condition;
+pub mod coupons;
 pub mod cross;
 mod data;
 mod data_file;
@@ -34,8 +36,9 @@ use crate::config::Config;
 use crate::config::problem::{Problem, sort};
 use crate::domain::campaign::{Campaign, Topic};
 use crate::domain::condition::Condition;
+use crate::domain::coupon::Codes;
 use crate::domain::event::EventRules;
-use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
+use crate::domain::id::{CampaignId, PoolName, SegmentName, TagName, TopicId};
 use crate::domain::rules::Shop;
 use crate::domain::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +46,7 @@ use std::path::Path;
 
 pub use alone::alone;
 pub use compile::compile;
+pub use coupons::{CodesFrom, PoolFile};
 pub use data::named_in as data_files_of;
 pub use sources::{Source, Sources};
 pub use version::template_names;
@@ -63,6 +67,8 @@ pub struct Context {
     pub transports: BTreeSet<String>,
     /// The transport of a step that names none, if there is one.
     pub default_transport: Option<String>,
+    /// Which pools of coupons there are is not known, so their names are not checked.
+    pub any_pool: bool,
 }
 
 impl Context {
@@ -76,6 +82,7 @@ impl Context {
             templates: None,
             transports: config.transports.keys().cloned().collect(),
             default_transport: config.default_transport().map(str::to_owned),
+            any_pool: false,
         }
     }
 }
@@ -90,6 +97,10 @@ pub struct Loaded {
     /// The good ones, without circles.
     pub tags: BTreeMap<TagName, Condition>,
     pub topics: BTreeMap<TopicId, Topic>,
+    /// The good pools of coupons.
+    pub pools: BTreeMap<PoolName, PoolFile>,
+    /// The codes of those that have a good file; read by [`load`].
+    pub codes: BTreeMap<PoolName, Codes>,
     /// Every error and warning of every file, in the order of files and lines.
     pub problems: Vec<Problem>,
     /// The texts that this was made of, for keeping as the last good version.
@@ -111,6 +122,9 @@ pub fn load(folder: &Path, context: &Context) -> Loaded {
     let (sources, mut problems) = Sources::read(folder);
     let mut loaded = compile(sources, context);
     loaded.problems.append(&mut problems);
+    let (codes, problems) = codes::read(folder, &loaded.pools);
+    loaded.codes = codes;
+    loaded.problems.extend(problems);
     sort(&mut loaded.problems);
     loaded
 }

@@ -72,6 +72,8 @@ pub struct Names<'a> {
     /// Tags that a rule derives.
     pub tags: &'a Defined,
     pub topics: &'a Defined,
+    /// Pools of coupons.
+    pub pools: &'a Defined,
     /// The event names of all files, and in how many places each stands.
     pub in_files: &'a BTreeMap<String, usize>,
     /// The steps of each campaign of the folder.
@@ -189,6 +191,14 @@ impl Names<'_> {
     /// A topic's name, if it is defined and good.
     pub fn topic<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
         refer(item, self.topics, "topic", "topics.toml")
+    }
+
+    /// The name of a pool of coupons, if it is defined and good.
+    pub fn pool<'t>(&self, item: &Item<'t>) -> Option<&'t str> {
+        match self.context.any_pool {
+            true => item.text(),
+            false => refer(item, self.pools, "pool of coupons", "coupons.toml"),
+        }
     }
 }
 

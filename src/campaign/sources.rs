@@ -31,6 +31,8 @@ pub struct Sources {
     pub tags: Option<Source>,
     /// The data files that campaigns name; of one that cannot be read, why.
     pub data: BTreeMap<String, Result<Source, String>>,
+    /// Pools of coupon codes.
+    pub coupons: Option<Source>,
 }
 
 impl Sources {
@@ -62,14 +64,6 @@ impl Sources {
             }
             let file = path.display().to_string();
             let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-            if super::keys::LATER_FILES.contains(&stem) {
-                problems.push(Problem::of_file(
-                    file,
-                    format!("`{stem}.toml` comes in a later release"),
-                    "remove it for now; a campaign may not have this name",
-                ));
-                continue;
-            }
             if stem == crate::domain::opt_in::CAMPAIGN {
                 problems.push(Problem::of_file(
                     file,
@@ -93,6 +87,7 @@ impl Sources {
                 "segments" => sources.segments = Some(source),
                 "topics" => sources.topics = Some(source),
                 "tags" => sources.tags = Some(source),
+                "coupons" => sources.coupons = Some(source),
                 _ => match CampaignId::parse(stem) {
                     Ok(id) => {
                         sources.campaigns.insert(id, source);
@@ -131,6 +126,7 @@ impl Sources {
                 .filter_map(|name| self.data.get_key_value(&name))
                 .map(|(name, read)| (name.clone(), read.clone()))
                 .collect(),
+            coupons: self.coupons.clone(),
         }
     }
 }

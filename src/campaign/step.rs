@@ -2,6 +2,7 @@
 //! [`super::journey`].
 
 use super::condition::{Entry, Scope};
+use super::coupons::{read_coupon, refuse_coupon};
 use super::journey::{STAFF_EXPIRES, check_steps, read_act, read_expires, read_gate, read_timing};
 use super::keys::{STEP, VARIANT};
 use super::names::Names;
@@ -161,6 +162,13 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         true => read_transport(&table, around),
         false => Some(None),
     };
+    let coupon = match act {
+        None => read_coupon(&table, around.names),
+        Some(_) => {
+            refuse_coupon(&table);
+            Some(None)
+        }
+    };
     Some(Step {
         id: id?,
         timing: timing?,
@@ -178,6 +186,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
         transport: transport?,
         text: text?,
         shows: shows?,
+        coupon: coupon?,
     })
 }
 
@@ -353,6 +362,7 @@ fn read_variant(
         Some(item) => localized::read(&item, shop_locale).map(Some),
     };
     let shows = read_shows(&table, around);
+    let coupon = read_coupon(&table, around.names);
     Some(Variant {
         name: name?,
         weight: u32::try_from(weight?).ok()?,
@@ -360,5 +370,6 @@ fn read_variant(
         subject: subject?,
         preheader: preheader?,
         shows: shows?,
+        coupon: coupon?,
     })
 }

@@ -95,6 +95,9 @@ fn list(answer: &Value, screen: Screen) -> String {
     for line in held::imports(&answer["imports"], screen) {
         out.push_str(&format!("{line}\n\n"));
     }
+    for line in super::coupon::low(&answer["pools"], screen) {
+        out.push_str(&format!("{line}\n\n"));
+    }
     if let Some(count) = answer["poisonous"].as_u64().filter(|n| *n > 0) {
         let customers = counted(count, "customer", "customers");
         let line =

@@ -370,6 +370,24 @@ fn show(view: &Value, screen: Screen) -> String {
         };
         line("campaign", format!("{campaign}: {stands}{held}"));
     }
+    for coupon in view["coupons"].as_array().unwrap_or(&empty) {
+        let until = match time(&coupon["until"]) {
+            none if none.is_empty() => String::new(),
+            until => format!(", good until {until}"),
+        };
+        let sent = match time(&coupon["sent"]) {
+            none if none.is_empty() => "not sent yet".to_owned(),
+            at => format!("sent {at}"),
+        };
+        line(
+            "coupon",
+            format!(
+                "{} ({}): {sent}{until}",
+                words(&coupon["code"]),
+                words(&coupon["campaign"])
+            ),
+        );
+    }
     for message in view["messages"].as_array().unwrap_or(&empty) {
         line(
             "message",

@@ -7,6 +7,7 @@ mod backup;
 mod campaign;
 mod cancel;
 mod check;
+mod coupon;
 mod customer;
 mod data_asked;
 mod demo;
@@ -119,6 +120,9 @@ enum Command {
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
+    /// List the pools of coupon codes, or print the codes of one
+    #[command(subcommand)]
+    Coupon(coupon::Arguments),
     /// Hold back the messages of a campaign, a class, or all
     Pause(pause::Arguments),
     /// Let what was paused or held go on
@@ -215,6 +219,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Explain(arguments) => explain::run(&arguments, context).await,
         Command::Plan(arguments) => plan::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
+        Command::Coupon(arguments) => coupon::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,
         Command::Cancel(arguments) => cancel::run(&arguments, context).await,

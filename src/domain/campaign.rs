@@ -5,7 +5,7 @@ use super::cap::Cap;
 use super::condition::{Condition, DateTrigger, EventSelector, Named};
 use super::goal::Goal;
 use super::holdout::Share;
-use super::id::{CampaignId, EventName, StaffName, StepId, TagName, TopicId};
+use super::id::{CampaignId, EventName, PoolName, StaffName, StepId, TagName, TopicId};
 use super::preference::Class;
 use super::products::Wanted;
 use super::quota::Quota;
@@ -270,6 +270,8 @@ pub struct Step {
     /// In place of a template: what a mail to staff says.
     pub text: Option<String>,
     pub shows: Shows,
+    /// The pool out of which its message has a code.
+    pub coupon: Option<PoolName>,
 }
 
 /// What a message's templates see beside the customer and the entry.
@@ -338,6 +340,12 @@ pub enum Act {
 }
 
 impl Step {
+    /// The pool out of which a message has a code: the variant's where it names one, else the step's.
+    pub fn coupon_of(&self, variant: Option<&str>) -> Option<&PoolName> {
+        let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
+        (variant.and_then(|v| v.coupon.as_ref())).or(self.coupon.as_ref())
+    }
+
     /// The template, subject and preheader that a message goes out with: the variant's where it has one, else the step's.
     pub fn texts(&self, variant: Option<&str>) -> (&str, &Localized, &Localized) {
         let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));
@@ -377,6 +385,7 @@ pub struct Variant {
     pub preheader: Option<Localized>,
     /// What of it is `None` is the step's; its `data` holds the step's, too.
     pub shows: Shows,
+    pub coupon: Option<PoolName>,
 }
 
 /// A campaign's own limits: on top of the customer's or the shop's, counting this campaign's messages only.

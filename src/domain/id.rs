@@ -174,6 +174,12 @@ text_id!(
     "the segment",
     slug
 );
+text_id!(
+    /// A pool of coupon codes.
+    PoolName,
+    "the pool",
+    slug
+);
 
 /// What tells two entries of one customer into one campaign apart: nothing (empty), a cart, an order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]

@@ -167,6 +167,9 @@ reasons! {
     Quota, "quota", "the campaign's quota has no place for this customer";
     Tripped, "tripped", "the campaign has paused itself: a limit under [breakers] was reached";
     Complained, "complained", "the customer reported mail as unwanted";
+    Coupon, "coupon", "a code of this pool is set aside for it";
+    CouponsGone, "coupons_gone", "no code is left in this pool";
+    CouponLimit, "coupon_limit", "the customer has had as many codes of this pool as one may have";
 }
 
 /// One row of the send log.

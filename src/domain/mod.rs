@@ -12,6 +12,7 @@ pub mod cause;
 pub mod chance;
 pub mod condition;
 pub mod consent_ledger;
+pub mod coupon;
 pub mod engagement;
 pub mod event;
 pub mod explain;

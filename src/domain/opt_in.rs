@@ -135,6 +135,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
         act: None,
         renamed_from: None,
         text: None,
+        coupon: None,
         template: TEMPLATE.to_owned(),
         subject,
         preheader: Localized::new(),

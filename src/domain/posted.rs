@@ -6,6 +6,7 @@
 
 use super::address::EmailAddress;
 use super::cause::Liveness;
+use super::coupon::Coupon;
 use super::engagement::SentMessage;
 use super::event::Event;
 use super::goal::Goals;
@@ -40,6 +41,8 @@ pub enum Posted {
         message: MessageRef,
         sent: Option<SentMessage>,
     },
+    /// To the target: coupon codes that the source has had.
+    Coupons(Vec<Coupon>),
 }
 
 impl Posted {
@@ -51,7 +54,9 @@ impl Posted {
         };
         match self {
             Posted::Absorb(from) if past(from) => Liveness::History,
-            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } => Liveness::Live,
+            Posted::Absorb(_) | Posted::Entry { .. } | Posted::Sent { .. } | Posted::Coupons(_) => {
+                Liveness::Live
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::about::About;
 use super::address::{EmailAddress, MailboxId};
 use super::campaign::{Campaign, Step};
 use super::chance::{Salt, draw_variant};
+use super::coupon::Coupon;
 use super::engagement::SentMessages;
 use super::goal::Goals;
 use super::holdout::Drawn;
@@ -65,6 +66,8 @@ pub struct Record {
     pub goals: Goals,
     /// The hours at which the customer answered.
     pub hours: Hours,
+    /// Coupon codes that this customer has or had, oldest first.
+    pub coupons: Vec<Coupon>,
 }
 
 /// So many former mailboxes are remembered.
@@ -98,6 +101,7 @@ impl Record {
             former: Vec::new(),
             goals: Goals::default(),
             hours: Hours::default(),
+            coupons: Vec::new(),
         }
     }
 
@@ -338,6 +342,10 @@ pub struct Message {
     pub before: Option<Box<BeforeAttempt>>,
     /// It goes to staff, about this customer: who they are.
     pub staff: Option<StaffName>,
+    /// The coupon code that it names.
+    pub coupon: Option<String>,
+    /// It waits for a code, and the log says so.
+    pub dry: bool,
 }
 
 impl Message {
@@ -372,6 +380,8 @@ impl Message {
             doubted: false,
             before: None,
             staff: None,
+            coupon: None,
+            dry: false,
         }
     }
 }

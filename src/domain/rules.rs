@@ -7,6 +7,7 @@ use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
 use super::cap::Cap;
 use super::condition::{Condition, Pattern};
+use super::coupon::Pools;
 use super::holdout::Share;
 use super::hours::Learned;
 use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
@@ -35,6 +36,8 @@ pub struct Rules {
     pub controls: Arc<Controls>,
     /// The store's salt, for chance and identities.
     pub salt: [u8; 16],
+    /// Pools of coupon codes: outside the version, changing them walks nobody.
+    pub pools: Arc<Pools>,
 }
 
 impl Rules {

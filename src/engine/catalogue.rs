@@ -4,6 +4,7 @@
 //! templates, partials, segments, tags and topics together), which the store keeps, over restarts too. Segments and tags of a last
 //! good version are written into its conditions, so that it does not meet the new ones.
 
+use super::coupons;
 use super::kept::{self, Good};
 use super::opt_in;
 use super::state::Text;
@@ -74,6 +75,8 @@ impl Catalogue {
         template_problems.extend(templates.problems().iter().cloned());
         let context = context(config, &templates);
         let mut loaded = campaign::load(&config.campaigns, &context);
+        let secret = coupons::secret(store, false).await.ok().flatten();
+        let pools = coupons::pools_of(&mut loaded, secret);
         loaded
             .problems
             .extend(campaign::cross::check(config, &loaded));
@@ -142,7 +145,10 @@ impl Catalogue {
             }
         }
         Ok(Catalogue {
-            rules: Arc::new(made.rules(loaded.segments, loaded.tags, salt, controls)),
+            rules: Arc::new(Rules {
+                pools: Arc::new(pools),
+                ..made.rules(loaded.segments, loaded.tags, salt, controls)
+            }),
             templates: made.templates,
             files: made.files,
             tells_events: made.tells_events,
@@ -289,8 +295,12 @@ fn revive(
         data: (good.data.iter())
             .filter_map(|(name, pair)| Some((name.clone(), Ok(source(&Some(pair.clone()))?))))
             .collect(),
+        // Its pools are not of its version: codes are given out of those that stand now.
+        coupons: None,
     };
-    let mut loaded = campaign::compile(sources, &context(config, &templates));
+    let mut context = context(config, &templates);
+    context.any_pool = true;
+    let mut loaded = campaign::compile(sources, &context);
     let campaign = loaded.campaigns.remove(id)?.ok()?;
     if compile_texts(&mut templates, &campaign).is_some() {
         return None;
@@ -391,6 +401,7 @@ impl Making {
             plan,
             controls,
             salt,
+            pools: Arc::default(),
         }
     }
 }

@@ -19,11 +19,13 @@ use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::domain::value::{Value, properties_to_json};
 use crate::message;
+use crate::message::dates::date;
 use crate::message::links::Links;
 use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
 use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
+use chrono_tz::Tz;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -160,6 +162,7 @@ pub async fn finish(
     if let Some(data) = &shown.data {
         context["data"] = properties_to_json(data);
     }
+    context["coupon"] = coupon(record, message, rules, (locale, zone), now);
     if matches!(campaign.start, Start::Asked) {
         let found = what_to_confirm(record, message, rules, from.links.as_ref(), locale);
         match found {
@@ -290,6 +293,29 @@ fn context(
         "data": {},
         "links": {},
     })
+}
+
+/// The message's coupon: its code, and until when it is good, in words. What the mail says comes before it is accepted, and
+/// so promises no more than holds. Null for a message without one.
+fn coupon(
+    record: &Record,
+    message: &Message,
+    rules: &Rules,
+    (locale, zone): (&str, Tz),
+    now: Timestamp,
+) -> serde_json::Value {
+    let code = message.coupon.as_ref();
+    let Some(coupon) = code.and_then(|code| record.coupons.iter().find(|c| c.code == *code)) else {
+        return serde_json::Value::Null;
+    };
+    let pool = rules.pools.values().find(|p| p.is_called(&coupon.pool));
+    let from_now = pool.and_then(|pool| pool.valid).map(|valid| now + valid);
+    let until = coupon.until.or(from_now.filter(|_| coupon.sent.is_none()));
+    let instant = until.map(|until| until.to_string());
+    let words = instant
+        .clone()
+        .and_then(|at| date(&at.into(), "long", locale, zone).ok());
+    json!({ "code": coupon.code, "until": words, "until_time": instant })
 }
 
 /// At most so many products stand in a mail whose step does not say which.

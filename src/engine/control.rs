@@ -4,6 +4,7 @@ use super::activation::activated;
 use super::batch::BatchError;
 use super::catalogue::Catalogue;
 use super::core::{Core, write_controls};
+use super::coupons::keep_former;
 use super::golive::Mode;
 use super::guard;
 use super::kept;
@@ -211,6 +212,8 @@ impl Core {
         .map_err(BatchError::from)?;
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
+        keep_former(&mut catalogue.rules, &old.rules);
+        self.coupons.moved();
         catalogue = catalogue.with_controls(controls);
         write_controls(&*self.store, &catalogue.rules.controls, kept).await?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);

@@ -4,6 +4,7 @@ use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
+use super::coupons::{self, Watch};
 use super::directory::Directory;
 use super::forget::Forgotten;
 use super::golive::ModeError;
@@ -73,6 +74,7 @@ pub struct Core {
     pub(super) forecasting: Mutex<()>,
     pub(super) imports: Imports,
     pub(super) hits: Hits,
+    pub(super) coupons: Watch,
     pub(super) token_keys: Arc<KeyRing>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
@@ -121,6 +123,7 @@ impl Core {
         let forgotten = Arc::new(Forgotten::open(&*store, making).await?);
         let first_message = super::restored::first_message(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
+        coupons::secret(&*store, making).await?;
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
             .await
             .map_err(BatchError::from)?;
@@ -188,6 +191,7 @@ impl Core {
             forecasting: Mutex::new(()),
             imports: Imports::default(),
             hits,
+            coupons: Watch::default(),
             notices: Mutex::new(notices),
             progress,
             tally,
@@ -302,6 +306,7 @@ impl Core {
         self.heed_breakers().await?;
         self.learn().await?;
         self.heed_notices().await?;
+        self.watch_pools().await?;
         failed.map(|()| total)
     }
 

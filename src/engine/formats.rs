@@ -243,6 +243,7 @@ impl From<CustomerState3> for CustomerState {
                 former: Vec::new(),
                 goals: Goals::default(),
                 hours: Hours::default(),
+                coupons: Vec::new(),
             },
             seen: old.seen,
             posted: old.posted,

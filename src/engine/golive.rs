@@ -15,6 +15,7 @@
 
 use super::batch::BatchError;
 use super::core::{Core, also, read_controls, write_controls};
+use super::coupons;
 use super::pages::RecordPages;
 use super::shard::Refused;
 use super::state::{CustomerState, Poison, id_of_stored};
@@ -112,6 +113,8 @@ pub struct WentLive {
     pub mailboxes: u64,
     /// What was passed by.
     pub unreadable: Vec<Unreadable>,
+    /// Coupon codes that were given while rehearsing went back into their pools.
+    pub coupons_back: bool,
 }
 
 /// A customer or an address of whom what is stored cannot be read: left as it is.
@@ -195,10 +198,16 @@ pub async fn go_live(
         going: Some(wanted),
     };
     put(store, vec![(keys::house(MODE), encode(&mark))], Vec::new()).await?;
-    let mut went = WentLive::default();
+    let mut went = WentLive {
+        coupons_back: coupons::rehearsed::go_back(store, wanted).await?,
+        ..WentLive::default()
+    };
     clear_records(store, now, wanted, &mut went, progress).await?;
     for shard in ShardNo::all() {
-        clear_letters(store, shard).await?;
+        clear_letters(store, shard, went.coupons_back).await?;
+    }
+    if went.coupons_back {
+        coupons::rehearsed::clear(store).await?;
     }
     clear_mailboxes(store, &mut went).await?;
     clear_keys(store).await?;
@@ -308,7 +317,7 @@ async fn clear_records(
 }
 
 /// Letters keep what they say of customers and consent, and nothing of enrollments.
-async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused> {
+async fn clear_letters(store: &dyn Store, shard: ShardNo, coupons: bool) -> Result<(), Refused> {
     let range = keys::inbox_all(shard);
     let found =
         (store.scan(range, Direction::Forward, usize::MAX).await).map_err(BatchError::from)?;
@@ -330,7 +339,8 @@ async fn clear_letters(store: &dyn Store, shard: ShardNo) -> Result<(), Refused>
                 from.hours = Default::default();
                 puts.push((key, encode(&letter)));
             }
-            Posted::Entry { .. } | Posted::Sent { .. } => deletes.push(key),
+            Posted::Coupons(_) if !coupons => {}
+            Posted::Entry { .. } | Posted::Sent { .. } | Posted::Coupons(_) => deletes.push(key),
         }
     }
     if puts.is_empty() && deletes.is_empty() {
@@ -346,6 +356,9 @@ fn clear(record: &mut Record, went: &mut WentLive) {
     went.messages += record.messages.len() as u64;
     record.campaigns.clear();
     record.messages.clear();
+    if went.coupons_back {
+        record.coupons.clear();
+    }
     record.sent = SentMessages::default();
     record.goals = Goals::default();
     record.hours = Default::default();

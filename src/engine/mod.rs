@@ -9,6 +9,7 @@ mod composer;
 pub mod consent;
 pub mod control;
 pub mod core;
+pub mod coupons;
 pub mod directory;
 pub mod forecast;
 pub mod forget;

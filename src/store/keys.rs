@@ -4,11 +4,13 @@
 //! (mailboxes, ids) and what the whole house shares has ranges of its own behind the last shard. Numbers are
 //! big-endian, so that keys sort as the numbers do; instants are shifted to be unsigned.
 
+mod coupons;
 mod forgotten;
 mod hourly;
 mod outbox;
 mod quotas;
 
+pub use coupons::{coupon_given, coupon_share, coupons_all};
 pub use forgotten::{erasure, erasures_all, forgotten_address, forgotten_id, gone, read_erasure};
 pub use hourly::{hourly, hourly_all, hourly_before, read_hourly};
 pub use outbox::{Queue, outbox, outbox_all, outbox_until, read_outbox};

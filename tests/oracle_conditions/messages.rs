@@ -90,6 +90,8 @@ fn message(no: u32, raw: &Raw) -> Message {
         doubted: false,
         before: None,
         staff: None,
+        coupon: None,
+        dry: false,
     }
 }
 

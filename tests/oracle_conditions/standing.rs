@@ -120,6 +120,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
         class,
         transport: None,
         shows: Default::default(),
+        coupon: None,
     };
     let campaign = |(name, class, priority): (&str, Class, i32)| {
         let id = CampaignId::parse(name).unwrap();

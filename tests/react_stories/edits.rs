@@ -54,6 +54,7 @@ fn a_record_of_an_older_plan_asks_for_its_history_and_changes_nothing_without_it
         rules: &world.rules,
         history: None,
         unfinished: false,
+        coupon: None,
         person: None,
         quotas: &Default::default(),
     };

@@ -155,6 +155,7 @@ impl Draft {
                 class: c.class,
                 transport: None,
                 shows: Default::default(),
+                coupon: None,
             };
             c.steps.push(step);
         })
@@ -218,6 +219,7 @@ impl Draft {
                     subject: None,
                     preheader: None,
                     shows: Default::default(),
+                    coupon: None,
                 })
                 .collect();
         })

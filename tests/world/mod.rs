@@ -200,6 +200,7 @@ impl World {
             plan: TrackPlan::default(),
             controls: Arc::new(Controls::default()),
             salt: [7; 16],
+            pools: Default::default(),
         };
         let mut world = World {
             now,
@@ -889,6 +890,7 @@ pub fn play(
         unfinished: recorded.unfinished,
         person: recorded.person.as_deref(),
         quotas: &recorded.quotas,
+        coupon: None,
     };
     let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
         let context = Context {

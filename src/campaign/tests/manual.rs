@@ -29,6 +29,10 @@ fn the_manual_names_every_key_and_its_examples_read() {
     }
     let examples = examples();
     assert!(examples.len() > 8);
+    let pools = examples
+        .iter()
+        .find(|(kind, _)| *kind == "coupons")
+        .copied();
     for (kind, text) in examples {
         let loaded: Loaded = match kind {
             "segments" => {
@@ -46,6 +50,13 @@ fn the_manual_names_every_key_and_its_examples_read() {
                 sources.tags = Some(source("tags", text));
                 compile(sources, &context())
             }
+            "coupons" => {
+                let mut sources = sources(&[]);
+                sources.coupons = Some(source("coupons", text));
+                let loaded = compile(sources, &context());
+                assert!(!loaded.pools.is_empty());
+                loaded
+            }
             "part" => {
                 let mut whole = with(text);
                 let has = |table: &str| text.contains(table);
@@ -57,7 +68,9 @@ fn the_manual_names_every_key_and_its_examples_read() {
                 if !has("[[step]]") {
                     whole.push_str(STEP);
                 }
-                compile(sources(&[("c", &whole), SHIPPED[2]]), &context())
+                let mut sources = sources(&[("c", &whole), SHIPPED[2]]);
+                sources.coupons = pools.map(|(_, text)| source("coupons", text));
+                compile(sources, &context())
             }
             _ => compile(sources(&[("c", text), SHIPPED[2]]), &context()),
         };

@@ -72,6 +72,7 @@ fn sources(campaigns: &[(&str, &str)]) -> Sources {
         topics: Some(source("topics", TOPICS)),
         tags: None,
         data: Default::default(),
+        coupons: None,
     }
 }
 

@@ -221,6 +221,7 @@ fn shown(forecast: &Value, screen: Screen) -> String {
     let mut paragraphs = Vec::new();
     paragraphs.extend(list("collisions").iter().take(10).map(collision));
     paragraphs.extend(list("loads").iter().map(|load| loaded(load, &text("zone"))));
+    paragraphs.extend(list("pools").iter().filter_map(drawn));
     for (campaign, many) in forecast["waiting"].as_object().into_iter().flatten() {
         let many = counted(many.as_u64().unwrap_or(0), "message", "messages");
         paragraphs.push(format!("{campaign}: {many} still waiting at the end"));
@@ -262,6 +263,25 @@ fn collision(told: &Value) -> String {
         counted(times("waited"), "time", "times"),
         counted(times("dropped"), "message", "messages"),
     )
+}
+
+/// A pool of coupons out of which somebody draws.
+fn drawn(pool: &Value) -> Option<String> {
+    let number = |key: &str| pool[key].as_u64().unwrap_or(0);
+    let name = plain(pool["pool"].as_str().unwrap_or_default());
+    let wanted = counted(number("wanted"), "code", "codes");
+    let left = grouped(number("left"));
+    if number("wanted") == 0 {
+        return None;
+    }
+    Some(match number("without") {
+        0 => format!("the coupons of {name} give {wanted}, of {left} left"),
+        without => format!(
+            "the coupons of {name} run dry at {} UTC: {wanted} are wanted and {left} left; {} without one",
+            crate::cli::log::short(pool["dry"].as_str().unwrap_or_default()),
+            counted(without, "message waits", "messages wait"),
+        ),
+    })
 }
 
 fn loaded(load: &Value, zone: &str) -> String {

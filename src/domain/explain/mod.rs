@@ -4,6 +4,7 @@
 //! Pure, as all of the domain: it asks the same functions that decide (`condition::evaluate`, `policy::judge`), so that what it says
 //! before the fact is what then happens, if nothing else does. [`render()`] puts it into words; programs take the data.
 
+mod coupon;
 mod outlook;
 mod policy;
 mod render;

@@ -4,6 +4,7 @@
 //! limits beside it are listed as they stand at the instant from which the message may be asked for. Places are those
 //! taken at present: what other messages take before then is not foretold.
 
+use super::coupon::with_coupon;
 use super::outlook::Outlook;
 use super::{rfc3339, rfc3339_or_null, state_word};
 use crate::domain::address::mask;
@@ -71,7 +72,7 @@ pub enum PolicyAnswer {
 /// One thing that policy looks at.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PolicyCheck {
-    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap` or `gap`.
+    /// `address`, `suppression`, `consent`, `pause`, `closed`, `hours`, `cap`, `gap` or `coupon`.
     pub what: &'static str,
     /// What is asked, and whose it is: `the shop's cap, 3 per 7d`.
     pub rule: String,
@@ -152,7 +153,7 @@ fn explain_message(
     let mailbox = recipient(message, record)
         .and_then(|to| boxes.get(&to.mailbox()))
         .unwrap_or(&nothing_known);
-    let (answer, reason, detail, goes) = match message.state {
+    let answered = match message.state {
         MessageState::Attempting(_) => {
             (PolicyAnswer::UnderWay, Reason::Policy, String::new(), None)
         }
@@ -162,6 +163,10 @@ fn explain_message(
         }
     };
     let step = campaign.step_of(message);
+    let ((answer, reason, detail, goes), coupon) =
+        with_coupon(message, record, rules, from, answered);
+    let mut checks = checks(message, campaign, record, mailbox, rules, from);
+    checks.extend(coupon);
     MessageExplained {
         learned: step.and_then(|step| learned_from(step, record, rules, message.due)),
         step: message.step.to_string(),
@@ -174,7 +179,7 @@ fn explain_message(
         why: reason.text(),
         detail,
         goes,
-        checks: checks(message, campaign, record, mailbox, rules, from),
+        checks,
     }
 }
 

@@ -79,6 +79,7 @@ impl Life<'_> {
                     None => Reason::Edited,
                 };
                 self.log_message(&m, Status::Dropped, reason, "");
+                self.settle_coupon(&m, false);
             }
         }
         let Some(entry) = self.open_entry(id, key) else {

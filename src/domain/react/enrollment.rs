@@ -149,6 +149,7 @@ impl Life<'_> {
             && let Some(m) = self.record.messages.remove(&message)
         {
             self.log_message(&m, Status::Dropped, Reason::Restarted, "");
+            self.settle_coupon(&m, false);
         }
         true
     }
@@ -293,6 +294,7 @@ impl Life<'_> {
         if message.staff.is_some() {
             return;
         }
+        self.settle_coupon(&message, status == Status::Accepted || message.doubted);
         // What may have been delivered keeps its place, whatever became of a later attempt.
         if status != Status::Accepted && !message.doubted {
             self.give_back_place(&message);

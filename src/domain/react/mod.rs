@@ -11,6 +11,7 @@ mod acts;
 mod alarm;
 mod appended;
 mod audience;
+mod coupons;
 mod dates;
 mod edits;
 mod engagement;
@@ -27,6 +28,7 @@ mod quota;
 mod ready;
 mod walk;
 
+pub use coupons::{pool_to_draw_on, pool_wanted};
 pub use journey::first_due;
 pub use ready::goes_before;
 
@@ -34,7 +36,7 @@ use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};
 use super::consent_ledger::ConsentRow;
 use super::event::Event;
-use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef};
+use super::id::{CampaignId, CustomerNo, EntryKey, MessageNo, MessageRef, PoolName};
 use super::ledger::{LogRow, Reason, Status};
 use super::posted::{Absorb, Posted};
 use super::quota::Quotas;
@@ -65,6 +67,10 @@ pub struct Reaction {
     pub posts: Vec<(CustomerNo, Posted)>,
     /// The quotas that a decision rested on, as they stand after it.
     pub quotas: Quotas,
+    /// The code that was offered is the customer's now: its pool, and the code.
+    pub drawn: Option<(PoolName, String)>,
+    /// Codes that nobody was sent: they may be given to others.
+    pub given_back: Vec<String>,
 }
 
 /// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
@@ -89,6 +95,8 @@ pub enum Answer {
     Settled,
     /// It might go, and is held out.
     HeldOut,
+    /// It could go, and has its coupon code now: to be composed with it, and asked for again.
+    Coupon,
 }
 
 /// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
@@ -107,6 +115,8 @@ pub struct Context<'a> {
     pub person: Option<&'a Record>,
     /// What has been taken of the campaigns' quotas; nothing, of those that are not here.
     pub quotas: &'a Quotas,
+    /// To `Ready`, of a message that needs one ([`pool_to_draw_on`]): a coupon code that nobody has. None: there is none.
+    pub coupon: Option<&'a str>,
 }
 
 /// Reacts to one cause.
@@ -129,6 +139,8 @@ pub fn react(
             existing: Vec::new(),
             posts: Vec::new(),
             quotas: Quotas::new(),
+            drawn: None,
+            given_back: Vec::new(),
         });
     }
     let mut life = Life {
@@ -144,6 +156,9 @@ pub fn react(
         person: context.person,
         quotas: context.quotas,
         asked_quotas: Quotas::new(),
+        offered: context.coupon,
+        drawn: None,
+        given_back: Vec::new(),
         changed: false,
         wake: Timestamp::NEVER,
     };
@@ -224,6 +239,8 @@ pub fn react(
         existing: life.existing,
         posts: life.posts,
         quotas: life.asked_quotas,
+        drawn: life.drawn,
+        given_back: life.given_back,
     })
 }
 
@@ -268,7 +285,7 @@ pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<
             Posted::Absorb(from) => {
                 boxes.extend(present.or_else(|| from.email.as_ref().map(|e| e.mailbox())));
             }
-            Posted::Entry { .. } | Posted::Sent { .. } => {}
+            Posted::Entry { .. } | Posted::Sent { .. } | Posted::Coupons(_) => {}
         },
         Cause::Event(..)
         | Cause::Alarm
@@ -298,6 +315,10 @@ struct Life<'a> {
     quotas: &'a Quotas,
     /// Those that were asked, as they stand now.
     asked_quotas: Quotas,
+    /// A coupon code that nobody has.
+    offered: Option<&'a str>,
+    drawn: Option<(PoolName, String)>,
+    given_back: Vec<String>,
     /// An act changed what conditions ask, so that every campaign is to be judged again.
     changed: bool,
     /// The earliest instant at which something may change by itself, gathered while settling.

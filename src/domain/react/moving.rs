@@ -40,6 +40,7 @@ impl Life<'_> {
             goals: record.goals.handed_over(record.no),
             hours: record.hours.clone(),
         }));
+        self.hand_over_coupons();
     }
 
     /// A letter has come. Whoever moved on sends it after.
@@ -52,6 +53,7 @@ impl Life<'_> {
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
             (Posted::Absorb(from), None) => self.absorb(from, history, posted.liveness())?,
             (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
+            (Posted::Coupons(coupons), None) => self.take_over_coupons(coupons),
             (
                 Posted::Sent {
                     sent: Some(sent), ..
@@ -110,6 +112,7 @@ impl Life<'_> {
         for no in orphans.map(|m| m.no).collect::<Vec<_>>() {
             if let Some(message) = self.record.messages.remove(&no) {
                 self.log_message(&message, Status::Dropped, Reason::Moved, "");
+                self.settle_coupon(&message, false);
             }
         }
         if let Some(absorb) = moving {
@@ -167,6 +170,7 @@ impl Life<'_> {
                 due: waiting.due,
             };
             self.log_message(&waiting, Status::Dropped, Reason::Moved, "");
+            self.settle_coupon(&waiting, false);
         }
         let row = self.row(id, &entry.key, Status::Left, Reason::Moved, "");
         self.log.push(row);

@@ -87,7 +87,7 @@ impl Life<'_> {
                 }
                 None => match self.withheld(&message) {
                     Some(reason) => self.hold_out(&message, reason),
-                    None => self.begin(&message),
+                    None => self.claim(&message).unwrap_or_else(|| self.begin(&message)),
                 },
             },
         }

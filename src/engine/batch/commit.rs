@@ -54,6 +54,7 @@ impl Overlay {
                 }
             }
         }
+        self.coupons.write(&mut batch);
         for (id, row) in self.mailboxes {
             let key = keys::mailbox(&id);
             // What was only read is checked too, absence included: an answer may rest on it.

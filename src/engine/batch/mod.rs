@@ -6,6 +6,7 @@
 //! customer and cannot be read refuses that customer's causes, is listed once, and is left as it is.
 
 mod commit;
+mod coupons;
 mod letters;
 mod loading;
 mod overlay;
@@ -90,6 +91,8 @@ pub struct Recorded {
     pub person: Option<Box<Record>>,
     /// What had been taken of quotas.
     pub quotas: Quotas,
+    /// The coupon code that was offered.
+    pub coupon: Option<String>,
 }
 
 /// Why a batch could not be done.

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::coupons::Coupons;
 use super::person::Witness;
 use super::{BatchError, Done, Recorded, Reply, Surroundings, Work, read_history};
 
@@ -42,6 +43,7 @@ pub(super) struct Overlay {
     pub(super) quotas: BTreeMap<CampaignId, Stood>,
     /// Those that an answer rests on, and whether it changed them.
     pub(super) asked_quotas: BTreeMap<CampaignId, bool>,
+    pub(super) coupons: Coupons,
     pub(super) appends: Vec<Append>,
     pub(super) puts: Vec<(Key, Vec<u8>)>,
     pub(super) deletes: Vec<Key>,
@@ -123,7 +125,12 @@ impl Overlay {
         };
         let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
         let person = self.person_of(around, work).await?;
-        let reaction = match self.reaction(around, work, person.as_ref()).await {
+        let coupon = match self.offer(around, work).await {
+            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            other => other?,
+        };
+        let offered = (person.as_ref(), coupon.as_deref());
+        let reaction = match self.reaction(around, work, offered).await {
             Err(BatchError::Codec(error)) => {
                 if is_new {
                     self.customers.remove(&no);
@@ -169,6 +176,7 @@ impl Overlay {
                         unfinished: around.unfinished,
                         person: person.map(Box::new),
                         quotas: self.taken(),
+                        coupon,
                     });
                 }
                 reply.answer = reaction.answer.clone();
@@ -188,7 +196,7 @@ impl Overlay {
         &mut self,
         around: &Surroundings<'_>,
         work: &Work,
-        person: Option<&Record>,
+        (person, coupon): (Option<&Record>, Option<&str>),
     ) -> Result<Result<Reaction, String>, BatchError> {
         let no = work.customer;
         let mut history: Option<Vec<Event>> = None;
@@ -216,6 +224,7 @@ impl Overlay {
                 unfinished: around.unfinished,
                 person,
                 quotas: &quotas,
+                coupon,
             };
             let reacted = catch_unwind(AssertUnwindSafe(|| {
                 react(&state.record, &boxes, &work.cause, &context)
@@ -315,6 +324,8 @@ impl Overlay {
             });
         }
         self.post(no, reaction.posts, done);
+        self.note_coupons(around, reaction.drawn, reaction.given_back)
+            .await?;
         if let Some(customer) = self.customers.get_mut(&no)
             && let Some(state) = customer.state.as_mut()
         {

@@ -9,7 +9,7 @@ use super::told::Decision;
 use crate::domain::address::MailboxId;
 use crate::domain::campaign::Start;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo};
+use crate::domain::id::{CampaignId, CustomerNo, PoolName};
 use crate::domain::react::Boxes;
 use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
@@ -255,6 +255,10 @@ impl Teller for Told<'_> {
         if self.wanted.decisions && one.is_none_or(|id| *id == decision.campaign) {
             self.done.decisions.push(decision);
         }
+    }
+
+    fn drew(&mut self, pool: &PoolName, campaign: &CampaignId, at: Timestamp) {
+        self.done.counts.draws.drew(pool, campaign, at);
     }
 
     fn existing(&mut self, campaign: &CampaignId) {

@@ -17,12 +17,14 @@ mod group;
 mod groups;
 mod hand;
 mod play;
+mod pools;
 mod short;
 mod stage;
 mod summary;
 mod told;
 
 pub use diff::{Compared, Difference, Who};
+pub use pools::Drawn;
 pub use summary::{Collision, Day, DayOf, Forecast, Load};
 pub use told::Decision;
 
@@ -127,10 +129,18 @@ impl Core {
         };
         run.of += scene.base;
         let Done {
-            customers, counts, ..
+            customers,
+            mut counts,
+            ..
         } = run.pass(&stage, None, &wanted).await?;
         let zone = stage.rules.shop.timezone;
+        let left = pools::left(&*store, &stage.rules).await?;
+        let pools = pools::lay_over(&mut counts, &left, scene.tell_from, zone);
         let one = question.campaign.as_ref();
+        let mut given = given(scene.ticks.tick);
+        if !pools.is_empty() {
+            given.push("coupons: a pool that is used up is laid over the numbers, not over what follows from it, nor over single decisions".into());
+        }
         Ok(Forecast {
             from: scene.tell_from,
             until: scene.ticks.end,
@@ -143,7 +153,8 @@ impl Core {
             loads: counts.loads(&scene.config, zone),
             waiting: counts.waiting(one),
             notes: scene.notes(&stage.rules),
-            given: given(scene.ticks.tick),
+            given,
+            pools,
         })
     }
 

@@ -9,12 +9,13 @@
 use super::drawn::Drawn;
 use super::firings::{Firings, Marks, Ticks};
 use super::group::Group;
+use super::pools::imagined;
 use super::short::lacks_products;
 use super::told::{Decision, in_the_way};
 use crate::domain::address::MailboxId;
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, MessageNo};
+use crate::domain::id::{CampaignId, CustomerNo, MessageNo, PoolName};
 use crate::domain::outcome::Outcome;
 use crate::domain::posted::Letter;
 use crate::domain::preference::Class;
@@ -57,6 +58,8 @@ pub trait Teller {
     fn tell(&mut self, decision: Decision);
     /// Found in the audience of a campaign that is not live.
     fn existing(&mut self, campaign: &CampaignId);
+    /// A message of this campaign drew a code.
+    fn drew(&mut self, _pool: &PoolName, _campaign: &CampaignId, _at: Timestamp) {}
 }
 
 /// One group being played.
@@ -289,6 +292,7 @@ impl<'a, T: Teller> Play<'a, T> {
                     self.react(who, &cause, now);
                 }
                 Some(Answer::After(before)) => next = Some(before).filter(|b| *b != message),
+                Some(Answer::Coupon) => next = Some(message),
                 _ => {}
             }
         }
@@ -363,6 +367,7 @@ impl<'a, T: Teller> Play<'a, T> {
                 (id, known)
             })
             .collect();
+        let coupon = imagined(&person.record, cause, rules, now);
         // A message that stayed with one who was merged into another is judged by that other.
         let other = (person.record.moved_to).and_then(|to| self.group.whom(to));
         let mut history = None;
@@ -376,6 +381,7 @@ impl<'a, T: Teller> Play<'a, T> {
                 unfinished: false,
                 person: other,
                 quotas: &quotas,
+                coupon: coupon.as_deref(),
             };
             react(&person.record, &boxes, cause, &context(None)).or_else(|_| {
                 history = match &person.history {
@@ -396,6 +402,11 @@ impl<'a, T: Teller> Play<'a, T> {
         }
         for campaign in &reaction.existing {
             self.teller.existing(campaign);
+        }
+        if let Some((pool, code)) = &reaction.drawn
+            && let Some(coupon) = reaction.record.coupons.iter().find(|c| c.code == *code)
+        {
+            self.teller.drew(pool, &coupon.campaign, now);
         }
         let sender = person.record.no;
         self.group.boxes.extend(reaction.boxes);

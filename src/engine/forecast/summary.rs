@@ -1,6 +1,7 @@
 //! The numbers of a forecast: by day and campaign who enters, what is sent, waits and is dropped, and why; which campaigns
 //! stand in each other's way; what the transports have to carry in their busiest hour.
 
+use super::pools::{Drawn, Draws};
 use super::told::Decision;
 use crate::config::Config;
 use crate::config::transport::TransportSettings;
@@ -33,6 +34,7 @@ pub struct Counts {
     waiting: BTreeMap<CampaignId, u64>,
     pub unreadable: u64,
     pub unplayable: u64,
+    pub draws: Draws,
 }
 
 /// One campaign's day.
@@ -105,13 +107,15 @@ pub struct Forecast {
     pub notes: Vec<String>,
     /// What it takes for given.
     pub given: Vec<String>,
+    /// What is asked of the pools of coupons.
+    pub pools: Vec<Drawn>,
 }
 
 /// Whether a row that says "waiting" tells where somebody is on the way, and not what a mail waits for.
 fn is_place(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::StepDue | Reason::Notified | Reason::Edited | Reason::Appended
+        Reason::StepDue | Reason::Notified | Reason::Edited | Reason::Appended | Reason::Coupon
     )
 }
 
@@ -196,8 +200,14 @@ impl Counts {
         for (campaign, many) in other.waiting {
             *self.waiting.entry(campaign).or_default() += many;
         }
+        self.draws.merge(other.draws);
         self.unreadable += other.unreadable;
         self.unplayable += other.unplayable;
+    }
+
+    /// One campaign's day.
+    pub fn day(&mut self, day: NaiveDate, campaign: &CampaignId) -> &mut Day {
+        self.days.entry((day, campaign.clone())).or_default()
     }
 
     /// The lines by day, of one campaign where one is asked for.

@@ -7,6 +7,7 @@ use super::rows::Erasure;
 use crate::domain::address::MailboxId;
 use crate::domain::id::{CustomerNo, MessageRef};
 use crate::engine::batch::BatchError;
+use crate::engine::coupons::freed;
 use crate::engine::shard::{Refused, Shard};
 use crate::engine::state::CustomerState;
 use crate::store::codec::{decode, encode};
@@ -65,8 +66,26 @@ impl Shard {
                 batch.deletes.push(key);
             }
         }
+        self.free_coupons(numbers, &mut batch).await?;
         self.note_addresses(numbers, erasure, &mut batch).await?;
         self.store.commit(batch).await.map_err(BatchError::from)?;
+        Ok(())
+    }
+
+    /// What was set aside for them, and nobody has seen, goes back.
+    async fn free_coupons(&self, numbers: &[CustomerNo], batch: &mut Batch) -> Result<(), Refused> {
+        let wanted = numbers.iter().map(|no| keys::record(*no)).collect();
+        let found = self
+            .store
+            .get_many(wanted)
+            .await
+            .map_err(BatchError::from)?;
+        for value in found.into_iter().flatten() {
+            // Of one that cannot be read the codes stay given.
+            if let Ok(CustomerState { record, .. }) = decode(&value.value) {
+                freed::free(&record, &self.rules, batch);
+            }
+        }
         Ok(())
     }
 

@@ -7,12 +7,16 @@ use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::engagement::SentMessages;
 use crate::domain::goal::Goals;
 use crate::domain::hours::Hours;
-use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId, TagName};
+use crate::domain::id::{
+    CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StaffName, StepId, TagName, TopicId,
+};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
-use crate::domain::preference::{Consents, Preferences};
-use crate::domain::record::{ByClock, DueAt, Entry, EntryState, Message, Record, Standing};
+use crate::domain::preference::{Class, Consents, Preferences};
+use crate::domain::record::{
+    BeforeAttempt, ByClock, DueAt, Entry, EntryState, Message, MessageState, Record, Standing,
+};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
 use crate::domain::value::Properties;
@@ -43,7 +47,7 @@ pub struct Record4 {
     pub consents: Consents,
     pub tracks: Tracks,
     pub campaigns: BTreeMap<CampaignId, Standing4>,
-    pub messages: BTreeMap<MessageNo, Message>,
+    pub messages: BTreeMap<MessageNo, Message4>,
     pub next_message: u32,
     pub alarm: Option<Timestamp>,
     pub sent: SentMessages,
@@ -72,7 +76,9 @@ impl From<CustomerState4> for CustomerState {
                 consents: record.consents,
                 tracks: record.tracks,
                 campaigns: standings(record.campaigns),
-                messages: record.messages,
+                messages: (record.messages.into_iter())
+                    .map(|(no, m)| (no, m.into()))
+                    .collect(),
                 next_message: record.next_message,
                 alarm: record.alarm,
                 sent: record.sent,
@@ -83,6 +89,7 @@ impl From<CustomerState4> for CustomerState {
                 former: record.former,
                 goals: Goals::default(),
                 hours: Hours::default(),
+                coupons: Vec::new(),
             },
             seen: old.seen,
             posted: old.posted,
@@ -92,6 +99,57 @@ impl From<CustomerState4> for CustomerState {
 
 fn standings(old: BTreeMap<CampaignId, Standing4>) -> BTreeMap<CampaignId, Standing> {
     old.into_iter().map(|(id, s)| (id, s.into())).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Message4 {
+    pub no: MessageNo,
+    pub campaign: CampaignId,
+    pub step: StepId,
+    pub entry: EntryKey,
+    pub class: Class,
+    pub topic: Option<TopicId>,
+    pub priority: i32,
+    pub variant: Option<String>,
+    pub state: MessageState,
+    pub due: Timestamp,
+    pub expires: Timestamp,
+    pub not_before: Timestamp,
+    pub released: bool,
+    pub parked: bool,
+    pub to: Option<EmailAddress>,
+    pub attempts: u32,
+    pub doubted: bool,
+    pub before: Option<Box<BeforeAttempt>>,
+    pub staff: Option<StaffName>,
+}
+
+impl From<Message4> for Message {
+    fn from(old: Message4) -> Message {
+        Message {
+            no: old.no,
+            campaign: old.campaign,
+            step: old.step,
+            entry: old.entry,
+            class: old.class,
+            topic: old.topic,
+            priority: old.priority,
+            variant: old.variant,
+            state: old.state,
+            due: old.due,
+            expires: old.expires,
+            not_before: old.not_before,
+            released: old.released,
+            parked: old.parked,
+            to: old.to,
+            attempts: old.attempts,
+            doubted: old.doubted,
+            before: old.before,
+            staff: old.staff,
+            coupon: None,
+            dry: false,
+        }
+    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -227,11 +285,12 @@ impl From<LogRow1> for LogRow {
 #[cfg(test)]
 mod tests {
     use super::super::letters::{Letter3, Posted3};
-    use super::{CustomerState4, Entry4, LogRow1, Record4, Standing4};
-    use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, StepId};
+    use super::{CustomerState4, Entry4, LogRow1, Message4, Record4, Standing4};
+    use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId};
     use crate::domain::ledger::{LogRow, Reason, Status};
     use crate::domain::posted::{Letter, Posted};
-    use crate::domain::record::{Entry, EntryState, Record};
+    use crate::domain::preference::Class;
+    use crate::domain::record::{Entry, EntryState, MessageState, Record};
     use crate::domain::time::Timestamp;
     use crate::engine::state::{CustomerState, Seen};
     use crate::store::codec::decode;
@@ -265,6 +324,27 @@ mod tests {
             journey: 6,
             ..Standing4::default()
         };
+        let message = Message4 {
+            no: MessageNo(3),
+            campaign: campaign.clone(),
+            step: StepId::parse("mail").unwrap(),
+            entry: EntryKey("a".into()),
+            class: Class::Advertising,
+            topic: None,
+            priority: 4,
+            variant: Some("plain".into()),
+            state: MessageState::Retrying,
+            due: Timestamp(1),
+            expires: Timestamp(2),
+            not_before: Timestamp(3),
+            released: true,
+            parked: false,
+            to: None,
+            attempts: 2,
+            doubted: true,
+            before: None,
+            staff: None,
+        };
         let old = CustomerState4 {
             record: Record4 {
                 no: record.no,
@@ -280,7 +360,7 @@ mod tests {
                 consents: record.consents,
                 tracks: record.tracks,
                 campaigns: [(campaign.clone(), standing)].into(),
-                messages: record.messages,
+                messages: [(MessageNo(3), message)].into(),
                 next_message: 2,
                 alarm: Some(Timestamp(90)),
                 sent: record.sent,
@@ -299,6 +379,9 @@ mod tests {
         assert_eq!(state.record.absorbed, [CustomerNo(3)]);
         assert_eq!(state.record.alarm, Some(Timestamp(90)));
         assert_eq!(state.record.goals.windows().count(), 0);
+        let message = &state.record.messages[&MessageNo(3)];
+        assert_eq!((message.attempts, message.doubted), (2, true));
+        assert!(message.coupon.is_none() && !message.dry && state.record.coupons.is_empty());
         let standing = &state.record.campaigns[&campaign];
         assert_eq!((standing.entered, standing.journey), (1, 6));
         assert_eq!(standing.entries, std::slice::from_ref(&expected));

@@ -115,6 +115,8 @@ impl From<Message1> for Message {
             doubted: old.doubted,
             before: old.before,
             staff: None,
+            coupon: None,
+            dry: false,
         }
     }
 }

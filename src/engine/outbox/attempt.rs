@@ -12,7 +12,7 @@ use crate::domain::chance;
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::recipient;
-use crate::domain::react::{Answer, goes_before};
+use crate::domain::react::{Answer, goes_before, pool_wanted};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::decode;
@@ -58,6 +58,8 @@ enum Made {
     Gone,
     /// Another of the customer's messages goes first.
     Behind(MessageNo),
+    /// It is to be given a coupon code first, by asking for this attempt.
+    WantsCoupon(u32),
     /// It was not composed; what is told of it.
     Failed(Outcome),
 }
@@ -73,6 +75,18 @@ impl Core {
         known: Option<Arc<Known>>,
     ) -> Result<Option<MessageNo>, Stuck> {
         let mut made = self.composed(customer, no, lane, known).await?;
+        if let Made::WantsCoupon(attempt) = made {
+            let cause = Cause::Ready {
+                message: no,
+                attempt,
+            };
+            self.coupons.moved();
+            match self.act(customer, cause).await?.answer {
+                Some(Answer::Coupon) => made = self.composed(customer, no, lane, None).await?,
+                Some(Answer::After(before)) => return Ok(Some(before)),
+                _ => return Ok(None),
+            }
+        }
         let Made::Ready(composed) = &made else {
             return self.not_asked(customer, no, made).await;
         };
@@ -178,7 +192,8 @@ impl Core {
         made: Made,
     ) -> Result<Option<MessageNo>, Stuck> {
         let outcome = match made {
-            Made::Ready(_) | Made::Gone => return Ok(None),
+            // It is asked for again with what it wants at the next look.
+            Made::Ready(_) | Made::Gone | Made::WantsCoupon(_) => return Ok(None),
             Made::Behind(other) => return Ok(Some(other)),
             Made::Failed(outcome) => outcome,
         };
@@ -233,6 +248,9 @@ impl Core {
             {
                 return Ok(Made::Behind(other.no));
             }
+        }
+        if pool_wanted(message, &self.catalogue().rules).is_some() {
+            return Ok(Made::WantsCoupon(message.attempts + 1));
         }
         let to = recipient(message, &state.record).cloned();
         let kept = self.sent_before(customer, message).await?;

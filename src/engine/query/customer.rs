@@ -4,6 +4,7 @@ use super::mailboxes::SuppressionView;
 use crate::domain::chance;
 use crate::domain::condition::{EventCondition, tags_of};
 use crate::domain::consent_ledger::{ConsentRow, Word};
+use crate::domain::coupon::Coupon;
 use crate::domain::explain::{StepPlace, rfc3339, rfc3339_or_null, state_word};
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
 use crate::domain::ledger::Reason;
@@ -42,6 +43,8 @@ pub struct CustomerView {
     pub enrollments: Vec<EnrollmentView>,
     /// Not yet settled.
     pub messages: Vec<MessageView>,
+    /// Coupon codes that this customer has or had, oldest first.
+    pub coupons: Vec<CouponView>,
     /// Of the present address.
     pub mailbox: Option<MailboxView>,
     /// When this customer is next looked at without a cause; perhaps too early.
@@ -85,6 +88,22 @@ pub struct ConsentView {
     pub at: Timestamp,
     pub source: String,
     pub wording: Option<String>,
+}
+
+/// A coupon code.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct CouponView {
+    pub pool: String,
+    pub campaign: CampaignId,
+    pub code: String,
+    /// When it was set aside for this customer.
+    #[serde(serialize_with = "rfc3339")]
+    pub given: Timestamp,
+    /// When the mail with it was accepted, or may have been.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub sent: Option<Timestamp>,
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub until: Option<Timestamp>,
 }
 
 /// A consent that waits for its confirmation.
@@ -295,6 +314,19 @@ pub(super) fn message(m: &Message, record: &Record, rules: &Rules, domain: &str)
         expires: m.expires,
         parked: m.parked,
     }
+}
+
+pub(super) fn coupons(all: &[Coupon]) -> Vec<CouponView> {
+    (all.iter())
+        .map(|c| CouponView {
+            pool: c.pool.to_string(),
+            campaign: c.campaign.clone(),
+            code: c.code.clone(),
+            given: c.given,
+            sent: c.sent,
+            until: c.until,
+        })
+        .collect()
 }
 
 pub(super) fn row(record: Record, rules: &Rules, now: Timestamp) -> CustomerRow {

@@ -2,7 +2,8 @@
 
 use super::customer::{
     AttributeMap, CustomerRow, CustomerView, EnrollmentView, LedgerView, MailboxView, PlaceView,
-    PreferencesView, consents, enrollment, ledger, message, row, tags, tracks, unconfirmed,
+    PreferencesView, consents, coupons, enrollment, ledger, message, row, tags, tracks,
+    unconfirmed,
 };
 use super::mailboxes::SuppressionView;
 use crate::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
@@ -80,6 +81,7 @@ impl Core {
                 format: own.format,
             },
             unconfirmed: unconfirmed(&record.pending),
+            coupons: coupons(&record.coupons),
             consents: consents(&record.consents),
             consent_ledger: told,
             events: tracks(&record, rules),
@@ -205,6 +207,7 @@ impl Core {
                 rules,
                 history,
                 unfinished: false,
+                coupon: None,
                 person: None,
                 quotas: &quotas,
             };

@@ -48,6 +48,7 @@ pub async fn list(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
         "imports": admin.core.imports().await?,
         "poisonous": admin.core.poisonous_customers().await?,
         "campaigns": campaigns,
+        "pools": admin.core.pools().await?,
     })))
 }
 

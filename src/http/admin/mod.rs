@@ -5,6 +5,7 @@
 //! say (0660): there is no other check.
 
 mod campaigns;
+mod coupons;
 mod customers;
 mod doubts;
 mod forget;
@@ -82,6 +83,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/suppressions", get(customers::suppressions))
         .route("/suppressions", post(customers::suppress))
         .route("/suppressions", delete(customers::unsuppress))
+        .route("/coupons", get(coupons::list))
+        .route("/coupons/codes", get(coupons::codes))
         .route("/campaigns", get(campaigns::list))
         .route("/campaign", get(campaigns::show))
         .route("/campaign/approve", post(campaigns::approve))

@@ -4,6 +4,7 @@
 use super::exposition::{Kind, Page};
 use super::{Ops, PATIENCE};
 use crate::engine::catalogue::FileState;
+use crate::engine::coupons::Level;
 use crate::engine::intake::json::MessageKind;
 use crate::engine::requests::Asked;
 use crate::http::meters::{Delivered, Fate};
@@ -77,6 +78,25 @@ async fn engine(page: &mut Page, ops: &Ops) {
             "Customers with a cause that could not be worked on; `reveille customer poisonous` lists them.",
             customers,
         );
+    }
+    if let Some(pools) = within(patience, core.pools()).await {
+        let mut left = page.family(
+            "coupons_left",
+            Kind::Gauge,
+            "Codes left in a pool of coupons; at 0 messages that need one wait until they expire.",
+        );
+        for pool in &pools {
+            left.sample(&[("pool", pool.pool.as_str())], pool.left);
+        }
+        let mut low = page.family(
+            "coupons_low",
+            Kind::Gauge,
+            "1 while fewer codes are left in a pool of coupons than its `warn_below`.",
+        );
+        for pool in &pools {
+            let is_low = pool.level > Level::Plenty;
+            low.sample(&[("pool", pool.pool.as_str())], u8::from(is_low));
+        }
     }
     if let Some(open) = within(patience, core.requests()).await {
         let mut requests = page.family(
