@@ -15,6 +15,7 @@ pub mod keys;
 mod limits;
 mod localized;
 mod names;
+pub mod schema;
 mod shared;
 pub mod sources;
 mod standing;

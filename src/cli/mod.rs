@@ -26,6 +26,7 @@ mod requests;
 mod restore;
 mod resume;
 mod run;
+mod schema;
 mod screen;
 mod settle;
 mod suppression;
@@ -91,6 +92,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Check configuration, campaigns and templates
     Check(check::Arguments),
+    /// Print JSON Schemas of the files, with which editors complete and check
+    Schema(schema::Arguments),
     /// Take a store that has rehearsed to sending for real
     GoLive(go_live::Arguments),
     /// Have the running daemon read configuration and campaigns again
@@ -199,6 +202,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Check(arguments) => check::run(&arguments, context),
+        Command::Schema(arguments) => schema::run(&arguments, context),
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
