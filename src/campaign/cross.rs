@@ -1,6 +1,6 @@
-//! What configuration and campaigns must agree on.
+//! What configuration and campaigns must agree on, and campaigns among each other.
 
-use super::Loaded;
+use super::{Loaded, starving};
 use crate::config::Config;
 use crate::config::problem::Problem;
 use crate::domain::campaign::Campaign;
@@ -11,6 +11,7 @@ use crate::domain::preference::Class;
 pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let mut problems = advertised(config, loaded);
     problems.extend(confirmed(config, loaded));
+    problems.extend(starving::warnings(&config.shop(), loaded));
     problems
 }
 

@@ -20,9 +20,11 @@ mod shared;
 pub mod sources;
 mod standing;
 mod start;
+mod starving;
 mod step;
 #[cfg(test)]
 mod tests;
+pub mod unseen;
 mod value_test;
 mod version;
 

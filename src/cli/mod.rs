@@ -3,6 +3,7 @@
 //! A command that needs the store asks the running daemon over its socket, or opens the store itself and calls the same
 //! routes in its own process ([`way`]). Here is only what people type and what they see.
 
+mod across;
 mod backup;
 mod campaign;
 mod cancel;
@@ -201,7 +202,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(arguments) => run::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
-        Command::Check(arguments) => check::run(&arguments, context),
+        Command::Check(arguments) => check::run(&arguments, context).await,
         Command::Schema(arguments) => schema::run(&arguments, context),
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,

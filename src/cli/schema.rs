@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::screen::counted;
 use crate::campaign;
 use crate::config::nearest::suggest;
+use crate::config::schema::Kind;
 use crate::config::schema::settings;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -28,8 +29,8 @@ pub struct Arguments {
 }
 
 /// Every kind of file, with its schema.
-fn kinds() -> Vec<(&'static str, fn() -> Value)> {
-    let mut kinds: Vec<(&'static str, fn() -> Value)> = vec![("config", settings::schema)];
+fn kinds() -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = vec![("config", settings::schema)];
     kinds.extend(campaign::schema::KINDS);
     kinds
 }

@@ -7,11 +7,11 @@ mod file;
 mod step;
 
 use crate::config::schema::spelling::{NAME, Spelling, TAG};
-use crate::config::schema::{Described, Shape, document, zones};
+use crate::config::schema::{Described, Kind, Shape, document, zones};
 use serde_json::Value;
 
 /// Every kind of file in the campaigns' folder, with its schema.
-pub static KINDS: [(&str, fn() -> Value); 4] = [
+pub static KINDS: [Kind; 4] = [
     ("campaign", campaign),
     ("segments", segments),
     ("tags", tags),

@@ -49,6 +49,9 @@ pub struct Described {
     pub also: Option<fn() -> Value>,
 }
 
+/// A kind of file by its name, and what makes its schema.
+pub type Kind = (&'static str, fn() -> Value);
+
 /// A key, its shape, and one line for people.
 pub type Line = (&'static str, Shape, &'static str);
 
