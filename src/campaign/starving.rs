@@ -27,29 +27,67 @@ pub fn warnings(shop: &Shop, loaded: &Loaded) -> Vec<Problem> {
         tags: &loaded.tags,
     };
     // In the order in which they go: the more important first.
-    let mut regular: Vec<&Campaign> = loaded.good().filter(|c| writes_regularly(c)).collect();
-    regular.sort_by_key(|c| (-c.priority, c.id.clone()));
+    let mut regular: Vec<Regular<'_>> = loaded.good().filter_map(Regular::of).collect();
+    regular.sort_by_key(|one| (-one.campaign.priority, one.campaign.id.clone()));
     let mut found = Vec::new();
-    for (at, campaign) in regular.iter().enumerate() {
-        let before: Vec<&Campaign> = (regular[..at].iter().copied())
-            .filter(|other| other.class == campaign.class || other.class == Class::Advertising)
-            .filter(|other| can_both_hold(campaign, other, &named))
+    for (at, one) in regular.iter().enumerate() {
+        let class = one.campaign.class;
+        let before: Vec<&Regular<'_>> = (regular[..at].iter())
+            .filter(|o| o.campaign.class == class || o.campaign.class == Class::Advertising)
+            .filter(|other| can_both_hold(one.campaign, other.campaign, &named))
             .collect();
-        let worst = caps(shop, campaign.class)
-            .filter_map(|(cap, whose)| Short::of(campaign, &before, cap, whose))
+        let worst = caps(shop, class)
+            .filter_map(|(cap, whose)| Short::of(one, &before, cap, whose))
             .max_by_key(|short| (short.wanted() - short.room, short.wanted()));
         if let Some(short) = worst {
-            found.push(told(campaign, &short, loaded));
+            found.push(told(one.campaign, &short, loaded));
         }
     }
     found
 }
 
-fn writes_regularly(campaign: &Campaign) -> bool {
-    campaign.state == CampaignState::Live
-        && campaign.class != Class::Transactional
-        && matches!(&campaign.start, Start::Scheduled(s) if matches!(s.when, When::Cron(_)))
-        && matches!(campaign.entry.again, Again::Always | Again::After(_))
+/// A campaign that writes to the same customers again and again.
+struct Regular<'a> {
+    campaign: &'a Campaign,
+    /// The first [`RUNS`] from some Monday on.
+    runs: Vec<NaiveDateTime>,
+}
+
+impl<'a> Regular<'a> {
+    fn of(campaign: &'a Campaign) -> Option<Regular<'a>> {
+        let Start::Scheduled(schedule) = &campaign.start else {
+            return None;
+        };
+        let When::Cron(rule) = &schedule.when else {
+            return None;
+        };
+        let again = matches!(campaign.entry.again, Again::Always | Again::After(_));
+        let sends = campaign.state == CampaignState::Live && campaign.class != Class::Transactional;
+        (again && sends).then(|| Regular {
+            campaign,
+            runs: runs(rule),
+        })
+    }
+
+    /// The most messages to one customer in a time, counting those of entries that begin in it.
+    fn wants(&self, period: Span) -> u64 {
+        let campaign = self.campaign;
+        let mut entries = most_within(&self.runs, period);
+        if let Again::After(span) = campaign.entry.again {
+            entries = entries.min(times(period, span));
+        }
+        if let Some(most) = campaign.entry.at_most {
+            entries = entries.min(u64::from(most));
+        }
+        let mut wanted = entries * messages_within(campaign, period);
+        for cap in &campaign.limits.caps {
+            wanted = wanted.min(u64::from(cap.most) * times(period, length(cap.period)));
+        }
+        if let Some(gap) = campaign.limits.gap {
+            wanted = wanted.min(times(period, gap));
+        }
+        wanted
+    }
 }
 
 /// The shop's caps, with where they stand; customers' own are not known here.
@@ -89,21 +127,21 @@ struct Short<'a> {
 
 impl<'a> Short<'a> {
     fn of(
-        campaign: &Campaign,
-        before: &[&'a Campaign],
+        one: &Regular<'_>,
+        before: &[&Regular<'a>],
         cap: Cap,
         whose: &'static str,
     ) -> Option<Short<'a>> {
         // A message waits until it expires, so what finds no place at once may find one later.
         let period = length(cap.period);
-        let span = period.max(patience(campaign));
-        let others = before.iter().map(|other| (*other, wants(other, span)));
+        let span = period.max(patience(one.campaign));
+        let others = before.iter().map(|o| (o.campaign, o.wants(span)));
         let short = Short {
             cap,
             whose,
             span,
             room: u64::from(cap.most) * u64::try_from(span.0 / period.0.max(1)).unwrap_or(1),
-            own: wants(campaign, span),
+            own: one.wants(span),
             before: others.filter(|(_, wanted)| *wanted > 0).collect(),
         };
         (short.own > 0 && short.wanted() > short.room).then_some(short)
@@ -135,31 +173,6 @@ fn length(period: Period) -> Span {
     }
 }
 
-/// The most messages to one customer in a time, counting those of entries that begin in it.
-fn wants(campaign: &Campaign, period: Span) -> u64 {
-    let Start::Scheduled(schedule) = &campaign.start else {
-        return 0;
-    };
-    let When::Cron(rule) = &schedule.when else {
-        return 0;
-    };
-    let mut entries = runs_within(rule, period);
-    if let Again::After(span) = campaign.entry.again {
-        entries = entries.min(times(period, span));
-    }
-    if let Some(most) = campaign.entry.at_most {
-        entries = entries.min(u64::from(most));
-    }
-    let mut wanted = entries * messages_within(campaign, period);
-    for cap in &campaign.limits.caps {
-        wanted = wanted.min(u64::from(cap.most) * times(period, length(cap.period)));
-    }
-    if let Some(gap) = campaign.limits.gap {
-        wanted = wanted.min(times(period, gap));
-    }
-    wanted
-}
-
 /// How often something that comes every `each` begins in a time of that length, at most.
 fn times(period: Span, each: Span) -> u64 {
     let (period, each) = (period.0.max(1), each.0.max(1));
@@ -182,21 +195,18 @@ fn messages_within(campaign: &Campaign, period: Span) -> u64 {
     count
 }
 
-/// The most runs in any time of that length.
-fn runs_within(rule: &CronRule, period: Span) -> u64 {
-    // Any beginning will do: a Monday, the first of a year.
+/// From any beginning: a Monday, the first of a year.
+fn runs(rule: &CronRule) -> Vec<NaiveDateTime> {
     let begin = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default();
-    let mut runs: Vec<NaiveDateTime> = Vec::new();
-    let mut after = NaiveDateTime::from(begin);
-    while runs.len() < RUNS
-        && let Some(next) = rule.naive_next(after)
-    {
-        runs.push(next);
-        after = next;
-    }
+    let first = rule.naive_next(begin.into());
+    let all = std::iter::successors(first, |run| rule.naive_next(*run));
+    all.take(RUNS).collect()
+}
+
+/// The most of these in any time of that length.
+fn most_within(runs: &[NaiveDateTime], period: Span) -> u64 {
     let period = TimeDelta::milliseconds(period.0);
-    let mut most = 0;
-    let mut end = 0;
+    let (mut most, mut end) = (0, 0);
     for (at, first) in runs.iter().enumerate() {
         while end < runs.len() && runs[end] - *first < period {
             end += 1;
