@@ -203,7 +203,8 @@ fn plain<N: Ord + Clone>(written: &BTreeMap<N, Written<Condition>>) -> BTreeMap<
     written.iter().map(plain).collect()
 }
 
-fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
+/// The events that files name, with how often.
+pub(super) fn event_names(sources: &Sources) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let shared = sources.segments.iter().chain(&sources.tags);
     for source in sources.campaigns.values().chain(shared) {

@@ -1,6 +1,6 @@
-//! What configuration and campaigns must agree on.
+//! What configuration and campaigns must agree on, and campaigns among each other.
 
-use super::Loaded;
+use super::{Loaded, starving};
 use crate::config::Config;
 use crate::config::problem::{Problem, Severity};
 use crate::domain::campaign::{At, Campaign};
@@ -12,6 +12,7 @@ pub fn check(config: &Config, loaded: &Loaded) -> Vec<Problem> {
     let mut problems = advertised(config, loaded);
     problems.extend(confirmed(config, loaded));
     problems.extend(learning(config, loaded));
+    problems.extend(starving::warnings(&config.shop(), loaded));
     problems
 }
 

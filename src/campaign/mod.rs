@@ -22,13 +22,16 @@ mod limits;
 mod localized;
 mod names;
 mod products;
+pub mod schema;
 mod shared;
 pub mod sources;
 mod standing;
 mod start;
+mod starving;
 mod step;
 #[cfg(test)]
 mod tests;
+pub mod unseen;
 mod value_test;
 mod version;
 

@@ -1,31 +1,39 @@
 //! `reveille check`: every problem of every file.
 
+use super::across::{Needed, texts, unused};
 use super::failure::Failure;
 use super::screen::counted;
+use super::way::{Need, through};
 use super::{Context, data_asked};
 use crate::campaign::{self, Context as Against};
 use crate::config::Config;
-use crate::config::problem::{Problem, render_all};
+use crate::config::problem::{Problem, Severity, render_all};
 use crate::config::secret::Unreadable;
 use crate::config::webhook;
 use crate::daemon::transports;
+use crate::engine::survey::Survey;
 use crate::message::{TemplateProblem, Templates};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Exits with 3 if there is an error, with 0 if there are warnings only. Nothing is opened or changed,
-so it can run beside the daemon. A password that you may not read is a warning; with --settings, as
-the service runs it before its start (ExecStartPre), it is an error.
+Exits with 3 if there is an error, with 0 if there are warnings and notes only. Nothing is opened or
+changed, so it can run beside the daemon. A password that you may not read is a warning; with
+--settings, as the service runs it before its start (ExecStartPre), it is an error.
 
 Examples:
   reveille check
+  reveille check --store
   reveille check --config /etc/reveille/config.toml --settings
   reveille check --json | jq -r '.problems[].what'")]
 pub struct Arguments {
     /// Check config.toml, folders and passwords only, as the daemon's user; not campaigns and templates
     #[arg(long)]
     settings: bool,
+    /// Ask the store, too: events that never came, and how many customers lack what templates print
+    #[arg(long, conflicts_with = "settings")]
+    store: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,7 +60,12 @@ impl Found {
     }
 
     fn warnings(&self) -> usize {
-        self.problems.iter().filter(|p| !p.is_error()).count() + self.unread.len()
+        self.of(Severity::Warning) + self.unread.len()
+    }
+
+    fn of(&self, severity: Severity) -> usize {
+        let found = self.problems.iter();
+        found.filter(|p| p.severity == severity).count()
     }
 
     fn to_json(&self) -> Value {
@@ -85,6 +98,7 @@ impl Found {
         json!({
             "errors": self.errors(),
             "warnings": self.warnings(),
+            "notes": self.of(Severity::Note),
             "campaigns": self.campaigns,
             "templates": self.template_count,
             "problems": problems,
@@ -92,7 +106,7 @@ impl Found {
     }
 }
 
-pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let path = context.path()?;
     let mut found = Found::default();
     match Config::load(&path) {
@@ -112,7 +126,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
                 found.transports.extend(checked.out_of_reach);
             } else {
                 found.unread = checked.out_of_reach;
-                files(&config, &mut found);
+                files(&config, &mut found, arguments.store.then_some(context)).await?;
             }
         }
     }
@@ -150,7 +164,8 @@ fn prefix(problem: &TemplateProblem) -> String {
     }
 }
 
-fn files(config: &Config, found: &mut Found) {
+/// `asked`: the store is to be asked, too.
+async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> Result<(), Failure> {
     let mut templates = match Templates::load(&config.templates) {
         Ok(templates) => templates,
         Err(problems) => {
@@ -162,14 +177,26 @@ fn files(config: &Config, found: &mut Found) {
     found.template_count = templates.names().count();
     let mut against = Against::of(config);
     against.templates = Some(templates.names().map(|n| (n.to_owned(), 0)).collect());
-    let loaded = campaign::load(&config.campaigns, &against);
+    let mut loaded = campaign::load(&config.campaigns, &against);
+    if let Some(context) = asked {
+        let needed = Needed::of(&templates, &loaded, &config.templates);
+        let survey = survey(context, &needed, &campaign::unseen::named(&loaded.sources)).await?;
+        found
+            .problems
+            .extend(needed.lacking(survey.customers, &survey.lacking));
+        found
+            .problems
+            .extend(campaign::unseen::notes(&loaded, &survey.events));
+        // Once more, now that it is known which events come.
+        against.events_seen = survey.events;
+        loaded = campaign::load(&config.campaigns, &against);
+    }
     found.campaigns = loaded.campaigns.len();
     for campaign in loaded.good() {
-        for (text, file) in texts(campaign) {
+        for text in texts(campaign) {
             if let Err(problem) = templates.inline(text) {
-                found
-                    .problems
-                    .push(in_its_file(&loaded, &file, text, &problem));
+                let problem = in_its_file(&loaded, &campaign.id, text, &problem);
+                found.problems.push(problem);
             }
         }
     }
@@ -177,32 +204,26 @@ fn files(config: &Config, found: &mut Found) {
     found
         .problems
         .extend(data_asked::check(&loaded, &templates));
+    let unused = unused(&templates, &loaded, &config.templates);
     found.problems.extend(loaded.problems);
     found.problems.extend(across);
+    found.problems.extend(unused);
     crate::config::problem::sort(&mut found.problems);
+    Ok(())
 }
 
-/// Subjects and preheaders of a campaign, with its id.
-fn texts(
-    campaign: &crate::domain::campaign::Campaign,
-) -> Vec<(&str, crate::domain::id::CampaignId)> {
-    let mut all = Vec::new();
-    for step in &campaign.steps {
-        all.extend((step.text.iter()).map(|t| (t.as_str(), campaign.id.clone())));
-        let variants = step.variants.iter();
-        let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        for localized in [&step.subject, &step.preheader]
-            .into_iter()
-            .chain(of_variants)
-        {
-            all.extend(
-                localized
-                    .values()
-                    .map(|t| (t.as_str(), campaign.id.clone())),
-            );
-        }
-    }
-    all
+async fn survey(
+    context: &Context,
+    needed: &Needed,
+    events: &BTreeSet<String>,
+) -> Result<Survey, Failure> {
+    let asked = json!({ "attributes": needed.attributes(), "events": events });
+    through(context, Need::Look, async |way| {
+        let told = way.post("/survey", &asked).await?;
+        serde_json::from_value(told)
+            .map_err(|e| Failure::failed(format!("the store's answer was not understood: {e}")))
+    })
+    .await
 }
 
 fn in_its_file(
@@ -234,10 +255,15 @@ fn summary(found: &Found, settings: bool, context: &Context) -> String {
         ),
     };
     let (errors, warnings) = (found.errors() as u64, found.warnings() as u64);
-    let warned = match warnings {
-        0 => String::new(),
-        n => format!(", {}", counted(n, "warning", "warnings")),
-    };
+    let mut warned = String::new();
+    for (number, one, many) in [
+        (warnings, "warning", "warnings"),
+        (found.of(Severity::Note) as u64, "note", "notes"),
+    ] {
+        if number > 0 {
+            warned.push_str(&format!(", {}", counted(number, one, many)));
+        }
+    }
     match errors {
         0 => format!("{} {what}{warned}", screen.green("good:")),
         n => format!(

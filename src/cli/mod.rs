@@ -3,6 +3,7 @@
 //! A command that needs the store asks the running daemon over its socket, or opens the store itself and calls the same
 //! routes in its own process ([`way`]). Here is only what people type and what they see.
 
+mod across;
 mod backup;
 mod campaign;
 mod cancel;
@@ -29,6 +30,7 @@ mod requests;
 mod restore;
 mod resume;
 mod run;
+mod schema;
 mod screen;
 mod settle;
 mod shipped;
@@ -97,6 +99,8 @@ enum Command {
     Init(init::Arguments),
     /// Check configuration, campaigns and templates
     Check(check::Arguments),
+    /// Print JSON Schemas of the files, with which editors complete and check
+    Schema(schema::Arguments),
     /// Take a store that has rehearsed to sending for real
     GoLive(go_live::Arguments),
     /// Have the running daemon read configuration and campaigns again
@@ -208,7 +212,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Init(arguments) => init::run(arguments, context).await,
-        Command::Check(arguments) => check::run(&arguments, context),
+        Command::Check(arguments) => check::run(&arguments, context).await,
+        Command::Schema(arguments) => schema::run(&arguments, context),
         Command::GoLive(arguments) => go_live::run(&arguments, context).await,
         Command::Reload(arguments) => reload::run(&arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod nearest;
 pub mod problem;
 pub mod read;
+pub mod schema;
 pub mod secret;
 pub mod settings;
 mod shop;

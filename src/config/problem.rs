@@ -16,6 +16,8 @@ pub enum Severity {
     Error,
     /// It can, but it probably does not say what its writer meant.
     Warning,
+    /// It can, and nothing need be wrong with it.
+    Note,
 }
 
 impl Severity {
@@ -23,6 +25,7 @@ impl Severity {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         }
     }
 }
@@ -110,6 +113,11 @@ impl Problem {
         }
     }
 
+    /// The same, said less loudly.
+    pub fn only(self, severity: Severity) -> Problem {
+        Problem { severity, ..self }
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -151,6 +159,7 @@ impl Problem {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         match &self.place {
             Some(place) => {

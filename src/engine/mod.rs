@@ -38,6 +38,7 @@ pub mod sample;
 pub mod shard;
 pub mod state;
 pub mod surprise;
+pub mod survey;
 pub mod tally;
 mod tokens;
 pub mod waiting;

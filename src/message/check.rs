@@ -7,6 +7,7 @@
 //! which can only err on the side of refusing.
 
 use super::problem::{TemplateProblem, nearest};
+use super::uses::{self, Use};
 use super::words;
 use handlebars::template::{
     DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement, TemplateMapping,
@@ -36,6 +37,8 @@ pub struct Facts {
     /// Inline partials that it defines, at whatever depth.
     pub inlines: Vec<(String, Facts)>,
     depth: usize,
+    /// What of a customer it cannot do without; of the whole file.
+    pub uses: Vec<Use>,
 }
 
 /// Reads a compiled template whose nesting was found bounded ([`super::nesting`]).
@@ -47,6 +50,7 @@ pub fn read(template: &Template, name: &str, file: &str) -> (Facts, Vec<Template
     };
     let mut facts = Facts {
         file: file.to_owned(),
+        uses: uses::of_customer(template),
         ..Facts::default()
     };
     reader.walk(template, &mut facts, 0);

@@ -27,6 +27,7 @@ pub mod source;
 pub mod templates;
 pub mod token;
 pub mod tracking;
+pub mod uses;
 pub mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};

@@ -26,6 +26,8 @@ pub struct Templates {
     broken: BTreeSet<String>,
     problems: Vec<TemplateProblem>,
     sources: BTreeMap<String, String>,
+    /// What each good file refers to, by its path.
+    facts: BTreeMap<String, Facts>,
 }
 
 fn engine(escape: bool) -> Handlebars<'static> {
@@ -167,6 +169,9 @@ impl Templates {
         forms.retain(|name, parts| parts.contains_key(&Part::Html) && !broken.contains(name));
         let mut told = BTreeSet::new();
         problems.retain(|p| told.insert((p.file.clone(), p.line, p.column, p.what.clone())));
+        let facts = (found.files.into_iter())
+            .map(|(_, _, facts)| (facts.file.clone(), facts))
+            .collect();
         Templates {
             engines,
             inline: engine(false),
@@ -174,6 +179,7 @@ impl Templates {
             broken,
             problems,
             sources,
+            facts,
         }
     }
 
@@ -215,6 +221,44 @@ impl Templates {
                 Some((file, engine.get_template(&key(name, locale))?))
             })
             .collect()
+    }
+
+    /// The files of these templates with all partials that they reach, in any locale; what each refers to.
+    pub fn reached<'a>(&'a self, names: &BTreeSet<&str>) -> BTreeMap<&'a str, &'a Facts> {
+        // By what they are called, since a name stands for a file in each locale.
+        let mut named: BTreeMap<(bool, &str), Vec<(&str, &Facts)>> = BTreeMap::new();
+        for (path, facts) in &self.facts {
+            if let Some(file) = File::named(path) {
+                let forms = named.entry((file.partial, file.name)).or_default();
+                forms.push((path, facts));
+            }
+        }
+        let mut reached = BTreeMap::new();
+        let mut todo: Vec<(&str, &Facts)> = Vec::new();
+        for name in names {
+            todo.extend(named.get(&(false, *name)).into_iter().flatten());
+        }
+        while let Some((path, facts)) = todo.pop() {
+            if reached.insert(path, facts).is_some() {
+                continue;
+            }
+            let inner = facts.inlines.iter().flat_map(|(_, f)| &f.references);
+            for reference in facts.references.iter().chain(inner) {
+                let partials = named.get(&(true, reference.name.as_str()));
+                todo.extend(partials.into_iter().flatten());
+            }
+        }
+        reached
+    }
+
+    /// The text of a file.
+    pub fn text_of(&self, path: &str) -> Option<&str> {
+        self.sources.get(path).map(String::as_str)
+    }
+
+    /// Every file of the folder by its path, whether it is good or not.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.keys().map(String::as_str)
     }
 
     /// Whether `text` would do as a subject or preheader.

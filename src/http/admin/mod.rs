@@ -15,6 +15,7 @@ mod plan;
 mod refusal;
 mod report;
 mod requests;
+mod survey;
 mod upkeep;
 
 pub use import::{END, Sent};
@@ -93,6 +94,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/unsubscribe", post(links::unsubscribe))
         .route("/pause", post(campaigns::pause))
         .route("/resume", post(campaigns::resume))
+        .route("/survey", post(survey::survey))
         .route("/import", post(import::import))
         .fallback(refusal::no_such_route)
         .with_state(admin)

@@ -1,0 +1,67 @@
+//! `[[step]]` and its variants.
+
+use super::file::{CLASS, localized};
+use crate::campaign::keys;
+use crate::config::schema::spelling::{DURATION, LENGTH, NAME, TAG, TIME, WORDS};
+use crate::config::schema::{Described, Shape, lines};
+use serde_json::{Value, json};
+
+pub static STEP: Described = Described {
+    keys: &keys::STEP,
+    required: &["id"],
+    lines: lines! {
+        "id": Shape::Spelled(&NAME), "What the step is known by when the file is edited";
+        "template": Shape::Text, "The name of a template";
+        "subject": Shape::Special(localized), "Text by locale: { en = \"...\", ko = \"...\" }";
+        "preheader": Shape::Special(localized), "Text by locale: what mail programs show beside the subject";
+        "after": Shape::Spelled(&DURATION), "So long after entry";
+        "wait": Shape::Spelled(&DURATION), "So long after the step before was settled";
+        "at": Shape::Spelled(&TIME), "The first such time of the customer's own clock from then on: \"10:00\"";
+        "until": Shape::Defined("condition"), "Due as soon as this holds, at the latest after `wait`";
+        "only_if": Shape::Defined("condition"), "Judged when the step falls due";
+        "otherwise": Shape::Spelled(&NAME), "Where `only_if` does not hold: \"skip\" (default), \"exit\", or the id of a later step";
+        "tag": Shape::Spelled(&TAG), "No message: the customer bears this tag from now on";
+        "untag": Shape::Spelled(&TAG), "No message: the customer bears this tag no more";
+        "leave": Shape::Spelled(&NAME), "No message: the customer leaves this topic";
+        "notify": Shape::Spelled(&NAME), "A mail to staff about this customer: a name under [staff] in config.toml";
+        "text": Shape::Spelled(&WORDS), "What a mail to staff says, where there is no template";
+        "renamed_from": Shape::Spelled(&NAME), "The step's former id: whoever had it has had this one";
+        "expires": Shape::Spelled(&LENGTH), "A message that could not go by then is dropped; default: advertising \"3d\", others \"7d\"";
+        "variants": Shape::Some(&Shape::Table(&VARIANT)), "Versions under test; what one leaves out is the step's";
+        "recheck": Shape::Flag, "Whether the audience is judged again when the message leaves; default true";
+        "class": CLASS, "Default: the campaign's";
+        "transport": Shape::Text, "The NAME of a [transport.NAME] in config.toml; default: main, or the only one";
+    },
+    also: Some(asked_of_steps),
+};
+
+fn asked_of_steps() -> Value {
+    // These do without a template and a subject, or have them elsewhere.
+    let others = ["tag", "untag", "leave", "notify", "variants"];
+    let other: Vec<Value> = (others.iter())
+        .map(|key| json!({ "required": [key] }))
+        .collect();
+    json!({
+        "not": { "required": ["after", "wait"] },
+        "dependencies": {
+            "until": ["wait"],
+            "otherwise": ["only_if"],
+            "text": ["notify"],
+        },
+        "if": { "not": { "anyOf": other } },
+        "then": { "required": ["template", "subject"] },
+    })
+}
+
+pub static VARIANT: Described = Described {
+    keys: &keys::VARIANT,
+    required: &["name"],
+    lines: lines! {
+        "name": Shape::Spelled(&NAME), "The variant's name, in logs and reports";
+        "weight": Shape::Whole(1, 1_000_000), "How often it is drawn beside the others; default 1";
+        "template": Shape::Text, "The name of a template; default: the step's";
+        "subject": Shape::Special(localized), "Text by locale; default: the step's";
+        "preheader": Shape::Special(localized), "Text by locale; default: the step's";
+    },
+    also: None,
+};

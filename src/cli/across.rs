@@ -1,0 +1,144 @@
+//! What `check` says of campaigns, templates and customers together: templates that no campaign uses, and attributes that
+//! templates print though customers lack them.
+
+use super::screen::{counted, grouped};
+use crate::campaign::{Loaded, template_names};
+use crate::config::problem::{Place, Problem, Severity};
+use crate::domain::campaign::{Campaign, Localized};
+use crate::domain::opt_in;
+use crate::message::source::{File, compile_inline};
+use crate::message::{Templates, uses};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A note for each template and partial that no campaign reaches. While files are broken nobody knows what they use, and
+/// nothing is told.
+pub fn unused(templates: &Templates, loaded: &Loaded, folder: &Path) -> Vec<Problem> {
+    if loaded.campaigns.values().any(Result::is_err) || !templates.problems().is_empty() {
+        return Vec::new();
+    }
+    let used: BTreeSet<&str> = (loaded.good())
+        .flat_map(|campaign| template_names(&campaign.steps))
+        .chain([opt_in::TEMPLATE])
+        .collect();
+    let reached = templates.reached(&used);
+    let mut names: BTreeMap<(bool, &str), (&str, bool)> = BTreeMap::new();
+    for path in templates.files() {
+        if let Some(file) = File::named(path) {
+            let entry = names.entry((file.partial, file.name));
+            let (_, any) = entry.or_insert((path, false));
+            *any |= reached.contains_key(path);
+        }
+    }
+    let unused = names.into_iter().filter(|(_, (_, any))| !any);
+    unused
+        .map(|((partial, name), (path, _))| {
+            let what = match partial {
+                true => format!("no template that a campaign uses includes the partial `{name}`"),
+                false => format!("no campaign uses the template `{name}`"),
+            };
+            let file = folder.join(path).display().to_string();
+            let help = "if it is kept for later, nothing is amiss";
+            Problem::of_file(file, what, help).only(Severity::Note)
+        })
+        .collect()
+}
+
+/// What the campaigns' texts cannot do without: each attribute with the places that print it.
+#[derive(Default)]
+pub struct Needed(BTreeMap<String, BTreeMap<(String, usize, usize), Place>>);
+
+impl Needed {
+    pub fn of(templates: &Templates, loaded: &Loaded, folder: &Path) -> Needed {
+        let mut needed = Needed::default();
+        let names: BTreeSet<&str> = (loaded.good())
+            .flat_map(|campaign| template_names(&campaign.steps))
+            .collect();
+        for (path, facts) in templates.reached(&names) {
+            let text: Arc<str> = templates.text_of(path).unwrap_or("").into();
+            let file = folder.join(path).display().to_string();
+            for one in &facts.uses {
+                let start = offset(&text, one.line, one.column);
+                let end = text[start..].find("}}").map_or(start, |at| start + at + 2);
+                let place = Place::of(&text, start..end);
+                needed.add(&one.attribute, &file, place);
+            }
+        }
+        for campaign in loaded.good() {
+            let Some(source) = loaded.sources.campaigns.get(&campaign.id) else {
+                continue;
+            };
+            let whole: Arc<str> = source.text.as_str().into();
+            for text in texts(campaign) {
+                let Ok(template) = compile_inline(text) else {
+                    continue;
+                };
+                let start = whole.find(text).unwrap_or(0);
+                for one in uses::of_customer(&template) {
+                    let place = Place::of(&whole, start..start + text.len());
+                    needed.add(&one.attribute, &source.file, place);
+                }
+            }
+        }
+        needed
+    }
+
+    fn add(&mut self, attribute: &str, file: &str, place: Place) {
+        let places = self.0.entry(attribute.to_owned()).or_default();
+        places.insert((file.to_owned(), place.line, place.column), place);
+    }
+
+    pub fn attributes(&self) -> BTreeSet<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    /// A warning for each attribute that some of the customers lack.
+    pub fn lacking(&self, customers: u64, lacking: &BTreeMap<String, u64>) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for (attribute, places) in &self.0 {
+            let lack = lacking.get(attribute).copied().unwrap_or(0);
+            let Some(((file, ..), place)) = places.first_key_value().filter(|_| lack > 0) else {
+                continue;
+            };
+            let many = counted(places.len() as u64, "place prints", "places print");
+            let what = format!(
+                "`{attribute}` is missing for {} of {}, and {many} it without saying what stands there instead: their messages cannot be made",
+                grouped(lack),
+                counted(customers, "customer", "customers"),
+            );
+            found.push(Problem {
+                severity: Severity::Warning,
+                file: file.clone(),
+                place: Some(place.clone()),
+                what,
+                help: Some(format!("write {{{{default customer.{attribute} \"...\"}}}}, or put it into {{{{#if customer.{attribute}}}}} ... {{{{/if}}}}")),
+            });
+        }
+        found
+    }
+}
+
+/// Where line and column, from 1, stand in the text.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = (text.split_inclusive('\n').take(line.saturating_sub(1)))
+        .map(str::len)
+        .sum();
+    let rest = text.get(before..).unwrap_or("");
+    let within = rest.char_indices().nth(column.saturating_sub(1));
+    before + within.map_or(0, |(at, _)| at)
+}
+
+/// Everything in a campaign's file that is filled in as templates are.
+pub fn texts(campaign: &Campaign) -> Vec<&str> {
+    let mut all = Vec::new();
+    for step in &campaign.steps {
+        all.extend(step.text.as_deref());
+        let variants = step.variants.iter();
+        let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
+        let own: [&Localized; 2] = [&step.subject, &step.preheader];
+        let localized = own.into_iter().chain(of_variants);
+        all.extend(localized.flat_map(|texts| texts.values().map(String::as_str)));
+    }
+    all
+}

@@ -1,0 +1,74 @@
+//! `reveille schema`: JSON Schemas of the files that people write, for editors.
+
+use super::Context;
+use super::failure::Failure;
+use super::screen::counted;
+use crate::campaign;
+use crate::config::nearest::suggest;
+use crate::config::schema::Kind;
+use crate::config::schema::settings;
+use serde_json::Value;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+An editor that knows TOML by taplo (VS Code with \"Even Better TOML\", Neovim, Helix, Zed) completes
+keys, says what they mean and marks mistakes in a file whose first line names its schema, as in
+  #:schema ../schema/campaign.json
+
+Examples:
+  reveille schema --write schema
+  reveille schema campaign > campaign.json")]
+pub struct Arguments {
+    /// One of them: config, campaign, segments, tags, topics
+    #[arg(value_name = "KIND", conflicts_with = "write")]
+    kind: Option<String>,
+    /// Write all of them into this folder, as KIND.json
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+}
+
+/// Every kind of file, with its schema.
+fn kinds() -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = vec![("config", settings::schema)];
+    kinds.extend(campaign::schema::KINDS);
+    kinds
+}
+
+/// As it is printed and written: with an end of line.
+fn text(schema: &Value) -> String {
+    format!("{schema:#}\n")
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let kinds = kinds();
+    if let Some(folder) = &arguments.write {
+        let failed = |path: &std::path::Path, error: std::io::Error| {
+            Failure::failed(format!("{} cannot be written: {error}", path.display()))
+        };
+        std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
+        for (kind, make) in &kinds {
+            let path = folder.join(format!("{kind}.json"));
+            std::fs::write(&path, text(&make())).map_err(|e| failed(&path, e))?;
+        }
+        let many = counted(kinds.len() as u64, "schema", "schemas");
+        context
+            .screen
+            .say(&format!("wrote {many} to {}", folder.display()))?;
+        return Ok(());
+    }
+    let names = || kinds.iter().map(|(kind, _)| *kind);
+    let Some(wanted) = &arguments.kind else {
+        for kind in names() {
+            context.screen.say(kind)?;
+        }
+        return Ok(());
+    };
+    match kinds.iter().find(|(kind, _)| kind == wanted) {
+        Some((_, make)) => Ok(context.screen.say(text(&make()).trim_end())?),
+        None => Err(Failure::NotFound {
+            what: format!("there is no schema `{wanted}`"),
+            hint: suggest(wanted, names().collect::<Vec<_>>()),
+        }),
+    }
+}

@@ -1,0 +1,94 @@
+//! What `check` asks of the store: which attributes customers lack, and which events were ever seen.
+//!
+//! It reads, and changes nothing. Customers are read a page at a time; the history only until every event that is asked
+//! about was met.
+
+use super::batch::BatchError;
+use super::core::Core;
+use super::pages::RecordPages;
+use super::shard::Refused;
+use super::state::EventRow;
+use crate::domain::value::{Value, any_at};
+use crate::store::codec::decode;
+use crate::store::{Stream, StreamFilter};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many rows of the history are read at once.
+const ROWS: usize = 20_000;
+/// More kinds of events than a shop has on purpose.
+const MOST_NAMES: usize = 2_000;
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Survey {
+    pub customers: u64,
+    /// How many customers have no value for each attribute that was asked about.
+    pub lacking: BTreeMap<String, u64>,
+    /// Names of events; all of those asked about that were ever seen are among them.
+    pub events: BTreeSet<String>,
+}
+
+impl Core {
+    /// Reads every customer once, and of the history what is needed.
+    pub async fn survey(
+        &self,
+        attributes: &BTreeSet<String>,
+        events: &BTreeSet<String>,
+    ) -> Result<Survey, Refused> {
+        let mut survey = Survey {
+            lacking: attributes.iter().map(|name| (name.clone(), 0)).collect(),
+            ..Survey::default()
+        };
+        let paths: Vec<(&String, Vec<String>)> = (attributes.iter())
+            .map(|name| (name, name.split('.').map(str::to_owned).collect()))
+            .collect();
+        let mut pages = RecordPages::of(&*self.store);
+        while let Some(records) = pages.next().await? {
+            for record in &records {
+                survey.customers += 1;
+                for (name, path) in &paths {
+                    let mut there = |value: &Value| *value != Value::Null;
+                    if !any_at(&record.attributes, path, &mut there)
+                        && let Some(count) = survey.lacking.get_mut(*name)
+                    {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        if !events.is_empty() {
+            survey.events = self.events_seen(events).await?;
+        }
+        Ok(survey)
+    }
+
+    async fn events_seen(&self, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>, BatchError> {
+        let mut seen = BTreeSet::new();
+        let mut from_position = 0;
+        loop {
+            let filter = StreamFilter {
+                from_position,
+                limit: ROWS,
+                ..StreamFilter::default()
+            };
+            let rows = self.store.read_stream(Stream::Events, filter).await?;
+            let Some(last) = rows.last() else { break };
+            from_position = last.position + 1;
+            let read = rows.len();
+            for row in rows {
+                // A row that cannot be read is told of by `verify`.
+                if let Ok(row) = decode::<EventRow>(&row.payload)
+                    && !seen.contains(row.event.name.as_str())
+                    && (seen.len() < MOST_NAMES || wanted.contains(row.event.name.as_str()))
+                {
+                    seen.insert(row.event.name.as_str().to_owned());
+                }
+            }
+            if read < ROWS || wanted.is_subset(&seen) {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+}

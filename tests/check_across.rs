@@ -1,0 +1,227 @@
+//! What `reveille check` says of files that are good one by one: campaigns that starve each other, templates that nobody
+//! uses; and, where it asks the store, events that never came and attributes that customers lack.
+
+mod cli_house;
+
+use cli_house::{House, ROWS};
+use reveille::campaign::{self, Context, Source, Sources, compile};
+use reveille::config::Config;
+use reveille::domain::id::CampaignId;
+use serde_json::Value;
+use std::path::Path;
+
+/// A campaign that writes to its audience again and again.
+fn regular(cron: &str, more: &str, audience: &str) -> String {
+    format!(
+        "name = \"C\"\nstate = \"live\"\nclass = \"advertising\"\ntopic = \"offers\"\n{more}\n[schedule]\ncron = \"{cron}\"\n\
+         [entry]\nexisting = \"enter\"\nagain = \"always\"\n[audience]\n{audience}\n[[step]]\nid = \"m\"\ntemplate = \"welcome\"\nsubject = \"s\"\n"
+    )
+}
+
+/// What is said of campaigns among each other, under these defaults of the shop.
+fn across(caps: &str, campaigns: &[(&str, String)]) -> Vec<String> {
+    let settings = format!("[defaults]\ncaps = {caps}\n");
+    let config = Config::parse(Path::new("config.toml"), &settings).unwrap();
+    let source = |file: &str, text: &str| Source {
+        file: format!("{file}.toml"),
+        text: text.to_owned(),
+    };
+    let sources = Sources {
+        campaigns: (campaigns.iter())
+            .map(|(id, text)| (CampaignId::parse(id).unwrap(), source(id, text)))
+            .collect(),
+        segments: None,
+        topics: Some(source("topics", "[offers]\nname = \"Offers\"\n")),
+        tags: None,
+    };
+    let loaded = compile(sources, &Context::of(&config));
+    assert!(!loaded.has_errors(), "{:?}", loaded.problems);
+    let found = campaign::cross::check(&config, &loaded);
+    found.iter().map(|problem| problem.to_line()).collect()
+}
+
+#[test]
+fn campaigns_that_starve_each_other_are_told_with_the_figures() {
+    let everybody = "known_for = \">= 1d\"";
+    let daily = regular("0 10 * * *", "priority = 10", everybody);
+    let weekly = regular("0 10 * * MON", "", everybody);
+    let caps = "[\"1 per 20h\", \"9 per 7d\"]";
+    let told = across(
+        caps,
+        &[("daily", daily.clone()), ("weekly", weekly.clone())],
+    );
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(
+        told[0].starts_with(
+            "weekly.toml:6:1: customers who are in all these audiences are wanted more often"
+        ) && told[0].contains("[defaults] caps allow (\"1 per 20h\", 3 in 3d)")
+            && told[0].contains(
+                "this campaign may want 1, and before it go `daily` 3; 1 of its 1 can find no place"
+            ),
+        "{told:#?}"
+    );
+    // Only the less important one loses, and nobody where there is room.
+    let told = across(
+        "[\"2 per 20h\"]",
+        &[("daily", daily.clone()), ("weekly", weekly.clone())],
+    );
+    assert_eq!(told, Vec::<String>::new());
+    // One alone may want too much.
+    let told = across("[\"3 per 7d\"]", &[("daily", daily.clone())]);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(
+        told[0].contains(
+            "may want 7 messages to a customer in 7d, and [defaults] caps let 3 go (\"3 per 7d\")"
+        ),
+        "{told:#?}"
+    );
+    // Its own limits keep it within bounds.
+    let modest = format!("{daily}[limits]\ncaps = [\"2 per 7d\"]\n");
+    assert_eq!(
+        across("[\"3 per 7d\"]", &[("daily", modest)]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_cannot_be_reckoned_is_not_told() {
+    let caps = "[\"1 per 7d\"]";
+    let weekly = |more: &str, audience: &str| regular("0 10 * * MON", more, audience);
+    let of = |told: Vec<String>| told.len();
+    let young = weekly("priority = 1", "known_for = \"< 30d\"");
+    assert_eq!(
+        of(across(
+            caps,
+            &[("a", young.clone()), ("b", weekly("", "tag = \"vip\""))]
+        )),
+        1
+    );
+    // Audiences of which nobody can be in both.
+    let never = |text: &str| weekly("", text);
+    let quiet = never("event = \"Order Completed\"\nlast = \">= 90d\"");
+    let lively = never("event = \"Order Completed\"\nlast = \"< 30d\"");
+    assert_eq!(of(across(caps, &[("a", quiet), ("b", lively.clone())])), 0);
+    // A draft sends nothing; a customer enters once only; an event may come at any time.
+    let draft = lively.replace("\"live\"", "\"draft\"");
+    let once = lively.replace("again = \"always\"\n", "");
+    let after = lively.replace("again = \"always\"", "again = \"after_leaving\"");
+    for other in [draft, once, after] {
+        assert_eq!(of(across(caps, &[("a", young.clone()), ("b", other)])), 0);
+    }
+    // Seldom enough, by its schedule or by `again`.
+    let seldom = regular("0 10 1 1,7 *", "", "tag = \"vip\"");
+    let again = lively.replace("again = \"always\"", "again = \"30d\"");
+    let monthly = regular("0 10 1 * *", "", "tag = \"vip\"").replace("\"always\"", "\"30d\"");
+    assert_eq!(
+        of(across(
+            "[\"2 per 7d\"]",
+            &[("a", young), ("b", seldom), ("c", monthly)]
+        )),
+        1
+    );
+    assert_eq!(of(across(caps, &[("a", again)])), 0);
+}
+
+#[test]
+fn templates_and_partials_that_nobody_uses_are_notes() {
+    let house = House::new();
+    let before = house.run(&["check", "--json"]).json();
+    assert_eq!(before["notes"], 0, "{before:#}");
+    house.write("templates/spring.html.hbs", "<p>Spring</p>");
+    house.write("templates/spring.ko.html.hbs", "<p>봄</p>");
+    house.write("templates/partials/badge.html.hbs", "<b>!</b>");
+    house.write("templates/partials/inner.html.hbs", "<i>!</i>");
+    let told = house.run(&["check", "--json"]).json();
+    let notes: Vec<&str> = (told["problems"].as_array().unwrap().iter())
+        .filter(|p| p["severity"] == "note")
+        .map(|p| p["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "no template that a campaign uses includes the partial `badge`",
+            "no template that a campaign uses includes the partial `inner`",
+            "no campaign uses the template `spring`",
+        ]
+    );
+    assert_eq!(
+        (&told["notes"], &told["warnings"], &told["errors"]),
+        (&3.into(), &0.into(), &0.into())
+    );
+    let shown = house.run(&["check"]).good();
+    assert!(
+        shown.contains("note: ") && shown.contains(", 3 notes"),
+        "{shown}"
+    );
+    // What a template reaches by another one is used.
+    house.write("templates/partials/badge.html.hbs", "<b>{{> inner}}</b>");
+    let welcome = std::fs::read_to_string(house.path("templates/welcome.html.hbs")).unwrap();
+    house.write(
+        "templates/welcome.html.hbs",
+        &format!("{welcome}{{{{> badge}}}}"),
+    );
+    assert_eq!(house.run(&["check", "--json"]).json()["notes"], 1);
+    // While a file is broken nobody knows what it uses.
+    house.write("campaigns/welcome.toml", "name = 3\n");
+    let broken = house.run(&["check", "--json"]);
+    assert_eq!(broken.code, 3);
+    let broken: Value = serde_json::from_str(&broken.out).unwrap();
+    assert_eq!(broken["notes"], 0, "{broken:#}");
+}
+
+#[test]
+fn the_store_tells_what_customers_lack_and_which_events_never_came() {
+    let house = House::new();
+    let none = house.run(&["check", "--store"]);
+    assert_eq!(none.code, 4, "{}", none.all());
+    assert!(none.err.contains("there is no store"), "{}", none.all());
+    house.write("rows.jsonl", ROWS);
+    house.run(&["import", "rows.jsonl"]);
+    house.write(
+        "campaigns/welcome.toml",
+        "name = \"W\"\nstate = \"live\"\nclass = \"informational\"\n[trigger]\nevent = \"Order Complete\"\n[[step]]\n\
+         id = \"m\"\ntemplate = \"hello\"\nsubject = \"Hello, {{customer.nickname}}\"\n",
+    );
+    house.write(
+        "templates/hello.html.hbs",
+        "<p>Dear\n {{customer.first_name}}, {{default customer.nickname \"you\"}} {{#if customer.city}}of {{customer.city}}{{/if}}</p>",
+    );
+    let told = house.run(&["check", "--store", "--json"]).json();
+    let problems: Vec<&Value> = told["problems"].as_array().unwrap().iter().collect();
+    let find = |what: &str| {
+        let found = problems
+            .iter()
+            .find(|p| p["what"].as_str().unwrap().contains(what));
+        *found.unwrap_or_else(|| panic!("{what}: {told:#}"))
+    };
+    let lack = find("`first_name` is missing for 1 of 2 customers");
+    assert_eq!((&lack["line"], &lack["column"]), (&2.into(), &2.into()));
+    assert_eq!(lack["text"], "{{customer.first_name}}");
+    assert_eq!(lack["severity"], "warning");
+    assert!(
+        lack["help"]
+            .as_str()
+            .unwrap()
+            .contains("{{default customer.first_name \"...\"}}")
+    );
+    let subject = find("`nickname` is missing for 2 of 2 customers, and 1 place prints it");
+    assert_eq!(subject["text"], "Hello, {{customer.nickname}}");
+    assert!(
+        !problems
+            .iter()
+            .any(|p| p["what"].as_str().unwrap().contains("`city`"))
+    );
+    let name = find("no event `Order Complete` is known");
+    assert_eq!(name["help"], "did you mean `Order Completed`?");
+    let usual = find("no event `Product Added` has come yet");
+    assert_eq!(usual["severity"], "note");
+    assert!(
+        usual["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("cart_reminder.toml")
+    );
+    // Nothing of it keeps the files from being good, and without the store nothing of it is known.
+    let plain = house.run(&["check", "--json"]).json();
+    assert_eq!(plain["warnings"], 1, "{plain:#}");
+}
