@@ -19,6 +19,7 @@ mod key;
 mod log;
 mod pause;
 mod plan;
+mod preview;
 mod probe;
 mod reload;
 mod report;
@@ -111,6 +112,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Forecast what the campaigns will do
     Plan(plan::Arguments),
+    /// Look at finished mails before anybody gets them
+    Preview(preview::Arguments),
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
@@ -208,6 +211,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Report(arguments) => report::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,
         Command::Plan(arguments) => plan::run(&arguments, context).await,
+        Command::Preview(arguments) => preview::run(arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,

@@ -24,6 +24,7 @@ mod opt_in;
 pub mod outbox;
 mod pages;
 mod post;
+pub mod preview;
 pub mod query;
 pub mod reach;
 mod renames;

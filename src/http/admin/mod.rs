@@ -11,6 +11,7 @@ mod forget;
 mod import;
 mod links;
 mod plan;
+mod preview;
 mod refusal;
 mod report;
 mod requests;
@@ -77,6 +78,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/consents", get(customers::consents))
         .route("/report", get(report::show))
         .route("/plan", get(plan::plan))
+        .route("/preview", get(preview::preview))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))
