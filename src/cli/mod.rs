@@ -31,6 +31,7 @@ mod screen;
 mod settle;
 mod suppression;
 mod table;
+mod test_send;
 #[cfg(test)]
 mod tests;
 mod unsubscribe;
@@ -114,6 +115,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Look at finished mails before anybody gets them
     Preview(preview::Arguments),
+    /// Send a campaign's mails to yourself, as tests
+    TestSend(test_send::Arguments),
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
@@ -212,6 +215,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Explain(arguments) => explain::run(&arguments, context).await,
         Command::Plan(arguments) => plan::run(&arguments, context).await,
         Command::Preview(arguments) => preview::run(arguments, context).await,
+        Command::TestSend(arguments) => test_send::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,
         Command::Resume(arguments) => resume::run(&arguments, context).await,

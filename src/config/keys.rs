@@ -24,6 +24,7 @@ pub static ROOT: Keys = Keys {
         "safety",
         "engine",
         "events",
+        "seeds",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };
@@ -156,8 +157,15 @@ pub static UNDONE_BY: Keys = Keys {
     later: &[],
 };
 
+pub static SEEDS: Keys = Keys {
+    of: "[seeds]",
+    known: &["addresses"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 19] = [
+pub static ALL_TABLES: [&Keys; 20] = [
+    &SEEDS,
     &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,

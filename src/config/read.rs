@@ -3,8 +3,8 @@
 use super::events;
 use super::http;
 use super::keys::{
-    ADMIN, CALENDAR, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SENDER, STORE,
-    TRACKING,
+    ADMIN, CALENDAR, CEILING, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SEEDS, SENDER,
+    STORE, TRACKING,
 };
 use super::problem::{Problem, sort};
 use super::settings::{
@@ -95,6 +95,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
     });
     let staff = shop::read_staff(root);
     let closed = section(root, "calendar", &CALENDAR, shop::read_calendar);
+    let seeds = section(root, "seeds", &SEEDS, shop::read_seeds);
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
     let give_up = engine.as_ref().map(|engine| engine.give_up);
@@ -130,6 +131,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         engine: engine?,
         events: events?,
         warnings: Vec::new(),
+        seeds: seeds?,
     })
 }
 

@@ -53,6 +53,8 @@ pub struct Config {
     pub events: EventRules,
     /// What the file says that its writer probably did not mean.
     pub warnings: Vec<Problem>,
+    /// Who of the shop gets a copy of each form of a mail, the first time that it goes out.
+    pub seeds: Vec<EmailAddress>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

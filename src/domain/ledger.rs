@@ -32,6 +32,10 @@ pub enum Status {
     Skipped,
     /// A step's act took effect.
     Done,
+    /// A test mail, sent on request: nobody's message.
+    Test,
+    /// A copy for a seed address, likewise.
+    Seed,
 }
 
 impl Status {
@@ -54,6 +58,8 @@ impl Status {
             Status::Clicked => "clicked",
             Status::Skipped => "skipped",
             Status::Done => "done",
+            Status::Test => "test",
+            Status::Seed => "seed",
         }
     }
 }

@@ -4,6 +4,7 @@ use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
+use super::copies::seeds::Seeds;
 use super::directory::Directory;
 use super::forget::Forgotten;
 use super::golive::ModeError;
@@ -77,6 +78,7 @@ pub struct Core {
     progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
     pub(super) walked: Mutex<Walked>,
+    pub(super) seeds: Seeds,
 }
 
 /// Which shards have walked to the present version.
@@ -190,6 +192,7 @@ impl Core {
             progress,
             tally,
             walked: Mutex::new(Walked::default()),
+            seeds: Seeds::default(),
         });
         if intent == Intent::Look {
             return Ok(core);
@@ -311,6 +314,7 @@ impl Core {
             let walking = !self.has_walked().await;
             let more = self.held().is_none() && Outbox::pump(self).await? > 0;
             self.outbox.wait_idle().await;
+            self.send_seeds().await?;
             if !more && !walking && ticked.released == 0 && ticked.fired == 0 {
                 return Ok(total);
             }

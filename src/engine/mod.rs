@@ -7,6 +7,7 @@ mod clockwork;
 mod composer;
 pub mod consent;
 pub mod control;
+pub mod copies;
 pub mod core;
 pub mod directory;
 pub mod forecast;

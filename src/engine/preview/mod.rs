@@ -5,9 +5,11 @@
 //! or choose in a customer's name by looking at their mail. [`super::copies`] sends such mails as tests.
 
 mod forms;
+mod looked;
 mod made_up;
 mod stage;
 
+pub(super) use forms::form_locale;
 pub use forms::{Form, Wanted};
 pub(super) use stage::{Person, Stage};
 

@@ -1,7 +1,7 @@
 //! The files as they are now, and one mail of them for one customer.
 
 use super::forms::{Form, Wanted, forms};
-use super::{PreviewError, Previewed, made_up, names_attribute};
+use super::{PreviewError, made_up, names_attribute};
 use crate::config::Config;
 use crate::config::settings::Tracking;
 use crate::domain::address::EmailAddress;
@@ -13,11 +13,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::engine::batch::{BatchError, read_history};
 use crate::engine::catalogue::{Catalogue, FileState};
-use crate::engine::composer::{CannotCompose, From, finish, localized};
+use crate::engine::composer::{CannotCompose, From, finish};
 use crate::message::Finished;
 use crate::message::links::Links;
-use crate::message::lint::{Finding, Looked, lint};
-use crate::message::reading::fields;
 use crate::message::token::{KeyRing, TokenKeys};
 use crate::store::Store;
 use std::path::Path;
@@ -51,8 +49,8 @@ pub struct Made {
     pub exact: Finished,
     pub plain: Finished,
     pub notes: Vec<String>,
-    /// What a customer of whom nothing is known lacks for it.
-    pub lacking: Vec<String>,
+    /// What a customer of whom nothing is known lacks for it: the path, and what the composer says.
+    pub lacking: Vec<(String, String)>,
 }
 
 impl<'a> Stage<'a> {
@@ -157,7 +155,11 @@ impl<'a> Stage<'a> {
         PreviewError::Files {
             campaign: id.to_string(),
             problems: own
-                .chain(templates.iter().map(ToString::to_string))
+                .chain(
+                    templates
+                        .iter()
+                        .map(|p| p.to_string().replace("\n  help: ", "; ")),
+                )
                 .collect(),
         }
     }
@@ -180,76 +182,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// One mail, looked over; that it cannot be made is told in it.
-    pub async fn previewed(
-        &self,
-        campaign: &Campaign,
-        form: &Form,
-        person: &Person,
-    ) -> Result<Previewed, PreviewError> {
-        let step = campaign.step(&form.step);
-        let mut shown = Previewed {
-            campaign: campaign.id.to_string(),
-            step: form.step.to_string(),
-            variant: form.variant.clone(),
-            locale: form.locale.clone(),
-            customer: match person {
-                Person::MadeUp => None,
-                Person::Known(record) => Some(record.id.to_string()),
-            },
-            class: step.map_or(campaign.class, |s| s.class).as_str().to_owned(),
-            ..Previewed::default()
-        };
-        let made = match self.made(campaign, form, person).await? {
-            Ok(made) => made,
-            Err(why) => {
-                let (file, line) = place_of(&why);
-                let help = "until then this mail goes to nobody";
-                let finding = Finding::error("cannot_be_made", "mail", why.clone(), help);
-                shown.findings = vec![Finding {
-                    file,
-                    line,
-                    ..finding
-                }];
-                shown.failed = Some(why);
-                return Ok(shown);
-            }
-        };
-        if let (Some(step), Some(templates)) = (step, self.catalogue.templates.get(&campaign.id)) {
-            let (template, subject, _) = step.texts(form.variant.as_deref());
-            shown.findings = lint(&Looked {
-                finished: &made.exact,
-                plain: &made.plain,
-                class: step.class,
-                templates,
-                template: step.text.is_none().then_some(template),
-                locale: &form.locale,
-                subject: localized(subject, &form.locale),
-                domain: self.domain(),
-            });
-        }
-        shown.findings.extend(made.lacking.iter().map(|why| {
-            let (file, line) = place_of(why);
-            let what = why.split(" (").next().unwrap_or(why);
-            let finding = Finding::warning(
-                "lacking",
-                "mail",
-                what,
-                "who lacks it gets no mail: say what stands there instead, {{default customer.first_name \"friend\"}}",
-            );
-            Finding { file, line, ..finding }
-        }));
-        shown.headers = fields(&made.exact.bytes);
-        shown.eml = String::from_utf8_lossy(&made.exact.bytes).into_owned();
-        shown.notes = made.notes;
-        shown.subject = made.exact.subject;
-        shown.preheader = made.exact.preheader;
-        shown.html = made.exact.html;
-        shown.text = made.exact.text;
-        Ok(shown)
-    }
-
-    fn domain(&self) -> &str {
+    pub(super) fn domain(&self) -> &str {
         self.config.sender.from.address.domain()
     }
 
@@ -333,8 +266,8 @@ impl<'a> Stage<'a> {
         };
         let whys = (whys.into_iter().zip(&lacking))
             .filter(|(_, path)| lacks(path))
-            .map(|(why, _)| why);
-        let whys: Vec<String> = whys.collect();
+            .map(|(why, path)| (path.clone(), why));
+        let whys = whys.collect();
         let exact = self.nobody(campaign, form, &lacking, false, &self.from);
         let exact = match exact.await? {
             Ok(exact) => exact,
@@ -434,18 +367,5 @@ impl<'a> Stage<'a> {
             CannotCompose::NotInForce => "the step is no longer in the campaign's file".to_owned(),
             CannotCompose::Because(why) => why,
         }))
-    }
-}
-
-/// The file and line that an error of a template begins with: `dormant.html.hbs:3:7: ...`.
-fn place_of(why: &str) -> (Option<String>, Option<usize>) {
-    let Some((place, _)) = why.split_once(": ") else {
-        return (None, None);
-    };
-    let mut parts = place.rsplitn(3, ':');
-    let (_column, line, file) = (parts.next(), parts.next(), parts.next());
-    match (file, line.and_then(|l| l.parse().ok())) {
-        (Some(file), Some(line)) if file.ends_with(".hbs") => (Some(file.to_owned()), Some(line)),
-        _ => (None, None),
     }
 }

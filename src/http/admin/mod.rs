@@ -79,6 +79,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/report", get(report::show))
         .route("/plan", get(plan::plan))
         .route("/preview", get(preview::preview))
+        .route("/test-send", post(preview::test_send))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))

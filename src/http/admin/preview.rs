@@ -1,7 +1,10 @@
-//! `GET /preview`: finished mails to look at, by the files as they are now.
+//! `GET /preview`: finished mails to look at, by the files as they are now. `POST /test-send` sends them to somebody of the
+//! shop, as tests.
 
 use super::{Admin, Refusal};
+use crate::domain::address::EmailAddress;
 use crate::domain::id::{CampaignId, CustomerId, StepId};
+use crate::engine::copies::{Sent, TestMail};
 use crate::engine::preview::{PreviewError, Previewed, Question, Wanted, Who};
 use axum::Json;
 use axum::extract::{Query, State};
@@ -53,6 +56,28 @@ pub async fn preview(
 ) -> Result<Json<Vec<Previewed>>, Refusal> {
     let question = asked.question()?;
     Ok(Json(admin.core.preview(&question).await?))
+}
+
+/// A test mail, with the question's own fields beside these.
+#[derive(Deserialize)]
+pub struct Test {
+    to: String,
+    by: String,
+    mails: Asked,
+}
+
+pub async fn test_send(
+    State(admin): State<Admin>,
+    Json(test): Json<Test>,
+) -> Result<Json<Vec<Sent>>, Refusal> {
+    let to =
+        EmailAddress::parse(&test.to).map_err(|why| Refusal::bad(format!("the address {why}")))?;
+    let test = TestMail {
+        question: test.mails.question()?,
+        to,
+        by: test.by,
+    };
+    Ok(Json(admin.core.test_send(&test).await?))
 }
 
 impl From<PreviewError> for Refusal {

@@ -16,6 +16,7 @@ iframe{border:1px solid var(--line);background:#fff;height:720px;width:100%;disp
 figcaption{color:var(--quiet);font-size:13px;margin-bottom:4px}ul{margin:8px 0;padding-left:20px}.error{color:var(--bad)}.warning{color:var(--warn)}\
 details{margin-top:12px}summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--paper);border:1px solid var(--line);border-radius:6px;padding:12px;font-size:13px;max-height:480px;overflow:auto}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;font-size:13px;margin:8px 0}dt{color:var(--quiet)}dd{margin:0}\
+@media(max-width:1060px){.frames{flex-wrap:nowrap;overflow-x:auto}figure.narrow{order:1;max-width:none}figure.wide{order:2;flex:0 0 660px;max-width:none}}\
 @media(max-width:520px){header,main{padding:10px}article{padding:10px}dl{grid-template-columns:1fr}dd{margin-bottom:6px}}";
 
 fn whole(title: &str, body: &str) -> String {
