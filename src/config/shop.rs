@@ -45,7 +45,7 @@ pub fn read_seeds(table: &Table<'_>) -> Option<Vec<EmailAddress>> {
     if addresses.len() > MOST_SEEDS {
         item.error(
             format!("{} addresses are too many", addresses.len()),
-            &format!("at most {MOST_SEEDS}: seeds are people of the shop, each gets a copy of every mail's form"),
+            format!("at most {MOST_SEEDS}: seeds are people of the shop, each gets a copy of every mail's form"),
         );
         return None;
     }

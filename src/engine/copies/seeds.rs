@@ -99,12 +99,12 @@ impl Core {
         message: &Message,
     ) -> Option<GoesOut> {
         let config = self.config();
+        if config.seeds.is_empty() || message.staff.is_some() {
+            return None;
+        }
         let rules = &catalogue.rules;
         let campaign = rules.campaigns.get(&message.campaign)?;
-        if config.seeds.is_empty()
-            || message.staff.is_some()
-            || matches!(campaign.start, Start::Asked)
-        {
+        if matches!(campaign.start, Start::Asked) {
             return None;
         }
         let templates = catalogue.templates.get(&campaign.id)?;

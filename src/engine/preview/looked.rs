@@ -2,7 +2,7 @@
 
 use super::stage::{Person, Stage};
 use super::{Form, PreviewError, Previewed};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, Start};
 use crate::engine::composer::localized;
 use crate::message::lint::{Finding, Looked, lint};
 use crate::message::reading::fields;
@@ -55,6 +55,10 @@ impl Stage<'_> {
                 subject: localized(subject, &form.locale),
                 domain: self.domain(),
             });
+        }
+        // The program's own mail: its step is in no file of the shop's.
+        if matches!(campaign.start, Start::Asked) {
+            shown.findings.retain(|f| f.rule != "preheader_missing");
         }
         shown.findings.extend(made.lacking.iter().map(|(path, why)| {
             let (file, line) = place_of(why);
