@@ -59,7 +59,12 @@ pub fn parts(html: &str) -> (Vec<Tag<'_>>, Vec<Words<'_>>) {
             let tag = read(raw, open);
             let skipped = ["style", "script"].contains(&tag.name.as_str());
             at = match skipped {
-                true => behind(&format!("</{}", tag.name)),
+                true => {
+                    let close = behind(&format!("</{}", tag.name));
+                    html[close..]
+                        .find('>')
+                        .map_or(html.len(), |n| close + n + 1)
+                }
                 false => end,
             };
             tags.push(tag);
