@@ -1288,3 +1288,27 @@ async fn who_leaves_by_a_mail_of_before_a_merge_is_counted_with_that_mail() {
     let row = view.consent_ledger.last().unwrap();
     assert_eq!(row.message_id.as_deref(), Some(message_id.as_str()));
 }
+
+/// What stands in a test mail or a preview leads to one page, and does nothing whoever's token it bears.
+#[tokio::test]
+async fn the_links_of_tests_say_so_and_do_nothing() {
+    let site = site(&[("offer.toml", OFFER)]).await;
+    site.app.sign_up("c-1", "Asia/Seoul").await;
+    let before = site.app.customer("c-1").await;
+    let stored = async || site.app.core.customer(before).await.unwrap().unwrap();
+    let record = stored().await.record;
+    for path in [
+        format!("/test{}", site.token("c-1", Some("offers")).await),
+        format!("/test{}", site.centre("c-1").await),
+        "/test/t/c/anything".to_owned(),
+    ] {
+        let shown = site.get(&path).await;
+        assert_eq!(shown.status, StatusCode::OK, "{path}");
+        assert!(shown.text.contains("This was a test"), "{}", shown.text);
+        assert!(!shown.text.contains("<form"), "{}", shown.text);
+        let pressed = site.ask("POST", &path, &[FORM], ONE_CLICK).await;
+        assert_eq!(pressed.status, StatusCode::OK, "{path}");
+        assert!(pressed.headers.contains_key("content-security-policy"));
+    }
+    assert_eq!(stored().await.record, record);
+}

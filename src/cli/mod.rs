@@ -23,6 +23,7 @@ mod key;
 mod log;
 mod pause;
 mod plan;
+mod preview;
 mod probe;
 mod reload;
 mod report;
@@ -36,6 +37,7 @@ mod settle;
 mod shipped;
 mod suppression;
 mod table;
+mod test_send;
 #[cfg(test)]
 mod tests;
 mod unsubscribe;
@@ -121,6 +123,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Forecast what the campaigns will do
     Plan(plan::Arguments),
+    /// Look at finished mails before anybody gets them
+    Preview(preview::Arguments),
+    /// Send a campaign's mails to yourself, as tests
+    TestSend(test_send::Arguments),
     /// List, show or approve campaigns
     #[command(subcommand)]
     Campaign(campaign::Arguments),
@@ -223,6 +229,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Report(arguments) => report::run(&arguments, context).await,
         Command::Explain(arguments) => explain::run(&arguments, context).await,
         Command::Plan(arguments) => plan::run(&arguments, context).await,
+        Command::Preview(arguments) => preview::run(arguments, context).await,
+        Command::TestSend(arguments) => test_send::run(&arguments, context).await,
         Command::Campaign(arguments) => campaign::run(arguments, context).await,
         Command::Coupon(arguments) => coupon::run(arguments, context).await,
         Command::Pause(arguments) => pause::run(&arguments, context).await,

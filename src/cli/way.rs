@@ -27,6 +27,8 @@ pub enum Need {
     /// Read only: the store is opened without repair.
     Look,
     Change,
+    /// Send a mail of its own beside: by the transports, made here where no daemon has them.
+    Send,
 }
 
 pub struct Way(Kind);
@@ -63,6 +65,7 @@ impl Way {
         let purpose = match need {
             Need::Look => Purpose::Look,
             Need::Change => Purpose::Change,
+            Need::Send => Purpose::Send,
         };
         let how = How {
             progress: Some(opening(screen)),

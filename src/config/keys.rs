@@ -26,6 +26,7 @@ pub static ROOT: Keys = Keys {
         "engine",
         "events",
         "breakers",
+        "seeds",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };
@@ -170,9 +171,16 @@ pub static BREAKERS: Keys = Keys {
     later: &[],
 };
 
+pub static SEEDS: Keys = Keys {
+    of: "[seeds]",
+    known: &["addresses"],
+    later: &[],
+};
+
 /// Every kind of table that config.toml knows.
-pub static ALL_TABLES: [&Keys; 21] = [
+pub static ALL_TABLES: [&Keys; 22] = [
     &CONTROL,
+    &SEEDS,
     &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,

@@ -4,7 +4,7 @@ use super::breakers;
 use super::events;
 use super::http;
 use super::keys::{
-    ADMIN, CALENDAR, CEILING, CONTROL, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY,
+    ADMIN, CALENDAR, CEILING, CONTROL, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SEEDS,
     SENDER, STORE, TRACKING,
 };
 use super::problem::{Problem, sort};
@@ -97,6 +97,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
     let staff = shop::read_staff(root);
     let closed = section(root, "calendar", &CALENDAR, shop::read_calendar);
     let control = section(root, "control", &CONTROL, shop::read_control);
+    let seeds = section(root, "seeds", &SEEDS, shop::read_seeds);
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
     let give_up = engine.as_ref().map(|engine| engine.give_up);
@@ -135,6 +136,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         control: control?,
         warnings: Vec::new(),
         breakers: breakers?,
+        seeds: seeds?,
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// How much harm a campaign may do before it pauses itself.
     pub breakers: Breakers,
+    /// Who of the shop gets a copy of each form of a mail, the first time that it goes out.
+    pub seeds: Vec<EmailAddress>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -35,6 +35,33 @@ pub fn read_control(table: &Table<'_>) -> Option<Option<Share>> {
     }
 }
 
+/// More addresses than these are a list of customers.
+const MOST_SEEDS: usize = 50;
+
+/// Reads `[seeds]`: who of the shop sees what goes out.
+pub fn read_seeds(table: &Table<'_>) -> Option<Vec<EmailAddress>> {
+    let Some(item) = table.get("addresses") else {
+        return Some(Vec::new());
+    };
+    let help = "write addresses = [\"crm@shop.example\"]";
+    let read = item.parsed_list(help, EmailAddress::parse)?;
+    let mut addresses: Vec<EmailAddress> = Vec::new();
+    for address in read {
+        let mailbox = address.mailbox();
+        if !addresses.iter().any(|known| known.mailbox() == mailbox) {
+            addresses.push(address);
+        }
+    }
+    if addresses.len() > MOST_SEEDS {
+        item.error(
+            format!("{} addresses are too many", addresses.len()),
+            format!("at most {MOST_SEEDS}: seeds are people of the shop, each gets a copy of every mail's form"),
+        );
+        return None;
+    }
+    Some(addresses)
+}
+
 /// Reads `[staff]`: names with the address of each.
 pub fn read_staff(root: &Table<'_>) -> Option<BTreeMap<StaffName, EmailAddress>> {
     let Some(item) = root.get("staff") else {

@@ -27,6 +27,8 @@ pub enum Purpose {
     Serve,
     /// For one command that changes something; nothing is sent.
     Change,
+    /// For one command that sends a test: transports are made, and nothing else leaves.
+    Send,
     /// For one command that only reads: nothing is repaired, rebuilt or written.
     Look,
 }
@@ -87,7 +89,7 @@ pub struct Ground {
 impl Ground {
     pub async fn open(config: &Config, how: How) -> Result<Ground, OpenError> {
         let transports = match how.purpose {
-            Purpose::Serve => {
+            Purpose::Serve | Purpose::Send => {
                 transports::make(config, how.folders).map_err(OpenError::Transports)?
             }
             Purpose::Change | Purpose::Look => BTreeMap::new(),
@@ -169,7 +171,7 @@ impl Ground {
         };
         let opened = match how.purpose {
             Purpose::Look => Core::look(parts).await,
-            Purpose::Serve | Purpose::Change => Core::open(parts).await,
+            Purpose::Serve | Purpose::Change | Purpose::Send => Core::open(parts).await,
         };
         let core = match opened {
             Ok(core) => core,

@@ -42,6 +42,10 @@ use wake::Bell;
 const PUMP_AT_LEAST: Duration = Duration::from_secs(2);
 /// For answers under way over HTTP when everything that was taken in is written.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// A copy for a seed address that a relay put off is looked at again this often.
+const SEEDS_AT_LEAST: Duration = Duration::from_secs(60);
+/// For a copy that is under way at the end.
+const LAST_COPY: Duration = Duration::from_secs(5);
 /// An engine that has not got on for so long is not ready, however short its tick.
 const STANDS_STILL: Duration = Duration::from_secs(10);
 
@@ -172,6 +176,7 @@ impl Daemon {
         let pumping = (pumps.each_ref())
             .map(|(queue, pumped)| tokio::spawn(pump(Arc::clone(&core), *queue, pumped.clone())));
         let pumped = pumps.map(|(_, pumped)| pumped);
+        let seeding = tokio::spawn(seeds(Arc::clone(&core)));
         let keeping = tokio::spawn(retention::keep(Arc::clone(&core), Arc::clone(&house.store)));
         let status = format!("{} campaigns", core.catalogue().rules.campaigns.len());
         tracing::info!(socket = %file.path().display(), opening = %house.opening, held = core.held(), "ready");
@@ -190,6 +195,8 @@ impl Daemon {
             let _ = pumping.await;
         }
         core.outbox.stop();
+        // The copy under way comes to its end; the others go after the next start.
+        end(seeding, LAST_COPY).await;
         let within = transports::duration(config.engine.stop_within);
         // Callers are told to come back later; what they were promised is written first.
         let closing = tokio::spawn(async move {
@@ -331,6 +338,23 @@ async fn pump(core: Arc<Core>, queue: Queue, pumped: Arc<Notify>) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Sends the copies of seed addresses as they fall due.
+async fn seeds(core: Arc<Core>) {
+    let mut failing = false;
+    while !core.outbox.is_stopping() {
+        match core.send_seeds().await {
+            Ok(_) => failing = false,
+            Err(error) if !failing => {
+                tracing::error!(%error, "copies for seed addresses could not be sent; trying again");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+        // What a relay put off falls due without anybody telling.
+        let _ = tokio::time::timeout(SEEDS_AT_LEAST, core.seeds_due()).await;
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Status {
     NotDrawn,
     /// The customer reported mail as unwanted; laid to the latest one that left to them.
     Complained,
+    /// A test mail, sent on request: nobody's message.
+    Test,
+    /// A copy for a seed address, likewise.
+    Seed,
 }
 
 impl Status {
@@ -63,6 +67,8 @@ impl Status {
             Status::Goal => "goal",
             Status::NotDrawn => "not_drawn",
             Status::Complained => "complained",
+            Status::Test => "test",
+            Status::Seed => "seed",
         }
     }
 }

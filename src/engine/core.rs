@@ -4,6 +4,7 @@ use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
 use super::composer::From;
+use super::copies::seeds::Seeds;
 use super::coupons::{self, Watch};
 use super::directory::Directory;
 use super::forget::Forgotten;
@@ -80,6 +81,7 @@ pub struct Core {
     progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
     pub(super) walked: Mutex<Walked>,
+    pub(super) seeds: Seeds,
 }
 
 /// Which shards have walked to the present version.
@@ -196,6 +198,7 @@ impl Core {
             progress,
             tally,
             walked: Mutex::new(Walked::default()),
+            seeds: Seeds::default(),
         });
         if intent == Intent::Look {
             return Ok(core);
@@ -320,6 +323,7 @@ impl Core {
             let walking = !self.has_walked().await;
             let more = self.held().is_none() && Outbox::pump(self).await? > 0;
             self.outbox.wait_idle().await;
+            self.send_seeds().await?;
             if !more && !walking && ticked.released == 0 && ticked.fired == 0 {
                 return Ok(total);
             }

@@ -15,4 +15,5 @@ pub mod public;
 pub mod pulse;
 pub mod server;
 pub mod tracking;
+pub mod viewer;
 pub mod webhooks;

@@ -80,6 +80,7 @@ pub struct Finished {
     /// Empty for who wants plain text alone.
     pub html: String,
     pub text: String,
+    pub preheader: String,
 }
 
 /// Why a message could not be made.
@@ -151,7 +152,8 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
     } else {
         templates.render_inline(request.preheader, &context)?
     };
-    let (mut html, mut text) = bodies(templates, request, &mut context, &subject, preheader)?;
+    let shown = preheader.clone();
+    let (mut html, mut text) = bodies(templates, request, &mut context, &subject, shown)?;
     if request.text_only {
         html = String::new();
     }
@@ -183,6 +185,7 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
             subject,
             html: String::new(),
             text,
+            preheader,
         });
     }
     // "=_" stands in no quoted-printable and no base64 line (RFC 2045 §6.7), so it cannot be met in a body.
@@ -200,6 +203,7 @@ fn write(templates: &Templates, request: &ComposeRequest<'_>) -> Result<Finished
         subject,
         html,
         text,
+        preheader,
     })
 }
 

@@ -4,6 +4,8 @@
 //! process down; [`compose::compose`] makes of one of them, a subject and a customer's data the complete bytes of
 //! a mail. Who gets what, and when, was decided before (`domain`); getting the bytes out is `transport`'s.
 //!
+//! [`lint`] looks a finished mail over for what readers would stumble on, before anybody gets it.
+//!
 //! [`links`] and [`tracking`] make the links that lead back to us, signed by [`token`].
 //!
 //! The MIME writing is our own: it is small, and then nothing a customer is called can make it panic or add a
@@ -17,13 +19,17 @@ pub mod dates;
 pub mod formats;
 pub mod header;
 pub mod korean;
+pub mod labelled;
 pub mod links;
+pub mod lint;
 pub mod nesting;
 pub mod part;
 pub mod plain;
 pub mod problem;
 pub mod products;
+pub mod reading;
 pub mod source;
+pub mod tags;
 pub mod templates;
 pub mod token;
 pub mod tracking;
@@ -32,4 +38,4 @@ pub mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};
 pub use problem::{RenderError, TemplateProblem};
-pub use templates::Templates;
+pub use templates::{Templates, escape_html};

@@ -43,7 +43,7 @@ fn engine(escape: bool) -> Handlebars<'static> {
 }
 
 /// Makes `text` harmless in HTML, in an attribute too.
-pub(crate) fn escape_html(text: &str) -> String {
+pub fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -196,6 +196,18 @@ impl Templates {
     /// Whether a template of that name can be used.
     pub fn has(&self, name: &str) -> bool {
         self.forms.contains_key(name)
+    }
+
+    /// The locales in which template `name` has its HTML, the empty one for every other.
+    pub fn locales(&self, name: &str) -> impl Iterator<Item = &str> {
+        let html = self.forms.get(name).and_then(|p| p.get(&Part::Html));
+        html.into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether somebody wrote the text that readers of `locale` get beside the HTML of `name`.
+    pub fn has_text(&self, name: &str, locale: &str) -> bool {
+        let text = self.forms.get(name).and_then(|p| p.get(&Part::Text));
+        (self.choose(name, locale)).is_ok_and(|form| text.is_some_and(|t| t.contains(form)))
     }
 
     /// The files that make up template `name`: all its forms, and all partials. For a campaign's hash and for

@@ -156,7 +156,7 @@ fn ascii(url: &str) -> String {
 }
 
 /// An attribute's text with its references resolved; one that is not known stays as it is.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('&') {

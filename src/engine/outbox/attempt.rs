@@ -2,6 +2,7 @@
 
 use super::super::batch::{BatchError, Mail, Reply, Work};
 use super::super::composer::{self, CannotCompose};
+use super::super::copies::seeds::GoesOut;
 use super::super::core::Core;
 use super::super::shard::Refused;
 use super::super::state::{CustomerState, MailRow};
@@ -49,6 +50,8 @@ struct Composed {
     bytes: Option<Arc<[u8]>>,
     /// The bytes are new, and are stored with the attempt.
     made_now: bool,
+    /// What seed addresses get a copy of, if it is the first of its form.
+    goes_out: Option<GoesOut>,
 }
 
 /// What composing came to.
@@ -120,6 +123,7 @@ impl Core {
             to,
             bytes,
             made_now,
+            goes_out,
             ..
         } = *composed;
         let mail = match (&bytes, &to) {
@@ -169,7 +173,11 @@ impl Core {
                     };
                     permit.deliver(outgoing).await
                 };
+                let accepted = matches!(outcome, Outcome::Accepted { .. });
                 self.tell_outcome(customer, no, attempt, outcome).await;
+                if let Some(goes_out) = goes_out.filter(|_| accepted) {
+                    self.went_out(goes_out).await;
+                }
                 Ok(None)
             }
             (Some(Answer::Attempting), ..) => {
@@ -291,6 +299,7 @@ impl Core {
             to,
             bytes,
             made_now,
+            goes_out: self.goes_out(&self.catalogue(), &state.record, message),
         })))
     }
 

@@ -119,7 +119,17 @@ impl Outbox {
         self.stopping.send_replace(true);
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Waits until nothing more is taken in hand.
+    pub async fn stopped(&self) {
+        // The sender stands beside it: it is never gone.
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
+    }
+
+    pub fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 

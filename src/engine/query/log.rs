@@ -7,6 +7,7 @@ use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, MessageRe
 use crate::domain::ledger::{LogRow, Status};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::batch::BatchError;
+use crate::engine::copies::NOBODY;
 use crate::engine::core::Core;
 use crate::engine::shard::Refused;
 use crate::engine::state::{CustomerState, id_of_stored};
@@ -230,7 +231,7 @@ impl LogPages<'_> {
             let message_id = (self.local_part(&row)).map(|l| format!("{l}@{}", from.domain()));
             // A row whose record is gone still names its customer, by number.
             let customer = (self.ids.get(&row.customer))
-                .map_or_else(|| format!("#{}", row.customer.0), |id| id.to_string());
+                .map_or_else(|| numbered(row.customer), |id| id.to_string());
             views.push(LogView {
                 time: row.time,
                 message_id,
@@ -247,6 +248,14 @@ impl LogPages<'_> {
             });
         }
         Ok(views)
+    }
+}
+
+/// Copies for people of the shop are no customer's.
+fn numbered(customer: CustomerNo) -> String {
+    match customer {
+        NOBODY => "-".to_owned(),
+        CustomerNo(no) => format!("#{no}"),
     }
 }
 

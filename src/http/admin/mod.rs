@@ -12,6 +12,7 @@ mod forget;
 mod import;
 mod links;
 mod plan;
+mod preview;
 mod refusal;
 mod report;
 mod requests;
@@ -79,6 +80,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/consents", get(customers::consents))
         .route("/report", get(report::show))
         .route("/plan", get(plan::plan))
+        .route("/preview", get(preview::preview))
+        .route("/test-send", post(preview::test_send))
         .route("/doubts", get(doubts::list))
         .route("/doubts/settle", post(doubts::settle))
         .route("/suppressions", get(customers::suppressions))

@@ -13,6 +13,7 @@ mod entered;
 mod page;
 mod preferences;
 mod summary;
+mod test_links;
 mod unsubscribe;
 mod words;
 mod zones;
@@ -40,7 +41,7 @@ struct Public {
     pages: Arc<Pages>,
 }
 
-/// `/u/TOKEN`, `/p/TOKEN`, `/c/TOKEN`, and the two files that their pages load from `/a/`.
+/// `/u/TOKEN`, `/p/TOKEN`, `/c/TOKEN`, `/test/..` for the links of tests, and the two files that their pages load from `/a/`.
 pub fn router(core: Arc<Core>) -> Router {
     let pages = Arc::new(Pages::new());
     Router::new()
@@ -53,6 +54,10 @@ pub fn router(core: Arc<Core>) -> Router {
             get(preferences::show).post(preferences::choose),
         )
         .route("/c/{token}", get(confirm::show).post(confirm::confirm))
+        .route(
+            "/test/{*link}",
+            get(test_links::show).post(test_links::show),
+        )
         .route("/a/page.css", get(page::style))
         .route("/a/page.js", get(page::script))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

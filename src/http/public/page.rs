@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("layout", include_str!("assets/layout.html.hbs")),
     ("unsubscribe", include_str!("assets/unsubscribe.html.hbs")),
     ("left", include_str!("assets/left.html.hbs")),
@@ -23,6 +23,7 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("over", include_str!("assets/over.html.hbs")),
     ("trouble", include_str!("assets/trouble.html.hbs")),
     ("gone", include_str!("assets/gone.html.hbs")),
+    ("test", include_str!("assets/test.html.hbs")),
 ];
 
 /// The compiled pages.
