@@ -33,6 +33,7 @@ fn across(caps: &str, campaigns: &[(&str, String)]) -> Vec<String> {
         segments: None,
         topics: Some(source("topics", "[offers]\nname = \"Offers\"\n")),
         tags: None,
+        ..Sources::default()
     };
     let loaded = compile(sources, &Context::of(&config));
     assert!(!loaded.has_errors(), "{:?}", loaded.problems);

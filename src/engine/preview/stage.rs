@@ -10,7 +10,7 @@ use crate::domain::coupon::Coupon;
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::react::pool_wanted;
 use crate::domain::record::{Message, Record};
-use crate::domain::rules::Controls;
+use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::engine::batch::{BatchError, read_history};
