@@ -16,10 +16,13 @@ use reveille::config::schema::settings;
 use reveille::config::schema::spelling::{self, Spelling};
 use reveille::config::text;
 use reveille::domain::address::EmailAddress;
+use reveille::domain::breaker::Limits;
 use reveille::domain::calendar::ClosedDays;
 use reveille::domain::cap::Cap;
 use reveille::domain::condition::{NumberRange, Range};
+use reveille::domain::holdout::Share;
 use reveille::domain::id::{CampaignId, EventName, StaffName, StepId, TagName};
+use reveille::domain::quota::Quota;
 use reveille::domain::schedule::CronRule;
 use reveille::domain::time::Span;
 use reveille::domain::window::Window;
@@ -163,6 +166,29 @@ fn spellings() -> Vec<(
     &'static [&'static str],
 )> {
     vec![
+        (
+            &spelling::SHARE,
+            |t| Share::parse(t).is_ok(),
+            &["5%", " 0.5 % ", "99.9%"],
+            &["", "5", "0%", "-5%", "five%"],
+        ),
+        (
+            &spelling::QUOTA,
+            |t| Quota::parse(t).is_ok(),
+            &["1000 per 1d", "100", "10%", " 5 per 1h "],
+            &["", "0", "0%", "ten", "5 per", "per 1d", "-5"],
+        ),
+        (
+            &spelling::HARM,
+            |t| Limits::parse(t).is_ok(),
+            &[
+                "2% of at least 200 in 1d",
+                "50 in 1h",
+                "off",
+                "1% of at least 500 in 1d or 50 in 1h",
+            ],
+            &["", "2%", "in 1h", "50 in", "2% of 200 in 1d", "fifty in 1h"],
+        ),
         (
             &spelling::DURATION,
             |t| Span::parse(t).is_ok(),
@@ -554,12 +580,14 @@ fn compiled(stem: &str, text: &str) -> Loaded {
         segments: Some(source("segments.toml", segments.clone())),
         topics: Some(source("topics.toml", topics.clone())),
         tags: Some(source("tags.toml", tags.clone())),
+        ..Sources::default()
     };
     let file = source(&format!("{stem}.toml"), text.to_owned());
     match stem {
         "segments" => sources.segments = Some(file),
         "topics" => sources.topics = Some(file),
         "tags" => sources.tags = Some(file),
+        "coupons" => sources.coupons = Some(file),
         _ => {
             _ = sources
                 .campaigns

@@ -8,7 +8,7 @@ use crate::config::nearest::suggest;
 use crate::config::schema::Kind;
 use crate::config::schema::settings;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -20,7 +20,7 @@ Examples:
   reveille schema --write schema
   reveille schema campaign > campaign.json")]
 pub struct Arguments {
-    /// One of them: config, campaign, segments, tags, topics
+    /// One of them: config, campaign, segments, tags, topics, coupons
     #[arg(value_name = "KIND", conflicts_with = "write")]
     kind: Option<String>,
     /// Write all of them into this folder, as KIND.json
@@ -40,17 +40,19 @@ fn text(schema: &Value) -> String {
     format!("{schema:#}\n")
 }
 
+/// Writes all of them into a folder, which is made if it is not there.
+pub fn write(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    kinds().iter().try_for_each(|(kind, make)| {
+        std::fs::write(folder.join(format!("{kind}.json")), text(&make()))
+    })
+}
+
 pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let kinds = kinds();
     if let Some(folder) = &arguments.write {
-        let failed = |path: &std::path::Path, error: std::io::Error| {
-            Failure::failed(format!("{} cannot be written: {error}", path.display()))
-        };
-        std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
-        for (kind, make) in &kinds {
-            let path = folder.join(format!("{kind}.json"));
-            std::fs::write(&path, text(&make())).map_err(|e| failed(&path, e))?;
-        }
+        write(folder)
+            .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", folder.display())))?;
         let many = counted(kinds.len() as u64, "schema", "schemas");
         context
             .screen

@@ -262,7 +262,19 @@ const TESTS: [Line; 6] = [
 pub static PROPERTY: Described = Described {
     keys: &keys::PROPERTY,
     required: &[],
-    lines: &TESTS,
+    lines: &[
+        TESTS[0],
+        TESTS[1],
+        TESTS[2],
+        TESTS[3],
+        TESTS[4],
+        TESTS[5],
+        (
+            "same",
+            Shape::Spelled(&PATH),
+            "Alone: what the event that started the entry had as this property",
+        ),
+    ],
     also: Some(|| json!({ "minProperties": 1 })),
 };
 
@@ -291,11 +303,18 @@ pub static SEGMENT: Described = Described {
 pub static SUBSCRIBED: Described = Described {
     keys: &keys::SUBSCRIBED,
     required: &["subscribed"],
-    lines: &[(
-        "subscribed",
-        Shape::Spelled(&NAME),
-        "The customer has this topic of topics.toml",
-    )],
+    lines: &[
+        (
+            "subscribed",
+            Shape::Spelled(&NAME),
+            "The customer has this topic of topics.toml",
+        ),
+        (
+            "given",
+            Shape::Spelled(&AGE),
+            "How long since the consent that this rests on: \">= 700d\"",
+        ),
+    ],
     also: None,
 };
 

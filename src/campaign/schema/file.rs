@@ -2,8 +2,10 @@
 
 use super::step::STEP;
 use crate::campaign::keys;
+use crate::config::schema::settings::BREAKERS;
 use crate::config::schema::spelling::{
-    CAP, CRON, EMAIL, EVENT, HOURS, LENGTH, LINE, LOCAL, LOCALE, NAME, PACE, PATH, TIME,
+    CAP, CRON, EMAIL, EVENT, HOURS, LENGTH, LINE, LOCAL, LOCALE, NAME, PACE, PATH, QUOTA, SHARE,
+    TIME,
 };
 use crate::config::schema::{Described, Shape, lines};
 use serde_json::{Value, json};
@@ -44,6 +46,8 @@ pub static CAMPAIGN: Described = Described {
         "step": Shape::Some(&Shape::Table(&STEP)), "[[step]]: what a customer gets, one after the other";
         "limits": Shape::Table(&LIMITS), "On top of what the customer or the shop has set, for this campaign's messages";
         "renamed_from": Shape::Spelled(&NAME), "The file's former name, without .toml: what customers had of it goes on here";
+        "goal": Shape::Table(&GOAL), "The event that counts as success, in a time after a message";
+        "breakers": Shape::Table(&BREAKERS), "How much harm pauses this campaign, in place of the shop's limits";
     },
     also: Some(|| {
         json!({
@@ -124,6 +128,7 @@ pub static ENTRY: Described = Described {
         "exit": Shape::List(&Shape::Defined("condition")), "When one of these holds, the entry ends and nothing more is sent";
         "on_change": Shape::Words(&["finish", "jump", "exit"]), "What a change of the steps means for those under way; default \"finish\"";
         "unless_in": Shape::Words(&["higher_priority"]), "Not while the customer is under way in a campaign of a higher priority";
+        "appended": Shape::Words(&["never", "finished"]), "Whether a step appended to the end is for those who have finished, too; default \"never\"";
     },
     also: None,
 };
@@ -135,6 +140,47 @@ pub static LIMITS: Described = Described {
         "caps": Shape::List(&Shape::Spelled(&CAP)), "How many of this campaign's messages in what time: [\"2 per 30d\"]";
         "gap": Shape::Spelled(&LENGTH), "The least time between two messages of this campaign";
         "window": Shape::WordOr(&["always"], &HOURS), "Only in these hours; \"always\" lifts the shop's default window";
+        "holdout": Shape::Spelled(&SHARE), "The share of customers who are not written to, to measure by: \"5%\"";
+        "quota": Shape::Spelled(&QUOTA), "How many may enter: \"1000 per 1d\", \"100\" in all, or \"10%\" of all customers";
+    },
+    also: None,
+};
+
+pub static GOAL: Described = Described {
+    keys: &keys::GOAL,
+    required: &["event", "within"],
+    lines: lines! {
+        "event": Shape::Spelled(&EVENT), "The event's name; \"*\" is anything that customers did themselves";
+        "where": Shape::Defined("where"), "Only those with these properties";
+        "within": Shape::Spelled(&LENGTH), "So long after a message it counts, at most \"366d\"";
+        "value": Shape::Spelled(&PATH), "The property that is its value; default: the event's `value` in config.toml";
+    },
+    also: None,
+};
+
+/// A pool of coupons.toml.
+pub static POOL: Described = Described {
+    keys: &keys::POOL,
+    required: &[],
+    lines: lines! {
+        "file": Shape::Text, "A text file beside coupons.toml: a code a line";
+        "generate": Shape::Table(&GENERATE), "The pool makes its codes itself";
+        "valid": Shape::Spelled(&LENGTH), "How long a code is good, from when its mail was accepted; default: for ever";
+        "most": Shape::Whole(1, 1_000_000), "Only the first so many codes are given; default: all";
+        "most_each": Shape::Whole(1, 200), "So many codes a customer at most, over all campaigns; default: any number";
+        "warn_below": Shape::Whole(0, 1_000_000), "Fewer left than this is told; default: a tenth";
+        "renamed_from": Shape::Spelled(&NAME), "The pool's name before: its customers' codes are this pool's";
+    },
+    also: Some(|| json!({ "oneOf": [{ "required": ["file"] }, { "required": ["generate"] }] })),
+};
+
+pub static GENERATE: Described = Described {
+    keys: &keys::GENERATE,
+    required: &["count"],
+    lines: lines! {
+        "prefix": Shape::Text, "What each code begins with; default: nothing";
+        "length": Shape::Whole(6, 16), "How many letters follow; default 8";
+        "count": Shape::Whole(1, 1_000_000), "How many codes there are";
     },
     also: None,
 };

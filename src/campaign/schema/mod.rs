@@ -11,15 +11,21 @@ use crate::config::schema::{Described, Kind, Shape, document, zones};
 use serde_json::Value;
 
 /// Every kind of file in the campaigns' folder, with its schema.
-pub static KINDS: [Kind; 4] = [
+pub static KINDS: [Kind; 5] = [
     ("campaign", campaign),
     ("segments", segments),
     ("tags", tags),
     ("topics", topics),
+    ("coupons", coupons),
 ];
 
 /// Every kind of table that these files have.
-pub static ALL: [&Described; 25] = [
+pub static ALL: [&Described; 30] = [
+    &file::GOAL,
+    &file::POOL,
+    &file::GENERATE,
+    &crate::config::schema::settings::BREAKERS,
+    &step::PRODUCTS,
     &file::CAMPAIGN,
     &file::SCHEDULE,
     &file::TRIGGER,
@@ -69,6 +75,16 @@ fn segments() -> Value {
 
 fn tags() -> Value {
     named("Reveille: tags.toml, tags that a rule derives", &TAG)
+}
+
+fn coupons() -> Value {
+    static ONE: Shape = Shape::Table(&file::POOL);
+    let root = Shape::Named(&NAME, &ONE).schema();
+    document(
+        "Reveille: coupons.toml, pools of codes that steps give away",
+        root,
+        Vec::new(),
+    )
 }
 
 fn topics() -> Value {

@@ -1,15 +1,24 @@
-//! docs/campaigns.md against the reader: every key is named, every example reads.
+//! docs/campaigns.md, in English and in Korean, against the reader: every key is named, every example reads.
 
 use super::{SHIPPED, STEP, context, source, sources, with};
 use crate::campaign::keys::ALL_TABLES;
 use crate::campaign::{Loaded, compile};
 use crate::config::problem::render_all;
 
-const MANUAL: &str = include_str!("../../../docs/campaigns.md");
+const MANUALS: [(&str, &str); 2] = [
+    (
+        "docs/campaigns.md",
+        include_str!("../../../docs/campaigns.md"),
+    ),
+    (
+        "docs/campaigns.ko.md",
+        include_str!("../../../docs/campaigns.ko.md"),
+    ),
+];
 
 /// The blocks of TOML in the manual, with the word that follows "toml".
-fn examples() -> Vec<(&'static str, &'static str)> {
-    MANUAL
+fn examples(manual: &'static str) -> Vec<(&'static str, &'static str)> {
+    manual
         .split("\n```toml")
         .skip(1)
         .map(|block| {
@@ -21,13 +30,21 @@ fn examples() -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn the_manual_names_every_key_and_its_examples_read() {
+    let [english, korean] = MANUALS.map(|(_, manual)| examples(manual).len());
+    assert_eq!(english, korean, "each example stands in both");
+    for (file, manual) in MANUALS {
+        check(file, manual);
+    }
+}
+
+fn check(file: &str, manual: &'static str) {
     for keys in ALL_TABLES {
         for key in keys.known.iter().chain(keys.later) {
-            let told = MANUAL.contains(&format!("`{key}`")) || MANUAL.contains(&format!("[{key}]"));
-            assert!(told, "`{key}` of {} is not in docs/campaigns.md", keys.of);
+            let told = manual.contains(&format!("`{key}`")) || manual.contains(&format!("[{key}]"));
+            assert!(told, "`{key}` of {} is not in {file}", keys.of);
         }
     }
-    let examples = examples();
+    let examples = examples(manual);
     assert!(examples.len() > 8);
     let pools = examples
         .iter()

@@ -1,6 +1,7 @@
 //! The files of a new project: which they are, that none is overwritten, and what the configuration says of the shop.
 
 use crate::cli::failure::Failure;
+use crate::cli::schema;
 use crate::cli::screen::Screen;
 use crate::cli::shipped::{self, FILES};
 use crate::config::settings::DEFAULT_FILE;
@@ -78,7 +79,10 @@ pub struct Project {
 impl Project {
     /// An error if anything of it is there already.
     pub fn at(folder: &Path) -> Result<Project, Failure> {
-        let mut files = FILES.iter().map(|(path, _)| *path).chain(["config.toml"]);
+        let mut files = FILES
+            .iter()
+            .map(|(path, _)| *path)
+            .chain(["config.toml", "schema"]);
         if let Some(there) = files.find(|path| folder.join(path).symlink_metadata().is_ok()) {
             return Err(Failure::Failed {
                 what: format!("{} is there already", folder.join(there).display()),
@@ -98,6 +102,7 @@ impl Project {
         let ignore = self.folder.join(".gitignore");
         let written = std::fs::create_dir_all(&self.folder)
             .and_then(|()| shipped::write(&self.folder, &shop.configuration()))
+            .and_then(|()| schema::write(&self.folder.join("schema")))
             .and_then(|()| match ignore.symlink_metadata() {
                 Ok(_) => Ok(()),
                 Err(_) => std::fs::write(&ignore, IGNORED),

@@ -1,8 +1,8 @@
 //! What each key of config.toml means, in one line, and what may stand there.
 
 use super::spelling::{
-    AT_ONCE, CAP, CLOSED, COUNTRY, DAY, EMAIL, EVENT, HOST, HOURS, LENGTH, LINE, LISTEN, LOCALE,
-    NAME, ORIGIN, PACE, PATH, PLACE, RECIPIENTS, SENDER, SHA256, SIZE, WEB, WORDS,
+    AT_ONCE, CAP, CLOSED, COUNTRY, DAY, EMAIL, EVENT, HARM, HOST, HOURS, LENGTH, LINE, LISTEN,
+    LOCALE, NAME, ORIGIN, PACE, PATH, PLACE, RECIPIENTS, SENDER, SHA256, SHARE, SIZE, WEB, WORDS,
 };
 use super::{Described, Shape, document, lines, zones};
 use crate::config::http::May;
@@ -21,7 +21,10 @@ pub fn schema() -> Value {
 }
 
 /// Every table of config.toml.
-pub static ALL: [&Described; 19] = [
+pub static ALL: [&Described; 22] = [
+    &CONTROL,
+    &SEEDS,
+    &BREAKERS,
     &CALENDAR,
     &EVENT_RULE,
     &UNDONE_BY,
@@ -62,6 +65,9 @@ static ROOT: Described = Described {
         "law": Shape::Table(&LAW), "Which country's rules apply";
         "staff": Shape::Named(&NAME, &Shape::Spelled(&EMAIL)), "Whom steps with `notify` tell of a customer: a name and an address";
         "calendar": Shape::Table(&CALENDAR), "Days on which advertising waits";
+        "control": Shape::Table(&CONTROL), "Customers who get no advertising at all, to measure by";
+        "breakers": Shape::Table(&BREAKERS), "How much harm pauses a campaign";
+        "seeds": Shape::Table(&SEEDS), "Who of the shop gets a copy of what goes out";
         "safety": Shape::Table(&SAFETY), "What waits until somebody has looked";
         "engine": Shape::Table(&ENGINE), "Deadlines and back-offs of the daemon itself; few need to touch these";
         "events": Shape::Named(&EVENT, &Shape::Table(&EVENT_RULE)), "What is known of a kind of event: [events.\"Order Completed\"]";
@@ -210,6 +216,36 @@ static LAW: Described = Described {
     required: &[],
     lines: lines! {
         "country": Shape::Spelled(&COUNTRY), "Of customers without an attribute `country`; decides on \"(광고)\" and notices";
+    },
+    also: None,
+};
+
+static CONTROL: Described = Described {
+    keys: &keys::CONTROL,
+    required: &[],
+    lines: lines! {
+        "share": Shape::Spelled(&SHARE), "Their share of all customers: \"2%\"";
+    },
+    also: None,
+};
+
+static SEEDS: Described = Described {
+    keys: &keys::SEEDS,
+    required: &[],
+    lines: lines! {
+        "addresses": Shape::List(&Shape::Spelled(&EMAIL)), "Each gets one copy of each step, variant and language the first time that it goes out";
+    },
+    also: None,
+};
+
+pub static BREAKERS: Described = Described {
+    keys: &keys::BREAKERS,
+    required: &[],
+    lines: lines! {
+        "unsubscribes": Shape::Spelled(&HARM), "Customers who left by a link of its mails; default \"2% of at least 200 in 1d\"";
+        "refusals": Shape::Spelled(&HARM), "Mails that recipients' servers refused for good; default \"5% of at least 200 in 1d\"";
+        "complaints": Shape::Spelled(&HARM), "Customers who reported mail as unwanted; default \"0.3% of at least 1000 in 1d\"";
+        "errors": Shape::Spelled(&HARM), "Mails that could not be composed; default \"10% of at least 50 in 1h\"";
     },
     also: None,
 };

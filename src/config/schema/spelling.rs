@@ -96,6 +96,23 @@ spelling!(PACE, "a pace", "500 per 1d", || vec![
     format!(r"^\s*\+?[0-9]+\s* per \s*{SPAN}$"),
     "[1-9]".into()
 ]);
+spelling!(SHARE, "a share", "5%", || vec![
+    r"^\s*[0-9.]+\s*%\s*$".into(),
+    "[1-9]".into()
+]);
+spelling!(
+    /// [`crate::domain::quota::Quota`].
+    QUOTA, "a quota", "1000 per 1d", || vec![format!(
+        r"^\s*(?:[0-9.eE+-]+\s*%|\+?[0-9]+(?:\s* per \s*{SPAN})?)\s*$"
+    ), "[1-9]".into()]
+);
+spelling!(
+    /// [`crate::domain::breaker::Limits`].
+    HARM, "a limit of harm", "2% of at least 200 in 1d", || {
+        let limit = format!(r"\s*(?:[0-9.]+\s*% of at least )?\s*\+?[0-9]+\s* in \s*{SPAN}");
+        vec![format!("^(?:off|{limit}(?: or {limit})*)$")]
+    }
+);
 spelling!(
     /// [`crate::domain::window::Window`].
     HOURS, "hours", "Mon-Fri 09:00-18:00", || vec![hours(), "[0-9]:".into()]
@@ -199,7 +216,10 @@ spelling!(
 );
 
 /// Those whose parser is a function of its own, for the test that compares the two.
-pub static ALL: [&Spelling; 32] = [
+pub static ALL: [&Spelling; 35] = [
+    &SHARE,
+    &QUOTA,
+    &HARM,
     &DURATION,
     &LENGTH,
     &COUNT,
