@@ -4,6 +4,7 @@
 //! others. Whether templates compile, what runs and what is approved is for others: this room is told the names of the
 //! templates ([`Context`]) and hands back typed campaigns ([`Loaded`]).
 
+mod ahead;
 mod alike;
 mod alone;
 mod circles;

@@ -20,6 +20,7 @@ use crate::domain::track::key_text;
 use crate::domain::value::{Value, properties_to_json};
 use crate::message;
 use crate::message::dates::date;
+use crate::message::korean::names_korea;
 use crate::message::links::Links;
 use crate::message::token::{KeyRing, Token};
 use crate::message::tracking::MailTracking;
@@ -134,9 +135,7 @@ pub async fn finish(
         phone: sender.phone.clone().unwrap_or_default(),
         email: address.as_str().to_owned(),
     };
-    let korean = country_of(record, from).is_some_and(|c| {
-        c.eq_ignore_ascii_case("KR") || c.eq_ignore_ascii_case("KOR") || c == "대한민국"
-    });
+    let korean = is_in_korea(record, from);
     // Who writes there is known by the subject (RFC 6068 §2): whom a mail says that it is from proves nothing.
     let unsubscribe = sender.unsubscribe_mailto.as_ref().map(|address| {
         let token = from.keys.sign(&Token::Unsubscribe {
@@ -242,9 +241,11 @@ fn same_entry(per: Option<&str>, event: &Event, message: &Message) -> bool {
     })
 }
 
-fn country_of(record: &Record, from: &From) -> Option<String> {
+/// Whether Korean rules apply to the recipient. A country that is not understood says nothing: the shop's counts.
+fn is_in_korea(record: &Record, from: &From) -> bool {
     let own = record.attributes.get("country").and_then(Value::as_text);
-    own.map(str::to_owned).or_else(|| from.country.clone())
+    let shops = || from.country.as_deref().and_then(names_korea);
+    own.and_then(names_korea).or_else(shops).unwrap_or(false)
 }
 
 fn display_name(record: &Record) -> Option<String> {

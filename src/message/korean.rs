@@ -8,6 +8,22 @@ use super::templates::escape_html;
 /// What an advertising subject begins with.
 pub const MARK: &str = "(광고)";
 
+/// Whether a country, as shops write it, is Korea; none where the text is no country that is understood: two or three
+/// letters of ISO 3166-1, or Korea's name.
+pub fn names_korea(country: &str) -> Option<bool> {
+    let name: String = (country.chars().filter(|c| c.is_alphanumeric()))
+        .flat_map(char::to_lowercase)
+        .collect();
+    match name.as_str() {
+        "kr" | "kor" | "korea" | "southkorea" | "republicofkorea" | "korearepublicof"
+        | "koreasouth" | "대한민국" | "한국" | "남한" => Some(true),
+        code if matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_alphabetic()) => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
 /// `subject` with the mark before it, once; other spellings of the mark, which the rules forbid, are replaced.
 pub fn marked(subject: &str) -> String {
     let mut rest = subject.trim();
@@ -87,7 +103,27 @@ pub fn with_html_notice(html: &str, sender: &SenderBlock, refuse: &str) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use super::marked;
+    use super::{marked, names_korea};
+
+    #[test]
+    fn a_country_is_korea_however_a_shop_writes_it() {
+        for korea in [
+            "KR",
+            "kor",
+            "South Korea",
+            "Korea, Republic of",
+            "한국",
+            "대한민국",
+        ] {
+            assert_eq!(names_korea(korea), Some(true), "{korea}");
+        }
+        for other in ["DE", "US", "jpn"] {
+            assert_eq!(names_korea(other), Some(false), "{other}");
+        }
+        for unknown in ["", "Seoul", "서울", "Germany", "12"] {
+            assert_eq!(names_korea(unknown), None, "{unknown}");
+        }
+    }
 
     #[test]
     fn the_mark_stands_there_once_and_as_the_rules_spell_it() {

@@ -3,10 +3,10 @@
 //! Each kind is a rule of its own, asked for by its leading key (`dependencies`), so that an editor names what is wrong
 //! with that kind and not that none of sixteen fits. All keys stand in `properties`, too, for completion.
 
+use super::value::{TESTS, filter};
 use crate::campaign::keys::{self, CONDITIONS};
 use crate::config::schema::spelling::{
-    AGE, COUNT, EVENT as EVENT_NAME, IS, LENGTH, NAME, PATH, PLAIN, RANGE, STEP, TAG as TAG_NAME,
-    WORDS,
+    AGE, COUNT, EVENT as EVENT_NAME, LENGTH, NAME, PATH, RANGE, STEP, TAG as TAG_NAME, WORDS,
 };
 use crate::config::schema::{Described, Line, Shape};
 use crate::domain::condition::{CampaignWas, MessageWas, Preference};
@@ -80,26 +80,6 @@ fn join(all: &mut Map<String, Value>, key: &str, schema: &Value) {
         _ => json!({ "anyOf": forms }),
     };
     known["description"] = json!(meaning);
-}
-
-/// `where`: the writer's own properties, each a value or tests of it.
-fn filter() -> Value {
-    json!({
-        "type": "object",
-        "minProperties": 1,
-        "propertyNames": PATH.schema(),
-        "additionalProperties": {
-            "anyOf": [
-                { "type": ["number", "boolean"] },
-                PLAIN.schema(),
-                PROPERTY.schema(),
-            ],
-        },
-    })
-}
-
-fn is() -> Value {
-    json!({ "anyOf": [{ "type": ["number", "boolean"] }, IS.schema()] })
 }
 
 fn words<T>(all: &'static [(&'static str, T)]) -> Vec<&'static str> {
@@ -231,51 +211,6 @@ pub static ATTRIBUTE: Described = Described {
         TESTS[5],
     ],
     also: Some(|| json!({ "minProperties": 2 })),
-};
-
-/// What a value is asked, of a property or an attribute.
-const TESTS: [Line; 6] = [
-    (
-        "is",
-        Shape::Special(is),
-        "This very value; a text such as \">= 3\" or \"10..20\" compares numbers",
-    ),
-    ("in", Shape::Some(&Shape::Scalar), "Any of these values"),
-    (
-        "contains",
-        Shape::Text,
-        "The text holds this text; of a list, any element does",
-    ),
-    (
-        "contains_any",
-        Shape::Some(&Shape::Text),
-        "The same for any text of a list",
-    ),
-    (
-        "matches",
-        Shape::Text,
-        "A regular expression finds something in the text; ^ and $ hold it to the ends",
-    ),
-    ("exists", Shape::Flag, "Whether there is a value"),
-];
-
-pub static PROPERTY: Described = Described {
-    keys: &keys::PROPERTY,
-    required: &[],
-    lines: &[
-        TESTS[0],
-        TESTS[1],
-        TESTS[2],
-        TESTS[3],
-        TESTS[4],
-        TESTS[5],
-        (
-            "same",
-            Shape::Spelled(&PATH),
-            "Alone: what the event that started the entry had as this property",
-        ),
-    ],
-    also: Some(|| json!({ "minProperties": 1 })),
 };
 
 pub static TAG: Described = Described {

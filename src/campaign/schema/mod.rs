@@ -5,6 +5,7 @@
 mod condition;
 mod file;
 mod step;
+mod value;
 
 use crate::config::schema::spelling::{NAME, Spelling, TAG};
 use crate::config::schema::{Described, Kind, Shape, document, zones};
@@ -50,7 +51,7 @@ pub static ALL: [&Described; 30] = [
     &condition::EVERY,
     &condition::EITHER,
     &condition::NOT,
-    &condition::PROPERTY,
+    &value::PROPERTY,
 ];
 
 fn campaign() -> Value {

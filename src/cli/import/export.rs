@@ -8,6 +8,7 @@ use crate::engine::intake::encoding::{Decoded, Letters, guess};
 use crate::engine::intake::orders::{self, Column, Known, Survey};
 use crate::engine::intake::{OpenError, RowError};
 use chrono_tz::Tz;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -93,6 +94,19 @@ impl Export {
         let mut refused = Vec::new();
         let taken = self.survey.read(reader, |row| refused.push(row));
         let taken = taken.map_err(|e| self.told.unread(&e))?;
+        if taken.has_bad_orders() {
+            let reader = BufReader::new(Decoded::new(opened(&self.told)?, self.letters));
+            let own: BTreeSet<u64> = refused.iter().map(|row| row.line).collect();
+            let mut others = Vec::new();
+            let read = self.survey.others(reader, &taken, |row| {
+                if !own.contains(&row.line) {
+                    others.push(row);
+                }
+            });
+            read.map_err(|e| self.told.unread(&e))?;
+            refused.extend(others);
+            refused.sort_by_key(|row| row.line);
+        }
         let mut lines = Vec::new();
         taken.write(&mut lines)?;
         let columns = self.survey.columns.iter();
@@ -104,8 +118,10 @@ impl Export {
         };
         let made = Made {
             told: format!(
-                "orders: {}\n{} of {}{undone}",
+                "orders: {}; {}, dates like {}\n{} of {}{undone}",
                 columns.collect::<Vec<_>>().join(", "),
+                self.letters.name(),
+                self.survey.form.as_deref().unwrap_or("2026-03-01 18:30"),
                 counted(taken.orders(), "order", "orders"),
                 counted(taken.customers(), "customer", "customers"),
             ),

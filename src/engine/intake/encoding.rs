@@ -48,20 +48,19 @@ impl Letters {
     }
 }
 
-/// What a file is written in, by all of its bytes. What is UTF-8 throughout is UTF-8. Western text can be read as CP949
-/// by accident, but then most of its pairs of bytes lie outside the common Hangul and Hanja, where both are 0xA1 or more.
+/// What a file is written in, by all of its bytes. What is UTF-8, save for a letter in a hundred that somebody cut in
+/// two, is UTF-8. Western text can be read as CP949 by accident, but then most of its pairs of bytes lie outside the common
+/// Hangul and Hanja, where both are 0xA1 or more.
 pub fn guess(mut file: impl Read) -> io::Result<Letters> {
-    let mut utf8 = UTF_8.new_decoder_without_bom_handling();
-    let mut korean = EUC_KR.new_decoder_without_bom_handling();
-    let (mut is_utf8, mut is_korean) = (true, true);
+    let mut utf8 = Tried::new(UTF_8);
+    let mut korean = Tried::new(EUC_KR);
     let (mut common, mut pairs, mut lead) = (0_u64, 0_u64, None);
-    let mut scratch = vec![0; 4 * BUFFER];
     let mut bytes = vec![0; BUFFER];
     loop {
         let read = read_some(&mut file, &mut bytes)?;
         let (part, last) = (&bytes[..read], read == 0);
-        is_utf8 = is_utf8 && is_good(&mut utf8, part, &mut scratch, last);
-        is_korean = is_korean && is_good(&mut korean, part, &mut scratch, last);
+        utf8.take(part, last);
+        korean.take(part, last);
         for byte in part {
             match lead.take() {
                 None if *byte >= 0x80 => lead = Some(*byte),
@@ -72,23 +71,57 @@ pub fn guess(mut file: impl Read) -> io::Result<Letters> {
                 }
             }
         }
-        if last || !(is_utf8 || is_korean) {
+        if last {
             break;
         }
     }
-    Ok(match (is_utf8, is_korean && common * 4 >= pairs * 3) {
+    let is_utf8 = utf8.bad == 0 || utf8.bad * 100 <= utf8.letters;
+    let is_korean = korean.bad == 0 && common * 4 >= pairs * 3;
+    Ok(match (is_utf8, is_korean) {
         (true, _) => Letters::Utf8,
         (false, true) => Letters::Cp949,
         (false, false) => Letters::Windows1252,
     })
 }
 
-const BUFFER: usize = 16 * 1024;
-
-fn is_good(decoder: &mut Decoder, bytes: &[u8], scratch: &mut [u8], last: bool) -> bool {
-    let (result, _, _) = decoder.decode_to_utf8_without_replacement(bytes, scratch, last);
-    matches!(result, DecoderResult::InputEmpty)
+/// A file read as if it were in this encoding.
+struct Tried {
+    decoder: Decoder,
+    scratch: Vec<u8>,
+    /// Letters beyond ASCII.
+    letters: u64,
+    /// Places that are none of this encoding.
+    bad: u64,
 }
+
+impl Tried {
+    fn new(encoding: &'static Encoding) -> Tried {
+        Tried {
+            decoder: encoding.new_decoder_without_bom_handling(),
+            scratch: vec![0; 4 * BUFFER],
+            letters: 0,
+            bad: 0,
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8], last: bool) {
+        loop {
+            let (result, read, wrote) =
+                (self.decoder).decode_to_utf8_without_replacement(bytes, &mut self.scratch, last);
+            // The first byte of each letter that takes several.
+            let begun = self.scratch[..wrote].iter().filter(|byte| **byte >= 0xc0);
+            self.letters += begun.count() as u64;
+            match result {
+                DecoderResult::InputEmpty => return,
+                DecoderResult::Malformed(..) => self.bad += 1,
+                DecoderResult::OutputFull => {}
+            }
+            bytes = &bytes[read..];
+        }
+    }
+}
+
+const BUFFER: usize = 16 * 1024;
 
 fn read_some(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -171,9 +204,14 @@ mod tests {
         let with_bom = [b"\xef\xbb\xbf", korean.as_bytes()].concat();
         assert!(read(&with_bom) == (Letters::Utf8, korean.clone()));
         let cp949 = EUC_KR.encode(&korean).0;
-        assert!(read(&cp949) == (Letters::Cp949, korean));
+        assert!(read(&cp949) == (Letters::Cp949, korean.clone()));
         let cp1252 = WINDOWS_1252.encode(&western).0;
         assert!(read(&cp1252) == (Letters::Windows1252, western));
+        // A name that a database cut in the middle of a letter costs that letter.
+        let mut cut = korean.clone().into_bytes();
+        cut.extend_from_slice(&"김민아".as_bytes()[..7]);
+        let (letters, text) = read(&cut);
+        assert!(letters == Letters::Utf8 && text.ends_with("김민\u{fffd}"));
         assert_eq!(read(b"id,total\n1,2\n").0, Letters::Utf8);
         assert_eq!(read(b""), (Letters::Utf8, String::new()));
     }

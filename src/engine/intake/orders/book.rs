@@ -6,7 +6,7 @@ use super::{Survey, is_hangul};
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 /// The event that an order becomes.
@@ -15,6 +15,19 @@ const EVENT: &str = "Order Completed";
 /// What an order's status, or a part of it, says of one that came to nothing.
 #[rustfmt::skip]
 const UNDONE: [&str; 10] = ["cancel", "refunded", "void", "failed", "returned", "취소", "환불", "반품", "입금전", "미입금"];
+
+/// Whether a row says of itself that it was cancelled or sent back, all of it.
+fn is_undone(row: &Row) -> bool {
+    let at = row.get(Known::Cancelled);
+    // "-", "N" and 0000-00-00 are what some platforms write where nothing was cancelled.
+    let has_date = at.is_some_and(|text| text.contains(|c: char| ('1'..='9').contains(&c)));
+    let status = row.get(Known::Status).map(str::to_lowercase);
+    let says = status.is_some_and(|status| {
+        let partly = ["partial", "부분"].iter().any(|word| status.contains(word));
+        !partly && UNDONE.iter().any(|word| status.contains(word))
+    });
+    has_date || says
+}
 
 /// What a cell on consent says.
 #[rustfmt::skip]
@@ -33,6 +46,8 @@ pub struct Taken {
     orders: Vec<Order>,
     /// Where the order of a number stands.
     by_number: HashMap<String, usize>,
+    /// Orders of which a row cannot be taken: none of them is, since the rest would be another order.
+    bad: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -51,7 +66,10 @@ struct Order {
     totals: Vec<f64>,
     properties: Map<String, Value>,
     products: Vec<Map<String, Value>>,
-    undone: bool,
+    /// Whether its first row was cancelled or sent back: so are those that do not say.
+    began_undone: bool,
+    /// Rows that came to something.
+    done: u64,
 }
 
 /// One row's cells by what they are.
@@ -79,6 +97,7 @@ impl Taken {
             customers: HashMap::new(),
             orders: Vec::new(),
             by_number: HashMap::new(),
+            bad: HashSet::new(),
         }
     }
 
@@ -90,8 +109,30 @@ impl Taken {
             cells: &cells,
         };
         let taken = self.take_row(&row, when);
+        if let (Err(_), Some(number)) = (&taken, row.get(Known::Order)) {
+            self.bad.insert(number.to_owned());
+        }
         self.columns = columns;
         taken
+    }
+
+    /// Whether rows could not be taken whose orders have others.
+    pub fn has_bad_orders(&self) -> bool {
+        !self.bad.is_empty()
+    }
+
+    /// Whether this row's order is left out since one of its rows cannot be taken.
+    pub(super) fn is_of_bad_order(&self, cells: &[String]) -> bool {
+        let row = Row {
+            columns: &self.columns,
+            cells,
+        };
+        row.get(Known::Order).is_some_and(|n| self.bad.contains(n))
+    }
+
+    fn counts(&self, order: &Order) -> bool {
+        let is_bad = |number: &String| self.bad.contains(number);
+        !order.number.as_ref().is_some_and(is_bad)
     }
 
     fn take_row(&mut self, row: &Row, when: &When) -> Result<(), String> {
@@ -121,12 +162,11 @@ impl Taken {
         let total = number_of(Known::Total, "the total")?;
         let price = number_of(Known::Price, "the price")?;
         let quantity = number_of(Known::Quantity, "the quantity")?;
-        let undone = row.get(Known::Cancelled).is_some()
-            || row.get(Known::Status).is_some_and(|status| {
-                let status = status.to_lowercase();
-                UNDONE.iter().any(|word| status.contains(word))
-            })
-            || total.is_some_and(|n| n < 0.0)
+        let says = row.get(Known::Status).is_some() || row.get(Known::Cancelled).is_some();
+        let undone = match known.filter(|_| !says) {
+            Some(order) => self.orders[order].began_undone,
+            None => is_undone(row),
+        } || total.is_some_and(|n| n < 0.0)
             || quantity.is_some_and(|n| n < 0.0);
 
         self.tell(&customer, at, email.as_deref(), row);
@@ -139,14 +179,18 @@ impl Taken {
                 totals: Vec::new(),
                 properties: Map::new(),
                 products: Vec::new(),
-                undone: false,
+                began_undone: undone,
+                done: 0,
             });
             if let Some(number) = number {
                 self.by_number.insert(number.to_owned(), order);
             }
         }
         let order = &mut self.orders[order];
-        order.undone |= undone;
+        if undone {
+            return Ok(());
+        }
+        order.done += 1;
         order.totals.extend(total);
         let mut said = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -246,12 +290,14 @@ impl Taken {
 
     /// Orders that are written.
     pub fn orders(&self) -> u64 {
-        self.orders.iter().filter(|o| !o.undone).count() as u64
+        let counts = |o: &&Order| o.done > 0 && self.counts(o);
+        self.orders.iter().filter(counts).count() as u64
     }
 
     /// Orders left out, since they were cancelled or sent back.
     pub fn undone(&self) -> u64 {
-        self.orders.len() as u64 - self.orders()
+        let undone = |o: &&Order| o.done == 0 && self.counts(o);
+        self.orders.iter().filter(undone).count() as u64
     }
 
     /// Writes customers, then orders from the earliest to the latest, as JSON Lines for `reveille import`.
@@ -270,10 +316,13 @@ impl Taken {
                 writeln!(out, "{row}")?;
             }
         }
-        // Where rows of one order say different totals, they are those of its items; where all say the same, it is the order's.
-        let by_item = (self.orders.iter())
-            .any(|order| order.totals.iter().any(|total| *total != order.totals[0]));
-        let mut orders: Vec<&Order> = self.orders.iter().filter(|o| !o.undone).collect();
+        // Where rows of one order say different totals, they are those of its items; where all say the same, it is the
+        // order's. What most orders do, the file does.
+        let several = || self.orders.iter().filter(|order| order.totals.len() > 1);
+        let differ = |order: &&Order| order.totals.iter().any(|total| *total != order.totals[0]);
+        let by_item = several().filter(differ).count() * 2 > several().count();
+        let counts = |o: &&Order| o.done > 0 && self.counts(o);
+        let mut orders: Vec<&Order> = self.orders.iter().filter(counts).collect();
         orders.sort_by_key(|order| order.at);
         for order in orders {
             writeln!(out, "{}", order.row(by_item))?;
@@ -296,7 +345,7 @@ impl Order {
         };
         let total = match (self.totals.first(), by_item) {
             (Some(_), true) => Some(self.totals.iter().sum()),
-            (Some(total), false) => Some(*total),
+            (Some(_), false) => self.totals.iter().copied().reduce(f64::max),
             (None, _) => of_items(),
         };
         properties.extend(total.map(|n| ("total".to_owned(), plain(n))));

@@ -38,7 +38,10 @@ pub enum Known {
     Category,
 }
 
-use Known::*;
+use Known::{
+    Birthday, Cancelled, Category, Consent, Country, Currency, Customer, Email, FirstName,
+    LastName, Name, Order, Phone, Price, Product, ProductId, Quantity, Sku, Status, Time, Total,
+};
 
 /// What each is called by `--map` and in what we show, and the headings that it goes by, likeliest first. Headings are
 /// compared without case, spaces and punctuation.
@@ -220,7 +223,7 @@ mod tests {
             (
                 "Name,Email,Financial Status,Paid at,Accepts Marketing,Currency,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price,Billing Name,Shipping Street,Discount Code",
                 &["#1001"],
-                "order_id,email,status,time,consent,currency,total,created_at,quantity,product,price,-,-,discount_code",
+                "order_id,email,status,time,consent,currency,total,created_at,quantity,product,price,name,-,discount_code",
             ),
             (
                 "주문번호,주문일시,주문자명,이메일,휴대폰,상품명,수량,결제금액,수신동의,배송지 주소,유입경로",

@@ -240,6 +240,35 @@ impl Survey {
         Ok(taken)
     }
 
+    /// Reads the same export once more, for the other rows of orders of which a row could not be taken: they go to
+    /// `refused`, so that whole orders can be mended.
+    pub fn others(
+        &self,
+        reader: impl BufRead,
+        taken: &Taken,
+        mut refused: impl FnMut(RowError),
+    ) -> Result<(), OpenError> {
+        let mut records = open(reader)?.records;
+        loop {
+            match records.read() {
+                Ok(Record::End) => return Ok(()),
+                Ok(Record::Good) => {
+                    let row = cells(&records, self.columns.len());
+                    if row.is_ok_and(|row| taken.is_of_bad_order(&row)) {
+                        refused(RowError {
+                            line: records.first_line(),
+                            text: "another row of its order cannot be taken".to_owned(),
+                            raw: records.raw().to_vec(),
+                            fatal: false,
+                        });
+                    }
+                }
+                Ok(Record::Bad(_)) => {}
+                Err(e) => return Err(OpenError(format!("the file can't be read further: {e}"))),
+            }
+        }
+    }
+
     /// What parts columns, in a word.
     pub fn parted_by(&self) -> &'static str {
         match self.delimiter {

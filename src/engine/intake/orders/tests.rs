@@ -1,3 +1,5 @@
+//! Exports of shops, whole: what orders and customers they become.
+
 use super::{Survey, Told};
 use crate::domain::time::Timestamp;
 use crate::engine::intake::rows::{Options, Rows};
@@ -84,6 +86,60 @@ fn a_korean_shops_words_dates_and_amounts_are_understood() {
     assert!(
         !order.to_string().contains("서울"),
         "where it was sent to is nobody's business: {order}"
+    );
+}
+
+#[test]
+fn what_was_sent_back_in_part_leaves_the_rest() {
+    let (lines, refused) = made(
+        "order id,customer,date,status,cancelled at,product,price,qty\n\
+         1,a,2025-01-01,partially_refunded,-,Tea,8,1\n\
+         2,b,2025-01-02,paid,0000-00-00,Tea,8,1\n\
+         2,b,2025-01-02,취소완료,,Cup,5,1\n\
+         3,c,2025-01-03,refunded,,Tea,8,1\n\
+         3,c,2025-01-03,,,Cup,5,1\n\
+         4,d,2025-01-04,paid,2025-01-05,Tea,8,1\n",
+    );
+    assert_eq!(refused, Vec::<String>::new());
+    let told: Vec<_> = (lines.iter())
+        .map(|l| {
+            (
+                l["userId"].as_str().unwrap(),
+                l["properties"]["total"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("a", 8), ("b", 8)]);
+}
+
+#[test]
+fn an_order_of_which_a_row_is_bad_is_left_out_as_a_whole() {
+    let export = "order id,customer,date,product,price\n1,a,2025-01-01,Tea,8\n1,a,2025-01-01,Cup,n/a\n2,b,2025-01-02,Tea,8\n";
+    let (lines, refused) = made(export);
+    assert_eq!(refused, ["line 3: the price \"n/a\" is not a number"]);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["properties"]["order_id"], "2");
+    let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+    let taken = survey.read(export.as_bytes(), |_| ()).unwrap();
+    let mut others = Vec::new();
+    let read = survey.others(export.as_bytes(), &taken, |row| others.push(row.line));
+    read.unwrap();
+    assert_eq!(others, [2, 3], "to be mended together");
+}
+
+#[test]
+fn one_odd_order_changes_no_other_ones_total() {
+    let mut export = String::from("order id,customer,date,product,total\n");
+    for order in 1..=3 {
+        for _ in 0..3 {
+            export.push_str(&format!("{order},c{order},2025-01-01,Tea,100\n"));
+        }
+    }
+    export.push_str("9,z,2025-01-01,Tea,100\n9,z,2025-01-01,Cup,80\n");
+    let (lines, _) = made(&export);
+    assert!(
+        lines.iter().all(|l| l["properties"]["total"] == 100),
+        "{lines:?}"
     );
 }
 

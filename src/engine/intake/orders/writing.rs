@@ -106,34 +106,49 @@ impl When {
 /// Which mark parts whole units from fractions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Marks {
+    /// Values in which it can be nothing else than that.
     points: u64,
     commas: u64,
+    /// Values in which a point, or a comma, parts thousands.
+    thousands_by_point: u64,
+    thousands_by_comma: u64,
 }
 
 impl Marks {
-    /// Takes a value into account: `1.234,50` and `12,5` speak for a comma, `1,234.50` and `12.5` for a point.
+    /// Takes a value into account: `1.234,50` and `12,5` speak for a comma, `1,234.50` and `12.5` for a point, and what
+    /// comes twice, or stands before three digits, parts thousands.
     pub fn see(&mut self, text: &str) {
         let mark = text.rfind(['.', ',']);
         let Some(at) = mark else { return };
         let (whole, fraction) = (&text[..at], &text[at + 1..]);
         let digits = fraction.chars().filter(char::is_ascii_digit).count();
-        let other = match &text[at..=at] {
-            "," => '.',
-            _ => ',',
+        let (own, other) = match &text[at..=at] {
+            "," => (',', '.'),
+            _ => ('.', ','),
         };
-        // Three digits behind the only mark may be thousands.
-        let decimal = whole.contains(other) || digits != 3;
-        match (&text[at..=at], decimal) {
-            (",", true) => self.commas += 1,
-            (".", true) => self.points += 1,
-            // 12,000 in a column without other signs: thousands, as most of the world that writes commas means it.
-            _ => {}
+        let twice = whole.contains(own);
+        let thousands = twice || digits == 3 && !whole.contains(other);
+        let count = match (own, thousands) {
+            (',', false) => &mut self.commas,
+            (_, false) => &mut self.points,
+            (',', true) => &mut self.thousands_by_comma,
+            (_, true) => &mut self.thousands_by_point,
+        };
+        *count += 1;
+    }
+
+    /// Whether a comma parts fractions. Where no value says so by itself, the mark that only ever stands before three
+    /// digits parts thousands: `150.000` is a hundred and fifty thousand, as it is for whoever writes so.
+    fn by_comma(self) -> bool {
+        match self.points == self.commas {
+            true => self.thousands_by_point > self.thousands_by_comma,
+            false => self.commas > self.points,
         }
     }
 
     /// A number, with the signs of currencies taken off; `None` if it is none.
     pub fn read(&self, text: &str) -> Option<f64> {
-        let comma = self.commas > self.points;
+        let comma = self.by_comma();
         let mut plain = String::new();
         let negative = text.trim_start().starts_with('(');
         for c in text.chars() {
@@ -238,6 +253,9 @@ mod tests {
             (&["1.234", "12,50"], 1_234.0),
             (&["29,99 €"], 29.99),
             (&["$ 1'250.00"], 1_250.0),
+            (&["150.000", "48.000"], 150_000.0),
+            (&["1.250.000", "9.000"], 1_250_000.0),
+            (&["1,250,000"], 1_250_000.0),
             (&["-5"], -5.0),
             (&["(5.00)"], -5.0),
         ] {
