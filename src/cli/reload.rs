@@ -7,7 +7,7 @@ use super::screen::plain;
 use super::way::Way;
 use serde_json::json;
 
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 #[command(after_help = "\
 A bad config.toml changes nothing. A campaign whose files are bad goes on as its last good version.
 Exits with 3 if anything is bad.

@@ -3,6 +3,7 @@
 mod day;
 mod play;
 mod story;
+mod watch;
 
 use super::Context;
 use super::failure::Failure;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use story::Story;
+use watch::Watch;
 
 /// When the story begins: Mon 16 Mar 2026 00:00 UTC. The same on every day, so that everybody sees the same.
 const START: Timestamp = Timestamp(1_773_619_200_000);
@@ -50,7 +52,7 @@ pub struct Arguments {
     /// How many customers the shop has
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(10..=100_000), value_name = "N")]
     customers: u32,
-    /// Afterwards run the daemon on the shop until it is stopped
+    /// Afterwards run the daemon on the shop until it is stopped; what is saved in its campaigns and templates is taken up at once
     #[arg(long)]
     stay: bool,
 }
@@ -95,16 +97,25 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     the_end(&folder, &stories, began, screen)?;
     if arguments.stay {
         let (mut stop, hangups) = signals::listen();
+        let watched = Watch::of(vec![config.campaigns.clone(), config.templates.clone()]);
         screen.say(&format!(
-            "\nThe daemon goes on with the shop from {} on, an hour in an hour; ctrl-c stops it.",
+            "\nThe daemon goes on with the shop from {} on, an hour in an hour; ctrl-c stops it.\n\
+             Edit its campaigns and templates: what is saved is taken up at once.",
             until.to_utc().format("%a %e %b %Y %H:%M")
         ))?;
         let how = How {
             clock: Clock::system_from(until),
             ..How::new(Purpose::Serve)
         };
+        let inside = Context {
+            config: Some(folder.join("config.toml")),
+            screen,
+        };
         let daemon = Daemon::build(config, how).await?;
-        daemon.run_until_stopped(stop.asked(), hangups).await?;
+        tokio::select! {
+            stopped = daemon.run_until_stopped(stop.asked(), hangups) => stopped?,
+            never = watched.reload(&inside) => match never {},
+        }
     }
     Ok(())
 }
