@@ -291,7 +291,7 @@ fn may_enter(
         return answer(false, why, None);
     }
     let entries = || of_key.iter().flat_map(|s| &s.entries);
-    if entries().any(|e| e.state.is_open()) {
+    if entries().any(|e| e.state.is_under_way()) {
         return answer(false, "is in it now".to_owned(), None);
     }
     let Some(last) = entries().filter(|e| e.counted).map(|e| e.at).max() else {
