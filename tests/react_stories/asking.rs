@@ -85,6 +85,31 @@ fn who_is_in_a_journey_of_higher_priority_is_kept_out_at_entry_and_at_leaving() 
     assert_eq!(world.sent("edge"), [at("2026-03-04T21:00:00Z")]);
 }
 
+/// One event starts both; which file's name comes first says nothing.
+#[test]
+fn of_two_that_one_event_starts_the_higher_priority_keeps_the_other_out() {
+    for (high, low) in [("a", "b"), ("b", "a")] {
+        let journey = triggered(high, "Signed Up").priority(10).step(
+            "mail",
+            Span::days(2),
+            Span::days(3),
+        );
+        let other = triggered(low, "Signed Up").of(not(Condition::UnderWay { above: 0 }));
+        let mut world = World::new(START, vec![journey, other]);
+        let mina = world.customer("mina");
+        world.event(mina, "Signed Up", &[]);
+        world.run_for(Span::days(5));
+        assert_eq!(world.count(high, Status::Entered), 1);
+        assert_eq!(world.count(low, Status::Entered), 0, "{low} beside {high}");
+        // So does a condition that asks what became of the other.
+        let next = triggered(low, "Signed Up").of(was(high, CampaignWas::Entered));
+        let mut world = World::new(START, vec![triggered(high, "Signed Up"), next]);
+        let mina = world.customer("mina");
+        world.event(mina, "Signed Up", &[]);
+        assert_eq!(world.count(low, Status::Entered), 1, "{low} after {high}");
+    }
+}
+
 #[test]
 fn those_who_leave_five_messages_unanswered_get_no_more_until_they_answer() {
     let news = triggered("news", "Published")

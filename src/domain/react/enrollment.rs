@@ -34,7 +34,7 @@ pub(super) fn may_enter(
         .at_most
         .is_some_and(|most| standing.entered >= most);
     let of_key = || standing.entries.iter().filter(|e| e.key == *key);
-    if spent || of_key().any(|e| e.state.is_open()) {
+    if spent || of_key().any(|e| e.state.is_under_way()) {
         return (false, None);
     }
     let Some(last) = of_key().filter(|e| e.counted).map(|e| e.at).max() else {
@@ -57,7 +57,9 @@ impl Life<'_> {
         started: impl Fn(&CampaignId, &EntryKey) -> bool,
     ) {
         let rules = self.rules;
-        for (id, campaign) in &rules.campaigns {
+        // In the order in which they ask about each other: whom one lets in, another may keep out.
+        let campaigns = (rules.order.iter()).filter_map(|id| rules.campaigns.get_key_value(id));
+        for (id, campaign) in campaigns {
             let Start::Triggered(trigger) = &campaign.start else {
                 continue;
             };
