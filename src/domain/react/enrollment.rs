@@ -2,6 +2,7 @@
 
 use super::Life;
 use super::journey::{place, stand_by};
+use super::kept_out::kept_out;
 use crate::domain::about::About;
 use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
@@ -156,7 +157,7 @@ impl Life<'_> {
         true
     }
 
-    /// Lets the customer in, if `again`, `at_most` and the quota allow it.
+    /// Lets the customer in, if `again`, `at_most` and the quota allow it, and nothing keeps them out.
     pub(super) fn enter(
         &mut self,
         id: &CampaignId,
@@ -173,6 +174,10 @@ impl Life<'_> {
             return false;
         };
         if !self.is_in_share(campaign) {
+            return false;
+        }
+        if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
+            self.log_entry(id, &key, Status::KeptOut, kept.reason, kept.detail);
             return false;
         }
         if !self.has_room(campaign) {

@@ -20,6 +20,7 @@ mod goals;
 mod holdout;
 mod intake;
 mod journey;
+mod kept_out;
 mod moving;
 mod opt_in;
 mod outcome;
@@ -30,6 +31,7 @@ mod walk;
 
 pub use coupons::{pool_to_draw_on, pool_wanted};
 pub use journey::first_due;
+pub use kept_out::{KeptOut, kept_out};
 pub use ready::goes_before;
 
 use super::address::MailboxId;
