@@ -494,6 +494,59 @@ async fn mail_that_an_edit_moves_to_now_is_told_and_a_renamed_step_is_not() {
     );
 }
 
+/// More have finished than may go on at once: nobody does before somebody approves it, and the forecast says so.
+#[tokio::test]
+async fn those_who_have_finished_go_on_by_approval_where_they_are_many() {
+    let entry = format!(
+        "[audience]\nall = [{BOUGHT}]\n[entry]\nexisting = \"enter\"\nappended = \"finished\""
+    );
+    let short = campaign("state = \"live\"", &entry);
+    let long =
+        format!("{short}[[step]]\nid = \"two\"\ntemplate = \"dormant\"\nsubject = \"Two\"\n");
+    for (allowed, waits) in [(5, true), (8, false)] {
+        let config = format!("{CONFIG}[safety]\nat_once = \"{allowed}\"\n");
+        let (app, _mail) = started("2026-05-04T08:00:00Z", &config, &[]).await;
+        app.buyers(0..7).await;
+        app.file("series.toml", Some(&short));
+        app.reload().await;
+        if app.awaits_approval("series") {
+            app.approve("series").await;
+        }
+        app.advance(Span::minutes(5)).await;
+        app.file("series.toml", Some(&long));
+        let asked = question(1, Span::minutes(10));
+        let edited = Question {
+            campaigns: Some(app.dir.path().join("campaigns")),
+            ..asked.clone()
+        };
+        let (told, _) = forecast(&app, edited).await;
+        let note = |n: &String| n.contains("7 have finished and would go on");
+        assert_eq!(told.notes.iter().any(note), waits, "{:?}", told.notes);
+        let foretold = |told: &Forecast| told.days.iter().map(|day| day.counts.sent).sum::<u64>();
+        let sent = async || {
+            app.advance(Span::minutes(30)).await;
+            let log = app.log().await;
+            let two = |row: &&LogRow| row.step.as_ref().is_some_and(|s| s.as_str() == "two");
+            let left = |row: &&LogRow| row.status == Status::Attempting;
+            log.iter().filter(two).filter(left).count()
+        };
+        assert_eq!(foretold(&told), if waits { 0 } else { 7 });
+        app.reload().await;
+        assert_eq!(sent().await, if waits { 0 } else { 7 });
+        assert_eq!(app.awaits_approval("series"), waits);
+        if waits {
+            let as_live = Question {
+                as_live: true,
+                ..asked
+            };
+            assert_eq!(foretold(&forecast(&app, as_live).await.0), 7);
+            app.approve("series").await;
+            assert_eq!(sent().await, 7);
+            assert!(!app.awaits_approval("series"));
+        }
+    }
+}
+
 /// The daemon has been down since before ten: what it makes up for, and what it does not, when it starts.
 #[tokio::test]
 async fn what_a_start_makes_up_for_is_forecast() {

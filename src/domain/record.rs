@@ -303,17 +303,12 @@ impl EntryState {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             EntryState::Waiting { step, .. } | EntryState::Sending { step, .. } => Some(step),
-            EntryState::Finished { .. }
-            | EntryState::Left { .. }
-            | EntryState::Elsewhere { .. } => None,
+            _ => None,
         }
     }
 
     pub fn is_open(&self) -> bool {
-        matches!(
-            self,
-            EntryState::Waiting { .. } | EntryState::Sending { .. }
-        )
+        self.step().is_some()
     }
 
     /// Open here, or at one who was merged into this customer.

@@ -361,8 +361,7 @@ impl App {
     pub fn awaits_approval(&self, campaign: &str) -> bool {
         let id = CampaignId::parse(campaign).unwrap();
         let catalogue = self.core.catalogue();
-        let activation = catalogue.rules.controls.activations.get(&id);
-        activation.is_some_and(|a| a.awaiting_approval)
+        catalogue.rules.controls.awaits_approval(&id)
     }
 
     pub async fn approve(&self, campaign: &str) {

@@ -297,6 +297,10 @@ fn in_force(id: &CampaignId, campaign: &Campaign, record: &Record, rules: &Rules
             "it waits for approval: {} customers would enter at once",
             a.existing
         ),
+        Some(a) if a.live.is_some() && controls.waiting_to_go_on(id).is_some() => format!(
+            "live; {} customers who have finished wait for approval to go on with the steps that were appended",
+            controls.waiting_to_go_on(id).unwrap_or_default()
+        ),
         Some(a) if a.live.is_some() => match (&campaign.start, controls.importing) {
             (Start::Scheduled(_), Some(_)) => {
                 "live; its schedule waits until the import that is under way has ended".to_owned()
