@@ -448,6 +448,105 @@ async fn files_of_another_folder_are_forecast_as_they_then_happen() {
     assert!(sent > 100, "{sent}");
 }
 
+/// What they would have in some hours, within the day that is compared, they would have now; and once more where a step is
+/// new. A step that has another name is the same.
+#[tokio::test]
+async fn mail_that_an_edit_moves_to_now_is_told_and_a_renamed_step_is_not() {
+    let file = |rest: &str| {
+        let entry = format!(
+            "[audience]\nall = [{BOUGHT}]\n[entry]\nexisting = \"enter\"\non_change = \"jump\""
+        );
+        let text = campaign("state = \"live\"", &entry);
+        format!("{text}[[step]]\ntemplate = \"dormant\"\nsubject = \"Two\"\n{rest}")
+    };
+    let (app, _mail) = started("2026-05-04T08:00:00Z", CONFIG, &[]).await;
+    app.buyers(0..7).await;
+    app.file("series.toml", Some(&file("id = \"two\"\nwait = \"12h\"\n")));
+    app.reload().await;
+    app.advance(Span::minutes(30)).await;
+    let told = async |rest: &str| {
+        app.file("series.toml", Some(&file(rest)));
+        let (out, mut told) = tokio::sync::mpsc::channel(4);
+        tokio::spawn(async move { while told.recv().await.is_some() {} });
+        let compared = app.core.compare(question(1, Span::minutes(5)), out).await;
+        let campaigns = compared.unwrap().campaigns.0;
+        campaigns.values().next().map(|difference| {
+            let of = [
+                &difference.mailed,
+                &difference.mailed_at_once,
+                &difference.no_longer_mailed,
+            ];
+            of.map(|who| who.customers)
+        })
+    };
+    assert_eq!(told("id = \"two\"\nwait = \"12h\"\n").await, None);
+    assert_eq!(
+        told("id = \"two\"\nwait = \"10m\"\n").await,
+        Some([0, 7, 0])
+    );
+    assert_eq!(
+        told("id = \"second\"\nrenamed_from = \"two\"\nwait = \"12h\"\n").await,
+        None
+    );
+    assert_eq!(
+        told("id = \"new\"\nwait = \"10m\"\n").await,
+        Some([7, 7, 7])
+    );
+}
+
+/// More have finished than may go on at once: nobody does before somebody approves it, and the forecast says so.
+#[tokio::test]
+async fn those_who_have_finished_go_on_by_approval_where_they_are_many() {
+    let entry = format!(
+        "[audience]\nall = [{BOUGHT}]\n[entry]\nexisting = \"enter\"\nappended = \"finished\""
+    );
+    let short = campaign("state = \"live\"", &entry);
+    let long =
+        format!("{short}[[step]]\nid = \"two\"\ntemplate = \"dormant\"\nsubject = \"Two\"\n");
+    for (allowed, waits) in [(5, true), (8, false)] {
+        let config = format!("{CONFIG}[safety]\nat_once = \"{allowed}\"\n");
+        let (app, _mail) = started("2026-05-04T08:00:00Z", &config, &[]).await;
+        app.buyers(0..7).await;
+        app.file("series.toml", Some(&short));
+        app.reload().await;
+        if app.awaits_approval("series") {
+            app.approve("series").await;
+        }
+        app.advance(Span::minutes(5)).await;
+        app.file("series.toml", Some(&long));
+        let asked = question(1, Span::minutes(10));
+        let edited = Question {
+            campaigns: Some(app.dir.path().join("campaigns")),
+            ..asked.clone()
+        };
+        let (told, _) = forecast(&app, edited).await;
+        let note = |n: &String| n.contains("7 have finished and would go on");
+        assert_eq!(told.notes.iter().any(note), waits, "{:?}", told.notes);
+        let foretold = |told: &Forecast| told.days.iter().map(|day| day.counts.sent).sum::<u64>();
+        let sent = async || {
+            app.advance(Span::minutes(30)).await;
+            let log = app.log().await;
+            let two = |row: &&LogRow| row.step.as_ref().is_some_and(|s| s.as_str() == "two");
+            let left = |row: &&LogRow| row.status == Status::Attempting;
+            log.iter().filter(two).filter(left).count()
+        };
+        assert_eq!(foretold(&told), if waits { 0 } else { 7 });
+        app.reload().await;
+        assert_eq!(sent().await, if waits { 0 } else { 7 });
+        assert_eq!(app.awaits_approval("series"), waits);
+        if waits {
+            let as_live = Question {
+                as_live: true,
+                ..asked
+            };
+            assert_eq!(foretold(&forecast(&app, as_live).await.0), 7);
+            app.approve("series").await;
+            assert_eq!(sent().await, 7);
+            assert!(!app.awaits_approval("series"));
+        }
+    }
+}
+
 /// The daemon has been down since before ten: what it makes up for, and what it does not, when it starts.
 #[tokio::test]
 async fn what_a_start_makes_up_for_is_forecast() {
@@ -605,7 +704,11 @@ async fn random_worlds_are_forecast_message_by_message() {
             .map(|(name, text)| (name.as_str(), text.as_str()))
             .collect();
         let config = format!("{CONFIG}gap = \"3h\"\n[control]\nshare = \"10%\"\n");
-        let (app, _mail) = started("2026-10-22T05:11:07Z", &config, &files).await;
+        // The salt is of the seed, too: who is held out, and which variant a customer gets, is drawn by it.
+        let salt: [u8; 16] = std::array::from_fn(|_| chance.below(256) as u8);
+        let mail = app::scratch();
+        let (start, folder) = ("2026-10-22T05:11:07Z", vec![quick_folder(mail.path())]);
+        let app = App::start_drawn(folder, start, &config, &files, Some(salt)).await;
         let problems = app.core.catalogue().problems.clone();
         assert!(!app.core.catalogue().has_errors(), "{problems:?}");
         let people = app.buyers(0..36).await;

@@ -176,7 +176,7 @@ fn the_daemon_forecasts_and_tells_what_edited_files_would_change() {
     assert!(!text.contains("would no longer enter"), "{text}");
     let reloaded = house.run(&["reload", "--diff"]).good();
     assert!(
-        reloaded.contains("of them within the hour: 2 customers"),
+        reloaded.contains("would get one within the hour: 2 customers"),
         "{reloaded}"
     );
     let none = house.run(&["plan", "--diff"]).good();

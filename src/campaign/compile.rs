@@ -14,7 +14,7 @@ use crate::config::breakers;
 use crate::config::problem::{Problem, sort};
 use crate::config::toml_reader::{Item, Reader, Table};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
+use crate::domain::campaign::{Campaign, CampaignState, EntryRules, Start, Topic};
 use crate::domain::condition::{Condition, Named};
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::preference::Class;
@@ -314,8 +314,11 @@ fn read_campaign(id: &CampaignId, root: &Table<'_>, shared: &Shared<'_>) -> Opti
         priority,
         tracking: tracking?,
         start: start?,
-        audience: both(audience?, unless?),
-        entry: entry?,
+        audience: audience?,
+        entry: EntryRules {
+            unless_in: unless?,
+            ..entry?
+        },
         steps: steps?,
         limits: limits?,
         hash: 0,
@@ -353,14 +356,6 @@ fn read_former_name(id: &CampaignId, item: &Item<'_>, shared: &Shared<'_>) -> Op
         return None;
     }
     Some(old)
-}
-
-/// The audience, and what else is asked of everybody in it.
-fn both(audience: Option<Condition>, unless: Option<Condition>) -> Option<Condition> {
-    match (audience, unless) {
-        (Some(audience), Some(unless)) => Some(Condition::All(vec![audience, unless])),
-        (audience, unless) => audience.or(unless),
-    }
 }
 
 fn label(text: &str) -> Result<String, String> {

@@ -220,7 +220,7 @@ pub fn read_unanswered(leading: &Item<'_>) -> Option<Condition> {
     Some(Condition::Unanswered(range))
 }
 
-/// Reads `unless_in` under `[entry]`: what is asked of everybody beside the audience. The outer `None`: it is wrong.
+/// Reads `unless_in` under `[entry]`: what is asked at entry and at leaving, beside the audience. The outer `None`: it is wrong.
 pub fn read_unless_in(root: &Table<'_>, priority: i32) -> Option<Option<Condition>> {
     let Some(item) = root.get("entry").filter(Item::is_table).and_then(|entry| {
         let found = entry.entries("").unwrap_or_default();

@@ -237,6 +237,8 @@ pub fn read_entry(
         at_most: at_most?,
         existing: existing?,
         exit: exit?,
+        // It hangs on the campaign's priority.
+        unless_in: None,
         on_change: on_change?,
         appended: appended?,
     })

@@ -89,17 +89,19 @@ impl Campaign {
         }
     }
 
-    /// Every condition of the file: the audience's, the exits', the steps'.
+    /// Every condition of the file: the audience's, the entry's, the steps'.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let of_steps = (self.steps.iter()).flat_map(|s| s.timing.until.iter().chain(&s.only_if));
-        (self.audience.iter().chain(&self.entry.exit)).chain(of_steps)
+        let of_entry = self.entry.exit.iter().chain(&self.entry.unless_in);
+        self.audience.iter().chain(of_entry).chain(of_steps)
     }
 
     /// The same, to be changed.
     pub fn conditions_mut(&mut self) -> impl Iterator<Item = &mut Condition> {
         let of_steps =
             (self.steps.iter_mut()).flat_map(|s| s.timing.until.iter_mut().chain(&mut s.only_if));
-        (self.audience.iter_mut().chain(&mut self.entry.exit)).chain(of_steps)
+        let of_entry = (self.entry.exit.iter_mut()).chain(&mut self.entry.unless_in);
+        self.audience.iter_mut().chain(of_entry).chain(of_steps)
     }
 
     /// The properties of the event that starts an entry which conditions compare with those of others.
@@ -117,6 +119,14 @@ impl Campaign {
     pub fn makes_leave(&self) -> bool {
         let leaves = |s: &Step| matches!(s.act, Some(Act::Leave(_)));
         self.steps.iter().any(leaves)
+    }
+
+    /// Of what decides who goes on where something was appended: the steps, and whether only customers on test are meant.
+    pub fn goes_on(&self) -> u64 {
+        match self.state {
+            CampaignState::Draft | CampaignState::Live => self.journey,
+            CampaignState::Test => !self.journey,
+        }
     }
 
     /// What [`Campaign::journey`] is of these steps.
@@ -205,6 +215,9 @@ pub struct EntryRules {
     pub at_most: Option<u32>,
     pub existing: Existing,
     pub exit: Vec<Condition>,
+    /// Who may be in it, asked at entry and when each message leaves, beside the audience: whoever is under way in no
+    /// campaign of a higher priority.
+    pub unless_in: Option<Condition>,
     pub on_change: OnChange,
     /// Who has finished has the steps, too, that were appended to the end since.
     pub appended: bool,

@@ -42,6 +42,8 @@ pub enum Status {
     Test,
     /// A copy for a seed address, likewise.
     Seed,
+    /// The customer would have entered, and something stood against it that is no part of the audience.
+    KeptOut,
 }
 
 impl Status {
@@ -69,6 +71,7 @@ impl Status {
             Status::Complained => "complained",
             Status::Test => "test",
             Status::Seed => "seed",
+            Status::KeptOut => "kept_out",
         }
     }
 }
@@ -176,6 +179,7 @@ reasons! {
     Coupon, "coupon", "a code of this pool is set aside for it";
     CouponsGone, "coupons_gone", "no code is left in this pool";
     CouponLimit, "coupon_limit", "the customer has had as many codes of this pool as one may have";
+    HigherPriority, "higher_priority", "the customer is under way in a campaign of a higher priority";
 }
 
 /// One row of the send log.

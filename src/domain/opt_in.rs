@@ -162,6 +162,7 @@ pub fn campaign(subject: Localized, hash: u64) -> Campaign {
             at_most: None,
             existing: Existing::Skip,
             exit: Vec::new(),
+            unless_in: None,
             on_change: OnChange::Finish,
             appended: false,
         },

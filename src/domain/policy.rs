@@ -181,13 +181,18 @@ fn forbidden(
     if message.staff.is_some() {
         return None;
     }
-    if !step.recheck || (campaign.audience.is_none() && step.only_if.is_none()) {
+    let unless = campaign.entry.unless_in.as_ref();
+    let asked = [&campaign.audience, &step.only_if, &campaign.entry.unless_in];
+    if !step.recheck || asked.into_iter().all(Option::is_none) {
         return None;
     }
     let facts = Facts::of(record, rules).for_exit(entry_of(message, record, campaign));
     let fails = |condition: &&Condition| !evaluate(condition, &facts, now).holds;
     if campaign.audience.as_ref().is_some_and(|a| fails(&a)) {
         return Some(never(Reason::AudienceFails, ""));
+    }
+    if let Some(unless) = unless.filter(fails) {
+        return Some(never(Reason::HigherPriority, unless.describe()));
     }
     let only_if = step.only_if.as_ref().filter(fails);
     only_if.map(|only_if| never(Reason::OnlyIf, only_if.describe()))

@@ -130,6 +130,25 @@ pub fn consent_for<'a>(consents: &'a Consents, topic: Option<&TopicId>) -> Optio
     }
 }
 
+/// The consent that advertising on `topic` rests on, where it may go: the latest that was given by the topic's own name, or
+/// to advertising as a whole where the topic follows that. What is asked again before it is too old, and what a mail
+/// that asks names.
+pub fn resting_on<'a>(
+    consents: &'a Consents,
+    topic: Option<&TopicId>,
+    topics: &BTreeMap<TopicId, Topic>,
+) -> Option<&'a Consent> {
+    if standing_on(consents, topic, topics) != Standing::Given {
+        return None;
+    }
+    let follows = |id| (topics.get(id)).is_some_and(|t: &Topic| t.default && !t.on_request);
+    let whole = consents.get(&None).filter(|_| topic.is_none_or(follows));
+    let own = topic.and_then(|topic| consents.get(&Some(topic.clone())));
+    (whole.into_iter().chain(own))
+        .filter(|consent| consent.state == ConsentState::Given)
+        .max_by_key(|consent| consent.at)
+}
+
 /// What a customer's consents say of one topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {

@@ -292,6 +292,10 @@ pub enum EntryState {
     Left {
         at: Timestamp,
     },
+    /// It came from one who was merged into this customer, and its message is on its way there: a letter tells how it goes on.
+    Elsewhere {
+        step: StepId,
+    },
 }
 
 impl EntryState {
@@ -299,15 +303,17 @@ impl EntryState {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             EntryState::Waiting { step, .. } | EntryState::Sending { step, .. } => Some(step),
-            EntryState::Finished { .. } | EntryState::Left { .. } => None,
+            _ => None,
         }
     }
 
     pub fn is_open(&self) -> bool {
-        matches!(
-            self,
-            EntryState::Waiting { .. } | EntryState::Sending { .. }
-        )
+        self.step().is_some()
+    }
+
+    /// Open here, or at one who was merged into this customer.
+    pub fn is_under_way(&self) -> bool {
+        self.is_open() || matches!(self, EntryState::Elsewhere { .. })
     }
 }
 

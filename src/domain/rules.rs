@@ -124,6 +124,39 @@ pub struct Controls {
     pub counted: BTreeMap<CampaignId, Anew>,
     /// At which hours customers answer.
     pub learned: Learned,
+    /// Whether those who have finished go on with what was appended, of campaigns whose files say so.
+    pub appended: BTreeMap<CampaignId, Appended>,
+}
+
+/// What became of the steps that were appended to a campaign (`appended = "finished"`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Appended {
+    /// For whom and for which steps this stands ([`Campaign::goes_on`]); by another file it is counted anew.
+    pub goes_on: u64,
+    /// So many customers would go on, more than `[safety] at_once`: they wait for approval. None: they go on.
+    pub waiting: Option<u64>,
+}
+
+impl Controls {
+    /// Whether those who have finished this campaign go on with what stands after all that they had.
+    pub fn go_on(&self, campaign: &Campaign) -> bool {
+        let let_on = |a: &Appended| a.goes_on == campaign.goes_on() && a.waiting.is_none();
+        self.appended.get(&campaign.id).is_some_and(let_on)
+    }
+
+    /// How many wait for approval to go on.
+    pub fn waiting_to_go_on(&self, id: &CampaignId) -> Option<u64> {
+        self.appended.get(id).and_then(|a| a.waiting)
+    }
+
+    /// Somebody has to approve that many enter, or go on, at once.
+    pub fn awaits_approval(&self, id: &CampaignId) -> bool {
+        let enters = self
+            .activations
+            .get(id)
+            .is_some_and(|a| a.awaiting_approval);
+        enters || self.waiting_to_go_on(id).is_some()
+    }
 }
 
 /// How a campaign came into force.

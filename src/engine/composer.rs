@@ -9,9 +9,11 @@ use crate::domain::campaign::{Campaign, Localized, Start, Trigger};
 use crate::domain::chance;
 use crate::domain::condition::tags_of;
 use crate::domain::event::Event;
-use crate::domain::id::{MessageRef, TagName};
+use crate::domain::id::MessageRef;
 use crate::domain::policy::zone_of;
-use crate::domain::preference::{Class, ConsentState, Format, Standing, consent_for, standing_on};
+use crate::domain::preference::{
+    Class, ConsentState, Format, Standing, consent_for, resting_on, standing_on,
+};
 use crate::domain::products::{Source, Wanted, select, too_few};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
@@ -28,7 +30,6 @@ use crate::message::{ComposeRequest, Finished, SenderBlock, compose};
 use crate::store::Store;
 use chrono_tz::Tz;
 use serde_json::{Map, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who sends, from config.
@@ -156,7 +157,7 @@ pub async fn finish(
         .flatten();
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
-    let mut context = context(record, message, &events, tags_of(record, rules, now));
+    let mut context = context(record, message, &events, rules, now);
     context["products"] = message::products::shown(&products, locale);
     if let Some(data) = &shown.data {
         context["data"] = properties_to_json(data);
@@ -262,7 +263,8 @@ fn context(
     record: &Record,
     message: &Message,
     events: &[&Event],
-    tags: BTreeSet<TagName>,
+    rules: &Rules,
+    now: Timestamp,
 ) -> serde_json::Value {
     let mut customer = Map::new();
     for (name, value) in &record.attributes {
@@ -272,9 +274,12 @@ fn context(
     if let Some(email) = &record.email {
         customer.insert("email".into(), email.as_str().into());
     }
+    let tags = tags_of(record, rules, now);
     let tags: Vec<&str> = tags.iter().map(|t| t.as_str()).collect();
     customer.insert("tags".into(), json!(tags));
-    if let Some(consent) = consent_for(&record.consents, message.topic.as_ref()) {
+    let (consents, topic) = (&record.consents, message.topic.as_ref());
+    let word = resting_on(consents, topic, &rules.topics).or_else(|| consent_for(consents, topic));
+    if let Some(consent) = word {
         customer.insert("consent".into(), json!({ "given": consent.state == ConsentState::Given, "at": consent.at.to_string(), "source": consent.source }));
     }
     let latest = events.iter().max_by_key(|e| e.time);

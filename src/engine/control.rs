@@ -5,6 +5,7 @@ use super::batch::BatchError;
 use super::catalogue::Catalogue;
 use super::core::{Core, write_controls};
 use super::coupons::keep_former;
+use super::going_on;
 use super::golive::Mode;
 use super::guard;
 use super::kept;
@@ -150,9 +151,8 @@ impl Core {
     pub async fn approve(self: &Arc<Self>, id: &CampaignId, by: &str) -> Result<(), ControlError> {
         self.require(&Scope::Campaign(id.clone()))?;
         let catalogue = self.catalogue();
-        let waits =
-            (catalogue.rules.controls.activations.get(id)).is_some_and(|a| a.awaiting_approval);
-        if !waits {
+        let controls = &catalogue.rules.controls;
+        if !controls.awaits_approval(id) {
             return Err(ControlError::NotAwaiting(id.to_string()));
         }
         tracing::info!(campaign = %id, by, "approved");
@@ -165,13 +165,15 @@ impl Core {
             None => 0,
         };
         let one = std::slice::from_ref(id);
+        let goes_on = controls.waiting_to_go_on(id).is_some();
         let counted = (catalogue.rules.campaigns.get(id))
             .map(|campaign| (id.clone(), (campaign.audience_hash, existing)));
         let measured = self.measured_anew(counted).await?;
         self.turn_and_walk(
             measured,
-            |rules| guard::let_existing_in(rules, one),
+            |rules| goes_on || guard::let_existing_in(rules, one),
             |controls| {
+                going_on::approve(controls, id);
                 let waiting = controls.activations.get_mut(id);
                 if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
                     activation.awaiting_approval = false;

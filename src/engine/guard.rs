@@ -4,6 +4,7 @@
 
 use super::batch::BatchError;
 use super::core::Core;
+use super::going_on;
 use super::shard::{Notice, Order, Refused};
 use super::state::{Number, Walk};
 use crate::domain::campaign::{Campaign, Existing, Start};
@@ -95,7 +96,8 @@ impl Core {
     /// The walk has ended: campaigns that are not live yet go live, or wait for approval if they would enter more at once
     /// than `[safety] at_once`.
     async fn guard(self: &Arc<Self>) -> Result<(), Refused> {
-        if self.undecided().is_empty() {
+        let appended = going_on::uncounted(&self.catalogue().rules);
+        if self.undecided().is_empty() && appended.is_empty() {
             return Ok(());
         }
         // No import begins or ends in between: what goes live now is what its end is measured against.
@@ -114,7 +116,20 @@ impl Core {
             counts.insert(id.clone(), (campaign.audience_hash, all, at_once));
         }
         let now = self.clock.now();
+        let rules = &catalogue.rules;
+        let going_on = going_on::count(&*self.store, rules, &appended).await?;
+        let goes_on = |(_, found): (_, &u64)| (1..=allowed).contains(found);
+        let anybody = going_on.iter().any(goes_on);
         let change = |controls: &mut Controls| {
+            for (id, found) in &going_on {
+                let Some(campaign) = rules.campaigns.get(id) else {
+                    continue;
+                };
+                going_on::decide(controls, campaign, *found, allowed);
+                if controls.waiting_to_go_on(id).is_some() {
+                    tracing::warn!(campaign = %id, customers = found, allowed, "would go on with appended steps, more than [safety] at_once allows; `reveille campaign approve` lets them");
+                }
+            }
             for (id, (hash, all, at_once)) in &counts {
                 let counted = controls.activations.get_mut(id);
                 // An edit may have come in between; its own walk counts for it.
@@ -136,8 +151,8 @@ impl Core {
         };
         let counted = (counts.iter()).map(|(id, (hash, all, _))| (id.clone(), (*hash, *all)));
         let measured = self.measured_anew(counted).await?;
-        self.turn_and_walk(measured, |rules| let_existing_in(rules, &waiting), change)
-            .await
+        let walks = |rules: &Rules| anybody || let_existing_in(rules, &waiting);
+        self.turn_and_walk(measured, walks, change).await
     }
 
     /// Campaigns that are neither live nor wait for approval.

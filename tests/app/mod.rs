@@ -15,6 +15,7 @@ use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::{Value, properties_from_json};
 use reveille::engine::batch::{Recorded, Reply, Work};
 use reveille::engine::catalogue::{Catalogue, FileState};
+use reveille::engine::core::preset_salt;
 use reveille::engine::intake::{Counter, Inbound, What};
 use reveille::engine::shard::Refused;
 use reveille::engine::{Core, Parts};
@@ -134,6 +135,21 @@ impl App {
         config: &str,
         campaigns: &[(&str, &str)],
     ) -> App {
+        App::start_drawn(transports, now, config, campaigns, None).await
+    }
+
+    /// The same; by this salt, where it is to be one that is known: what is drawn by chance falls the same way each time.
+    pub async fn start_drawn(
+        transports: Vec<TransportConfig>,
+        now: &str,
+        config: &str,
+        campaigns: &[(&str, &str)],
+        salt: Option<[u8; 16]>,
+    ) -> App {
+        let store = Arc::new(MemoryStore::new());
+        if let Some(salt) = salt {
+            preset_salt(&*store, salt).await.unwrap();
+        }
         let dir = scratch();
         lay_out(dir.path(), config, campaigns);
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
@@ -142,7 +158,7 @@ impl App {
             (name, Transport::new(t).unwrap())
         });
         let parts = Parts {
-            store: Arc::new(MemoryStore::new()),
+            store,
             clock: clock.clone(),
             config: load_config(dir.path()),
             transports: made.collect(),
@@ -345,8 +361,7 @@ impl App {
     pub fn awaits_approval(&self, campaign: &str) -> bool {
         let id = CampaignId::parse(campaign).unwrap();
         let catalogue = self.core.catalogue();
-        let activation = catalogue.rules.controls.activations.get(&id);
-        activation.is_some_and(|a| a.awaiting_approval)
+        catalogue.rules.controls.awaits_approval(&id)
     }
 
     pub async fn approve(&self, campaign: &str) {

@@ -161,14 +161,18 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
     let country = [("country", Value::Text("KR".into()))];
     shop.meet("mina", "민아", "ko", "Asia/Seoul", &country)
         .await;
-    for id in ["fresh", "left", "again"] {
+    for id in ["fresh", "left", "again", "both"] {
         shop.meet(id, "Jo", "en", "Europe/London", &[]).await;
     }
     let given = reveille::domain::time::Timestamp::parse_rfc3339("2024-02-29T03:00:00Z").unwrap();
     let now = shop.app.now();
-    for id in ["emma", "mina", "left", "again"] {
+    for id in ["emma", "mina", "left", "again", "both"] {
         shop.said(id, None, ConsentState::Given, given).await;
     }
+    // Said by the topic's name before: what is asked for anew, and what the mail names, is the later word.
+    let before = given - Span::days(400);
+    shop.said("both", Some("offers"), ConsentState::Given, before)
+        .await;
     shop.said("fresh", None, ConsentState::Given, now - Span::days(100))
         .await;
     shop.said("left", None, ConsentState::Refused, now - Span::days(50))
@@ -201,6 +205,11 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
     );
     for id in ["fresh", "left", "again"] {
         assert_eq!(shop.story(id).await, Vec::<String>::new(), "{id}");
+    }
+    assert_eq!(shop.inbox("both"), shop.inbox("emma"));
+    for id in ["emma", "both"] {
+        let html = shop.mails(id)[0].html();
+        assert!(html.contains("February 29, 2024"), "{id}: {html}");
     }
     same_as_ever!("consent_reconfirmation_notice_en", &shop.mails("emma")[0]);
     same_as_ever!("consent_reconfirmation_notice_ko", &shop.mails("mina")[0]);

@@ -140,6 +140,7 @@ pub fn campaigns() -> BTreeMap<CampaignId, Arc<Campaign>> {
                 at_most: None,
                 existing: Existing::Skip,
                 exit: Vec::new(),
+                unless_in: None,
                 on_change: OnChange::Finish,
                 appended: false,
             },

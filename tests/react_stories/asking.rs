@@ -1,7 +1,7 @@
 //! Campaigns that ask about each other, and about how customers answer.
 
-use crate::world::files::{dormant, scheduled, selector, tagged};
-use crate::world::{World, at, audience, triggered};
+use crate::world::files::{dormant, scheduled, selector, since_entry, tagged};
+use crate::world::{Draft, World, at, audience, triggered};
 use reveille::domain::campaign::{Again, Existing};
 use reveille::domain::condition::{
     CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, Range,
@@ -23,6 +23,11 @@ fn was(campaign: &str, was: CampaignWas) -> Condition {
 
 fn not(condition: Condition) -> Condition {
     Condition::Not(Box::new(condition))
+}
+
+/// Under way in no campaign of a priority above 0.
+fn free() -> Condition {
+    not(Condition::UnderWay { above: 0 })
 }
 
 /// "a" stands before "z" by name and after it by what it asks.
@@ -56,7 +61,6 @@ fn an_exit_by_another_campaigns_entry_ends_the_entry() {
 
 #[test]
 fn who_is_in_a_journey_of_higher_priority_is_kept_out_at_entry_and_at_leaving() {
-    let free = || not(Condition::UnderWay { above: 0 });
     let high =
         triggered("high", "Signed Up")
             .priority(10)
@@ -83,6 +87,114 @@ fn who_is_in_a_journey_of_higher_priority_is_kept_out_at_entry_and_at_leaving() 
     world.run_for(Span::hours(48));
     assert_eq!(world.sent("high"), [at("2026-03-04T21:00:00Z")]);
     assert_eq!(world.sent("edge"), [at("2026-03-04T21:00:00Z")]);
+}
+
+/// One event starts both; which file's name comes first says nothing.
+#[test]
+fn of_two_that_one_event_starts_the_higher_priority_keeps_the_other_out() {
+    for (high, low) in [("a", "b"), ("b", "a")] {
+        let journey =
+            triggered(high, "Signed Up")
+                .priority(10)
+                .step("mail", Span::days(2), Span::days(3));
+        let other = triggered(low, "Signed Up").of(not(Condition::UnderWay { above: 0 }));
+        let mut world = World::new(START, vec![journey, other]);
+        let mina = world.customer("mina");
+        world.event(mina, "Signed Up", &[]);
+        world.run_for(Span::days(5));
+        assert_eq!(world.count(high, Status::Entered), 1);
+        assert_eq!(world.count(low, Status::Entered), 0, "{low} beside {high}");
+        // So does a condition that asks what became of the other.
+        let next = triggered(low, "Signed Up").of(was(high, CampaignWas::Entered));
+        let mut world = World::new(START, vec![triggered(high, "Signed Up"), next]);
+        let mina = world.customer("mina");
+        world.event(mina, "Signed Up", &[]);
+        assert_eq!(world.count(low, Status::Entered), 1, "{low} after {high}");
+    }
+}
+
+/// `unless_in` is beside the audience: being elsewhere is not leaving it, and coming back is not beginning to stand in it.
+#[test]
+fn whoever_is_kept_out_by_a_journey_has_not_left_the_audience() {
+    let journey = || {
+        let high = triggered("high", "Signed Up").again(Again::Always);
+        high.priority(10).step("mail", Span::days(2), Span::days(3))
+    };
+    let beside = |draft: Draft| draft.with(|c| c.entry.unless_in = Some(free()));
+    let daily = beside(scheduled("daily", "0 10 * * *", tagged("vip")))
+        .again(Again::AfterLeaving)
+        .existing(Existing::Enter);
+    let edge = beside(audience("edge", tagged("vip"))).again(Again::AfterLeaving);
+    let mut world = World::new(START, vec![journey(), daily.clone(), edge.clone()]);
+    let mina = world.customer("mina");
+    world.tag(mina, "vip", true);
+    world.run_for(Span::days(2));
+    assert_eq!(
+        (world.sent("daily").len(), world.sent("edge").len()),
+        (1, 1)
+    );
+    world.event(mina, "Signed Up", &[]);
+    world.run_for(Span::days(9));
+    assert_eq!(
+        (world.sent("daily").len(), world.sent("edge").len()),
+        (1, 1)
+    );
+    // Who begins to stand in it meanwhile is told why not; at a schedule's time each time.
+    let juno = world.customer("juno");
+    world.event(juno, "Signed Up", &[]);
+    world.tag(juno, "vip", true);
+    assert!(world.has("edge", Status::KeptOut, Reason::HigherPriority));
+    world.run_for(Span::days(9));
+    assert_eq!(world.count("daily", Status::KeptOut), 2);
+    assert_eq!(
+        (world.sent("daily").len(), world.sent("edge").len()),
+        (2, 1)
+    );
+    // Who is elsewhere when the campaign starts stands in its audience all the same.
+    for existing in [Existing::Skip, Existing::Enter] {
+        let mut world = World::new(START, vec![journey()]);
+        let mina = world.customer("mina");
+        world.tag(mina, "vip", true);
+        world.event(mina, "Signed Up", &[]);
+        let both = [daily.clone(), edge.clone()].map(|draft| draft.existing(existing));
+        world.adopt([vec![journey()], both.to_vec()].concat());
+        world.run_for(Span::days(9));
+        let many = usize::from(existing == Existing::Enter);
+        assert_eq!(world.sent("daily").len(), many);
+        assert_eq!(world.sent("edge").len(), many);
+    }
+}
+
+/// An exit that holds already lets nobody in who would leave as they came, once at every occurrence.
+#[test]
+fn whoever_would_leave_at_once_does_not_enter() {
+    let bought = || {
+        let once = EventTest::Count(Range {
+            low: Some(1),
+            high: None,
+        });
+        let event = selector("Order Completed");
+        Condition::Event(EventCondition::new(event, None, false, None, once))
+    };
+    let daily = scheduled("daily", "0 10 * * *", tagged("vip"))
+        .again(Again::Always)
+        .existing(Existing::Enter)
+        .exit(bought());
+    let cart = triggered("cart", "Product Added").exit(bought());
+    // What is asked since the entry says nothing before there is one.
+    let since = triggered("since", "Product Added").exit(since_entry("Order Completed", None));
+    let mut world = World::new(START, vec![daily, cart, since]);
+    let mina = world.customer("mina");
+    world.tag(mina, "vip", true);
+    world.event(mina, "Order Completed", &[]);
+    world.run_for(Span::hours(1));
+    world.event(mina, "Product Added", &[]);
+    world.run_for(Span::days(3));
+    for name in ["daily", "cart"] {
+        assert_eq!(world.count(name, Status::Entered), 0, "{name}");
+        assert!(world.has(name, Status::KeptOut, Reason::Exit), "{name}");
+    }
+    assert_eq!(world.sent("since").len(), 1);
 }
 
 #[test]
@@ -121,10 +233,7 @@ fn awake_and_free(most: u64) -> Condition {
         low: None,
         high: Some(most),
     };
-    Condition::All(vec![
-        Condition::Unanswered(unanswered),
-        not(Condition::UnderWay { above: 0 }),
-    ])
+    Condition::All(vec![Condition::Unanswered(unanswered), free()])
 }
 
 #[test]

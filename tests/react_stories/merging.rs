@@ -254,6 +254,41 @@ fn the_next_step_of_an_entry_under_way_is_the_targets() {
     );
 }
 
+/// Its mail is on its way at the source: that is no end of the file, to which a step could have been appended since.
+#[test]
+fn a_step_under_way_at_the_source_is_not_sent_again_as_an_appended_one() {
+    let file = |steps: &[&str]| {
+        let begun = cart()
+            .then("middle")
+            .wait(Span::hours(1))
+            .with(|c| c.entry.appended = true);
+        (steps.iter()).fold(begun, |draft, step| draft.then(step).wait(Span::hours(1)))
+    };
+    for reloaded in [false, true] {
+        let (mut world, mina, somebody, _) = begin(vec![file(&["last"])]);
+        reachable(&mut world, somebody, "mina@mail.example");
+        world.script = Box::new(|a| match a.step.as_str() {
+            "middle" => (accepted(), Span::hours(5)),
+            _ => (accepted(), Span::ZERO),
+        });
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::hours(26));
+        assert_eq!(world.attempts.len(), 2);
+        world.merge(somebody, mina);
+        if reloaded {
+            world.adopt(vec![file(&["last", "new"])]);
+        }
+        world.run_for(Span::hours(2));
+        // The same cart is not to be entered anew while its mail is under way.
+        assert_eq!(world.attempts.len(), 2, "{:?}", world.rows("cart"));
+        world.run_for(Span::days(9));
+        let steps: Vec<&str> = world.attempts.iter().map(|a| a.step.as_str()).collect();
+        let all = ["reminder", "middle", "last", "new"];
+        assert_eq!(steps, all[..if reloaded { 4 } else { 3 }]);
+        check_log(&world);
+    }
+}
+
 #[test]
 fn a_refusal_is_carried_over_and_binds_what_is_under_way() {
     // The source refused: the target's waiting mail does not go.

@@ -44,6 +44,7 @@ fn campaign(name: &str, start: Start, condition: Option<Condition>) -> Draft {
             at_most: None,
             existing: Existing::Skip,
             exit: Vec::new(),
+            unless_in: None,
             on_change: OnChange::Finish,
             appended: false,
         },

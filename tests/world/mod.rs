@@ -31,7 +31,7 @@ use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::quota::Quotas;
 use reveille::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
-use reveille::domain::rules::{Activation, Controls, Rules, Shop};
+use reveille::domain::rules::{Activation, Appended, Controls, Rules, Shop};
 use reveille::domain::schedule::instant_of;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::track::TrackPlan;
@@ -285,9 +285,18 @@ impl World {
     /// Every campaign that waits goes live; those who hold are walked to once more.
     pub fn approve(&mut self) {
         let now = self.now;
+        let rules = Arc::clone(&self.rules);
         self.control(|controls| {
             for activation in controls.activations.values_mut() {
                 activation.live.get_or_insert(now);
+            }
+            for (id, campaign) in rules.campaigns.iter().filter(|(_, c)| c.entry.appended) {
+                let goes_on = campaign.goes_on();
+                let known = Appended {
+                    goes_on,
+                    waiting: None,
+                };
+                controls.appended.insert(id.clone(), known);
             }
         });
         self.walk();

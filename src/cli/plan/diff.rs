@@ -48,7 +48,7 @@ fn changes(compared: &Value, screen: Screen) -> String {
             ("no_longer_enter", "would no longer enter"),
             ("leave", "would leave"),
             ("mailed", "would get a mail"),
-            ("mailed_at_once", "of them within the hour"),
+            ("mailed_at_once", "would get one within the hour"),
             ("no_longer_mailed", "would no longer get a mail"),
         ] {
             let who = &difference[key];

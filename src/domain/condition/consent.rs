@@ -2,10 +2,10 @@
 //!
 //! Whether there is consent at all is [`Condition::Subscribed`](super::Condition::Subscribed)'s.
 
-use super::evaluate::{age, stands, subscribed};
+use super::evaluate::{age, stands};
 use super::{Facts, Range, Verdict};
 use crate::domain::id::TopicId;
-use crate::domain::preference::ConsentState;
+use crate::domain::preference::resting_on;
 use crate::domain::time::{Span, Timestamp};
 
 /// The customer is subscribed to the topic, and this is the age of the latest consent that it rests on.
@@ -18,16 +18,7 @@ pub struct ConsentAge {
 impl ConsentAge {
     /// When that consent was given: by the topic's own name, or to advertising as a whole where the topic follows it.
     pub(super) fn given(&self, facts: &Facts<'_>) -> Option<Timestamp> {
-        if !subscribed(&self.topic, facts) {
-            return None;
-        }
-        let follows = (facts.topics.get(&self.topic)).is_some_and(|t| t.default && !t.on_request);
-        let whole = facts.consents.get(&None).filter(|_| follows);
-        let own = facts.consents.get(&Some(self.topic.clone()));
-        (whole.into_iter().chain(own))
-            .filter(|row| row.state == ConsentState::Given)
-            .map(|row| row.at)
-            .max()
+        resting_on(facts.consents, Some(&self.topic), facts.topics).map(|consent| consent.at)
     }
 
     pub(super) fn evaluate(&self, facts: &Facts<'_>, now: Timestamp) -> Verdict {

@@ -319,6 +319,21 @@ impl Condition {
         }
     }
 
+    /// Whether its answer hangs on the entry that it is judged for.
+    pub fn looks_at_entry(&self) -> bool {
+        let mut looks = false;
+        self.each_leaf(&mut |leaf| {
+            looks |= match leaf {
+                Condition::Event(event) | Condition::NoEvent(event) => {
+                    event.since_entry || event.same.is_some() || event.alike().is_some()
+                }
+                Condition::Message(message) => message.of_entry,
+                _ => false,
+            };
+        });
+        looks
+    }
+
     /// Calls `each` with every condition in this one that holds no other. Segments and tags are not entered.
     pub fn each_leaf<'a>(&'a self, each: &mut dyn FnMut(&'a Condition)) {
         match self {

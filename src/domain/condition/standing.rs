@@ -114,7 +114,7 @@ pub(super) fn under_way<'a>(
             let higher = campaigns
                 .get(*id)
                 .is_some_and(|c| c.priority > priority && c.class != Class::Transactional);
-            higher && standing.entries.iter().any(|e| e.state.is_open())
+            higher && standing.entries.iter().any(|e| e.state.is_under_way())
         })
         .map(|(id, _)| id)
 }

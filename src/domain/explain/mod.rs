@@ -200,7 +200,9 @@ fn enrollments(
         .map(|(_, entry)| {
             let (state, step, at) = match &entry.state {
                 EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
-                EntryState::Sending { step, .. } => ("sending", Some(step), None),
+                EntryState::Sending { step, .. } | EntryState::Elsewhere { step } => {
+                    ("sending", Some(step), None)
+                }
                 EntryState::Finished { at } => ("finished", None, Some(*at)),
                 EntryState::Left { at } => ("left", None, Some(*at)),
             };
@@ -294,6 +296,10 @@ fn in_force(id: &CampaignId, campaign: &Campaign, record: &Record, rules: &Rules
         Some(a) if a.awaiting_approval => format!(
             "it waits for approval: {} customers would enter at once",
             a.existing
+        ),
+        Some(a) if a.live.is_some() && controls.waiting_to_go_on(id).is_some() => format!(
+            "live; {} customers who have finished wait for approval to go on with the steps that were appended",
+            controls.waiting_to_go_on(id).unwrap_or_default()
         ),
         Some(a) if a.live.is_some() => match (&campaign.start, controls.importing) {
             (Start::Scheduled(_), Some(_)) => {

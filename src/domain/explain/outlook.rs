@@ -6,6 +6,7 @@ use crate::domain::chance::draw;
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::policy::zone_of;
+use crate::domain::react::kept_out;
 use crate::domain::record::{Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::schedule::instant_of;
@@ -52,6 +53,24 @@ pub(super) fn outlook(
     now: Timestamp,
 ) -> Outlook {
     let mut outlook = apart_from_draws(id, campaign, record, rules, now);
+    // What keeps them out as they would enter; where an event would let them in, as things stand.
+    if let Some(kept) = (outlook.enters.or(outlook.supposed.then_some(now)))
+        .and_then(|at| kept_out(campaign, record, rules, at))
+    {
+        outlook.words = match outlook.enters {
+            Some(at) => format!(
+                "would not enter at {at}: {}: {}",
+                kept.reason.text(),
+                kept.detail
+            ),
+            None => format!(
+                "would not enter now: {}: {}",
+                kept.reason.text(),
+                kept.detail
+            ),
+        };
+        (outlook.enters, outlook.supposed) = (None, false);
+    }
     let numbered = campaign.quota().filter(|quota| quota.is_number());
     if let Some(quota) = numbered
         && (outlook.enters.is_some() || outlook.supposed)
@@ -291,7 +310,7 @@ fn may_enter(
         return answer(false, why, None);
     }
     let entries = || of_key.iter().flat_map(|s| &s.entries);
-    if entries().any(|e| e.state.is_open()) {
+    if entries().any(|e| e.state.is_under_way()) {
         return answer(false, "is in it now".to_owned(), None);
     }
     let Some(last) = entries().filter(|e| e.counted).map(|e| e.at).max() else {

@@ -261,6 +261,10 @@ impl Life<'_> {
         }
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
+        // The source may have ended it by an older file.
+        if let Some(campaign) = self.rules.campaigns.get(id) {
+            self.have_appended(id, campaign);
+        }
     }
 }
 

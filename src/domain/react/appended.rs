@@ -1,22 +1,58 @@
 //! Steps that were appended to the end of a file: where its campaign says `appended = "finished"`, those who have come to
-//! its end have them, too.
+//! its end have them, too, once it is known that they are not too many at once ([`Controls::appended`]).
 //!
 //! What is behind an entry says what is new to it, so nothing hangs on when the file was edited, or how often meanwhile.
+//!
+//! [`Controls::appended`]: crate::domain::rules::Controls::appended
 
 use super::Life;
 use super::journey::place;
+use super::walk::admits;
 use crate::domain::campaign::Campaign;
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
-use crate::domain::record::{Entry, EntryState};
+use crate::domain::record::{Entry, EntryState, Record};
+
+/// Whether an entry of this customer has finished, and would go on with what was appended.
+pub fn would_go_on(record: &Record, campaign: &Campaign) -> bool {
+    let entries = (record.campaigns.get(&campaign.id)).map_or(&[][..], |s| s.entries.as_slice());
+    campaign.entry.appended
+        && record.moved_to.is_none()
+        && admits(record, campaign.state)
+        && (0..entries.len()).any(|n| last_had(&entries[n..], campaign).is_some())
+}
+
+/// The place of the last step that the first of these entries has had, if it has finished, is the latest of its key, and
+/// steps stand after that.
+fn last_had(entries: &[Entry], campaign: &Campaign) -> Option<usize> {
+    let (entry, later) = entries.split_first()?;
+    let finished = matches!(entry.state, EntryState::Finished { .. });
+    if !finished || later.iter().any(|e| e.key == entry.key) {
+        return None;
+    }
+    let last = (campaign.steps.iter()).rposition(|s| entry.passed.contains(&s.id))?;
+    (last + 1 < campaign.steps.len()).then_some(last)
+}
 
 impl Life<'_> {
+    /// All campaigns': what was let since the rules were taken.
+    pub(super) fn go_on_with_appended(&mut self) {
+        let rules = self.rules;
+        if self.record.moved_to.is_some() {
+            return;
+        }
+        for (id, campaign) in rules.campaigns.iter().filter(|(_, c)| c.entry.appended) {
+            self.have_appended(id, campaign);
+        }
+    }
+
     /// Entries that have finished go on with the steps that stand after all that they had. Of each key the latest only;
     /// who counted as entered without having had anything goes on with nothing.
     pub(super) fn have_appended(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let cancelled = self.rules.controls.cancelled.contains(id);
-        if !campaign.entry.appended || cancelled || !self.admits(campaign.state) {
+        let controls = &self.rules.controls;
+        let barred = controls.cancelled.contains(id) || !controls.go_on(campaign);
+        if !campaign.entry.appended || barred || !self.admits(campaign.state) {
             return;
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
@@ -25,23 +61,13 @@ impl Life<'_> {
         };
         let mut reopened: Vec<EntryKey> = Vec::new();
         for n in 0..standing.entries.len() {
-            let (entry, later) = match standing.entries[n..].split_first_mut() {
-                Some(both) => both,
-                None => break,
-            };
-            let finished = matches!(entry.state, EntryState::Finished { .. });
-            if !finished || later.iter().any(|e| e.key == entry.key) {
-                continue;
-            }
-            let Some(last) = (campaign.steps.iter()).rposition(|s| entry.passed.contains(&s.id))
-            else {
+            let Some(last) = last_had(&standing.entries[n..], campaign) else {
                 continue;
             };
-            if last + 1 < campaign.steps.len() {
-                (campaign.steps[..last].iter()).for_each(|s| entry.pass(s.id.clone()));
-                place(entry, Some(campaign), now, zone);
-                reopened.push(entry.key.clone());
-            }
+            let entry = &mut standing.entries[n];
+            (campaign.steps[..last].iter()).for_each(|s| entry.pass(s.id.clone()));
+            place(entry, Some(campaign), now, zone);
+            reopened.push(entry.key.clone());
         }
         for key in reopened {
             if let Some(Entry {

@@ -3,6 +3,7 @@
 
 use super::Life;
 use super::enrollment::may_enter;
+use super::kept_out::kept_out;
 use crate::domain::campaign::{Again, Campaign, Existing, Schedule, ScheduleZone, Start};
 use crate::domain::cause::Liveness;
 use crate::domain::chance::draw;
@@ -173,7 +174,12 @@ impl Life<'_> {
             }
         }
         if let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) {
-            if at <= self.now {
+            if at > self.now {
+                self.wake_at(Some(at));
+            } else if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
+                // They wait until nothing keeps them out any more.
+                self.wake_at(kept.until);
+            } else {
                 self.enter(
                     id,
                     campaign,
@@ -182,8 +188,6 @@ impl Life<'_> {
                     Reason::Existing,
                     String::new(),
                 );
-            } else {
-                self.wake_at(Some(at));
             }
         }
     }

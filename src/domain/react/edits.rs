@@ -124,8 +124,9 @@ impl Life<'_> {
                 standing.steps.iter_mut().for_each(&mut rename);
                 for entry in &mut standing.entries {
                     entry.passed.iter_mut().for_each(&mut rename);
-                    if let EntryState::Waiting { step, .. } | EntryState::Sending { step, .. } =
-                        &mut entry.state
+                    if let EntryState::Waiting { step, .. }
+                    | EntryState::Sending { step, .. }
+                    | EntryState::Elsewhere { step } = &mut entry.state
                     {
                         rename(step);
                     }

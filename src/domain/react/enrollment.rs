@@ -2,6 +2,7 @@
 
 use super::Life;
 use super::journey::{place, stand_by};
+use super::kept_out::kept_out;
 use crate::domain::about::About;
 use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
@@ -34,7 +35,7 @@ pub(super) fn may_enter(
         .at_most
         .is_some_and(|most| standing.entered >= most);
     let of_key = || standing.entries.iter().filter(|e| e.key == *key);
-    if spent || of_key().any(|e| e.state.is_open()) {
+    if spent || of_key().any(|e| e.state.is_under_way()) {
         return (false, None);
     }
     let Some(last) = of_key().filter(|e| e.counted).map(|e| e.at).max() else {
@@ -57,7 +58,9 @@ impl Life<'_> {
         started: impl Fn(&CampaignId, &EntryKey) -> bool,
     ) {
         let rules = self.rules;
-        for (id, campaign) in &rules.campaigns {
+        // In the order in which they ask about each other: whom one lets in, another may keep out.
+        let campaigns = (rules.order.iter()).filter_map(|id| rules.campaigns.get_key_value(id));
+        for (id, campaign) in campaigns {
             let Start::Triggered(trigger) = &campaign.start else {
                 continue;
             };
@@ -154,7 +157,7 @@ impl Life<'_> {
         true
     }
 
-    /// Lets the customer in, if `again`, `at_most` and the quota allow it.
+    /// Lets the customer in, if `again`, `at_most` and the quota allow it, and nothing keeps them out.
     pub(super) fn enter(
         &mut self,
         id: &CampaignId,
@@ -171,6 +174,10 @@ impl Life<'_> {
             return false;
         };
         if !self.is_in_share(campaign) {
+            return false;
+        }
+        if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
+            self.log_entry(id, &key, Status::KeptOut, kept.reason, kept.detail);
             return false;
         }
         if !self.has_room(campaign) {

@@ -20,6 +20,7 @@ mod goals;
 mod holdout;
 mod intake;
 mod journey;
+mod kept_out;
 mod moving;
 mod opt_in;
 mod outcome;
@@ -28,8 +29,10 @@ mod quota;
 mod ready;
 mod walk;
 
+pub use appended::would_go_on;
 pub use coupons::{pool_to_draw_on, pool_wanted};
 pub use journey::first_due;
+pub use kept_out::{KeptOut, kept_out};
 pub use ready::goes_before;
 
 use super::address::MailboxId;
@@ -186,7 +189,10 @@ pub fn react(
         }
         Cause::Alarm => {}
         Cause::Engagement(engagement) => life.take_engagement(engagement),
-        Cause::Walk => liveness = Liveness::History,
+        Cause::Walk => {
+            liveness = Liveness::History;
+            life.go_on_with_appended();
+        }
         Cause::Fires {
             campaign,
             occurrence,

@@ -154,9 +154,11 @@ impl Life<'_> {
 
     /// Makes of an entry what the target is told of it.
     fn give_out(&mut self, id: &CampaignId, entry: &mut Entry) {
-        if under_way(&self.record, entry) {
-            // For the time being it is over: nothing else is to enter under its key.
-            entry.state = EntryState::Finished { at: self.now };
+        if under_way(&self.record, entry)
+            && let Some(step) = entry.state.step().cloned()
+        {
+            // Nothing else is to enter under its key meanwhile, and no step is to follow.
+            entry.end(EntryState::Elsewhere { step });
             return;
         }
         if !entry.state.is_open() {

@@ -8,7 +8,7 @@ use crate::domain::campaign::{Campaign, CampaignState, Existing, Start};
 use crate::domain::condition::{Facts, evaluate};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey};
-use crate::domain::record::{Entry, EntryState, MessageState};
+use crate::domain::record::{Entry, EntryState, MessageState, Record};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
 use crate::domain::value::Value;
@@ -128,11 +128,7 @@ impl Life<'_> {
 
     /// Whether a campaign in this state may enter this customer at all.
     pub(super) fn admits(&self, state: CampaignState) -> bool {
-        match state {
-            CampaignState::Draft => false,
-            CampaignState::Test => self.record.attributes.get("test") == Some(&Value::Bool(true)),
-            CampaignState::Live => true,
-        }
+        admits(&self.record, state)
     }
 
     /// Waiting messages that policy put off are asked again now: something that it rests on has changed. What takes
@@ -144,5 +140,13 @@ impl Life<'_> {
                 message.not_before = message.not_before.min(message.due.max(self.now));
             }
         }
+    }
+}
+
+pub(super) fn admits(record: &Record, state: CampaignState) -> bool {
+    match state {
+        CampaignState::Draft => false,
+        CampaignState::Test => record.attributes.get("test") == Some(&Value::Bool(true)),
+        CampaignState::Live => true,
     }
 }

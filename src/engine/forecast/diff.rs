@@ -3,12 +3,14 @@
 
 use super::play::Teller;
 use super::told::Decision;
+use crate::domain::campaign::Step;
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CampaignId, CustomerId};
+use crate::domain::id::{CampaignId, CustomerId, EntryKey, StepId};
 use crate::domain::ledger::{Reason, Status};
+use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many examples are told of each.
 const EXAMPLES: usize = 5;
@@ -46,9 +48,9 @@ pub struct Difference {
     pub no_longer_enter: Who,
     /// Would leave before the end, and by the files in force would not.
     pub leave: Who,
-    /// Would get a mail, and by the files in force would not.
+    /// Would get a step's mail for an entry, and by the files in force would not.
     pub mailed: Who,
-    /// Those of them who would get it within the hour.
+    /// Would get one within the hour, and by the files in force would not, or later.
     pub mailed_at_once: Who,
     /// The other way round.
     pub no_longer_mailed: Who,
@@ -73,63 +75,113 @@ pub struct Compared {
     pub given: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum What {
     Enters,
     Leaves,
-    Mailed,
+    /// The mail of one step of one entry.
+    Mailed(StepId, EntryKey),
 }
 
 /// What happens to the customers of one group by one set of files: when each thing happens first.
 #[derive(Default)]
-pub struct Gathered(BTreeMap<(CampaignId, What, CustomerId), Timestamp>);
+pub struct Gathered(BTreeMap<(CampaignId, CustomerId, What), Timestamp>);
 
 impl Teller for Gathered {
     fn tell(&mut self, decision: Decision) {
-        let what = match decision.status {
-            Status::Entered => What::Enters,
-            Status::Left => What::Leaves,
-            Status::Attempting if decision.reason != Reason::Notified => What::Mailed,
+        let what = match (decision.status, decision.step) {
+            (Status::Entered, _) => What::Enters,
+            (Status::Left, _) => What::Leaves,
+            (Status::Attempting, Some(step)) if decision.reason != Reason::Notified => {
+                What::Mailed(step, decision.entry)
+            }
             _ => return,
         };
-        let key = (decision.campaign, what, decision.customer);
+        let key = (decision.campaign, decision.customer, what);
         self.0.entry(key).or_insert(decision.at);
     }
 
     fn existing(&mut self, _: &CampaignId) {}
 }
 
+impl Gathered {
+    /// The same under the names that campaigns and steps bear by `rules`: who bears another name now is met by the same.
+    pub fn as_named_by(self, rules: &Rules) -> Gathered {
+        let named = |((campaign, customer, what), at): ((CampaignId, _, What), Timestamp)| {
+            let campaign = rules.present_name(&campaign).clone();
+            let what = match (what, rules.campaigns.get(&campaign)) {
+                (What::Mailed(step, entry), Some(by)) if by.step(&step).is_none() => {
+                    let was = |s: &&Step| s.renamed_from.as_ref() == Some(&step);
+                    let now = by.steps.iter().find(was).map(|s| s.id.clone());
+                    What::Mailed(now.unwrap_or(step), entry)
+                }
+                (what, _) => what,
+            };
+            ((campaign, customer, what), at)
+        };
+        Gathered(self.0.into_iter().map(named).collect())
+    }
+
+    /// What of this, by campaign and customer, does not happen by `other`, or only after `later` while here it is before.
+    fn beyond(
+        &self,
+        other: &Gathered,
+        later: Timestamp,
+    ) -> BTreeMap<(&CampaignId, &CustomerId), BTreeSet<Kind>> {
+        let mut found: BTreeMap<_, BTreeSet<Kind>> = BTreeMap::new();
+        for (key @ (campaign, customer, what), at) in &self.0 {
+            let elsewhere = other.0.get(key);
+            let mut note = |kind| _ = found.entry((campaign, customer)).or_default().insert(kind);
+            if elsewhere.is_none() {
+                note(match what {
+                    What::Enters => Kind::Enters,
+                    What::Leaves => Kind::Leaves,
+                    What::Mailed(..) => Kind::Mailed,
+                });
+            }
+            let mailed = matches!(what, What::Mailed(..));
+            if mailed && *at <= later && elsewhere.is_none_or(|at| *at > later) {
+                note(Kind::AtOnce);
+            }
+        }
+        found
+    }
+}
+
+/// In what a customer is met otherwise in a campaign, each counted once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kind {
+    Enters,
+    Leaves,
+    Mailed,
+    AtOnce,
+}
+
 impl Differences {
     /// Compares a group played by the files in force, and by the edited ones from `start` on.
     pub fn add(&mut self, in_force: &Gathered, edited: &Gathered, start: Timestamp) {
-        for ((campaign, what, customer), at) in &edited.0 {
-            let key = (campaign.clone(), *what, customer.clone());
-            if in_force.0.contains_key(&key) {
-                continue;
-            }
+        let at_once = start + AT_ONCE;
+        for ((campaign, customer), kinds) in edited.beyond(in_force, at_once) {
             let of = self.0.entry(campaign.clone()).or_default();
-            match what {
-                What::Enters => of.enter.add(customer),
-                What::Leaves => of.leave.add(customer),
-                What::Mailed => {
-                    of.mailed.add(customer);
-                    if at.since(start) <= AT_ONCE {
-                        of.mailed_at_once.add(customer);
-                    }
+            for kind in kinds {
+                match kind {
+                    Kind::Enters => of.enter.add(customer),
+                    Kind::Leaves => of.leave.add(customer),
+                    Kind::Mailed => of.mailed.add(customer),
+                    Kind::AtOnce => of.mailed_at_once.add(customer),
                 }
             }
         }
-        for (campaign, what, customer) in in_force.0.keys() {
-            let key = (campaign.clone(), *what, customer.clone());
-            if edited.0.contains_key(&key) {
-                continue;
-            }
+        for ((campaign, customer), kinds) in in_force.beyond(edited, at_once) {
             let of = self.0.entry(campaign.clone()).or_default();
-            match what {
-                What::Enters => of.no_longer_enter.add(customer),
-                // Who left by the files in force and now does not, goes on: nothing new befalls them.
-                What::Leaves => {}
-                What::Mailed => of.no_longer_mailed.add(customer),
+            for kind in kinds {
+                match kind {
+                    Kind::Enters => of.no_longer_enter.add(customer),
+                    Kind::Mailed => of.no_longer_mailed.add(customer),
+                    // Who left by the files in force and now does not, goes on: nothing new befalls them. What leaves
+                    // later than it would have surprises nobody.
+                    Kind::Leaves | Kind::AtOnce => {}
+                }
             }
         }
         self.0

@@ -10,7 +10,7 @@ use crate::domain::address::MailboxId;
 use crate::domain::campaign::Start;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo, PoolName};
-use crate::domain::react::Boxes;
+use crate::domain::react::{Boxes, would_go_on};
 use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, read_history};
@@ -41,6 +41,8 @@ pub struct Done {
     pub decisions: Vec<Decision>,
     /// How many were found in the audience of each campaign that is not live.
     pub found: BTreeMap<CampaignId, u64>,
+    /// How many have finished each campaign, and would go on with what was appended.
+    pub going_on: BTreeMap<CampaignId, u64>,
     pub differences: Differences,
 }
 
@@ -56,6 +58,8 @@ pub struct Wanted {
     pub decisions: bool,
     /// Campaigns that are counted.
     pub undecided: Vec<CampaignId>,
+    /// Likewise, of those who would go on.
+    pub appended: Vec<CampaignId>,
 }
 
 /// A worker.
@@ -146,6 +150,7 @@ impl Hand {
             Play::of(stage, firings, &read, group.clone(), &mut before).through();
             Play::of(&self.stage, &mut self.firings, &read, group, &mut after).through();
             let start = self.stage.ticks.start;
+            let before = before.as_named_by(&self.stage.rules);
             done.differences.add(&before, &after, start);
             return;
         }
@@ -170,6 +175,11 @@ impl Hand {
 
     /// Of campaigns that go by a schedule those are counted who stand in the due index.
     fn count(&self, record: &Record, done: &mut Done) {
+        for id in &self.wanted.appended {
+            let campaign = self.stage.rules.campaigns.get(id);
+            let goes_on = campaign.is_some_and(|c| would_go_on(record, c));
+            *done.going_on.entry(id.clone()).or_default() += u64::from(goes_on);
+        }
         for id in &self.wanted.undecided {
             let campaign = self.stage.rules.campaigns.get(id);
             let standing = record.campaigns.get(id);

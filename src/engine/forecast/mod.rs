@@ -126,6 +126,7 @@ impl Core {
             campaign: question.campaign.clone(),
             decisions: question.decisions,
             undecided: Vec::new(),
+            appended: Vec::new(),
         };
         run.of += scene.base;
         let Done {
@@ -191,6 +192,7 @@ impl Core {
             campaign: None,
             decisions: false,
             undecided: Vec::new(),
+            appended: Vec::new(),
         };
         run.of += scene.base;
         let done = run.pass(&stage, Some(&against), &wanted).await?;
@@ -259,7 +261,7 @@ impl<'a> Run<'a> {
     /// The stage of a scene: where campaigns are not decided on, all customers are walked and counted first.
     async fn decided(&mut self, scene: &Scene) -> Result<Arc<Stage>, ForecastError> {
         let stage = Arc::new(scene.rehearsal());
-        if scene.undecided.is_empty() {
+        if scene.undecided.is_empty() && scene.appended.is_empty() {
             return Ok(stage);
         }
         let wanted = Wanted {
@@ -268,10 +270,11 @@ impl<'a> Run<'a> {
             campaign: None,
             decisions: false,
             undecided: scene.undecided.clone(),
+            appended: scene.appended.clone(),
         };
         self.of += scene.base;
-        let found = self.pass(&stage, None, &wanted).await?.found;
-        Ok(Arc::new(scene.decide(&found)))
+        let done = self.pass(&stage, None, &wanted).await?;
+        Ok(Arc::new(scene.decide(&done.found, &done.going_on)))
     }
 
     /// Takes all customers through one pass.
@@ -299,14 +302,17 @@ impl<'a> Run<'a> {
         let feeding = tokio::spawn(async move { feed(&*store, &shared, jobs).await });
         let mut all = Done::default();
         let mut found: BTreeMap<CampaignId, u64> = BTreeMap::new();
+        let mut going_on: BTreeMap<CampaignId, u64> = BTreeMap::new();
         let mut counts = Counts::default();
         while let Some(done) = crew.next().await? {
             let done = done?;
             all.customers += done.customers;
             counts.merge(done.counts);
             all.differences.merge(done.differences);
-            for (id, many) in done.found {
-                *found.entry(id).or_default() += many;
+            for (all, found) in [(&mut found, done.found), (&mut going_on, done.going_on)] {
+                for (id, many) in found {
+                    *all.entry(id).or_default() += many;
+                }
             }
             self.done += done.customers;
             if !done.decisions.is_empty() {
@@ -319,7 +325,7 @@ impl<'a> Run<'a> {
             Ok(fed) => fed?,
             Err(error) => return Err(Refused::Data(format!("reading failed: {error}")).into()),
         }
-        all.found = found;
+        (all.found, all.going_on) = (found, going_on);
         all.counts = counts;
         Ok(all)
     }

@@ -19,6 +19,7 @@ use crate::engine::activation::activated;
 use crate::engine::batch::BatchError;
 use crate::engine::catalogue::{Catalogue, FileState};
 use crate::engine::core::Core;
+use crate::engine::going_on;
 use crate::engine::guard;
 use crate::engine::quotas::{self, numbered};
 use crate::engine::state::Walk;
@@ -36,6 +37,8 @@ pub struct Scene {
     pub ticks: Ticks,
     /// Neither live nor waiting for approval: decided when everybody was walked.
     pub undecided: Vec<CampaignId>,
+    /// Campaigns to which steps were appended: those who would go on are counted when everybody was walked.
+    pub appended: Vec<CampaignId>,
     /// Whatever would wait for approval counts as approved.
     approve: bool,
     walk_all: bool,
@@ -77,6 +80,8 @@ impl Scene {
             for activation in controls.activations.values_mut() {
                 activation.awaiting_approval = false;
             }
+            // Counted once more, and let.
+            controls.appended.retain(|_, known| known.waiting.is_none());
             catalogue = catalogue.with_controls(controls);
         }
         let rules = &catalogue.rules;
@@ -103,6 +108,7 @@ impl Scene {
         Ok(Scene {
             quotas,
             undecided,
+            appended: going_on::uncounted(rules),
             approve: question.as_live,
             walk_all,
             counted,
@@ -134,7 +140,11 @@ impl Scene {
     }
 
     /// Lets those go live who may, given how many the walk found in each audience: the stage on which all is played.
-    pub fn decide(&self, found: &BTreeMap<CampaignId, u64>) -> Stage {
+    pub fn decide(
+        &self,
+        found: &BTreeMap<CampaignId, u64>,
+        going_on: &BTreeMap<CampaignId, u64>,
+    ) -> Stage {
         let rules = &self.catalogue.rules;
         let allowed = self.config.safety.at_once.of(self.base);
         let mut controls: Controls = (*rules.controls).clone();
@@ -162,11 +172,21 @@ impl Scene {
                 activation.awaiting_approval = true;
             }
         }
+        let mut goes_on = false;
+        for campaign in self
+            .appended
+            .iter()
+            .filter_map(|id| rules.campaigns.get(id))
+        {
+            let found = going_on.get(&campaign.id).copied().unwrap_or(0);
+            let allowed = if self.approve { u64::MAX } else { allowed };
+            goes_on |= going_on::decide(&mut controls, campaign, found, allowed);
+        }
         let mut decided = (**rules).clone();
         decided.controls = Arc::new(controls);
         Stage {
             rules: Arc::new(decided),
-            walk_again: guard::let_existing_in(rules, &live),
+            walk_again: goes_on || guard::let_existing_in(rules, &live),
             ..self.rehearsal()
         }
     }
@@ -206,6 +226,10 @@ impl Scene {
                 notes.push(format!(
                     "{id} waits for approval: {} stand in its audience, more than the {allowed} of [safety] at_once; until then it enters nobody (--as-live plans it as if it were approved)",
                     a.existing
+                ));
+            } else if let Some(many) = controls.waiting_to_go_on(id) {
+                notes.push(format!(
+                    "{id} waits for approval: {many} have finished and would go on with the steps that were appended, more than the {allowed} of [safety] at_once; until then they do not (--as-live plans it as if it were approved)"
                 ));
             } else if campaign.state == CampaignState::Test {
                 notes.push(format!("{id} is for customers marked as test only"));

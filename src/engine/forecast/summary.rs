@@ -140,7 +140,7 @@ impl Counts {
                 *day.waits.entry(code).or_default() += 1;
             }
             // At the next occurrence they are drawn again.
-            Status::NotDrawn => *day.waits.entry(code).or_default() += 1,
+            Status::NotDrawn | Status::KeptOut => *day.waits.entry(code).or_default() += 1,
             Status::HeldOut => *day.held_out.entry(code).or_default() += 1,
             Status::Dropped | Status::Expired => {
                 *day.dropped.entry(code).or_default() += 1;

@@ -2,7 +2,7 @@
 //! waits for a cap or a gap.
 
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CampaignId, CustomerId, StepId};
+use crate::domain::id::{CampaignId, CustomerId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::{Limits, recipient, zone_of};
 use crate::domain::react::Boxes;
@@ -22,6 +22,9 @@ pub struct Decision {
     pub campaign: CampaignId,
     pub step: Option<StepId>,
     pub variant: Option<String>,
+    /// The entry that it is of.
+    #[serde(skip)]
+    pub entry: EntryKey,
     #[serde(rename = "decision", serialize_with = "word")]
     pub status: Status,
     #[serde(serialize_with = "code")]
@@ -39,6 +42,7 @@ impl Decision {
             campaign: row.campaign,
             step: row.step,
             variant: row.variant,
+            entry: row.entry,
             status: row.status,
             reason: row.reason,
             in_the_way,

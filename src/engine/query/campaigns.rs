@@ -218,6 +218,13 @@ impl Core {
                 examples: self.examples(id).await?,
             });
         }
+        if let Some(customers) = controls.waiting_to_go_on(id) {
+            return Ok(Phase::AwaitingApproval {
+                customers,
+                allowed: self.allowed_at_once().await?,
+                examples: Vec::new(),
+            });
+        }
         if let Some(trip) = controls.tripped.get(id).filter(|_| !controls.paused_all) {
             let (since, why) = (trip.at, trip.to_string());
             return Ok(Phase::Tripped { since, why });

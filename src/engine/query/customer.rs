@@ -276,7 +276,9 @@ pub(super) fn ledger(
 pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry, rules: &Rules) -> EnrollmentView {
     let (state, step, at) = match &entry.state {
         EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
-        EntryState::Sending { step, .. } => ("sending", Some(step), None),
+        EntryState::Sending { step, .. } | EntryState::Elsewhere { step } => {
+            ("sending", Some(step), None)
+        }
         EntryState::Finished { at } => ("finished", None, Some(*at)),
         EntryState::Left { at } => ("left", None, Some(*at)),
     };

@@ -158,11 +158,12 @@ async fn engine(page: &mut Page, ops: &Ops) {
         let count = catalogue.files.values().filter(|s| **s == state).count();
         files.sample(&[("state", word)], count);
     }
-    let activations = &catalogue.rules.controls.activations;
+    let controls = &catalogue.rules.controls;
+    let known = controls.activations.keys();
     page.gauge(
         "campaigns_awaiting_approval",
-        "Campaigns that would enter many at once and wait for somebody to approve it.",
-        activations.values().filter(|a| a.awaiting_approval).count(),
+        "Campaigns that would enter many at once, or let many go on, and wait for somebody to approve it.",
+        known.filter(|id| controls.awaits_approval(id)).count(),
     );
 }
 
