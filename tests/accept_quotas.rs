@@ -188,6 +188,26 @@ quota = "25"
         app.event(&format!("c{n}"), "Signed Up", json!({})).await;
     }
     assert_eq!(app.entered("gift").await, 5);
+    // And under a third, though nothing tells of the first any more and nobody entered under it meanwhile.
+    app.file("gift.toml", None);
+    for (name, former) in [("prize", "gift"), ("bonus", "prize")] {
+        let former = format!("renamed_from = \"{former}\"");
+        let file = file(&former).replace("\"25\"", "\"30\"");
+        app.file(&format!("{name}.toml"), Some(&file));
+        app.reload().await;
+        app.file(&format!("{name}.toml"), None);
+    }
+    app.file("bonus.toml", Some(&file("").replace("\"25\"", "\"31\"")));
+    app.reload().await;
+    for n in 40..90 {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    let rows = async |name: &str| {
+        let id = CampaignId::parse(name).unwrap();
+        taken(&*app.core.store, &id).await.map(|taken| taken.total)
+    };
+    assert_eq!(app.entered("bonus").await, 1);
+    assert_eq!((rows("first").await, rows("bonus").await), (None, Some(31)));
 }
 
 /// How many is foretold; who, is drawn.

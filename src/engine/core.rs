@@ -14,6 +14,7 @@ use super::hourly::Hourly;
 use super::imports::Imports;
 use super::outbox::Outbox;
 use super::post::{Post, carry};
+use super::quotas;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use super::tally::Tally;
 use crate::clock::Clock;
@@ -126,14 +127,13 @@ impl Core {
         let first_message = super::restored::first_message(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         coupons::secret(&*store, making).await?;
-        let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
-            .await
-            .map_err(BatchError::from)?;
+        let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls)).await?;
         let controls = activated(&catalogue, clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {
             write_controls(&*store, &catalogue.rules.controls, kept).await?;
+            quotas::rename(&*store, &catalogue.rules).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();

@@ -150,7 +150,7 @@ impl ShardHandle {
 
     async fn send(&self, work: Work, answer: Option<Answered>) {
         let queue = match &work.cause {
-            Cause::Outcome { .. } | Cause::Ready { .. } => &self.urgent,
+            Cause::Outcome { .. } | Cause::Ready { .. } | Cause::Claim { .. } => &self.urgent,
             Cause::Consent(..) | Cause::Suppress { .. } => &self.consent,
             _ => &self.intake,
         };
