@@ -248,3 +248,23 @@ async fn a_forecast_keeps_to_the_quota() {
         .collect();
     assert_eq!(days, foretold);
 }
+
+/// One shard looks through the due index of all; the others come back, and whoever is not drawn conflicts with nobody.
+#[tokio::test]
+async fn one_draws_for_all_shards() {
+    let store = Watched::new();
+    store.dawdles.store(true, Ordering::Relaxed);
+    let lottery = lottery("20 per 1d");
+    let app = App::start_on(store.clone(), START, CONFIG, &[("lottery.toml", &lottery)]).await;
+    app.buyers(0..300).await;
+    app.settle().await;
+    app.leap(Span::minutes(59)).await;
+    let scans = || store.scans.load(Ordering::Relaxed);
+    let conflicts = || store.conflicts.load(Ordering::Relaxed);
+    let quiet = scans();
+    app.leap(Span::minutes(1)).await;
+    let fired = scans() - quiet;
+    assert_eq!(entered(&app).await.len(), 1);
+    eprintln!("{fired} scans, {} conflicts", conflicts());
+    assert!(fired < 1_500, "{fired} scans");
+}

@@ -140,6 +140,7 @@ impl Core {
         let progress = Arc::new(AtomicU64::new(0));
         let hourly = Hourly::open(&*store).await?;
         let tally = Arc::new(Tally::with(hourly));
+        let draws = Arc::default();
         let mut shards = Vec::new();
         for no in ShardNo::all() {
             let (shard, handle) = Shard::open(ShardParts {
@@ -151,6 +152,7 @@ impl Core {
                 post: post.clone(),
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
+                draws: Arc::clone(&draws),
                 forgotten: Arc::clone(&forgotten),
                 first_message,
                 recorder: recorder.clone(),
