@@ -188,6 +188,26 @@ quota = "25"
         app.event(&format!("c{n}"), "Signed Up", json!({})).await;
     }
     assert_eq!(app.entered("gift").await, 5);
+    // And under a third, though nothing tells of the first any more and nobody entered under it meanwhile.
+    app.file("gift.toml", None);
+    for (name, former) in [("prize", "gift"), ("bonus", "prize")] {
+        let former = format!("renamed_from = \"{former}\"");
+        let file = file(&former).replace("\"25\"", "\"30\"");
+        app.file(&format!("{name}.toml"), Some(&file));
+        app.reload().await;
+        app.file(&format!("{name}.toml"), None);
+    }
+    app.file("bonus.toml", Some(&file("").replace("\"25\"", "\"31\"")));
+    app.reload().await;
+    for n in 40..90 {
+        app.event(&format!("c{n}"), "Signed Up", json!({})).await;
+    }
+    let rows = async |name: &str| {
+        let id = CampaignId::parse(name).unwrap();
+        taken(&*app.core.store, &id).await.map(|taken| taken.total)
+    };
+    assert_eq!(app.entered("bonus").await, 1);
+    assert_eq!((rows("first").await, rows("bonus").await), (None, Some(31)));
 }
 
 /// How many is foretold; who, is drawn.
@@ -227,4 +247,24 @@ async fn a_forecast_keeps_to_the_quota() {
         .map(|d| d.len() as u64)
         .collect();
     assert_eq!(days, foretold);
+}
+
+/// One shard looks through the due index of all; the others come back, and whoever is not drawn conflicts with nobody.
+#[tokio::test]
+async fn one_draws_for_all_shards() {
+    let store = Watched::new();
+    store.dawdles.store(true, Ordering::Relaxed);
+    let lottery = lottery("20 per 1d");
+    let app = App::start_on(store.clone(), START, CONFIG, &[("lottery.toml", &lottery)]).await;
+    app.buyers(0..300).await;
+    app.settle().await;
+    app.leap(Span::minutes(59)).await;
+    let scans = || store.scans.load(Ordering::Relaxed);
+    let conflicts = || store.conflicts.load(Ordering::Relaxed);
+    let quiet = scans();
+    app.leap(Span::minutes(1)).await;
+    let fired = scans() - quiet;
+    assert_eq!(entered(&app).await.len(), 1);
+    eprintln!("{fired} scans, {} conflicts", conflicts());
+    assert!(fired < 1_500, "{fired} scans");
 }

@@ -17,8 +17,8 @@ use reveille::domain::id::{CustomerId, CustomerNo, MessageNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::ConsentState;
-use reveille::domain::react::Answer;
-use reveille::domain::record::{MessageState, Record};
+use reveille::domain::react::{Answer, Context, Needs, Offer, mailboxes_for, react};
+use reveille::domain::record::{Mailbox, MessageState, Record};
 use reveille::domain::time::Span;
 use reveille::engine::batch::Work;
 use reveille::engine::coupons::{Level, PoolView, Share};
@@ -26,7 +26,7 @@ use reveille::engine::forecast::{Forecast, Question};
 use reveille::engine::golive::go_live;
 use reveille::store::codec::decode;
 use reveille::store::memory::MemoryStore;
-use reveille::store::{Direction, Store, StoreError, keys};
+use reveille::store::{Batch, Direction, Store, StoreError, keys};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -914,4 +914,271 @@ async fn explain_and_the_outbox_say_the_same_of_a_coupon() {
         (answer.as_str(), reason.as_str()),
         ("never", "coupon_limit")
     );
+}
+
+/// The outbox may claim for a message twice at once, or after a reload that took the coupon away: no attempt begins by it,
+/// since there is no mail.
+#[tokio::test]
+async fn claiming_begins_nothing() {
+    let app = start(TEN, &[("ten.txt", "ONE\nTWO\n")], STEP).await;
+    for id in ["a", "b"] {
+        app.sign_up(id, "Asia/Seoul").await;
+        order(&app, id, "1").await;
+    }
+    app.core.advance().await.unwrap();
+    let claim = async |no: CustomerNo| {
+        let message = *record(&app, no).await.messages.keys().next().unwrap();
+        let cause = Cause::Claim {
+            message,
+            attempt: 1,
+        };
+        let answer = app.core.act(no, cause).await.unwrap().answer;
+        let state = record(&app, no).await.messages[&message].state;
+        (answer, state)
+    };
+    let (a, b) = (app.customer("a").await, app.customer("b").await);
+    let given = (Some(Answer::Coupon), MessageState::Waiting);
+    assert_eq!(claim(a).await, given);
+    assert_eq!(claim(a).await, given);
+    assert_eq!(sum(&app, "ten").await.1, 1);
+    app.file("thanks.toml", Some(&campaign("")));
+    let reloaded = app.core.reload(load_config(app.dir.path())).await;
+    assert!(!reloaded.unwrap().has_errors());
+    assert_eq!(claim(b).await, given);
+    assert_eq!(sum(&app, "ten").await.1, 1);
+    app.settle().await;
+    assert_eq!(said(&app).len(), 2);
+}
+
+/// Two messages of one customer for one moment, the later one of a higher priority: both are in hand at once.
+#[tokio::test]
+async fn messages_of_one_customer_that_want_coupons_all_leave() {
+    let app = start(TEN, &[("ten.txt", &list(0..60))], STEP).await;
+    let ranked = |priority: u32, event: &str| {
+        campaign(STEP)
+            .replace("\"transactional\"", "\"informational\"")
+            .replace("[trigger]", &format!("priority = {priority}\n[trigger]"))
+            .replace("Order Completed", event)
+    };
+    app.file("thanks.toml", Some(&ranked(1, "Order Completed")));
+    app.file("second.toml", Some(&ranked(9, "Order Paid")));
+    reload(&app).await;
+    for n in 0..20 {
+        let id = format!("c{n}");
+        app.sign_up(&id, "Asia/Seoul").await;
+        order(&app, &id, "1").await;
+        app.event(&id, "Order Paid", json!({ "order_id": "1" }))
+            .await;
+    }
+    app.settle().await;
+    assert_eq!(said(&app).len(), 40);
+    assert_eq!(sum(&app, "ten").await.1, 40);
+}
+
+/// What is stored bears the campaign's former name: a code is looked for by what the reaction makes of it.
+#[tokio::test]
+async fn after_a_rename_waiting_messages_find_the_pool() {
+    let app = start(TEN, &[("ten.txt", &list(0..10))], STEP).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    order(&app, "mina", "1").await;
+    app.core.advance().await.unwrap();
+    let mina = app.customer("mina").await;
+    let stored = record(&app, mina).await;
+    app.file("thanks.toml", None);
+    let renamed = format!("renamed_from = \"thanks\"\n{}", campaign(STEP));
+    app.file("merci.toml", Some(&renamed));
+    reload(&app).await;
+    let rules = Arc::clone(&app.core.catalogue().rules);
+    let cause = Cause::Claim {
+        message: *stored.messages.keys().next().unwrap(),
+        attempt: 1,
+    };
+    let found = |coupon| {
+        let context = Context {
+            now: app.now(),
+            rules: &rules,
+            history: None,
+            unfinished: false,
+            person: None,
+            quotas: &Default::default(),
+            coupon,
+        };
+        let boxes = mailboxes_for(&stored, &cause, &rules);
+        let boxes = boxes.into_iter().map(|id| (id, Default::default()));
+        react(&stored, &boxes.collect(), &cause, &context)
+    };
+    let Err(Needs::Code(pool)) = found(None) else {
+        panic!("no code was asked for");
+    };
+    assert_eq!(pool.as_str(), "ten");
+    let reaction = found(Some(Offer::Code("CODE-7"))).unwrap();
+    assert_eq!(reaction.answer, Some(Answer::Coupon));
+    assert_eq!(reaction.drawn.map(|(_, code)| code), Some("CODE-7".into()));
+    let dry = found(Some(Offer::NoneLeft)).unwrap();
+    assert_eq!(dry.answer, Some(Answer::Later(app.now() + Span::hours(1))));
+    app.settle().await;
+    assert!(said(&app)[0].1.starts_with("CODE-"));
+}
+
+#[tokio::test]
+async fn a_mail_never_names_a_code_that_is_no_longer_good() {
+    let app = start(TEN, &[("ten.txt", &list(0..10))], STEP).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    order(&app, "mina", "1").await;
+    app.settle().await;
+    let mina = app.customer("mina").await;
+    app.leap(Span::hours(14 * 24 - 1)).await;
+    order(&app, "mina", "2").await;
+    app.core.advance().await.unwrap();
+    let (message, _, answer) = ask(&app, mina).await.unwrap();
+    assert_eq!(answer, Answer::Coupon);
+    assert_eq!(sum(&app, "ten").await.1, 1, "the one that the customer has");
+    // The relay is away until it is good no more.
+    app.clock.advance(Span::hours(2));
+    let id = CustomerId::parse("mina").unwrap();
+    let explained = app.core.explain(&id, None);
+    let explained = serde_json::to_string(&explained.await.unwrap()).unwrap();
+    assert!(explained.contains("given when it goes, if one is left"));
+    let (again, _, answer) = ask(&app, mina).await.unwrap();
+    assert_eq!((again, answer), (message, Answer::Coupon));
+    assert_eq!(sum(&app, "ten").await.1, 2, "another");
+    app.settle().await;
+    let codes: BTreeSet<String> = said(&app).into_iter().map(|s| s.1).collect();
+    assert_eq!(codes.len(), 2);
+}
+
+#[tokio::test]
+async fn a_row_of_a_code_that_cannot_be_read_keeps_nobody_from_the_others() {
+    let app = start(TEN, &[("ten.txt", "ONE\nTWO\n")], STEP).await;
+    app.settle().await;
+    let batch = Batch {
+        puts: vec![(keys::coupon_given("ONE"), vec![250, 1, 2])],
+        ..Batch::default()
+    };
+    app.core.store.commit(batch).await.unwrap();
+    for id in ["a", "b"] {
+        app.sign_up(id, "Asia/Seoul").await;
+        order(&app, id, "1").await;
+    }
+    app.settle().await;
+    let codes: Vec<String> = said(&app).into_iter().map(|s| s.1).collect();
+    assert_eq!(codes, ["TWO"]);
+    let waits = |r: &LogRow| r.reason.code() == "coupons_gone";
+    assert_eq!(app.log().await.iter().filter(|r| waits(r)).count(), 1);
+}
+
+/// As without a coupon, and as in a forecast: what lacks products takes no code, and is in neither arm of a holdout.
+#[tokio::test]
+async fn what_lacks_products_is_found_out_before_a_code_is_given() {
+    let step = "coupon = \"ten\"\nproducts = { from = \"Order Completed\", fewest = 2 }";
+    let app = start(TEN, &[("ten.txt", &list(0..10))], step).await;
+    let held = format!(
+        "{}\n[limits]\nholdout = \"50%\"\n[goal]\nevent = \"Order Paid\"\nwithin = \"7d\"\n",
+        campaign(step)
+    );
+    app.file("thanks.toml", Some(&held));
+    reload(&app).await;
+    for n in 0..10 {
+        let id = format!("c{n}");
+        app.sign_up(&id, "Asia/Seoul").await;
+        order(&app, &id, "1").await;
+    }
+    app.settle().await;
+    let log = app.log().await;
+    let of = |code: &str| log.iter().filter(|r| r.reason.code() == code).count();
+    assert_eq!((of("too_few_products"), of("coupon")), (10, 0));
+}
+
+/// Who has had enough is not entered at each occurrence only to be dropped again, until the rules change.
+#[tokio::test]
+async fn who_has_had_enough_does_not_enter_a_schedule_again() {
+    let pools =
+        |most: u32| format!("[ten]\nfile = \"ten.txt\"\nvalid = \"1h\"\nmost_each = {most}\n");
+    let app = start(&pools(1), &[("ten.txt", &list(0..10))], STEP).await;
+    let daily = campaign(STEP)
+        .replace("event = \"Order Completed\"\nper   = \"order_id\"", "")
+        .replace("[trigger]", "[schedule]\ncron = \"0 13 * * *\"\n[audience]\nevent = \"Order Completed\"\n[entry]\nagain = \"always\"\nexisting = \"enter\"");
+    app.file("thanks.toml", Some(&daily));
+    reload(&app).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    order(&app, "mina", "1").await;
+    app.settle().await;
+    let entered = async |days: u32| {
+        for _ in 0..days {
+            app.leap(Span::hours(1)).await;
+            app.leap(Span::hours(23)).await;
+        }
+        app.entered("thanks").await
+    };
+    // A code; then the limit; then nothing any more.
+    assert_eq!((entered(2).await, said(&app).len()), (2, 1));
+    assert_eq!(entered(3).await, 2);
+    app.file("coupons.toml", Some(&pools(2)));
+    reload(&app).await;
+    app.settle().await;
+    assert_eq!((entered(1).await, said(&app).len()), (3, 2));
+}
+
+/// Codes and places are told by the present names, so that a second rename finds them.
+#[tokio::test]
+async fn what_was_given_and_sent_is_known_after_two_renames() {
+    let app = start(TEN, &[("ten.txt", &list(0..10))], STEP).await;
+    let mails = campaign(STEP).replace("\"transactional\"", "\"informational\"");
+    app.file("thanks.toml", Some(&mails));
+    reload(&app).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    order(&app, "mina", "1").await;
+    app.settle().await;
+    let first = said(&app)[0].1.clone();
+    for (name, former) in [("merci", "thanks"), ("gracias", "merci")] {
+        let pool = format!("of-{name}");
+        let was = match former {
+            "thanks" => "ten".to_owned(),
+            former => format!("of-{former}"),
+        };
+        let pools = TEN.replace("[ten]", &format!("[{pool}]\nrenamed_from = \"{was}\""));
+        app.file("coupons.toml", Some(&pools));
+        let step = mails.replace("\"ten\"", &format!("\"{pool}\""));
+        let file = format!("renamed_from = \"{former}\"\n{step}");
+        app.file(&format!("{name}.toml"), Some(&file));
+        app.file(&format!("{former}.toml"), None);
+        reload(&app).await;
+        app.settle().await;
+    }
+    let known = &coupons(&app, "mina").await[0];
+    assert_eq!(
+        (known.campaign.as_str(), known.pool.as_str()),
+        ("gracias", "of-gracias")
+    );
+    let to = EmailAddress::parse("mina@customers.example").unwrap();
+    let wanted = vec![keys::mailbox(&to.mailbox())];
+    let found = app.core.store.get_many(wanted).await.unwrap();
+    let mailbox: Mailbox = decode(&found[0].as_ref().unwrap().value).unwrap();
+    let places: Vec<&str> = mailbox.places.iter().map(|p| p.campaign.as_str()).collect();
+    assert_eq!(places, ["gracias"]);
+    order(&app, "mina", "2").await;
+    app.settle().await;
+    let codes: Vec<String> = said(&app).into_iter().map(|s| s.1).collect();
+    assert_eq!(codes, [first.clone(), first]);
+}
+
+/// Codes are never made of another secret than the store's own: what cannot be read is an error.
+#[tokio::test]
+async fn a_reload_without_the_secret_leaves_generated_pools_as_they_are() {
+    let pools = "[made]\ngenerate = { prefix = \"TEA-\", length = 8, count = 50 }\n";
+    let app = start(pools, &[], "coupon = \"made\"").await;
+    let codes = |app: &App| {
+        let rules = Arc::clone(&app.core.catalogue().rules);
+        rules.pools.values().next().unwrap().codes.hash()
+    };
+    let before = codes(&app);
+    let batch = Batch {
+        puts: vec![(keys::house("coupon_secret"), vec![1, 2])],
+        ..Batch::default()
+    };
+    app.core.store.commit(batch).await.unwrap();
+    let config = app.core.config();
+    let reloaded = app.core.reload((*config).clone()).await;
+    assert!(reloaded.is_err_and(|e| e.to_string().contains("secret of coupon codes")));
+    assert_eq!(codes(&app), before);
 }

@@ -44,6 +44,12 @@ pub enum Cause {
         message: MessageNo,
         attempt: u32,
     },
+    /// The outbox found that the message wants a coupon code, and so made no mail yet: it is judged as by `Ready`, and may
+    /// be given its code, but nothing begins.
+    Claim {
+        message: MessageNo,
+        attempt: u32,
+    },
     /// What became of an attempt; attempt 0 speaks of a message that could not be composed.
     Outcome {
         message: MessageNo,

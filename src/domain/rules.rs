@@ -10,7 +10,7 @@ use super::condition::{Condition, Pattern};
 use super::coupon::Pools;
 use super::holdout::Share;
 use super::hours::Learned;
-use super::id::{CampaignId, SegmentName, StaffName, TagName, TopicId};
+use super::id::{CampaignId, PoolName, SegmentName, StaffName, TagName, TopicId};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -36,7 +36,8 @@ pub struct Rules {
     pub controls: Arc<Controls>,
     /// The store's salt, for chance and identities.
     pub salt: [u8; 16],
-    /// Pools of coupon codes: outside the version, changing them walks nobody.
+    /// Pools of coupon codes. The codes are outside the version, changing them walks nobody; what one customer may have,
+    /// and what a pool was called before, are in it.
     pub pools: Arc<Pools>,
 }
 
@@ -50,6 +51,23 @@ impl Rules {
     /// Whether any campaign may write a refusal into a mailbox, whatever the cause.
     pub fn make_leave(&self) -> bool {
         self.campaigns.values().any(|c| c.makes_leave())
+    }
+
+    /// Campaigns that were called otherwise before: by that name, and by the present one.
+    pub fn renamed(&self) -> impl Iterator<Item = (&CampaignId, &CampaignId)> {
+        let campaigns = self.campaigns.values();
+        let renamed = campaigns.filter_map(|c| Some((c.renamed_from.as_ref()?, &c.id)));
+        renamed.filter(|(old, _)| !self.campaigns.contains_key(*old))
+    }
+
+    /// What a pool is called now, by its present name or the one before.
+    pub fn present_pool<'a>(&'a self, name: &'a PoolName) -> &'a PoolName {
+        match self.pools.contains_key(name) {
+            true => name,
+            false => {
+                (self.pools.values().find(|pool| pool.is_called(name))).map_or(name, |p| &p.name)
+            }
+        }
     }
 
     /// What a campaign is called now, by its present name or the one before.

@@ -7,12 +7,14 @@
 use super::coupons;
 use super::kept::{self, Good};
 use super::opt_in;
+use super::shard::Refused;
 use super::state::Text;
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
 use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
 use crate::domain::condition::{Condition, Named};
+use crate::domain::coupon::Pools;
 use crate::domain::event::EventRules;
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::order::judging_order;
@@ -60,14 +62,15 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the folders that `config` names, and what the store keeps. A bad file is a problem, never an error.
+    /// Reads the folders that `config` names, and what the store keeps. A bad file is a problem, never an error; a store that
+    /// cannot answer is one.
     pub async fn read(
         config: &Config,
         store: &dyn Store,
         salt: [u8; 16],
         controls: Arc<Controls>,
-    ) -> Result<Catalogue, StoreError> {
-        let kept = kept::all(store).await?;
+    ) -> Result<Catalogue, Refused> {
+        let kept = kept::all(store).await.map_err(Refused::Store)?;
         let (mut templates, mut template_problems) = match Templates::load(&config.templates) {
             Ok(templates) => (templates, Vec::new()),
             Err(problems) => (Templates::from_sources(BTreeMap::new()), problems),
@@ -75,7 +78,7 @@ impl Catalogue {
         template_problems.extend(templates.problems().iter().cloned());
         let context = context(config, &templates);
         let mut loaded = campaign::load(&config.campaigns, &context);
-        let secret = coupons::secret(store, false).await.ok().flatten();
+        let secret = coupons::secret(store, false).await?;
         let pools = coupons::pools_of(&mut loaded, secret);
         loaded
             .problems
@@ -144,10 +147,11 @@ impl Catalogue {
                 made.files.insert(id.clone(), FileState::Missing);
             }
         }
+        let rules = made.rules(loaded.segments, loaded.tags, &pools, salt, controls);
         Ok(Catalogue {
             rules: Arc::new(Rules {
                 pools: Arc::new(pools),
-                ..made.rules(loaded.segments, loaded.tags, salt, controls)
+                ..rules
             }),
             templates: made.templates,
             files: made.files,
@@ -353,6 +357,7 @@ impl Making {
         &self,
         segments: BTreeMap<SegmentName, Condition>,
         tags: BTreeMap<TagName, Condition>,
+        pools: &Pools,
         salt: [u8; 16],
         controls: Arc<Controls>,
     ) -> Rules {
@@ -387,6 +392,13 @@ impl Making {
             hash.update(b"tag");
             hash.update(name.as_str().as_bytes());
             hash.update(&tag.stable_hash(&named).to_le_bytes());
+        }
+        // Of pools what records go by: who has had enough, and under which names.
+        for pool in pools.values() {
+            if pool.most_each.is_some() || pool.renamed_from.is_some() {
+                let known = (&pool.name, pool.most_each, &pool.renamed_from);
+                hash.update(format!("pool{known:?}").as_bytes());
+            }
         }
         hash.update(&plan.fingerprint().to_le_bytes());
         Rules {

@@ -200,6 +200,25 @@ pub async fn finish(
     Ok(compose(templates, &request).map_err(|e| CannotCompose::Because(e.to_string())))
 }
 
+/// What is said of a message whose step asks for more products than there are to show, if it does.
+pub async fn lacks_products(
+    store: &dyn Store,
+    rules: &Rules,
+    record: &Record,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Option<String>, BatchError> {
+    let campaign = rules.campaigns.get(&message.campaign);
+    let step = campaign.and_then(|c| c.step_of(message));
+    let wanted = step.and_then(|step| step.shown(message.variant.as_deref()).products);
+    let Some(wanted) = wanted.filter(|wanted| wanted.fewest > 0) else {
+        return Ok(None);
+    };
+    let history = read_history(store, record).await?;
+    let found = select(&wanted, &history, &message.entry.0, now).len();
+    Ok(too_few(&wanted, found))
+}
+
 /// Whether what comes back from this mail may be followed: the customer's own word first, then the campaign's. What is no
 /// advertising is followed only where the campaign says so and the customer consented to advertising, or to tracking.
 fn may_track(record: &Record, campaign: &Campaign, message: &Message, rules: &Rules) -> bool {

@@ -1,7 +1,6 @@
 //! What operators turn: pause, resume, cancel, approve, hold, reload; and how the controls are changed at all.
 
 use super::activation::activated;
-use super::batch::BatchError;
 use super::catalogue::Catalogue;
 use super::core::{Core, write_controls};
 use super::coupons::keep_former;
@@ -9,6 +8,7 @@ use super::going_on;
 use super::golive::Mode;
 use super::guard;
 use super::kept;
+use super::quotas;
 use super::shard::{Order, Refused};
 use super::state::Number;
 use super::surprise::{Held, guarded};
@@ -210,8 +210,7 @@ impl Core {
             old.rules.salt,
             Arc::clone(&old.rules.controls),
         )
-        .await
-        .map_err(BatchError::from)?;
+        .await?;
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
         keep_former(&mut catalogue.rules, &old.rules);
@@ -227,6 +226,11 @@ impl Core {
             }
         }
         self.adopt(catalogue).await;
+        // Every shard goes by the new names now.
+        let moved = quotas::rename(&*self.store, &self.catalogue().rules).await;
+        if let Err(error) = moved {
+            tracing::error!(%error, "what was taken of quotas still stands under the former names of campaigns; keep `renamed_from` and reload again");
+        }
         // A pause must not wait behind what follows.
         drop(changing);
         // A campaign whose file is back goes on where it stood.

@@ -14,6 +14,7 @@ use super::hourly::Hourly;
 use super::imports::Imports;
 use super::outbox::Outbox;
 use super::post::{Post, carry};
+use super::quotas;
 use super::shard::{Notice, Order, Refused, Shard, ShardHandle, ShardParts, Ticked};
 use super::tally::Tally;
 use crate::clock::Clock;
@@ -126,20 +127,20 @@ impl Core {
         let first_message = super::restored::first_message(&*store).await?;
         let controls = read_controls(&*store).await?.unwrap_or_default();
         coupons::secret(&*store, making).await?;
-        let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls))
-            .await
-            .map_err(BatchError::from)?;
+        let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls)).await?;
         let controls = activated(&catalogue, clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {
             write_controls(&*store, &catalogue.rules.controls, kept).await?;
+            quotas::rename(&*store, &catalogue.rules).await?;
         }
         let (notices_in, notices) = mpsc::unbounded_channel();
         let (post, deliveries) = Post::new();
         let progress = Arc::new(AtomicU64::new(0));
         let hourly = Hourly::open(&*store).await?;
         let tally = Arc::new(Tally::with(hourly));
+        let draws = Arc::default();
         let mut shards = Vec::new();
         for no in ShardNo::all() {
             let (shard, handle) = Shard::open(ShardParts {
@@ -151,6 +152,7 @@ impl Core {
                 post: post.clone(),
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
+                draws: Arc::clone(&draws),
                 forgotten: Arc::clone(&forgotten),
                 first_message,
                 recorder: recorder.clone(),

@@ -10,7 +10,7 @@ use crate::domain::quota::Taken;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::store::codec::{Stored, decode};
-use crate::store::{Check, Store, keys};
+use crate::store::{Batch, Check, Store, StoreError, keys};
 use std::collections::BTreeMap;
 
 impl Stored for Taken {
@@ -73,6 +73,38 @@ pub(super) async fn read_one(
         }
     }
     Ok(stood)
+}
+
+/// What was taken under the former names of campaigns stands under the present ones from now on, so that it is known after
+/// another rename too. To be called when nobody goes by the former names any more.
+pub(super) async fn rename(store: &dyn Store, rules: &Rules) -> Result<(), BatchError> {
+    for (old, new) in rules.renamed() {
+        let wanted = vec![keys::quota(old), keys::quota(new)];
+        loop {
+            let found = store.get_many(wanted.clone()).await?;
+            let [Some(was), is] = found.as_slice() else {
+                break;
+            };
+            let revisions = [Some(was.revision), is.as_ref().map(|v| v.revision)];
+            let checks = (wanted.iter().cloned().zip(revisions))
+                .map(|(key, expected)| Check { key, expected })
+                .collect();
+            let put = (keys::quota(new), was.value.clone());
+            let batch = Batch {
+                checks,
+                puts: is.is_none().then_some(put).into_iter().collect(),
+                deletes: vec![keys::quota(old)],
+                ..Batch::default()
+            };
+            match store.commit(batch).await {
+                Ok(_) => break,
+                // Somebody took a place meanwhile.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Nobody enters, in this period or any.

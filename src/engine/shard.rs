@@ -5,7 +5,7 @@
 //! at least one turn in four. A turn is never interrupted; the wait between two turns always may be.
 
 use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work, process};
-use super::clockwork::Clockwork;
+use super::clockwork::{Clockwork, Draws};
 use super::forget::Forgotten;
 use super::post::{Delivery, Post};
 use super::state::Standing;
@@ -150,7 +150,7 @@ impl ShardHandle {
 
     async fn send(&self, work: Work, answer: Option<Answered>) {
         let queue = match &work.cause {
-            Cause::Outcome { .. } | Cause::Ready { .. } => &self.urgent,
+            Cause::Outcome { .. } | Cause::Ready { .. } | Cause::Claim { .. } => &self.urgent,
             Cause::Consent(..) | Cause::Suppress { .. } => &self.consent,
             _ => &self.intake,
         };
@@ -180,6 +180,7 @@ pub struct ShardParts {
     pub post: Post,
     pub progress: Arc<AtomicU64>,
     pub tally: Arc<Tally>,
+    pub draws: Arc<Draws>,
     pub forgotten: Arc<Forgotten>,
     /// No message gets a lower number.
     pub first_message: u32,
@@ -198,6 +199,8 @@ pub struct Shard {
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
+    /// The lots that any shard is drawing.
+    pub(super) draws: Arc<Draws>,
     pub(super) forgotten: Arc<Forgotten>,
     first_message: u32,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
@@ -226,6 +229,7 @@ impl Shard {
             post: parts.post,
             progress: parts.progress,
             tally: parts.tally,
+            draws: parts.draws,
             forgotten: parts.forgotten,
             first_message: parts.first_message,
             recorder: parts.recorder,

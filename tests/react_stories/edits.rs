@@ -7,7 +7,7 @@ use reveille::domain::campaign::{Again, CampaignState, Existing};
 use reveille::domain::cause::Cause;
 use reveille::domain::condition::{Condition, EventCondition, EventTest, Range};
 use reveille::domain::ledger::{Reason, Status};
-use reveille::domain::react::{Context, NeedsHistory, react};
+use reveille::domain::react::{Context, Needs, react};
 use reveille::domain::record::EntryState;
 use reveille::domain::time::Span;
 
@@ -59,7 +59,7 @@ fn a_record_of_an_older_plan_asks_for_its_history_and_changes_nothing_without_it
         quotas: &Default::default(),
     };
     let asked = react(&old, &world.boxes, &Cause::Walk, &context);
-    assert_eq!(asked.map(|_| ()), Err(NeedsHistory));
+    assert_eq!(asked.map(|_| ()), Err(Needs::History));
 }
 
 #[test]

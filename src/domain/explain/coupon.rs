@@ -3,7 +3,7 @@
 use super::policy::{PolicyAnswer, PolicyCheck};
 use crate::domain::coupon::{has_had_enough, standing};
 use crate::domain::ledger::Reason;
-use crate::domain::react::pool_wanted;
+use crate::domain::react::{has_stale_code, pool_wanted};
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -26,6 +26,11 @@ pub(super) fn with_coupon(
         lets_it_go,
         from,
     };
+    let mut bare = message.clone();
+    if has_stale_code(record, message, at) {
+        bare.coupon = None;
+    }
+    let message = &bare;
     let own = message.coupon.as_ref();
     if let Some(coupon) = own.and_then(|code| record.coupons.iter().find(|c| c.code == *code)) {
         let check = check(coupon.pool.as_str(), "it has one", true, None);

@@ -4,16 +4,15 @@
 //! none; and in a commit of its own, since the mail that names it is made only then. From there it is the customer's
 //! until its message ends: kept if the mail left or may have, else given back.
 
-use super::{Answer, Life};
+use super::{Answer, Life, Offer};
 use crate::domain::campaign::Step;
-use crate::domain::coupon::{Coupon, Pool, has_had_enough, remember, standing};
-use crate::domain::id::{MessageNo, PoolName};
+use crate::domain::coupon::{Coupon, has_had_enough, remember, standing};
+use crate::domain::id::PoolName;
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::posted::Posted;
 use crate::domain::record::{Message, MessageState, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
-use std::sync::Arc;
 
 /// A pool that has run dry is looked at again so much later.
 const AGAIN: Span = Span::hours(1);
@@ -29,22 +28,37 @@ pub fn pool_wanted<'r>(message: &Message, rules: &'r Rules) -> Option<&'r PoolNa
     step.coupon_of(message.variant.as_deref())
 }
 
-/// The pool out of which a message needs a code that nobody has had: `react` is to be offered one.
-pub fn pool_to_draw_on(
-    record: &Record,
-    message: MessageNo,
-    rules: &Rules,
-    now: Timestamp,
-) -> Option<Arc<Pool>> {
-    let message = record.messages.get(&message)?;
-    let pool = rules.pools.get(pool_wanted(message, rules)?)?;
-    let has = standing(record, rules, &message.campaign, pool, now).is_some();
-    (!has && !has_had_enough(record, pool)).then(|| Arc::clone(pool))
+/// Whether the message names a code that is no longer good, and has not been tried yet: it is to be given another.
+pub fn has_stale_code(record: &Record, message: &Message, now: Timestamp) -> bool {
+    let fresh = message.attempts == 0 && message.state == MessageState::Waiting;
+    fresh
+        && message.coupon.as_ref().is_some_and(|code| {
+            let mut coupons = record.coupons.iter();
+            coupons.any(|c| c.code == *code && !c.is_good(now))
+        })
+}
+
+/// Whether the message is to be given a code, or another, before it is composed.
+pub fn wants_code(record: &Record, message: &Message, rules: &Rules, now: Timestamp) -> bool {
+    pool_wanted(message, rules).is_some() || has_stale_code(record, message, now)
 }
 
 impl Life<'_> {
     /// What a message that may go now is told where it wants a code; `None` where it wants none, or has it.
     pub(super) fn claim(&mut self, message: &Message) -> Option<Answer> {
+        if !has_stale_code(&self.record, message, self.now) {
+            return self.claim_first(message);
+        }
+        let mut bare = message.clone();
+        bare.coupon = None;
+        if let Some(m) = self.record.messages.get_mut(&message.no) {
+            m.coupon = None;
+        }
+        // The mail that was made names it: it is made anew, with another code or without.
+        Some(self.claim_first(&bare).unwrap_or(Answer::Coupon))
+    }
+
+    fn claim_first(&mut self, message: &Message) -> Option<Answer> {
         let (rules, now) = (self.rules, self.now);
         let name = pool_wanted(message, rules)?;
         let Some(pool) = rules.pools.get(name) else {
@@ -63,8 +77,14 @@ impl Life<'_> {
             );
             return Some(Answer::Dropped);
         }
-        let Some(code) = self.offered.map(str::to_owned) else {
-            return Some(self.is_dry(message, name));
+        let code = match self.offered {
+            Some(Offer::Code(code)) => code.to_owned(),
+            Some(Offer::NoneLeft) => return Some(self.is_dry(message, name)),
+            // The reaction is thrown away, and made anew with what is found.
+            None => {
+                self.lacks = Some(name.clone());
+                return Some(Answer::Later(now));
+            }
         };
         let coupon = Coupon {
             pool: name.clone(),
@@ -162,8 +182,18 @@ impl Life<'_> {
 
     /// Codes that another customer had, who turned out to be this one.
     pub(super) fn take_over_coupons(&mut self, from: &[Coupon]) {
-        for coupon in from {
-            remember(&mut self.record.coupons, coupon.clone());
+        for coupon in self.by_present_names(from) {
+            remember(&mut self.record.coupons, coupon);
         }
+    }
+
+    /// The same, of campaigns and pools as they are called now: a later name is told from that alone.
+    pub(super) fn by_present_names(&self, coupons: &[Coupon]) -> Vec<Coupon> {
+        let present = |coupon: &Coupon| Coupon {
+            pool: self.rules.present_pool(&coupon.pool).clone(),
+            campaign: self.rules.present_name(&coupon.campaign).clone(),
+            ..coupon.clone()
+        };
+        coupons.iter().map(present).collect()
     }
 }

@@ -152,10 +152,7 @@ impl Life<'_> {
     /// Campaigns whose files bear another name now: all that the record knows of them goes on under the new one.
     pub(super) fn rename_campaigns(&mut self) {
         let rules = self.rules;
-        let renamed = (rules.campaigns.values())
-            .filter_map(|c| Some((c.renamed_from.as_ref()?, &c.id)))
-            .filter(|(old, _)| !rules.campaigns.contains_key(*old));
-        for (old, new) in renamed {
+        for (old, new) in rules.renamed() {
             if let Some(standing) = self.record.campaigns.remove(old) {
                 self.take_over(new, standing);
             }
@@ -171,6 +168,10 @@ impl Life<'_> {
             }
             for window in (self.record.goals.windows_mut()).filter(|w| w.campaign == *old) {
                 window.campaign = new.clone();
+            }
+            let places = self.boxes.values_mut().flat_map(|b| &mut b.places);
+            for place in places.filter(|place| place.campaign == *old) {
+                place.campaign = new.clone();
             }
         }
     }

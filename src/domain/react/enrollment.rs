@@ -328,6 +328,7 @@ impl Life<'_> {
                 | Reason::RenderError
                 | Reason::Undeliverable
                 | Reason::TooFewProducts
+                | Reason::CouponLimit
         ) {
             standing.blocked = true;
         }

@@ -30,7 +30,7 @@ mod ready;
 mod walk;
 
 pub use appended::would_go_on;
-pub use coupons::{pool_to_draw_on, pool_wanted};
+pub use coupons::{has_stale_code, pool_wanted, wants_code};
 pub use journey::first_due;
 pub use kept_out::{KeptOut, kept_out};
 pub use ready::goes_before;
@@ -76,7 +76,7 @@ pub struct Reaction {
     pub given_back: Vec<String>,
 }
 
-/// The answer to `Ready`; or to an operator's word on a message in doubt, and to a customer's confirmation
+/// The answer to `Ready` and `Claim`; or to an operator's word on a message in doubt, and to a customer's confirmation
 /// ([`Answer::Settled`], else [`Answer::Gone`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -98,19 +98,41 @@ pub enum Answer {
     Settled,
     /// It might go, and is held out.
     HeldOut,
-    /// It could go, and has its coupon code now: to be composed with it, and asked for again.
+    /// It could go, and has its coupon code now, or wants none any more: to be composed so, and asked for again.
     Coupon,
 }
 
-/// The record's tracks must be rebuilt: `react` is to be called again with the customer's whole history.
+/// What `react` was not given and turned out to need: it is to be called again with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// The record's tracks must be rebuilt: the customer's whole history.
+    History,
+    /// The message may go and wants a new code out of this pool: one that nobody has, or that there is none.
+    Code(PoolName),
+}
+
+/// The record's tracks must be rebuilt.
+pub(in crate::domain::react) struct NeedsHistory;
+
+impl From<NeedsHistory> for Needs {
+    fn from(NeedsHistory: NeedsHistory) -> Needs {
+        Needs::History
+    }
+}
+
+/// What was found when a coupon code was looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NeedsHistory;
+pub enum Offer<'a> {
+    /// Nobody has it.
+    Code(&'a str),
+    NoneLeft,
+}
 
 /// What surrounds a reaction.
 pub struct Context<'a> {
     pub now: Timestamp,
     pub rules: &'a Rules,
-    /// The customer's events so far, this cause's excluded; given after [`NeedsHistory`].
+    /// The customer's events so far, this cause's excluded; given after [`Needs::History`].
     pub history: Option<&'a [Event]>,
     /// An occurrence up to now is unfinished in this shard: only transactional messages may begin.
     pub unfinished: bool,
@@ -118,8 +140,8 @@ pub struct Context<'a> {
     pub person: Option<&'a Record>,
     /// What has been taken of the campaigns' quotas; nothing, of those that are not here.
     pub quotas: &'a Quotas,
-    /// To `Ready`, of a message that needs one ([`pool_to_draw_on`]): a coupon code that nobody has. None: there is none.
-    pub coupon: Option<&'a str>,
+    /// Given after [`Needs::Code`]; none: no code was looked for.
+    pub coupon: Option<Offer<'a>>,
 }
 
 /// Reacts to one cause.
@@ -128,7 +150,7 @@ pub fn react(
     boxes: &Boxes,
     cause: &Cause,
     context: &Context<'_>,
-) -> Result<Reaction, NeedsHistory> {
+) -> Result<Reaction, Needs> {
     if let Some(to) = record.moved_to
         && follows(cause)
     {
@@ -160,6 +182,8 @@ pub fn react(
         quotas: context.quotas,
         asked_quotas: Quotas::new(),
         offered: context.coupon,
+        lacks: None,
+        only_claims: false,
         drawn: None,
         given_back: Vec::new(),
         changed: false,
@@ -201,6 +225,10 @@ pub fn react(
         Cause::Ready { message, attempt } => {
             answer = Some(life.ready(*message, *attempt, context.unfinished));
         }
+        Cause::Claim { message, attempt } => {
+            life.only_claims = true;
+            answer = Some(life.ready(*message, *attempt, context.unfinished));
+        }
         Cause::Outcome {
             message,
             attempt,
@@ -229,6 +257,9 @@ pub fn react(
             liveness = letter.posted.liveness();
             life.read_letter(&letter.posted, context.history)?;
         }
+    }
+    if let Some(pool) = life.lacks.take() {
+        return Err(Needs::Code(pool));
     }
     life.settle(liveness);
     if let Some(to) = record.moved_to {
@@ -270,12 +301,17 @@ pub fn mailboxes_for(record: &Record, cause: &Cause, rules: &Rules) -> BTreeSet<
     let under_way = record.messages.values().filter_map(|m| m.to.as_ref());
     let mut boxes: BTreeSet<MailboxId> = under_way.map(|to| to.mailbox()).collect();
     let present = record.email.as_ref().map(|e| e.mailbox());
+    // What a renamed campaign sent there is its own under the new name too.
+    let outdated = record.rules != 0 && record.rules != rules.version;
+    if outdated && rules.renamed().next().is_some() {
+        boxes.extend(present.clone());
+    }
     // The present mailbox took over the places of messages that are still under way to a former address.
     if rules.make_leave() || boxes.iter().any(|to| Some(to) != present.as_ref()) {
         boxes.extend(present.clone());
     }
     match cause {
-        Cause::Ready { .. } | Cause::Outcome { .. } => boxes.extend(present),
+        Cause::Ready { .. } | Cause::Claim { .. } | Cause::Outcome { .. } => boxes.extend(present),
         Cause::Consent(change, _) | Cause::Confirm { change, .. } => {
             boxes.extend(present);
             boxes.extend(change.origin.mailbox.clone());
@@ -321,8 +357,11 @@ struct Life<'a> {
     quotas: &'a Quotas,
     /// Those that were asked, as they stand now.
     asked_quotas: Quotas,
-    /// A coupon code that nobody has.
-    offered: Option<&'a str>,
+    offered: Option<Offer<'a>>,
+    /// A code is wanted out of this pool, and none was looked for.
+    lacks: Option<PoolName>,
+    /// A message may be given its code, and begins nothing.
+    only_claims: bool,
     drawn: Option<(PoolName, String)>,
     given_back: Vec<String>,
     /// An act changed what conditions ask, so that every campaign is to be judged again.

@@ -44,7 +44,7 @@ impl Life<'_> {
 
     /// Whether the customer is drawn of those who are due at this occurrence.
     pub(super) fn is_drawn(
-        &mut self,
+        &self,
         campaign: &Campaign,
         schedule: &Schedule,
         occurrence: NaiveDateTime,
@@ -54,8 +54,11 @@ impl Life<'_> {
             ScheduleZone::Fixed(_) => "",
         };
         let number = lot_of(&self.rules.salt, &campaign.id, self.record.no, occurrence);
-        self.taken(campaign)
-            .is_none_or(|(_, taken)| taken.draws(zone, occurrence, number))
+        // The lots of an occurrence are drawn once: whoever is not drawn rests on nothing that others change, so their
+        // batch need not be redone when somebody else takes a place.
+        let numbered = campaign.quota().filter(|quota| quota.is_number());
+        let known = numbered.and_then(|_| self.quotas.get(&campaign.id));
+        known.is_none_or(|taken| taken.draws(zone, occurrence, number))
     }
 
     pub(super) fn log_not_drawn(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {

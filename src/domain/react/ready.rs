@@ -1,4 +1,5 @@
-//! `Ready`: the outbox asks, before every attempt, whether it may begin now.
+//! `Ready`: the outbox asks, before every attempt, whether it may begin now. `Claim` asks the same for a message without
+//! its coupon code, and ends where the attempt would begin: there is no mail yet that could leave.
 //!
 //! A message that stayed with one who was merged into another is that other's mail: it is judged by that one's record, as
 //! it stands at the commit (the batch checks it, as it checks mailboxes). So what was acknowledged there binds here from
@@ -87,7 +88,11 @@ impl Life<'_> {
                 }
                 None => match self.withheld(&message) {
                     Some(reason) => self.hold_out(&message, reason),
-                    None => self.claim(&message).unwrap_or_else(|| self.begin(&message)),
+                    None => match self.claim(&message) {
+                        Some(answer) => answer,
+                        None if self.only_claims => Answer::Coupon,
+                        None => self.begin(&message),
+                    },
                 },
             },
         }

@@ -33,6 +33,7 @@ impl Life<'_> {
         let walked = std::mem::replace(&mut self.record.walked, self.now);
         let rules = self.rules;
         self.rename_campaigns();
+        self.record.coupons = self.by_present_names(&self.record.coupons);
         for (id, standing) in &mut self.record.campaigns {
             if !rules.campaigns.contains_key(id) {
                 standing.due = None;

@@ -47,11 +47,10 @@ impl Overlay {
             });
         }
         for (id, changed) in self.asked_quotas {
-            if let Some(stood) = self.quotas.get(&id) {
-                batch.checks.extend(stood.checks.iter().cloned());
-                if changed {
-                    batch.puts.push((keys::quota(&id), encode(&stood.taken)));
-                }
+            let checks = self.quota_checks.get(&id).into_iter().flatten();
+            batch.checks.extend(checks.cloned());
+            if let Some(taken) = self.quotas.get(&id).filter(|_| changed) {
+                batch.puts.push((keys::quota(&id), encode(taken)));
             }
         }
         self.coupons.write(&mut batch);

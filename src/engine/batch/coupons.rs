@@ -5,11 +5,9 @@
 //! have come to the same share, or daemons to the same code, conflict, and one of them is redone.
 
 use super::overlay::Overlay;
-use super::{BatchError, Surroundings, Work};
-use crate::domain::cause::Cause;
+use super::{BatchError, Surroundings};
 use crate::domain::coupon::{Pool, same, share_of};
 use crate::domain::id::{PoolName, SHARDS};
-use crate::domain::react::pool_to_draw_on;
 use crate::engine::coupons::{GivenCode, Share};
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, keys};
@@ -36,30 +34,20 @@ struct Row {
 struct Code {
     /// The store has it as given.
     was: bool,
-    /// It is given, and out of which pool.
-    now: Option<PoolName>,
+    /// It is given.
+    given: bool,
+    /// Out of which pool, where that can be told.
+    pool: Option<PoolName>,
 }
 
 impl Overlay {
-    /// The code that `react` is offered for this cause, if it needs one and there is one. Nobody has it before the reaction
-    /// takes it.
+    /// A code of the pool that `react` asked for, if there is one. Nobody has it before the reaction takes it.
     pub(super) async fn offer(
         &mut self,
         around: &Surroundings<'_>,
-        work: &Work,
+        pool: &PoolName,
     ) -> Result<Option<String>, BatchError> {
-        let Cause::Ready { message, .. } = work.cause else {
-            return Ok(None);
-        };
-        let Some(state) = self
-            .customers
-            .get(&work.customer)
-            .and_then(|c| c.state.as_ref())
-        else {
-            return Ok(None);
-        };
-        let wanted = pool_to_draw_on(&state.record, message, around.rules, around.now);
-        let Some(pool) = wanted else {
+        let Some(pool) = around.rules.pools.get(pool).map(Arc::clone) else {
             return Ok(None);
         };
         let own = around.shard.0;
@@ -179,7 +167,7 @@ impl Coupons {
             let found = around.store.get_many(wanted).await?;
             for (code, stored) in some.iter().zip(found) {
                 let here = self.codes.get(&same(code));
-                given.push(here.map_or(stored.is_some(), |code| code.now.is_some()));
+                given.push(here.map_or(stored.is_some(), |code| code.given));
             }
         }
         Ok(Share::made(pool.codes.hash(), given))
@@ -192,7 +180,7 @@ impl Coupons {
     ) -> Result<bool, BatchError> {
         let key = same(code);
         if let Some(known) = self.codes.get(&key) {
-            return Ok(known.now.is_some());
+            return Ok(known.given);
         }
         let found = around
             .store
@@ -203,14 +191,26 @@ impl Coupons {
                 key,
                 Code {
                     was: false,
-                    now: None,
+                    given: false,
+                    pool: None,
                 },
             );
             return Ok(false);
         };
-        let given: GivenCode = decode(&value.value)?;
-        let now = Some(given.pool);
-        self.codes.insert(key, Code { was: true, now });
+        // One that cannot be read is given all the same: it is passed by, and left as it is.
+        let pool = match decode::<GivenCode>(&value.value) {
+            Ok(given) => Some(given.pool),
+            Err(error) => {
+                tracing::error!(share = share_of(code), %error, "a coupon code is passed by: nobody else is given it");
+                None
+            }
+        };
+        let code = Code {
+            was: true,
+            given: true,
+            pool,
+        };
+        self.codes.insert(key, code);
         Ok(true)
     }
 
@@ -222,7 +222,8 @@ impl Coupons {
     ) -> Result<(), BatchError> {
         self.is_given(around, code).await?;
         if let Some(known) = self.codes.get_mut(&same(code)) {
-            known.now = Some(pool.name.clone());
+            known.given = true;
+            known.pool = Some(pool.name.clone());
         }
         self.mark(around, pool, code, true).await
     }
@@ -230,7 +231,7 @@ impl Coupons {
     async fn give_back(&mut self, around: &Surroundings<'_>, code: &str) -> Result<(), BatchError> {
         self.is_given(around, code).await?;
         if let Some(known) = self.codes.get_mut(&same(code)) {
-            known.now = None;
+            known.given = false;
         }
         // Its pool may be called otherwise by now, or it may stand in the list of another.
         let rules = around.rules;
@@ -273,17 +274,17 @@ impl Coupons {
             });
             batch.puts.push((key, encode(&row.share)));
         }
-        for (code, Code { was, now }) in self.codes {
+        for (code, Code { was, given, pool }) in self.codes {
             let key = keys::coupon_given(&code);
-            match (was, now) {
-                (false, Some(pool)) => {
+            match (was, given, pool) {
+                (false, true, Some(pool)) => {
                     batch.checks.push(Check {
                         key: key.clone(),
                         expected: None,
                     });
                     batch.puts.push((key, encode(&GivenCode { pool })));
                 }
-                (true, None) => batch.deletes.push(key),
+                (true, false, _) => batch.deletes.push(key),
                 _ => {}
             }
         }

@@ -66,7 +66,10 @@ impl Overlay {
         }
         self.load_boxes(around, boxes).await?;
         self.load_pages(around, pages).await?;
-        self.quotas = quotas::read(around.store, around.rules).await?;
+        for (id, stood) in quotas::read(around.store, around.rules).await? {
+            self.quotas.insert(id.clone(), stood.taken);
+            self.quota_checks.insert(id, stood.checks);
+        }
         self.load_histories(around).await
     }
 

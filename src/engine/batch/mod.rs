@@ -11,6 +11,7 @@ mod letters;
 mod loading;
 mod overlay;
 mod person;
+mod reacting;
 mod seen;
 mod unreadable;
 

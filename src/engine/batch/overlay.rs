@@ -10,22 +10,20 @@ use crate::domain::ledger::{LogRow, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::posted::{Letter, Posted};
 use crate::domain::quota::Quotas;
-use crate::domain::react::{Answer, Boxes, Context, Reaction, mailboxes_for, react};
+use crate::domain::react::{Answer, Reaction};
 use crate::domain::record::{Mailbox, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Span;
 use crate::domain::wall::local;
-use crate::engine::quotas::Stood;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, Stored, encode};
-use crate::store::{Append, Key, Stream, keys};
+use crate::store::{Append, Check, Key, Stream, keys};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::coupons::Coupons;
 use super::person::Witness;
-use super::{BatchError, Done, Recorded, Reply, Surroundings, Work, read_history};
+use super::{BatchError, Done, Recorded, Reply, Surroundings, Work};
 
 #[derive(Default)]
 pub(super) struct Overlay {
@@ -40,7 +38,9 @@ pub(super) struct Overlay {
     pub(super) gone: HashSet<CustomerNo>,
     pub(super) bad_boxes: HashMap<MailboxId, CodecError>,
     /// Of every campaign whose quota is a number.
-    pub(super) quotas: BTreeMap<CampaignId, Stood>,
+    pub(super) quotas: Quotas,
+    /// What a commit that rests on one of them checks.
+    pub(super) quota_checks: BTreeMap<CampaignId, Vec<Check>>,
     /// Those that an answer rests on, and whether it changed them.
     pub(super) asked_quotas: BTreeMap<CampaignId, bool>,
     pub(super) coupons: Coupons,
@@ -125,12 +125,7 @@ impl Overlay {
         };
         let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
         let person = self.person_of(around, work).await?;
-        let coupon = match self.offer(around, work).await {
-            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
-            other => other?,
-        };
-        let offered = (person.as_ref(), coupon.as_deref());
-        let reaction = match self.reaction(around, work, offered).await {
+        let reaction = match self.reaction(around, work, person.as_ref()).await {
             Err(BatchError::Codec(error)) => {
                 if is_new {
                     self.customers.remove(&no);
@@ -175,8 +170,8 @@ impl Overlay {
                         rules: Arc::clone(around.rules),
                         unfinished: around.unfinished,
                         person: person.map(Box::new),
-                        quotas: self.taken(),
-                        coupon,
+                        quotas: self.quotas.clone(),
+                        coupon: reaction.drawn.as_ref().map(|(_, code)| code.clone()),
                     });
                 }
                 reply.answer = reaction.answer.clone();
@@ -189,74 +184,6 @@ impl Overlay {
         }
         done.replies.push(Ok(reply));
         Ok(())
-    }
-
-    /// Calls `react`, with the history if it asks for that. The inner error is a panic's text.
-    pub(super) async fn reaction(
-        &mut self,
-        around: &Surroundings<'_>,
-        work: &Work,
-        (person, coupon): (Option<&Record>, Option<&str>),
-    ) -> Result<Result<Reaction, String>, BatchError> {
-        let no = work.customer;
-        let mut history: Option<Vec<Event>> = None;
-        loop {
-            let Some(state) = self.customers.get(&no).and_then(|c| c.state.as_ref()) else {
-                return Ok(Err("the record is missing".into()));
-            };
-            let wanted = mailboxes_for(&state.record, &work.cause, around.rules);
-            if let Some(error) = wanted.iter().find_map(|id| self.bad_boxes.get(id)) {
-                return Err(error.clone().into());
-            }
-            if wanted.iter().any(|id| !self.mailboxes.contains_key(id)) {
-                self.load_boxes(around, wanted.into_iter().collect())
-                    .await?;
-                continue;
-            }
-            let boxes: Boxes = (wanted.into_iter())
-                .filter_map(|id| self.mailboxes.get(&id).map(|b| (id, b.mailbox.clone())))
-                .collect();
-            let quotas = self.taken();
-            let context = Context {
-                now: around.now,
-                rules: around.rules,
-                history: history.as_deref(),
-                unfinished: around.unfinished,
-                person,
-                quotas: &quotas,
-                coupon,
-            };
-            let reacted = catch_unwind(AssertUnwindSafe(|| {
-                react(&state.record, &boxes, &work.cause, &context)
-            }));
-            match reacted {
-                Ok(Ok(reaction)) => return Ok(Ok(reaction)),
-                Ok(Err(_)) if history.is_some() => {
-                    return Ok(Err("it asked for the history twice".into()));
-                }
-                Ok(Err(_)) => {
-                    let record = state.record.clone();
-                    let customer = self.customers.get_mut(&no);
-                    let known = customer.and_then(|c| c.history.take());
-                    let mut events = match known {
-                        Some(events) => events,
-                        None => read_history(around.store, &record).await?,
-                    };
-                    if let Some(customer) = self.customers.get(&no) {
-                        events.extend(customer.events.iter().cloned());
-                    }
-                    history = Some(events);
-                }
-                Err(panic) => return Ok(Err(panic_text(&panic))),
-            }
-        }
-    }
-
-    fn taken(&self) -> Quotas {
-        let quotas = self.quotas.iter();
-        quotas
-            .map(|(id, s)| (id.clone(), s.taken.clone()))
-            .collect()
     }
 
     pub(super) async fn absorb(
@@ -281,8 +208,8 @@ impl Overlay {
         }
         for (id, taken) in reaction.quotas {
             if let Some(stood) = self.quotas.get_mut(&id) {
-                *self.asked_quotas.entry(id).or_default() |= stood.taken != taken;
-                stood.taken = taken;
+                *self.asked_quotas.entry(id).or_default() |= *stood != taken;
+                *stood = taken;
             }
         }
         for row in &reaction.log {
@@ -378,7 +305,7 @@ impl Overlay {
             && let Some(state) = customer.state.as_mut()
         {
             state.record.alarm = None;
-            if let Cause::Ready { message, .. } = work.cause
+            if let Cause::Ready { message, .. } | Cause::Claim { message, .. } = work.cause
                 && let Some(message) = state.record.messages.get_mut(&message)
             {
                 message.parked = true;
@@ -447,10 +374,4 @@ fn is_absorb(work: &Work) -> bool {
 /// Whom the message goes to, by the reaction.
 fn judged_address(record: &Record, message: MessageNo) -> Option<EmailAddress> {
     record.messages.get(&message)?.to.clone()
-}
-
-fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
-    (panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".into())
 }

@@ -26,7 +26,7 @@ impl Overlay {
         around: &Surroundings<'_>,
         work: &Work,
     ) -> Result<Option<Record>, BatchError> {
-        let Cause::Ready { .. } = work.cause else {
+        let (Cause::Ready { .. } | Cause::Claim { .. }) = work.cause else {
             return Ok(None);
         };
         let own = self.customers.get(&work.customer);

@@ -8,6 +8,7 @@ mod unpark;
 mod walk;
 
 pub use letters::Letters;
+pub use lots::{Draw, Draws};
 pub(super) use occurrences::{is_made_up, late_by, latest_of, live_schedule, next_of};
 pub use unpark::Unparking;
 
@@ -49,6 +50,8 @@ pub struct Clockwork {
     /// Customers with a message that waits to be released.
     release: BTreeSet<CustomerNo>,
     occurrences: BTreeMap<(CampaignId, String), Row>,
+    /// The lots that this shard is drawing.
+    draw: Option<Draw>,
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,
@@ -136,6 +139,7 @@ impl Clockwork {
             };
         }
         self.walk_wanted = !self.walk.done;
+        self.draw = None;
         for ((id, zone), row) in &mut self.occurrences {
             row.next = next_of(rules, id, zone, row.stored.upto);
         }
@@ -303,6 +307,7 @@ impl Shard {
                 tracing::error!(shard = self.no.0, %error, "the clockwork stopped; each tick takes it up again");
             }
             self.clockwork.phase = Phase::Idle;
+            self.clockwork.draw = None;
             self.clockwork.walk_wanted = false;
             self.clockwork.unparking.stop(&error);
             self.clockwork.letters.stop(&error);

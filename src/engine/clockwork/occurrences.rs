@@ -71,6 +71,7 @@ impl Shard {
             row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now)
         });
         let Some(((id, zone), row)) = due else {
+            self.clockwork.draw = None;
             self.clockwork.phase = Phase::Release;
             return self.note_tick(now).await;
         };
@@ -106,8 +107,8 @@ impl Shard {
             hash: campaign.audience_hash,
             zone: (schedule.zone == ScheduleZone::Customer).then_some(tz),
         };
-        if walking.cursor.is_none() {
-            self.draw_lots(campaign, place, walking.local).await?;
+        if walking.cursor.is_none() && !self.draw_lots(campaign, place, walking.local).await? {
+            return Ok(());
         }
         let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
         if let Some(cursor) = walking.cursor {

@@ -56,7 +56,8 @@ pub fn pools_of(loaded: &mut Loaded, secret: Option<Secret>) -> Pools {
             count,
         } => {
             let count = most.unwrap_or(*count).min(*count);
-            // Without a secret nothing was ever given, nor will be: what is looked at needs their number alone.
+            // A store that has none yet is only looked at (one that is worked with got it when it was opened): nothing was
+            // ever given out of it, nor will be by this, and their number alone is asked.
             let secret = secret.unwrap_or_default();
             Some(Codes::generated(&secret, prefix, *letters, count))
         }

@@ -14,12 +14,21 @@ use std::sync::{Mutex, PoisonError};
 pub struct Drawn {
     start: Option<Timestamp>,
     stored: Quotas,
-    /// By the beginning of the period.
-    taken: Mutex<BTreeMap<(CampaignId, Option<Timestamp>), u64>>,
+    taken: Mutex<BTreeMap<CampaignId, Entered>>,
+}
+
+/// How many entered one campaign in the forecast so far: in all, and by the beginning of the period.
+#[derive(Default)]
+struct Entered {
+    total: u64,
+    periods: BTreeMap<Option<Timestamp>, u64>,
 }
 
 impl Drawn {
-    pub fn new(stored: Quotas, start: Timestamp) -> Drawn {
+    pub fn new(mut stored: Quotas, start: Timestamp) -> Drawn {
+        for taken in stored.values_mut() {
+            taken.lots.clear();
+        }
         Drawn {
             start: Some(start),
             stored,
@@ -32,7 +41,6 @@ impl Drawn {
         let mut all = Quotas::new();
         for campaign in numbered(rules) {
             let mut taken = self.stored.get(&campaign.id).cloned().unwrap_or_default();
-            taken.lots.clear();
             taken.first = taken.first.or(self.start);
             let begins = period(&taken, campaign.quota(), rules, now);
             let stood = match taken.begins {
@@ -40,15 +48,10 @@ impl Drawn {
                 _ => 0,
             };
             let own = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let of = |wanted: &Option<Timestamp>| -> u64 {
-                (own.iter())
-                    .filter(|((id, at), _)| {
-                        *id == campaign.id && (wanted.is_none() || at == wanted)
-                    })
-                    .map(|(_, many)| many)
-                    .sum()
-            };
-            let (in_period, total) = (of(&begins), of(&None));
+            let (in_period, total) = own.get(&campaign.id).map_or((0, 0), |entered| {
+                let of = entered.periods.get(&begins);
+                (of.copied().unwrap_or_default(), entered.total)
+            });
             drop(own);
             (taken.begins, taken.count) = (begins, stood.saturating_add(in_period));
             taken.total = taken.total.saturating_add(total);
@@ -65,7 +68,9 @@ impl Drawn {
             let begins = period(new, campaign.and_then(|c| c.quota()), rules, now);
             if new.total > old {
                 let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-                *taken.entry((id.clone(), begins)).or_default() += new.total - old;
+                let entered = taken.entry(id.clone()).or_default();
+                entered.total += new.total - old;
+                *entered.periods.entry(begins).or_default() += new.total - old;
             }
         }
     }

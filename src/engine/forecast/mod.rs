@@ -18,6 +18,7 @@ mod groups;
 mod hand;
 mod play;
 mod pools;
+mod reacting;
 mod short;
 mod stage;
 mod summary;

@@ -9,7 +9,7 @@
 use super::drawn::Drawn;
 use super::firings::{Firings, Marks, Ticks};
 use super::group::Group;
-use super::pools::imagined;
+use super::reacting::reaction;
 use super::short::lacks_products;
 use super::told::{Decision, in_the_way};
 use crate::domain::address::MailboxId;
@@ -19,12 +19,11 @@ use crate::domain::id::{CampaignId, CustomerNo, MessageNo, PoolName};
 use crate::domain::outcome::Outcome;
 use crate::domain::posted::Letter;
 use crate::domain::preference::Class;
-use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for, react};
+use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for};
 use crate::domain::record::{DueAt, MessageState, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// So often the outbox is looked at in one tick.
@@ -367,31 +366,21 @@ impl<'a, T: Teller> Play<'a, T> {
                 (id, known)
             })
             .collect();
-        let coupon = imagined(&person.record, cause, rules, now);
         // A message that stayed with one who was merged into another is judged by that other.
         let other = (person.record.moved_to).and_then(|to| self.group.whom(to));
-        let mut history = None;
         let drawn = &self.stage.drawn;
         let quotas = drawn.at(rules, now);
-        let reacted = catch_unwind(AssertUnwindSafe(|| {
-            let context = |history| Context {
-                now,
-                rules,
-                history,
-                unfinished: false,
-                person: other,
-                quotas: &quotas,
-                coupon: coupon.as_deref(),
-            };
-            react(&person.record, &boxes, cause, &context(None)).or_else(|_| {
-                history = match &person.history {
-                    Some(history) => Some(history.clone()),
-                    None => (self.read)(&person.record),
-                };
-                react(&person.record, &boxes, cause, &context(history.as_deref()))
-            })
-        }));
-        let Ok(Ok(reaction)) = reacted else {
+        let context = Context {
+            now,
+            rules,
+            history: None,
+            unfinished: false,
+            person: other,
+            quotas: &quotas,
+            coupon: None,
+        };
+        let reacted = reaction(person, &boxes, cause, &context, self.read);
+        let Some(reaction) = reacted else {
             self.group.people[who].broken = true;
             return None;
         };

@@ -6,7 +6,6 @@ use crate::domain::cause::Cause;
 use crate::domain::explain::rfc3339_or_null;
 use crate::domain::id::{CampaignId, PoolName};
 use crate::domain::ledger::Reason;
-use crate::domain::react::pool_to_draw_on;
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -21,12 +20,12 @@ use std::collections::BTreeMap;
 const MINUTE: i64 = 60_000;
 
 /// A code that nobody has: in a forecast there is always one.
-pub fn imagined(record: &Record, cause: &Cause, rules: &Rules, now: Timestamp) -> Option<String> {
-    let Cause::Ready { message, .. } = cause else {
-        return None;
+pub fn imagined(record: &Record, cause: &Cause) -> String {
+    let message = match cause {
+        Cause::Ready { message, .. } | Cause::Claim { message, .. } => message.0,
+        _ => 0,
     };
-    pool_to_draw_on(record, *message, rules, now)?;
-    Some(format!("imagined.{}.{}", record.no.0, message.0))
+    format!("imagined.{}.{message}", record.no.0)
 }
 
 /// How many codes are drawn, by pool, minute since 1970, and campaign.

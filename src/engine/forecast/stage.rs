@@ -278,8 +278,7 @@ async fn campaigns(
     let mut other = (*config).clone();
     other.campaigns.clone_from(folder);
     let (salt, controls) = (in_force.rules.salt, Arc::clone(&in_force.rules.controls));
-    let read = Catalogue::read(&other, store, salt, controls).await;
-    let catalogue = read.map_err(BatchError::from)?;
+    let catalogue = Catalogue::read(&other, store, salt, controls).await?;
     if catalogue.has_errors() {
         let problems = catalogue.problems.iter().filter(|p| p.is_error());
         let mut texts: Vec<String> = problems.map(|p| p.to_line()).collect();

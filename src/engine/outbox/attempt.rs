@@ -13,7 +13,7 @@ use crate::domain::chance;
 use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::recipient;
-use crate::domain::react::{Answer, goes_before, pool_wanted};
+use crate::domain::react::{Answer, goes_before, wants_code};
 use crate::domain::record::Message;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::codec::decode;
@@ -61,7 +61,7 @@ enum Made {
     Gone,
     /// Another of the customer's messages goes first.
     Behind(MessageNo),
-    /// It is to be given a coupon code first, by asking for this attempt.
+    /// It is to be given a coupon code before this attempt.
     WantsCoupon(u32),
     /// It was not composed; what is told of it.
     Failed(Outcome),
@@ -79,7 +79,7 @@ impl Core {
     ) -> Result<Option<MessageNo>, Stuck> {
         let mut made = self.composed(customer, no, lane, known).await?;
         if let Made::WantsCoupon(attempt) = made {
-            let cause = Cause::Ready {
+            let cause = Cause::Claim {
                 message: no,
                 attempt,
             };
@@ -257,8 +257,15 @@ impl Core {
                 return Ok(Made::Behind(other.no));
             }
         }
-        if pool_wanted(message, &self.catalogue().rules).is_some() {
-            return Ok(Made::WantsCoupon(message.attempts + 1));
+        let (rules, now) = (&self.catalogue().rules, self.clock.now());
+        if wants_code(&state.record, message, rules, now) {
+            let store = &*self.store;
+            // Without a code this is found out while composing, before it is asked for: so here too.
+            let lacks = composer::lacks_products(store, rules, &state.record, message, now);
+            return Ok(match lacks.await? {
+                Some(why) => Made::Failed(Outcome::TooFew { why }),
+                None => Made::WantsCoupon(message.attempts + 1),
+            });
         }
         let to = recipient(message, &state.record).cloned();
         let kept = self.sent_before(customer, message).await?;

@@ -214,11 +214,23 @@ fn take_in_hand(
         // A message given up by policy in favour of another of this customer: that one goes first.
         let mut next = Some(message.message);
         let mut known = Some(known);
+        let mut first = None;
         while let Some(no) = next {
             match core.bring(message.customer, no, lane, known.take()).await {
                 Ok(before) => {
                     core.outbox.went_well();
                     next = before.filter(|b| *b != no);
+                    if let Some(before) = next.filter(|b| *b != message.message) {
+                        let before = MessageRef {
+                            customer: message.customer,
+                            message: before,
+                        };
+                        // Another task has it: this one is looked at again when that has come to its end.
+                        if !core.outbox.hand().insert(before) {
+                            break;
+                        }
+                        first = Some(Held::of(core, before));
+                    }
                 }
                 Err(error) => {
                     if core.outbox.is_new_trouble() {
@@ -228,7 +240,7 @@ fn take_in_hand(
                 }
             }
         }
-        drop(room);
+        drop((first, room));
     });
     true
 }

@@ -64,8 +64,7 @@ impl<'a> Stage<'a> {
         now: Timestamp,
     ) -> Result<Stage<'a>, PreviewError> {
         let controls = Arc::<Controls>::default();
-        let catalogue = Catalogue::read(config, store, salt, controls).await;
-        let catalogue = catalogue.map_err(BatchError::from)?;
+        let catalogue = Catalogue::read(config, store, salt, controls).await?;
         Ok(Stage::of(catalogue, config, store, now))
     }
 

@@ -13,7 +13,7 @@ use crate::domain::holdout::is_control;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo};
 use crate::domain::policy::zone_of;
 use crate::domain::quota::Quotas;
-use crate::domain::react::{Boxes, Context, NeedsHistory, react};
+use crate::domain::react::{Boxes, Context, Needs, react};
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -217,7 +217,7 @@ impl Core {
             }))
         };
         let reacted = match walk(None) {
-            Ok(Err(NeedsHistory)) => walk(Some(&read_history(&*self.store, &record).await?)),
+            Ok(Err(Needs::History)) => walk(Some(&read_history(&*self.store, &record).await?)),
             other => other,
         };
         Ok(match reacted {
