@@ -176,6 +176,7 @@ reasons! {
     Coupon, "coupon", "a code of this pool is set aside for it";
     CouponsGone, "coupons_gone", "no code is left in this pool";
     CouponLimit, "coupon_limit", "the customer has had as many codes of this pool as one may have";
+    LeftAgain, "left_again", "the customer left by a link of this message, having left before: no breaker counts it";
 }
 
 /// One row of the send log.
