@@ -6,14 +6,15 @@ mod smtp_server;
 
 use app::{App, CONFIG};
 use reveille::domain::address::EmailAddress;
-use reveille::domain::cause::{Cause, ConsentChange, Liveness};
+use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::consent_ledger::{MailOf, Origin};
-use reveille::domain::id::{CampaignId, EntryKey, MessageNo, MessageRef, StepId};
+use reveille::domain::id::{CampaignId, EntryKey, MessageNo, MessageRef, StepId, TopicId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::record::{Suppression, SuppressionCause};
 use reveille::domain::time::Span;
 use reveille::engine::control::Scope;
+use reveille::engine::golive;
 use reveille::engine::query::Phase;
 use reveille::store::Store;
 use reveille::store::memory::MemoryStore;
@@ -78,22 +79,34 @@ async fn each_does(app: &App, customers: std::ops::Range<usize>, event: &str) {
 
 /// The customer leaves by the link of the mail that they got of `ping`.
 async fn leaves(app: &App, customer: &str) {
+    says(app, customer, "ping", None, ConsentState::Refused, "").await;
+}
+
+/// The customer's word on a topic, by a link of the first mail that they got, which was this campaign's.
+async fn says(
+    app: &App,
+    customer: &str,
+    campaign: &str,
+    topic: Option<&str>,
+    state: ConsentState,
+    wording: &str,
+) {
     let message = MessageRef {
         customer: app.customer(customer).await,
         message: MessageNo(1),
     };
     let mail = MailOf {
-        campaign: id("ping"),
+        campaign: id(campaign),
         step: StepId::parse("news").unwrap(),
         entry: EntryKey::default(),
         variant: None,
     };
     let change = ConsentChange {
-        topic: None,
-        state: ConsentState::Refused,
+        topic: topic.map(|topic| TopicId::parse(topic).unwrap()),
+        state,
         at: app.now(),
         source: "page".into(),
-        wording: None,
+        wording: Some(wording.to_owned()),
         origin: Origin {
             message: Some(message),
             mail: Some(Box::new(mail)),
@@ -196,6 +209,176 @@ async fn unsubscribes_pause_a_campaign_also_over_restarts() {
     assert!(tripped(&app, "ping").await.is_some());
     app.settle().await;
     assert_eq!(mails_to(&app, "crm@shop.example").len(), 2);
+}
+
+#[tokio::test]
+async fn who_leaves_again_or_leaves_several_topics_is_counted_once() {
+    let (yes, no) = (ConsentState::Given, ConsentState::Refused);
+    let store = store();
+    let app = shop(&store, "unsubscribes = \"4 in 1d\"").await;
+    app.crowd(0..5).await;
+    each_does(&app, 0..4, "Ping").await;
+    // The page and the mail program's button, in turns: the wording differs, and the customer is the same.
+    for wording in ["a", "b", "a", "b", "a"] {
+        says(&app, "c0", "ping", None, no, wording).await;
+        app.advance(Span::minutes(1)).await;
+    }
+    // One form, all topics; then back and forth by the same mail.
+    for topic in ["offers", "reminders", "monthly"] {
+        says(&app, "c1", "ping", Some(topic), no, "").await;
+    }
+    for state in [yes, no, yes, no] {
+        app.advance(Span::minutes(1)).await;
+        says(&app, "c1", "ping", Some("offers"), state, "").await;
+    }
+    // Who had left before any mail leaves nobody by it.
+    app.consent("c2", no).await;
+    leaves(&app, "c2").await;
+    let app = app.reopen(Arc::clone(&store)).await;
+    says(&app, "c0", "ping", None, no, "c").await;
+    leaves(&app, "c3").await;
+    assert_eq!(tripped(&app, "ping").await, None);
+    let rows = count(&app, "ping", Status::Unsubscribed, Reason::Unsubscribed).await;
+    assert_eq!(rows, 3);
+    each_does(&app, 4..5, "Ping").await;
+    leaves(&app, "c4").await;
+    let why = tripped(&app, "ping").await.unwrap();
+    assert!(why.starts_with("4 unsubscribed, of 5 mails"), "{why}");
+}
+
+/// A shop that sends through this server, with an owner for each campaign.
+async fn shop_of_two(server: &SmtpServer) -> App {
+    let mut transport = TransportConfig::smtp("main", "127.0.0.1", server.port());
+    let CarrierConfig::Smtp(mut smtp) = transport.carrier.clone() else {
+        unreachable!("made as SMTP");
+    };
+    smtp.tls = Tls::None;
+    smtp.deadlines = Deadlines::all(Duration::from_secs(20));
+    transport.carrier = CarrierConfig::Smtp(smtp);
+    let pong = news("Pong", "").replace("crm@", "ceo@");
+    let campaigns = [("ping.toml", news("Ping", "")), ("pong.toml", pong)];
+    let campaigns: Vec<(&str, &str)> = campaigns.iter().map(|(n, t)| (*n, t.as_str())).collect();
+    let config = config("unsubscribes = \"1 in 1d\"");
+    let app = App::start_with(vec![transport], START, &config, &campaigns).await;
+    app.crowd(0..2).await;
+    each_does(&app, 0..1, "Ping").await;
+    each_does(&app, 1..2, "Pong").await;
+    app
+}
+
+fn got(server: &SmtpServer, to: &str) -> usize {
+    let mails = server.messages();
+    mails.iter().filter(|mail| mail.to == to).count()
+}
+
+#[tokio::test]
+async fn an_owner_who_cannot_be_reached_keeps_no_other_from_being_told() {
+    let server = SmtpServer::start(Options::default()).await;
+    let app = shop_of_two(&server).await;
+    let crm = Rule::at(At::Rcpt).to("crm@shop.example");
+    server.rule(crm.say("451 4.2.1 later"));
+    leaves(&app, "c0").await;
+    assert_eq!(got(&server, "crm@shop.example"), 0);
+    says(&app, "c1", "pong", None, ConsentState::Refused, "").await;
+    app.settle().await;
+    assert_eq!(got(&server, "ceo@shop.example"), 1);
+    // The first is tried again and again, the other left in peace.
+    server.forget_rules();
+    for _ in 0..4 {
+        app.advance(Span::minutes(4)).await;
+    }
+    assert_eq!(got(&server, "crm@shop.example"), 1);
+    assert_eq!(got(&server, "ceo@shop.example"), 1);
+}
+
+#[tokio::test]
+async fn an_owner_who_may_have_been_told_is_told_once_more_and_no_oftener() {
+    let server = SmtpServer::start(Options::default()).await;
+    let app = shop_of_two(&server).await;
+    server.rule(Rule::at(At::Taken).to("crm@shop.example").hang_up());
+    leaves(&app, "c0").await;
+    for _ in 0..8 {
+        app.advance(Span::minutes(6)).await;
+    }
+    assert_eq!(got(&server, "crm@shop.example"), 2);
+}
+
+#[tokio::test]
+async fn what_tripped_in_rehearsal_goes_with_it_and_what_people_paused_stays() {
+    let store = store();
+    let app = shop(&store, "unsubscribes = \"1 in 1d\"").await;
+    app.crowd(0..2).await;
+    each_does(&app, 0..1, "Ping").await;
+    each_does(&app, 1..2, "Pong").await;
+    leaves(&app, "c0").await;
+    says(&app, "c1", "pong", None, ConsentState::Refused, "").await;
+    assert!(tripped(&app, "ping").await.is_some() && tripped(&app, "pong").await.is_some());
+    let scope = Scope::Campaign(id("pong"));
+    app.core.pause(&scope, "test").await.unwrap();
+
+    let text = CONFIG.replace(
+        "kind = \"folder\"\npath = \"mail\"",
+        "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 25\ntls = \"none\"",
+    );
+    let path = app.dir.path().join("config.toml");
+    let real = reveille::config::Config::parse(&path, &text).unwrap_or_else(|p| panic!("{p:?}"));
+    let rehearsal = app::load_config(app.dir.path());
+    for config in [&real, &rehearsal] {
+        let went = golive::go_live(&*store, config, app.now(), &|_| {}).await;
+        assert!(went.unwrap().is_some());
+    }
+    let app = app.reopen(Arc::clone(&store)).await;
+    app.settle().await;
+    assert!(matches!(phase(&app, "ping").await, Phase::Live { .. }));
+    assert!(matches!(phase(&app, "pong").await, Phase::Paused { .. }));
+}
+
+#[tokio::test]
+async fn a_complaint_that_is_told_by_its_address_is_counted_once_and_loosens_nothing() {
+    let store = store();
+    let app = shop(&store, "complaints = \"2 in 1d\"").await;
+    app.crowd(0..4).await;
+    each_does(&app, 0..4, "Ping").await;
+    let address = |n: usize| EmailAddress::parse(&format!("c{n}@customers.example")).unwrap();
+    let told = async |n: usize| {
+        app.core
+            .complain(&address(n), "feedback loop")
+            .await
+            .unwrap()
+    };
+    assert!(told(0).await);
+    assert!(!told(0).await, "it is known");
+    let nobody = EmailAddress::parse("nobody@customers.example").unwrap();
+    assert!(app.core.complain(&nobody, "").await.unwrap());
+    app.core.suppress(&address(1), "asked").await.unwrap();
+    assert!(!told(1).await);
+    assert_eq!(tripped(&app, "ping").await, None);
+    let stand = app.core.suppressions().await.unwrap();
+    let causes: Vec<_> = stand
+        .iter()
+        .map(|s| (s.mailbox.as_str(), s.cause))
+        .collect();
+    assert_eq!(
+        causes,
+        [
+            ("c0@customers.example", SuppressionCause::Complaint),
+            ("c1@customers.example", SuppressionCause::ByHand),
+            ("nobody@customers.example", SuppressionCause::Complaint),
+        ]
+    );
+    // Two customers share the mailbox: one complaint, about the mail that left last.
+    let shared = ProfileChange {
+        email: Some(address(2)),
+        ..ProfileChange::default()
+    };
+    let cause = Cause::Profile(Box::new(shared), Liveness::Live);
+    app.act("c3", cause).await;
+    assert!(told(2).await);
+    app.settle().await;
+    let why = tripped(&app, "ping").await.unwrap();
+    assert!(why.starts_with("2 complained, of 4 mails"), "{why}");
+    let rows = count(&app, "ping", Status::Complained, Reason::Complained).await;
+    assert_eq!(rows, 2);
 }
 
 #[tokio::test]

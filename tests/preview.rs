@@ -5,8 +5,10 @@ mod app;
 mod cli_house;
 mod smtp_server;
 
+use app::watched::Watched;
 use app::{App, CONFIG};
 use cli_house::{House, ROWS};
+use futures_util::FutureExt;
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::{CampaignId, CustomerId};
@@ -19,7 +21,7 @@ use reveille::engine::query::LogFilter;
 use reveille::report::{By, report};
 use reveille::store::codec::encode;
 use reveille::store::memory::MemoryStore;
-use reveille::store::{Batch, keys};
+use reveille::store::{Batch, Store, keys};
 use reveille::transport::config::{AddressPattern, CarrierConfig, Deadlines, Tls, TransportConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -119,6 +121,57 @@ fn the_shipped_mails_pass_and_need_no_store() {
         text.contains("Stoneware teapot") && text.contains("$27.50"),
         "{text}"
     );
+}
+
+const WISHES: &str = r#"
+name  = "Wishes"
+state = "draft"
+class = "advertising"
+topic = "offers"
+
+[trigger]
+event = "Wish List Opened"
+
+[[step]]
+id        = "wishes"
+template  = "wishes"
+subject   = "Your wishes"
+preheader = "Still there"
+products  = { from = "Wish Made", where = { category = "garden" }, within = "7d", fewest = 3, except = "Order Completed" }
+
+[[step]]
+id        = "viewed"
+wait      = "2d"
+template  = "wishes"
+subject   = "Seen today"
+preheader = "Still there"
+products  = { from = "Product Viewed", within = "1d", fewest = 1 }
+variants  = [
+  { name = "cart",  products = { from = "cart", within = "1h", fewest = 4 } },
+  { name = "order", products = { from = "order", fewest = 2 } },
+]
+"#;
+
+#[test]
+fn whatever_products_a_campaign_asks_for_a_made_up_customer_has() {
+    let house = House::new();
+    house.write("campaigns/wishes.toml", WISHES);
+    house.write(
+        "templates/wishes.html.hbs",
+        "<p>{{#each products}}[{{name}}]{{/each}} <a href=\"{{links.unsubscribe}}\">leave</a></p>",
+    );
+    let all = house.run(&["preview", "wishes", "--json"]).json();
+    let shown: Vec<(&str, usize)> = (all.as_array().unwrap().iter())
+        .map(|m| {
+            assert!(m["failed"].is_null(), "{m}");
+            let name = m["variant"].as_str().or(m["step"].as_str());
+            (
+                name.unwrap(),
+                m["html"].as_str().unwrap().matches('[').count(),
+            )
+        })
+        .collect();
+    assert_eq!(shown, [("wishes", 3), ("cart", 4), ("order", 2)]);
 }
 
 #[test]
@@ -703,6 +756,70 @@ async fn an_edited_text_goes_to_seeds_again_and_a_restart_sends_what_was_cut_off
         let second = mails(&app).await;
         assert_eq!(second.len(), 4, "{second:?}");
         assert!(first.iter().all(|copy| second.contains(copy)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_seed_that_is_suppressed_gets_nothing() {
+    soon(async {
+        let server = SmtpServer::start(Options::default()).await;
+        let app = shop(server.port(), &[]).await;
+        let crm = EmailAddress::parse("crm@shop.example").unwrap();
+        suppress(&app, &crm, SuppressionCause::ByHand).await;
+        app.sign_up("c-1", "UTC").await;
+        app.event("c-1", "Order Completed", json!({})).await;
+        app.leap(Span::minutes(5)).await;
+        let form = "receipt; receipt; en".to_owned();
+        assert_eq!(copies(&server), [("Boss@shop.example".to_owned(), form)]);
+        let told = rows(&app, Status::Seed).await;
+        let suppressed = told.iter().filter(|row| row.contains(" suppressed "));
+        assert_eq!((told.len(), suppressed.count()), (2, 1), "{told:?}");
+    })
+    .await;
+}
+
+/// Somebody else writes the form's row between what a mail of new texts read and what it writes.
+#[tokio::test]
+async fn copies_of_new_texts_go_though_the_row_was_written_meanwhile() {
+    soon(async {
+        let store = Watched::new();
+        let config = format!("{CONFIG}{MORE}");
+        let campaigns = [("receipt.toml", RECEIPT)];
+        let all: Arc<dyn Store> = store.clone();
+        let app = App::start_on(all, START, &config, &campaigns).await;
+        let order = async || {
+            app.event("c-1", "Order Completed", json!({})).await;
+            app.leap(Span::minutes(1)).await;
+        };
+        app.sign_up("c-1", "UTC").await;
+        order().await;
+        assert_eq!(rows(&app, Status::Seed).await.len(), 2);
+        let texts = RECEIPT.replace("Thank you", "Many thanks");
+        app.file("receipt.toml", Some(&texts));
+        app.reload().await;
+        let (inner, mut once) = (store.inner.clone(), false);
+        store.after_read(move |read| {
+            let row = read
+                .first()
+                .filter(|key| key.starts_with(&keys::house("seed/")))?;
+            let (inner, row) = (inner.clone(), row.clone());
+            if std::mem::replace(&mut once, true) {
+                return None;
+            }
+            let meanwhile = async move {
+                let stands = inner.get_many(vec![row.clone()]).await.unwrap();
+                let value = stands.into_iter().flatten().next().unwrap().value;
+                let batch = Batch {
+                    puts: vec![(row, value)],
+                    ..Batch::default()
+                };
+                inner.commit(batch).await.unwrap();
+            };
+            Some(meanwhile.boxed())
+        });
+        order().await;
+        assert_eq!(rows(&app, Status::Seed).await.len(), 4);
     })
     .await;
 }

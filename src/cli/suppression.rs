@@ -21,11 +21,15 @@ pub enum Arguments {
         json: bool,
     },
     /// Send nothing to an address any more, of whatever class
-    #[command(
-        after_help = "Example:\n  reveille suppression add mina@shop.example --note \"asked by telephone\""
-    )]
+    #[command(after_help = "\
+Examples:
+  reveille suppression add mina@shop.example --note \"asked by telephone\"
+  reveille suppression add --complaint mina@shop.example --note \"feedback loop\"")]
     Add {
         address: String,
+        /// It reported mail as unwanted: only transactional mail goes there, and breakers count it
+        #[arg(long)]
+        complaint: bool,
         /// Why, for those who read it later
         #[arg(long, default_value = "by hand")]
         note: String,
@@ -61,14 +65,26 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
-        Arguments::Add { address, note } => {
-            let order = json!({ "addresses": [address], "note": signed(&note) });
+        Arguments::Add {
+            address,
+            complaint,
+            note,
+        } => {
+            let note = match (complaint, note.as_str()) {
+                (true, "by hand") => "complained",
+                (_, note) => note,
+            };
+            let order =
+                json!({ "addresses": [address], "note": signed(note), "complaint": complaint });
             through(context, Need::Change, async |way| {
                 let done = way.post("/suppressions", &order).await?;
                 if let Some(error) = done["bad"][0]["error"].as_str() {
                     return Err(Failure::failed(error));
                 }
-                Ok(screen.say("nothing will be sent to this address any more")?)
+                Ok(screen.say(match complaint {
+                    true => "nothing but transactional mail will be sent to this address any more",
+                    false => "nothing will be sent to this address any more",
+                })?)
             })
             .await
         }

@@ -71,7 +71,8 @@ impl Counts {
         match (row.status, row.reason) {
             (Status::Accepted, _) => counts.accepted = 1,
             (Status::Refused | Status::Bounced, _) => counts.refusals = 1,
-            (Status::Unsubscribed, _) => counts.unsubscribes = 1,
+            // Not `LeftAgain`: customers are counted, not their words.
+            (Status::Unsubscribed, Reason::Unsubscribed) => counts.unsubscribes = 1,
             (Status::Complained, _) => counts.complaints = 1,
             (Status::Dropped, Reason::RenderError) => counts.errors = 1,
             _ => {}
@@ -273,6 +274,8 @@ pub struct Trip {
     pub limit: String,
     /// Whoever is to hear of it has been told, or nobody is.
     pub told: bool,
+    /// Somebody has paused it since, too: that stays whatever becomes of this.
+    pub by_hand: bool,
 }
 
 impl fmt::Display for Trip {

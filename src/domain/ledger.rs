@@ -180,6 +180,7 @@ reasons! {
     CouponsGone, "coupons_gone", "no code is left in this pool";
     CouponLimit, "coupon_limit", "the customer has had as many codes of this pool as one may have";
     HigherPriority, "higher_priority", "the customer is under way in a campaign of a higher priority";
+    LeftAgain, "left_again", "the customer left by a link of this message, having left before: no breaker counts it";
 }
 
 /// One row of the send log.

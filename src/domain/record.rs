@@ -68,6 +68,8 @@ pub struct Record {
     pub hours: Hours,
     /// Coupon codes that this customer has or had, oldest first.
     pub coupons: Vec<Coupon>,
+    /// Messages by whose links this customer has left something: the latest.
+    pub left_by: Vec<MessageRef>,
 }
 
 /// So many former mailboxes are remembered.
@@ -102,6 +104,7 @@ impl Record {
             goals: Goals::default(),
             hours: Hours::default(),
             coupons: Vec::new(),
+            left_by: Vec::new(),
         }
     }
 

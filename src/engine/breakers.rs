@@ -74,6 +74,7 @@ impl Core {
                     of: counts.base(harm),
                     limit: limit.to_string(),
                     told: campaign.owner.is_none(),
+                    by_hand: false,
                 })
             })
         });

@@ -91,7 +91,7 @@ impl Core {
         Ok(Some((record, mailbox)))
     }
 
-    async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
+    pub(super) async fn mailbox(&self, id: &MailboxId) -> Result<Mailbox, BatchError> {
         let ids = std::slice::from_ref(id);
         let found = self.forgotten.mailboxes(&*self.store, ids).await?;
         let mailbox = found.into_iter().next().map(|stood| stood.mailbox);

@@ -68,7 +68,12 @@ impl Core {
         self.require(scope)?;
         tracing::info!(?scope, by, "paused");
         self.turn(|controls| match scope {
-            Scope::Campaign(id) => _ = controls.paused.insert(id.clone()),
+            Scope::Campaign(id) => {
+                controls.paused.insert(id.clone());
+                if let Some(trip) = controls.tripped.get_mut(id) {
+                    trip.by_hand = true;
+                }
+            }
             Scope::Class(class) => _ = controls.paused_classes.insert(*class),
             Scope::All => controls.paused_all = true,
         })

@@ -244,6 +244,7 @@ impl From<CustomerState3> for CustomerState {
                 goals: Goals::default(),
                 hours: Hours::default(),
                 coupons: Vec::new(),
+                left_by: Vec::new(),
             },
             seen: old.seen,
             posted: old.posted,

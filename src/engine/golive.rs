@@ -220,6 +220,11 @@ pub async fn go_live(
     controls.activations = BTreeMap::new();
     // What was counted in the other mode counts for nothing.
     controls.counted = BTreeMap::new();
+    for (id, trip) in std::mem::take(&mut controls.tripped) {
+        if !trip.by_hand {
+            controls.paused.remove(&id);
+        }
+    }
     controls.learned = Default::default();
     let row = ModeRow {
         mode: wanted,

@@ -10,12 +10,11 @@ use super::shard::Refused;
 use super::state::EventRow;
 use crate::domain::value::{Value, any_at};
 use crate::store::codec::decode;
-use crate::store::{Stream, StreamFilter};
+use crate::store::{Row, Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// So many rows of the history are read at once.
-const ROWS: usize = 20_000;
 /// More kinds of events than a shop has on purpose.
 const MOST_NAMES: usize = 2_000;
 
@@ -64,18 +63,10 @@ impl Core {
     }
 
     async fn events_seen(&self, wanted: &BTreeSet<String>) -> Result<BTreeSet<String>, BatchError> {
-        let mut seen = BTreeSet::new();
-        let mut from_position = 0;
-        loop {
-            let filter = StreamFilter {
-                from_position,
-                limit: ROWS,
-                ..StreamFilter::default()
-            };
-            let rows = self.store.read_stream(Stream::Events, filter).await?;
-            let Some(last) = rows.last() else { break };
-            from_position = last.position + 1;
-            let read = rows.len();
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let (known, wanted) = (Arc::clone(&seen), wanted.clone());
+        let take = move |rows: Vec<Row>| {
+            let mut seen = known.lock().unwrap_or_else(PoisonError::into_inner);
             for row in rows {
                 // A row that cannot be read is told of by `verify`.
                 if let Ok(row) = decode::<EventRow>(&row.payload)
@@ -85,10 +76,10 @@ impl Core {
                     seen.insert(row.event.name.as_str().to_owned());
                 }
             }
-            if read < ROWS || wanted.is_subset(&seen) {
-                break;
-            }
-        }
-        Ok(seen)
+            !wanted.is_subset(&seen)
+        };
+        self.store.read_all(Stream::Events, Arc::new(take)).await?;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut *seen))
     }
 }

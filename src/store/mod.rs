@@ -15,5 +15,5 @@ mod wire;
 
 pub use port::{
     Append, Batch, Check, Committed, Direction, Key, KeyRange, Room, Row, Store, StoreError,
-    Stream, StreamFilter, Versioned,
+    Stream, StreamFilter, TakeRows, Versioned,
 };

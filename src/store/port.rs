@@ -1,8 +1,10 @@
 //! The port: an ordered, transactional key-value store with append-only streams, the smallest that serves,
 //! asynchronous and in batches so that a database across a network can stand behind it.
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A key; keys are ordered bytewise.
 pub type Key = Vec<u8>;
@@ -166,6 +168,12 @@ pub enum StoreError {
     },
 }
 
+/// Takes rows, lot by lot; false once it has seen enough.
+pub type TakeRows = Arc<dyn Fn(Vec<Row>) -> bool + Send + Sync>;
+
+/// So many rows make a lot, where a store has no lots of its own.
+const LOT: usize = 20_000;
+
 /// The port. `commit` returns when the batch is durable; `scan` is no snapshot.
 pub trait Store: Send + Sync + 'static {
     /// The epoch that this opening holds for every shard.
@@ -184,6 +192,27 @@ pub trait Store: Send + Sync + 'static {
         filter: StreamFilter,
     ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, StoreError>>;
+
+    /// Hands over every row of a stream, each once, in no certain order: for who reads all of it. `take` may block.
+    fn read_all(&self, stream: Stream, take: TakeRows) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let mut from_position = 0;
+            loop {
+                let filter = StreamFilter {
+                    from_position,
+                    limit: LOT,
+                    ..StreamFilter::default()
+                };
+                let rows = self.read_stream(stream, filter).await?;
+                let few = rows.len() < LOT;
+                from_position = rows.last().map_or(from_position, |row| row.position + 1);
+                if !take(rows) || few {
+                    return Ok(());
+                }
+            }
+        }
+        .boxed()
+    }
 
     /// How much can still be written. Asked before each message, so it answers from what is known.
     fn room(&self) -> Room {

@@ -5,9 +5,9 @@ use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{ConsentChange, Liveness, ProfileChange};
 use crate::domain::consent_ledger::{ConsentRow, Word};
 use crate::domain::event::Event;
-use crate::domain::id::TopicId;
+use crate::domain::id::{MessageRef, TopicId};
 use crate::domain::ledger::{LogRow, Reason, Status};
-use crate::domain::preference::{Consent, ConsentState, Consents};
+use crate::domain::preference::{Consent, ConsentState, Consents, consent_for};
 use crate::domain::record::{Mailbox, Place, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -15,6 +15,9 @@ use crate::domain::value::Value;
 
 /// The event by which a shop's systems tell of an order (Segment's ecommerce spec).
 const ORDER: &str = "Order Completed";
+
+/// So many messages are remembered by whose links somebody left.
+const LEFT_BY: usize = 50;
 
 /// Of when a word on somebody is.
 #[derive(Clone, Copy)]
@@ -289,7 +292,18 @@ impl Life<'_> {
         if let (Some(mail), ConsentState::Refused) = (&origin.mail, change.state) {
             let topic = change.topic.as_ref().map(TopicId::as_str);
             let detail = topic.unwrap_or("advertising as a whole");
-            let (status, reason) = (Status::Unsubscribed, Reason::Unsubscribed);
+            // A press on a button may tell several topics, and a link may be followed again and again.
+            let consents = &self.record.consents;
+            let had_left = |topic| {
+                consent_for(consents, topic).is_some_and(|c| c.state == ConsentState::Refused)
+            };
+            let leaves = !had_left(change.topic.as_ref());
+            let counts = leaves && origin.message.is_none_or(|m| self.is_first_by(m));
+            let reason = match counts {
+                true => Reason::Unsubscribed,
+                false => Reason::LeftAgain,
+            };
+            let status = Status::Unsubscribed;
             let own = self.record.no;
             let row = LogRow {
                 // Beside the mail that it came by, whoever that one was merged into since.
@@ -303,11 +317,35 @@ impl Life<'_> {
         }
     }
 
+    /// Takes note of a message by whose link the customer leaves; false if they had left something by it before.
+    fn is_first_by(&mut self, message: MessageRef) -> bool {
+        let known = &mut self.record.left_by;
+        if known.contains(&message) {
+            return false;
+        }
+        known.push(message);
+        let surplus = known.len().saturating_sub(LEFT_BY);
+        known.drain(..surplus);
+        true
+    }
+
     pub(super) fn suppress(&mut self, mailbox: &MailboxId, suppression: Option<Suppression>) {
         let known = self.boxes.entry(mailbox.clone()).or_default();
         let complains = |s: &Option<Suppression>| {
             (s.as_ref()).is_some_and(|s| s.cause == SuppressionCause::Complaint)
         };
+        let stops_all = |s: &Suppression| {
+            matches!(
+                s.cause,
+                SuppressionCause::ByHand
+                    | SuppressionCause::HardBounce
+                    | SuppressionCause::Forgotten
+            )
+        };
+        // A complaint lets transactional mail through: it loosens nothing that stands.
+        if complains(&suppression) && known.suppression.as_ref().is_some_and(stops_all) {
+            return;
+        }
         let new = complains(&suppression) && !complains(&known.suppression);
         known.suppression = suppression;
         if new {

@@ -17,6 +17,7 @@ use crate::domain::campaign::Step;
 use crate::domain::id::{CampaignId, CustomerNo, EntryKey};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::outcome::Outcome;
+use crate::domain::record::SuppressionCause;
 use crate::message::Finished;
 use crate::message::labelled::Label;
 use crate::store::codec::encode;
@@ -55,6 +56,15 @@ impl Core {
             bytes: labelled.bytes.into(),
         };
         transport.deliver(outgoing).await
+    }
+
+    /// Why nothing is to go to this address, if it is suppressed.
+    async fn suppression_of(
+        &self,
+        to: &EmailAddress,
+    ) -> Result<Option<SuppressionCause>, BatchError> {
+        let mailbox = self.mailbox(&to.mailbox()).await?;
+        Ok(mailbox.suppression.map(|suppression| suppression.cause))
     }
 
     /// What the log is to say of a copy, and `more` in the same commit.

@@ -161,13 +161,8 @@ impl Core {
         }
     }
 
+    /// Ends when a row of these texts stands.
     async fn note(&self, key: &Key, out: &GoesOut) -> Result<(), StoreError> {
-        let found = self.store.get_many(vec![key.clone()]).await?;
-        let found = found.into_iter().next().flatten();
-        let row = (found.as_ref()).and_then(|v| decode::<SeedRow>(&v.value).ok());
-        if row.is_some_and(|row| row.texts == out.texts) {
-            return Ok(());
-        }
         let now = self.clock.now();
         let config = self.config();
         let copies = config.seeds.iter().map(|to| SeedCopy {
@@ -185,19 +180,24 @@ impl Core {
             at: now,
             copies: copies.collect(),
         };
-        match self
-            .store
-            .commit(put(key, found.map(|v| v.revision), &row))
-            .await
-        {
-            // Another mail of the form was a moment earlier.
-            Ok(_) | Err(StoreError::Conflict { .. }) => {
-                self.seeds.waiting.store(true, Ordering::SeqCst);
-                self.seeds.due.notify_one();
-                Ok(())
+        loop {
+            let found = self.store.get_many(vec![key.clone()]).await?;
+            let found = found.into_iter().next().flatten();
+            let stands = (found.as_ref()).and_then(|v| decode::<SeedRow>(&v.value).ok());
+            if stands.is_some_and(|row| row.texts == out.texts) {
+                return Ok(());
             }
-            Err(error) => Err(error),
+            let expected = found.map(|v| v.revision);
+            match self.store.commit(put(key, expected, &row)).await {
+                Ok(_) => break,
+                // Another mail of the form was a moment earlier; or a copy by the texts of before has just gone.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.seeds.waiting.store(true, Ordering::SeqCst);
+        self.seeds.due.notify_one();
+        Ok(())
     }
 
     /// Waits until copies may have to go, or the daemon stops.
@@ -293,7 +293,11 @@ impl Core {
             }
             copy.tries += 1;
             let (tries, to) = (copy.tries, copy.to.clone());
+            let suppressed = self.suppression_of(&to).await?.is_some();
             let outcome = match (&made, transport) {
+                _ if suppressed => Outcome::Undeliverable {
+                    why: Reason::Suppressed.text().into(),
+                },
                 _ if !addresses.contains(&to) => Outcome::Undeliverable {
                     why: "no longer among [seeds]".into(),
                 },
@@ -327,13 +331,21 @@ impl Core {
             let retry = &config.engine.retry;
             let wait = retry.get(tries as usize - 1).or(retry.last());
             copy.not_before = now + wait.copied().unwrap_or(Span::minutes(5));
-            let (reason, detail) = told(&outcome, &to);
+            let (reason, detail) = match told(&outcome, &to) {
+                (_, detail) if suppressed => (Reason::Suppressed, detail),
+                told => told,
+            };
             let told = (reason, format!("to {}: {detail}", to.masked()));
             let logged = self.copy_row(Status::Seed, &row.campaign, &form, told, tries);
-            match self.log_copy(logged, put(&key, Some(revision), &row)).await {
+            let put = put(&key, Some(revision), &row);
+            match self.log_copy(logged.clone(), put).await {
                 Ok(()) => {}
-                // The form has gone out by newer texts meanwhile: its row is another.
-                Err(Refused::Store(StoreError::Conflict { .. })) => return Ok((sent, false)),
+                // The form has gone out by newer texts meanwhile: its row is another. What became of this copy is told all
+                // the same.
+                Err(Refused::Store(StoreError::Conflict { .. })) => {
+                    self.log_copy(logged, Batch::default()).await?;
+                    return Ok((sent, false));
+                }
                 Err(error) => return Err(error),
             }
             let found = self.store.get_many(vec![key.clone()]).await;

@@ -4,14 +4,12 @@ use super::{Core, told};
 use crate::domain::address::EmailAddress;
 use crate::domain::ledger::Status;
 use crate::domain::outcome::Outcome;
-use crate::domain::record::{Mailbox, SuppressionCause};
-use crate::engine::batch::BatchError;
+use crate::domain::record::SuppressionCause;
 use crate::engine::core::random_bytes;
 use crate::engine::preview::{Person, PreviewError, Question, Stage, Who};
 use crate::message::labelled::{Label, TEST_FIELD, TEST_SUBJECT};
-use crate::store::codec::decode;
+use crate::store::Batch;
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, keys};
 use serde::{Deserialize, Serialize};
 
 /// No more test mails go at once.
@@ -146,17 +144,8 @@ impl Core {
     /// Who left advertising may test it all the same: they ask for it themselves. An address that is dead, that complained,
     /// that was forgotten or is barred by hand is left alone, since sending there harms the sender.
     async fn may_be_tested(&self, to: &EmailAddress) -> Result<(), PreviewError> {
-        let found = self
-            .store
-            .get_many(vec![keys::mailbox(&to.mailbox())])
-            .await;
-        let found = found.map_err(BatchError::from)?.into_iter().next();
-        let Some(value) = found.flatten() else {
-            return Ok(());
-        };
-        let mailbox: Mailbox = decode(&value.value).map_err(BatchError::from)?;
-        match mailbox.suppression {
-            Some(suppression) if suppression.cause != SuppressionCause::Unsubscribe => {
+        match self.suppression_of(to).await? {
+            Some(cause) if cause != SuppressionCause::Unsubscribe => {
                 Err(PreviewError::Asked(format!(
                     "{} is suppressed: `reveille suppression list` says why",
                     to.as_str()

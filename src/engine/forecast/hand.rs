@@ -3,7 +3,8 @@
 use super::diff::{Differences, Gathered};
 use super::firings::Firings;
 use super::group::{Group, Person};
-use super::play::{Play, Stage, Teller, is_idle};
+use super::idle::is_idle;
+use super::play::{Play, Stage, Teller};
 use super::summary::Counts;
 use super::told::Decision;
 use crate::domain::address::MailboxId;

@@ -16,6 +16,7 @@ mod firings;
 mod group;
 mod groups;
 mod hand;
+mod idle;
 mod play;
 mod pools;
 mod reacting;

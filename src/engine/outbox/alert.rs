@@ -9,7 +9,7 @@ use super::{Lane, Outbox};
 use crate::domain::address::EmailAddress;
 use crate::domain::breaker::{Harm, Trip};
 use crate::domain::campaign::Campaign;
-use crate::domain::id::{CustomerNo, MessageNo, MessageRef};
+use crate::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::preference::Class;
 use crate::domain::time::{Span, Timestamp};
@@ -31,6 +31,15 @@ const AGAIN: Span = Span::minutes(5);
 /// ... but not for longer than this: by then somebody has looked, or nobody reads it.
 const GIVE_UP: Span = Span::days(4);
 
+/// What one try to tell of a trip came to.
+enum Told {
+    /// The mail went, or never can.
+    Over,
+    Later,
+    /// It may have gone.
+    InDoubt,
+}
+
 const EN: [&str; 2] = [
     "{{data.campaign}} has paused itself",
     "The campaign {{data.name}} ({{data.campaign}}) has paused itself at {{data.at}}.\n\nWhy: {{data.why}}.\n\nNothing more of it leaves until somebody looks. Its messages wait; what expires meanwhile is dropped.\nWhat was counted: reveille report {{data.campaign}}\nTo let it go on, counted anew: reveille resume {{data.campaign}}",
@@ -45,13 +54,22 @@ impl Outbox {
     pub(super) fn tell_owner(core: &Arc<Core>) -> usize {
         let catalogue = core.catalogue();
         let rules = &catalogue.rules;
-        let untold = (rules.controls.tripped.iter()).find(|(_, trip)| !trip.told);
-        let Some((id, trip)) = untold.map(|(id, trip)| (id.clone(), trip.clone())) else {
+        let tripped = &rules.controls.tripped;
+        let outbox = &core.outbox;
+        // Each trip waits for itself: an owner who cannot be reached keeps no other from being told.
+        let due = {
+            let now = core.clock.now();
+            let mut again = outbox.alert_again();
+            again.retain(|(id, at), _| tripped.get(id).is_some_and(|t| t.at == *at && !t.told));
+            tripped.iter().find(|(id, trip)| {
+                let waits = again.get(&((*id).clone(), trip.at));
+                !trip.told && waits.is_none_or(|waits| waits.until <= now)
+            })
+        };
+        let Some((id, trip)) = due.map(|(id, trip)| (id.clone(), trip.clone())) else {
             return 0;
         };
-        let outbox = &core.outbox;
-        let again = *outbox.alert_again();
-        if core.clock.now() < again || outbox.is_stopping() || !outbox.hand().insert(ALERT) {
+        if outbox.is_stopping() || !outbox.hand().insert(ALERT) {
             return 0;
         }
         let held = Held::of(core, ALERT);
@@ -60,10 +78,9 @@ impl Outbox {
             let core = held.core();
             let told = match campaign {
                 Some(campaign) => core.tell_of_trip(&campaign, &trip).await,
-                None => true,
+                None => Told::Over,
             };
-            if !told {
-                *core.outbox.alert_again() = core.clock.now() + AGAIN;
+            if !core.is_told(&id, &trip, told) {
                 return;
             }
             let noted = core.turn(|controls| {
@@ -75,7 +92,7 @@ impl Outbox {
             });
             if let Err(error) = noted.await {
                 tracing::error!(campaign = %id, %error, "that the owner was told could not be written; they may be told again");
-                *core.outbox.alert_again() = core.clock.now() + AGAIN;
+                core.is_told(&id, &trip, Told::Later);
             }
         });
         1
@@ -83,12 +100,25 @@ impl Outbox {
 }
 
 impl Core {
-    /// Whether nobody is to be told any more: the mail went, or never can.
-    async fn tell_of_trip(self: &Arc<Self>, campaign: &Campaign, trip: &Trip) -> bool {
+    /// Whether nobody is to be told of this trip any more. What may have gone is tried once more and no oftener: twice
+    /// told is better than never, and worse than once.
+    fn is_told(&self, id: &CampaignId, trip: &Trip, told: Told) -> bool {
+        let mut again = self.outbox.alert_again();
+        let waits = again.entry((id.clone(), trip.at)).or_default();
+        let over = match told {
+            Told::Over => true,
+            Told::Later => false,
+            Told::InDoubt => std::mem::replace(&mut waits.in_doubt, true),
+        };
+        waits.until = self.clock.now() + AGAIN;
+        over
+    }
+
+    async fn tell_of_trip(self: &Arc<Self>, campaign: &Campaign, trip: &Trip) -> Told {
         let id = &campaign.id;
         let owner = campaign.owner.as_deref();
         let Some(to) = owner.and_then(|owner| EmailAddress::parse(owner).ok()) else {
-            return true;
+            return Told::Over;
         };
         let catalogue = self.catalogue();
         let shop = &catalogue.rules.shop;
@@ -98,42 +128,41 @@ impl Core {
         };
         if shop.only_to.as_ref().is_some_and(barred) {
             tracing::warn!(campaign = %id, "`only_to` keeps the mail about its pause from the owner");
-            return true;
+            return Told::Over;
         }
         let outgoing = match self.alert(campaign, trip, &to) {
             Ok(outgoing) => outgoing,
             Err(why) => {
                 tracing::error!(campaign = %id, why, "the mail about its pause could not be made");
-                return true;
+                return Told::Over;
             }
         };
         let Some(lane) = self.alert_lane() else {
-            return true;
+            return Told::Over;
         };
         let mut stopping = self.outbox.stopping.subscribe();
         let permit = tokio::select! {
             permit = lane.transport.next_permit() => permit,
-            _ = stopping.wait_for(|stopping| *stopping) => return false,
+            _ = stopping.wait_for(|stopping| *stopping) => return Told::Later,
         };
-        let why = match permit.deliver(outgoing).await {
+        let (told, why) = match permit.deliver(outgoing).await {
             Outcome::Accepted { .. } => {
                 tracing::info!(campaign = %id, "the owner was told that the campaign has paused itself");
-                return true;
+                return Told::Over;
             }
             // It shows no products: the last of these cannot come of it.
             Outcome::Refused { .. } | Outcome::Undeliverable { .. } | Outcome::TooFew { .. } => {
                 tracing::error!(campaign = %id, "the mail about its pause was refused; look at `owner`");
-                return true;
+                return Told::Over;
             }
-            Outcome::TryLater { .. } => "the server asked to try again later",
-            Outcome::RelayFault { .. } => "the relay is at fault",
-            Outcome::Uncertain { .. } | Outcome::NotStarted { .. } => {
-                "it is not known to have left"
-            }
+            Outcome::TryLater { .. } => (Told::Later, "the server asked to try again later"),
+            Outcome::RelayFault { .. } => (Told::Later, "the relay is at fault"),
+            Outcome::NotStarted { .. } => (Told::Later, "it did not begin to leave"),
+            Outcome::Uncertain { .. } => (Told::InDoubt, "it is not known to have left"),
         };
         let over = self.clock.now().since(trip.at) > GIVE_UP;
-        tracing::warn!(campaign = %id, why, again = !over, "the owner could not be told that the campaign has paused itself");
-        over
+        tracing::warn!(campaign = %id, why, "it is not certain that the owner was told that the campaign has paused itself");
+        if over { Told::Over } else { told }
     }
 
     /// The shop's usual way out.
@@ -219,5 +248,13 @@ fn in_korean(trip: &Trip) -> String {
     format!("{what} (한도: {limit})")
 }
 
-/// Where a mail that could not be sent waits.
-pub(super) type Again = std::sync::Mutex<Timestamp>;
+/// Mails that could not be sent, by campaign and the instant of its trip.
+pub(super) type Again = BTreeMap<(CampaignId, Timestamp), Waits>;
+
+/// Until when such a mail waits.
+#[derive(Default)]
+pub(super) struct Waits {
+    until: Timestamp,
+    /// It may have gone already.
+    in_doubt: bool,
+}

@@ -43,8 +43,8 @@ pub struct Outbox {
     passed: [Mutex<Passed>; 2],
     /// What goes wrong is told once, until something goes well again.
     stuck: AtomicBool,
-    /// When an owner who could not be told is to be told again.
-    alert: alert::Again,
+    /// When owners who could not be told are to be told again.
+    alert: Mutex<alert::Again>,
 }
 
 /// A customer as read, and the revision at which the record stood then.
@@ -94,7 +94,8 @@ impl Outbox {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn alert_again(&self) -> MutexGuard<'_, crate::domain::time::Timestamp> {
+    fn alert_again(&self) -> MutexGuard<'_, alert::Again> {
+        // Lost is at most when somebody is told again.
         self.alert.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

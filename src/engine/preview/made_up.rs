@@ -6,6 +6,7 @@ use crate::domain::campaign::{Campaign, Start};
 use crate::domain::event::Event;
 use crate::domain::id::{CustomerId, CustomerNo, EventName};
 use crate::domain::opt_in::Pending;
+use crate::domain::products::{CART_EVENTS, ORDER, Source, Wanted};
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
@@ -70,16 +71,17 @@ pub fn customer(
     record
 }
 
-/// A history that holds what starts the campaign, in a store of its own.
+/// A history that holds what starts the campaign and what the mail is to show, in a store of its own.
 pub async fn history(
     campaign: &Campaign,
+    shown: Option<&Wanted>,
     domain: &str,
     locale: &str,
     lacking: &[String],
     now: Timestamp,
 ) -> Result<MemoryStore, StoreError> {
     let store = MemoryStore::new();
-    let events = events(campaign, domain, locale, lacking, now);
+    let events = events(campaign, shown, domain, locale, lacking, now);
     let appends = (events.into_iter()).map(|event| Append {
         stream: Stream::Events,
         customer: NOBODY.0,
@@ -99,21 +101,23 @@ pub async fn history(
 
 fn events(
     campaign: &Campaign,
+    shown: Option<&Wanted>,
     domain: &str,
     locale: &str,
     lacking: &[String],
     now: Timestamp,
 ) -> Vec<Event> {
-    let told = |name: &str, days: i64, identity: u64, properties: Properties| {
+    let told = |name: &str, ago: Span, identity: u64, properties: Properties| {
         Some(Event {
             name: EventName::parse(name).ok()?,
-            time: now - Span::days(days) - Span::hours(1),
+            time: now - ago,
             properties,
             identity,
             ahead: false,
         })
     };
-    let usual = || properties(domain, locale);
+    let products = shown.map_or(0, |wanted| wanted.fewest).max(USUAL);
+    let usual = || properties(products, domain, locale);
     let before = [
         "Signed Up",
         "Order Completed",
@@ -126,9 +130,11 @@ fn events(
             let days = 60 - i as i64;
             let mut properties = usual();
             properties.insert("cart_id".into(), Value::Text("A-1000".into()));
-            told(name, days, i as u64 + 1, properties)
+            let ago = Span::days(days) + Span::hours(1);
+            told(name, ago, i as u64 + 1, properties)
         })
         .collect();
+    let mut started_by = None;
     if let Start::Triggered(trigger) = &campaign.start {
         let mut properties = usual();
         if let Some(per) = &trigger.per
@@ -146,38 +152,68 @@ fn events(
             .name
             .as_ref()
             .map_or("Product Viewed", |n| n.as_str());
-        all.extend(told(name, 0, 100, properties));
+        all.extend(told(name, Span::hours(1), 100, properties));
+        started_by = Some(name);
+    }
+    if let Some(name) = shown.map(event_of).filter(|name| started_by != Some(*name)) {
+        // After an order that starts the campaign, which empties the cart; before what any event starts.
+        let ago = if starts_by_any(campaign) { 90 } else { 30 };
+        all.extend(told(name, Span::minutes(ago), 101, usual()));
     }
     all
 }
 
-/// What events of shops mostly carry, by Segment's names.
-fn properties(domain: &str, locale: &str) -> Properties {
+/// So many products a cart has where nothing asks for more.
+const USUAL: usize = 2;
+
+fn starts_by_any(campaign: &Campaign) -> bool {
+    matches!(&campaign.start, Start::Triggered(trigger) if trigger.event.name.is_none())
+}
+
+/// An event that names such products.
+fn event_of(wanted: &Wanted) -> &str {
+    match &wanted.from {
+        Source::Events(selector) => {
+            (selector.name.as_ref()).map_or("Product Viewed", |n| n.as_str())
+        }
+        Source::Cart => CART_EVENTS[2],
+        Source::Order => ORDER,
+    }
+}
+
+/// What events of shops mostly carry, by Segment's names, with so many products.
+fn properties(products: usize, domain: &str, locale: &str) -> Properties {
     let (names, prices, currency) = match is_korean(locale) {
         true => (
-            ["도자기 찻주전자", "린넨 앞치마"],
-            [48_000.0, 27_000.0],
+            ["도자기 찻주전자", "린넨 앞치마", "나무 도마"],
+            [48_000.0, 27_000.0, 19_000.0],
             "KRW",
         ),
-        false => (["Stoneware teapot", "Linen apron"], [48.0, 27.5], "USD"),
+        false => (
+            ["Stoneware teapot", "Linen apron", "Wooden board"],
+            [48.0, 27.5, 19.0],
+            "USD",
+        ),
     };
     let product = |i: usize| {
         json!({
             "product_id": format!("P-{}", i + 1),
             "sku": format!("P-{}", i + 1),
-            "name": names[i],
+            "name": names[i % names.len()],
             "category": "kitchen",
-            "price": prices[i],
-            "quantity": i + 1,
+            "price": prices[i % prices.len()],
+            "quantity": i % 2 + 1,
             "currency": currency,
             "url": format!("https://{domain}/products/{}", i + 1),
             "image_url": format!("https://{domain}/products/{}.jpg", i + 1),
         })
     };
     let mut all = product(0);
-    let total = prices[0] + prices[1] * 2.0;
+    let each = |i: usize| prices[i % prices.len()] * (i % 2 + 1) as f64;
+    let total: f64 = (0..products).map(each).sum();
+    let products: Vec<_> = (0..products).map(product).collect();
     for (name, value) in [
-        ("products", json!([product(0), product(1)])),
+        ("products", json!(products)),
         ("cart_id", json!("A-1024")),
         ("order_id", json!("2048")),
         ("checkout_id", json!("C-512")),

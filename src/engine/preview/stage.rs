@@ -8,6 +8,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Act, Campaign, Start};
 use crate::domain::coupon::Coupon;
 use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::products::{Source, Wanted as Products};
 use crate::domain::react::pool_wanted;
 use crate::domain::record::{Message, Record};
 use crate::domain::rules::{Controls, Rules};
@@ -106,12 +107,20 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The same for one who is made up: whatever starts a campaign is what they did.
+    /// The same for one who is made up: whatever starts a campaign is what they did, and whatever it shows is what they
+    /// looked at, lately.
     pub fn eased(mut self) -> Stage<'a> {
         let mut rules = (*self.catalogue.rules).clone();
         for campaign in rules.campaigns.values_mut() {
-            if let Start::Triggered(trigger) = &mut Arc::make_mut(campaign).start {
+            let campaign = Arc::make_mut(campaign);
+            if let Start::Triggered(trigger) = &mut campaign.start {
                 trigger.event.filter.clear();
+            }
+            for step in &mut campaign.steps {
+                let variants = step.variants.iter_mut().map(|variant| &mut variant.shows);
+                let all = variants.chain([&mut step.shows]);
+                all.filter_map(|shows| shows.products.as_mut())
+                    .for_each(ease);
             }
         }
         self.catalogue.rules = Arc::new(rules);
@@ -294,7 +303,10 @@ impl<'a> Stage<'a> {
         let (rules, domain) = (&self.catalogue.rules, self.domain());
         let (locale, now) = (form.locale.as_str(), self.now);
         let record = made_up::customer(campaign, rules, domain, locale, lacking, bare, now);
-        let store = made_up::history(campaign, domain, locale, lacking, now).await;
+        let step = campaign.step(&form.step);
+        let shown = step.and_then(|step| step.shown(form.variant.as_deref()).products);
+        let shown = shown.as_ref();
+        let store = made_up::history(campaign, shown, domain, locale, lacking, now).await;
         let store = store.map_err(BatchError::from)?;
         let entry = self.entry(campaign, &record, &store).await?;
         let entry = entry.unwrap_or_default();
@@ -370,6 +382,17 @@ impl<'a> Stage<'a> {
             CannotCompose::NotInForce => "the step is no longer in the campaign's file".to_owned(),
             CannotCompose::Because(why) | CannotCompose::TooFew(why) => why,
         }))
+    }
+}
+
+/// Products as one who is made up has them: of no certain kind, and none bought since. How many there are to be stays:
+/// so many they have.
+fn ease(wanted: &mut Products) {
+    wanted.within = None;
+    wanted.same = None;
+    wanted.except.clear();
+    if let Source::Events(selector) = &mut wanted.from {
+        selector.filter.clear();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Suppressed mailboxes: listing them, adding and taking back by hand.
+//! Suppressed mailboxes: listing them, adding and taking back by hand, and complaints.
 //!
 //! A mailbox is written directly, with a check, as a shard writes it. Nothing more is needed for what waits: before every
 //! attempt `Ready` reads the mailbox and commits with a check of it, so no message that was not under way when `suppress`
@@ -80,6 +80,40 @@ impl Core {
         .await
     }
 
+    /// Somebody with this address reported mail as unwanted: nothing but transactional mail goes there from now on, and
+    /// the complaint is laid to the latest mail that left there. A suppression that stops everything stays; told again,
+    /// nothing is counted again. False if nothing changed.
+    pub async fn complain(&self, address: &EmailAddress, note: &str) -> Result<bool, Refused> {
+        let mailbox = address.mailbox();
+        let stands = self.mailbox(&mailbox).await?.suppression;
+        if stands.is_some_and(|s| s.cause != SuppressionCause::Unsubscribe) {
+            return Ok(false);
+        }
+        let suppression = Suppression {
+            cause: SuppressionCause::Complaint,
+            at: self.clock.now(),
+            note: note.to_owned(),
+        };
+        let mut customers = self.customers_of(&mailbox).await?;
+        // The first to be told of it is the one to whose mail it is laid.
+        customers.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
+        for (no, _) in &customers {
+            let cause = Cause::Suppress {
+                mailbox: mailbox.clone(),
+                suppression: Some(suppression.clone()),
+            };
+            self.act(*no, cause).await?;
+        }
+        if customers.is_empty() {
+            let binds = |old: Option<&Suppression>| match old.map(|s| s.cause) {
+                None | Some(SuppressionCause::Unsubscribe) => Some(Some(suppression.clone())),
+                _ => None,
+            };
+            self.change_suppression(&mailbox, binds).await?;
+        }
+        Ok(true)
+    }
+
     /// Takes a suppression back, whatever its cause; false if there was none. Customers whose messages it had dropped may
     /// be written to again: they are looked for among all, since nobody keeps who shares a mailbox. Refusals of topics
     /// stand: only the customer's own word lifts them.
@@ -89,7 +123,7 @@ impl Core {
         if !was {
             return Ok(false);
         }
-        for no in self.customers_of(&mailbox).await? {
+        for (no, _) in self.customers_of(&mailbox).await? {
             // A change of nothing: it asks again what the suppression had answered, and writes no mailbox, so that one
             // who suppresses the address anew meanwhile is not overruled.
             let cause = Cause::Profile(Box::default(), Liveness::Live);
@@ -134,12 +168,17 @@ impl Core {
         }
     }
 
-    async fn customers_of(&self, mailbox: &MailboxId) -> Result<Vec<CustomerNo>, Refused> {
+    /// Whose address it is, each with the instant at which the latest mail left to them.
+    async fn customers_of(
+        &self,
+        mailbox: &MailboxId,
+    ) -> Result<Vec<(CustomerNo, Option<Timestamp>)>, Refused> {
         let mut of = Vec::new();
         let mut pages = RecordPages::of(&*self.store);
         while let Some(records) = pages.next().await? {
             let own = |r: &Record| r.email.as_ref().map(|e| e.mailbox()).as_ref() == Some(mailbox);
-            of.extend(records.iter().filter(|r| own(r)).map(|r| r.no));
+            let latest = |r: &Record| r.sent.iter().map(|m| m.left).max();
+            of.extend((records.iter().filter(|r| own(r))).map(|r| (r.no, latest(r))));
         }
         Ok(of)
     }

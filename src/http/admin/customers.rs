@@ -290,6 +290,9 @@ pub async fn suppressions(State(admin): State<Admin>) -> Result<Json<Value>, Ref
 pub struct Suppress {
     addresses: Vec<String>,
     note: String,
+    /// Their owners reported mail as unwanted.
+    #[serde(default)]
+    complaint: bool,
 }
 
 /// Suppresses each address; one that is none is told with its place in the list.
@@ -302,7 +305,10 @@ pub async fn suppress(
     for (at, text) in asked.addresses.iter().enumerate() {
         match EmailAddress::parse(text) {
             Ok(address) => {
-                admin.core.suppress(&address, &asked.note).await?;
+                match asked.complaint {
+                    true => admin.core.complain(&address, &asked.note).await?,
+                    false => admin.core.suppress(&address, &asked.note).await?,
+                };
                 done += 1;
             }
             Err(why) => bad.push(object!({ "at": at, "error": format!("the address {why}") })),

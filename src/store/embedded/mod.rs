@@ -45,7 +45,7 @@ pub use verify::{Finding, verify};
 
 use super::port::{
     Batch, Committed, Direction, Key, KeyRange, Room, Row, Store, StoreError, Stream, StreamFilter,
-    Versioned,
+    TakeRows, Versioned,
 };
 use folder::{Folder, remove, sync_folder};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -401,6 +401,11 @@ impl Store for EmbeddedStore {
         filter: StreamFilter,
     ) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
         self.read(move |shared| shared.streams.read(stream, &filter))
+            .boxed()
+    }
+
+    fn read_all(&self, stream: Stream, take: TakeRows) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.read(move |shared| shared.streams.read_all(stream, &*take))
             .boxed()
     }
 

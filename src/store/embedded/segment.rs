@@ -195,6 +195,18 @@ impl Segment {
         Ok(())
     }
 
+    /// Hands over all rows, one row group after the other; false once `take` has seen enough.
+    pub(super) fn read_all(&self, take: &dyn Fn(Vec<Row>) -> bool) -> Result<bool, StoreError> {
+        let groups = self.groups()?;
+        let reader = self.open()?;
+        for (number, group) in groups.iter().enumerate() {
+            if !take(self.read_group(&reader, number, group)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn read_group(
         &self,
         reader: &SerializedFileReader<File>,
@@ -349,6 +361,30 @@ mod tests {
                 .collect();
             assert_eq!(found, expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn all_rows_come_once_and_no_more_when_enough_was_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = rows();
+        let named = write(folder.path(), Stream::Log, &rows, 40_000).unwrap();
+        let segment = Segment::new(folder.path(), named);
+        let found = std::sync::Mutex::new((0, Vec::new()));
+        let take = |enough: usize| {
+            let found = &found;
+            move |lot: Vec<Row>| {
+                let mut found = found.lock().unwrap();
+                found.0 += 1;
+                found.1.extend(lot);
+                found.0 < enough
+            }
+        };
+        assert!(segment.read_all(&take(usize::MAX)).unwrap());
+        let (lots, mut all) = std::mem::take(&mut *found.lock().unwrap());
+        all.sort_by_key(|row| row.position);
+        assert!(all == rows && lots > 1, "{lots} lots");
+        assert!(!segment.read_all(&take(1)).unwrap());
+        assert_eq!(found.lock().unwrap().0, 1);
     }
 
     #[test]

@@ -222,6 +222,34 @@ impl Streams {
             .any(|state| state.current.bytes() as u64 >= most)
     }
 
+    /// Hands over every row, each once: of a segment row group by row group, so that none is decoded twice.
+    pub(super) fn read_all(
+        &self,
+        stream: Stream,
+        take: &dyn Fn(Vec<Row>) -> bool,
+    ) -> Result<(), StoreError> {
+        let all = StreamFilter::default();
+        let mut hot = Vec::new();
+        let (segments, frozen) = {
+            let inner = self.look();
+            let state = inner.of(stream);
+            // Under one lock, as in `read`.
+            state.current.read(&all, &mut hot);
+            (state.segments.clone(), state.frozen.clone())
+        };
+        for segment in segments {
+            if !segment.read_all(take)? {
+                return Ok(());
+            }
+        }
+        let mut sealing = Vec::new();
+        if let Some(rows) = frozen {
+            rows.read(&all, &mut sealing);
+        }
+        _ = take(sealing) && take(hot);
+        Ok(())
+    }
+
     pub(super) fn read(
         &self,
         stream: Stream,
