@@ -7,7 +7,7 @@ use app::{App, shipped};
 use reveille::domain::cause::{Cause, Liveness};
 use reveille::domain::event::Event;
 use reveille::domain::id::{CustomerNo, ShardNo};
-use reveille::domain::react::{Boxes, Context, mailboxes_for, react};
+use reveille::domain::react::{Boxes, Context, Offer, mailboxes_for, react};
 use reveille::domain::record::Record;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::engine::intake::{Inbound, Options, Reading, Rows, What};
@@ -121,7 +121,7 @@ async fn replaying_the_recorded_causes_gives_the_same_records_byte_for_byte() {
             unfinished: told.unfinished,
             person: told.person.as_deref(),
             quotas: &told.quotas,
-            coupon: told.coupon.as_deref(),
+            coupon: Some(told.coupon.as_deref().map_or(Offer::NoneLeft, Offer::Code)),
         };
         let reaction = react(record, &boxes, &told.cause, &context).or_else(|_| {
             rebuilt += 1;
