@@ -106,7 +106,7 @@ impl Teller for Gathered {
 
 impl Gathered {
     /// The same under the names that campaigns and steps bear by `rules`: who bears another name now is met by the same.
-    pub fn as_named_by(self, rules: &Rules) -> Gathered {
+    pub fn named_by(self, rules: &Rules) -> Gathered {
         let named = |((campaign, customer, what), at): ((CampaignId, _, What), Timestamp)| {
             let campaign = rules.present_name(&campaign).clone();
             let what = match (what, rules.campaigns.get(&campaign)) {

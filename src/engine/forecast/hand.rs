@@ -151,7 +151,7 @@ impl Hand {
             Play::of(stage, firings, &read, group.clone(), &mut before).through();
             Play::of(&self.stage, &mut self.firings, &read, group, &mut after).through();
             let start = self.stage.ticks.start;
-            let before = before.as_named_by(&self.stage.rules);
+            let before = before.named_by(&self.stage.rules);
             done.differences.add(&before, &after, start);
             return;
         }
