@@ -170,3 +170,21 @@ pub fn standing_on(
         Standing::Unknown
     }
 }
+
+/// The latest consent that a subscription to the topic rests on: by the topic's own name, or to advertising as a whole
+/// where the topic follows it. None where there is no subscription.
+pub fn rests_on<'a>(
+    consents: &'a Consents,
+    topic: &TopicId,
+    topics: &BTreeMap<TopicId, Topic>,
+) -> Option<&'a Consent> {
+    if standing_on(consents, Some(topic), topics) != Standing::Given {
+        return None;
+    }
+    let follows = (topics.get(topic)).is_some_and(|t| t.default && !t.on_request);
+    let whole = consents.get(&None).filter(|_| follows);
+    let own = consents.get(&Some(topic.clone()));
+    (whole.into_iter().chain(own))
+        .filter(|word| word.state == ConsentState::Given)
+        .max_by_key(|word| word.at)
+}
