@@ -260,16 +260,19 @@ async fn price_asked_answers_after_twelve_hours_and_asking_often_warms_until_it_
     );
     // The third question takes over from the first.
     for id in ["hot", "hot-ko"] {
+        let mut story = shop.story(id).await;
+        // Two mails under way at once: either may be taken first.
+        story[5..].sort();
         assert_eq!(
-            shop.story(id).await,
+            story,
             [
                 "price_asked entered/trigger",
                 "price_asked_often entered/trigger",
                 "price_asked_often/hot done/tagged",
                 "price_asked_often/tell-staff done/notified",
                 "price_asked left/exit",
-                "price_asked_often/tell-staff accepted/accepted",
                 "price_asked_often/offer accepted/accepted",
+                "price_asked_often/tell-staff accepted/accepted",
             ],
             "{id}"
         );

@@ -4,7 +4,7 @@ use crate::same_as_ever;
 use crate::shop::{Shop, live};
 use reveille::domain::cause::ProfileChange;
 use reveille::domain::id::{CustomerId, TagName};
-use reveille::domain::preference::ConsentState;
+use reveille::domain::preference::{ConsentState, Format};
 use reveille::domain::time::Span;
 use serde_json::{Value, json};
 
@@ -37,8 +37,15 @@ async fn before_dormancy_writes_on_day_75() {
         shop.english(id).await;
     }
     shop.korean("mina").await;
-    for id in ["emma", "mina", "orders", "vip"] {
-        shop.past(id, Span::days(74), "Order Completed", order(20))
+    for (id, name) in [
+        ("emma", "Green tea"),
+        ("mina", "녹차"),
+        ("orders", "Tea"),
+        ("vip", "Tea"),
+    ] {
+        let tea = json!({ "product_id": "p-1", "name": name, "price": 18000, "currency": "KRW" });
+        let order = json!({ "order_id": "o-1", "total": 20, "products": [tea] });
+        shop.past(id, Span::days(74), "Order Completed", order)
             .await;
     }
     shop.past("gone", Span::days(95), "Order Completed", order(20))
@@ -247,12 +254,17 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
         ("news.toml".to_owned(), NEWS.to_owned()),
     ];
     let shop = Shop::with(START, &files).await;
-    let all = ["emma", "stays", "back", "reader", "chooses", "unseen"];
+    let all = [
+        "emma", "stays", "back", "reader", "chooses", "unseen", "plain",
+    ];
     for id in all {
         shop.english(id).await;
     }
     // What becomes of mails to them is not followed, so nobody can say that they do not read them.
     shop.attribute("unseen", "tracking", "false").await;
+    let mut text = ProfileChange::default();
+    text.preferences.format = Some(Some(Format::Text));
+    shop.change("plain", text).await;
     shop.korean("mina").await;
     for id in all.into_iter().chain(["mina"]) {
         shop.past(id, Span::days(200), "Order Completed", order(20))
@@ -302,6 +314,7 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     }
     assert_eq!(story("reader").await, Vec::<String>::new());
     assert_eq!(story("unseen").await, Vec::<String>::new());
+    assert_eq!(story("plain").await, Vec::<String>::new());
     // They said nothing, so nobody tells them that they did. Should they come back, it is as it was.
     assert_eq!(shop.mails("emma").len(), 5);
     shop.says_of("emma", "offers", ConsentState::Given).await;

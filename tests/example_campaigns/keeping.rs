@@ -21,6 +21,16 @@ async fn month_end_digest_goes_to_those_who_asked_for_it() {
         shop.said(id, Some("monthly"), ConsentState::Given, now)
             .await;
     }
+    // What they looked at this month stands in it, but for what they bought.
+    for (id, tea, cup) in [("emma", "Oolong", "Cup"), ("mina", "우롱차", "찻잔")] {
+        let seen = |product: &str, name: &str| json!({ "product_id": product, "name": name, "price": 9000, "currency": "KRW" });
+        shop.past(id, Span::days(9), "Product Viewed", seen("p-1", tea))
+            .await;
+        shop.past(id, Span::days(8), "Product Viewed", seen("p-2", cup))
+            .await;
+        let order = json!({ "order_id": "o-1", "products": [seen("p-2", cup)] });
+        shop.past(id, Span::days(7), "Order Completed", order).await;
+    }
     let mut only = ProfileChange::default();
     only.attributes
         .insert("on_request_only".into(), Value::Bool(true));

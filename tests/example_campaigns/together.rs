@@ -114,6 +114,22 @@ fn each_example_is_a_draft_in_two_languages_with_a_snapshot_of_each_mail() {
     assert_eq!(templates, used, "every template is used");
 }
 
+/// Whoever did not answer so many mails is asked whether to go on, and no longer won back.
+#[test]
+fn win_back_leaves_to_sunset_whom_sunset_takes() {
+    let unanswered = |name: &str| {
+        let file: toml::Table = crate::shop::example(name).parse().unwrap();
+        let audience = file["audience"]["all"].as_array().unwrap().clone();
+        let found = audience.iter().find_map(|one| one.get("unanswered"));
+        found.unwrap().as_str().unwrap().to_owned()
+    };
+    let (less, more) = (unanswered("win_back"), unanswered("sunset"));
+    assert_eq!(
+        less.strip_prefix("< ").unwrap(),
+        more.strip_prefix(">= ").unwrap()
+    );
+}
+
 #[test]
 fn an_example_is_taken_into_use_as_its_page_says() {
     let page = std::fs::read_to_string(root().join("examples/README.md")).unwrap();
