@@ -55,6 +55,7 @@ fn lengths(world: &World, condition: &Condition, all: &mut BTreeSet<i64>) {
         Condition::Campaign(campaign) => all.extend(campaign.within.map(|span| span.0)),
         Condition::Engaged(ages) => range(ages, all),
         Condition::ConsentAge(consent) => range(&consent.age, all),
+        Condition::Refused(refused) => all.extend(refused.within.map(|span| span.0)),
         Condition::Attribute(_)
         | Condition::Subscribed(_)
         | Condition::Date(_)

@@ -3,7 +3,7 @@
 use super::alike::read_where_of;
 use super::keys::CONDITIONS;
 use super::names::Names;
-use super::standing::{read_campaign, read_date, read_preference, read_unanswered};
+use super::standing::{read_campaign, read_date, read_preference, read_refused, read_unanswered};
 use super::value_test::{path, read_tests, read_where};
 use crate::config::nearest::suggest;
 use crate::config::text::positive;
@@ -107,6 +107,7 @@ fn read_kind(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<
         "engaged" => leading.parsed(Range::<Span>::parse).map(Condition::Engaged),
         "unanswered" => read_unanswered(leading),
         "message" => read_message(leading, table, scope),
+        "refused" => read_refused(leading, table, scope),
         "segment" => {
             let name = scope.names.segment(leading)?;
             SegmentName::parse(name).ok().map(Condition::Segment)

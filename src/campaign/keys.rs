@@ -167,6 +167,11 @@ pub static SUBSCRIBED: Keys = Keys {
     known: &["subscribed", "given"],
     later: &[],
 };
+pub static REFUSED: Keys = Keys {
+    of: "a `refused` condition",
+    known: &["refused", "within"],
+    later: &[],
+};
 pub static MESSAGE: Keys = Keys {
     of: "a `message` condition",
     known: &["message", "was", "within"],
@@ -229,7 +234,7 @@ pub static PROPERTY: Keys = Keys {
 };
 
 /// A condition's leading keys, each with the keys of its kind.
-pub static CONDITIONS: [(&str, &Keys); 16] = [
+pub static CONDITIONS: [(&str, &Keys); 17] = [
     ("event", &EVENT),
     ("no_event", &NO_EVENT),
     ("known_for", &KNOWN_FOR),
@@ -237,6 +242,7 @@ pub static CONDITIONS: [(&str, &Keys); 16] = [
     ("tag", &TAG),
     ("segment", &SEGMENT),
     ("subscribed", &SUBSCRIBED),
+    ("refused", &REFUSED),
     ("message", &MESSAGE),
     ("date", &DATE),
     ("preference", &PREFERENCE),
@@ -269,7 +275,7 @@ pub static GENERATE: Keys = Keys {
 };
 
 /// Every kind of table that campaign files know.
-pub static ALL_TABLES: [&Keys; 30] = [
+pub static ALL_TABLES: [&Keys; 31] = [
     &GOAL,
     &CAMPAIGN,
     &SCHEDULE,
@@ -286,6 +292,7 @@ pub static ALL_TABLES: [&Keys; 30] = [
     &TAG,
     &SEGMENT,
     &SUBSCRIBED,
+    &REFUSED,
     &MESSAGE,
     &DATE,
     &PREFERENCE,

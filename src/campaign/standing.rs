@@ -6,8 +6,9 @@ use crate::config::text::positive;
 use crate::config::toml_reader::{Item, Table};
 use crate::domain::condition::{
     CampaignCondition, CampaignWas, Condition, DateCondition, DateRule, DateTrigger, Preference,
-    PreferenceCondition, PreferenceTest, Range,
+    PreferenceCondition, PreferenceTest, Range, Refused,
 };
+use crate::domain::id::TopicId;
 use crate::domain::time::Span;
 use chrono::NaiveTime;
 
@@ -204,6 +205,15 @@ pub fn read_campaign(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) ->
         was: was?,
         within: within?,
     }))
+}
+
+pub fn read_refused(leading: &Item<'_>, table: &Table<'_>, scope: Scope<'_>) -> Option<Condition> {
+    let topic = TopicId::parse(scope.names.topic(leading)?).ok()?;
+    let within = match table.get("within") {
+        None => None,
+        Some(item) => Some(item.parsed(positive)?),
+    };
+    Some(Condition::Refused(Refused { topic, within }))
 }
 
 pub fn read_unanswered(leading: &Item<'_>) -> Option<Condition> {

@@ -6,7 +6,7 @@ use super::keys::CAMPAIGN;
 use super::shared::Written;
 use crate::config::toml_reader::{Item, Table, canonical};
 use crate::domain::campaign::{Act, Campaign, Start, Step};
-use crate::domain::condition::{Condition, ConsentAge};
+use crate::domain::condition::{Condition, ConsentAge, Refused};
 use crate::domain::id::TopicId;
 use crate::domain::quota::Quota;
 use crate::domain::value::properties_to_json;
@@ -52,8 +52,9 @@ fn topics_of(
     let named = names.iter().filter_map(|name| written(name, shared));
     for condition in (conditions.iter().copied()).chain(named.map(|named| &named.what)) {
         condition.each_leaf(&mut |leaf| {
-            if let Condition::Subscribed(topic) | Condition::ConsentAge(ConsentAge { topic, .. }) =
-                leaf
+            if let Condition::Subscribed(topic)
+            | Condition::ConsentAge(ConsentAge { topic, .. })
+            | Condition::Refused(Refused { topic, .. }) = leaf
             {
                 found.insert(topic.clone());
             }

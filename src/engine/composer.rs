@@ -158,6 +158,7 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, rules, now);
+    context["customer"]["consents"] = words(record, rules, locale);
     context["products"] = message::products::shown(&products, locale);
     if let Some(data) = &shown.data {
         context["data"] = properties_to_json(data);
@@ -318,6 +319,28 @@ fn context(
         "data": {},
         "links": {},
     })
+}
+
+/// The customer's word on each topic of the shop, as far as they said one, the newest first.
+fn words(record: &Record, rules: &Rules, locale: &str) -> serde_json::Value {
+    let mut words = Vec::new();
+    for (id, topic) in &rules.topics {
+        let given = resting_on(&record.consents, Some(id), &rules.topics);
+        let refused =
+            || consent_for(&record.consents, Some(id)).filter(|w| w.state == ConsentState::Refused);
+        if let Some(word) = given.or_else(refused) {
+            let told = json!({
+                "topic": id.as_str(),
+                "name": localized(&topic.name, locale),
+                "given": given.is_some(),
+                "at": word.at.to_string(),
+                "source": word.source,
+            });
+            words.push((word.at, told));
+        }
+    }
+    words.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    words.into_iter().map(|(_, told)| told).collect()
 }
 
 /// The message's coupon: its code, and until when it is good, in words. What the mail says comes before it is accepted, and

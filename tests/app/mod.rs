@@ -123,8 +123,13 @@ impl App {
 
     /// On a folder that was laid out already.
     pub async fn start_in(dir: TempDir, now: &str) -> App {
+        App::start_in_on(Arc::new(MemoryStore::new()), dir, now).await
+    }
+
+    /// The same, on this store.
+    pub async fn start_in_on(store: Arc<dyn Store>, dir: TempDir, now: &str) -> App {
         let clock = Clock::virtual_at(Timestamp::parse_rfc3339(now).unwrap());
-        let core = open(Arc::new(MemoryStore::new()), clock.clone(), dir.path()).await;
+        let core = open(store, clock.clone(), dir.path()).await;
         App::begin(core, clock, dir).await
     }
 

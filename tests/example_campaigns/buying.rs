@@ -18,14 +18,14 @@ fn added(cart: &str, product: &str, name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn cart_series_reminds_twice_of_each_cart_until_it_is_ordered() {
     let shop = Shop::open(START, &["cart_series"]).await;
-    for id in ["emma", "buyer", "more"] {
+    for id in ["emma", "buyer", "more", "empties"] {
         shop.english(id).await;
     }
     shop.korean("mina").await;
     shop.meet("quiet", "Jo", "en", "Europe/London", &[]).await;
     // Noon in London, nine in the evening in Seoul.
     shop.pass(Span::hours(12)).await;
-    for id in ["emma", "mina", "buyer", "more", "quiet"] {
+    for id in ["emma", "mina", "buyer", "more", "quiet", "empties"] {
         shop.event(id, "Product Added", added("c-1", "p-1", "Green tea"))
             .await;
     }
@@ -34,6 +34,12 @@ async fn cart_series_reminds_twice_of_each_cart_until_it_is_ordered() {
     shop.event("mina", "Product Added", added("c-1", "p-2", "찻잔"))
         .await;
     shop.pass(Span::hours(20)).await;
+    shop.event(
+        "empties",
+        "Product Removed",
+        json!({ "cart_id": "c-1", "product_id": "p-1" }),
+    )
+    .await;
     shop.event("more", "Product Added", added("c-1", "p-3", "Whisk"))
         .await;
     shop.pass(Span::hours(10)).await;
@@ -66,6 +72,7 @@ async fn cart_series_reminds_twice_of_each_cart_until_it_is_ordered() {
         [
             "cart_series entered/trigger",
             "cart_series/first accepted/accepted",
+            "cart_series/first goal/goal_reached",
             "cart_series left/exit",
         ]
     );
@@ -75,6 +82,15 @@ async fn cart_series_reminds_twice_of_each_cart_until_it_is_ordered() {
             "cart_series entered/trigger",
             "cart_series/first dropped/no_consent",
             "cart_series/second dropped/no_consent",
+        ]
+    );
+    // Nothing lies in it any more that they could be reminded of.
+    assert_eq!(
+        shop.story("empties").await,
+        [
+            "cart_series entered/trigger",
+            "cart_series/first dropped/too_few_products",
+            "cart_series/second dropped/too_few_products",
         ]
     );
     // Whatever a product is called, it stays text.
@@ -159,14 +175,14 @@ async fn post_purchase_asks_after_a_week_unless_it_went_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accessory_follow_up_leaves_those_alone_who_have_some() {
     let shop = Shop::open(START, &["accessory_follow_up"]).await;
-    for id in ["emma", "has", "buys", "cup"] {
+    for id in ["emma", "has", "buys", "cup", "back", "two"] {
         shop.english(id).await;
     }
     shop.korean("mina").await;
     let strainer = order("o-0", "p-5", "Strainer", "accessories");
     shop.past("has", Span::days(40), "Order Completed", strainer.clone())
         .await;
-    for id in ["emma", "mina", "has", "buys"] {
+    for id in ["emma", "mina", "has", "buys", "back", "two"] {
         shop.event(
             id,
             "Order Completed",
@@ -174,11 +190,26 @@ async fn accessory_follow_up_leaves_those_alone_who_have_some() {
         )
         .await;
     }
+    for (id, name) in [("emma", "Warmer"), ("mina", "티 워머")] {
+        let seen = json!({
+            "product_id": "p-6", "name": name, "category": "accessories", "price": 21000, "currency": "KRW",
+            "url": "https://shop.example/p/6",
+        });
+        shop.event(id, "Product Viewed", seen).await;
+    }
     shop.event("cup", "Order Completed", order("o-1", "p-2", "Cup", "cups"))
         .await;
     shop.pass(Span::days(6)).await;
     shop.event("buys", "Order Completed", strainer).await;
-    shop.pass(Span::days(10)).await;
+    shop.event("back", "Order Refunded", json!({ "order_id": "o-1" }))
+        .await;
+    shop.event(
+        "two",
+        "Order Completed",
+        order("o-2", "p-8", "Sun teapot", "teapots"),
+    )
+    .await;
+    shop.pass(Span::days(20)).await;
 
     let sent = [
         "accessory_follow_up entered/trigger",
@@ -188,11 +219,24 @@ async fn accessory_follow_up_leaves_those_alone_who_have_some() {
     assert_eq!(shop.story("mina").await, sent);
     assert_eq!(shop.story("has").await, Vec::<String>::new());
     assert_eq!(shop.story("cup").await, Vec::<String>::new());
+    for id in ["buys", "back"] {
+        assert_eq!(
+            shop.story(id).await,
+            [
+                "accessory_follow_up entered/trigger",
+                "accessory_follow_up left/exit"
+            ],
+            "{id}"
+        );
+    }
+    // Two teapots, one mail.
     assert_eq!(
-        shop.story("buys").await,
+        shop.story("two").await,
         [
             "accessory_follow_up entered/trigger",
-            "accessory_follow_up left/exit"
+            "accessory_follow_up entered/trigger",
+            "accessory_follow_up/ideas accepted/accepted",
+            "accessory_follow_up/ideas dropped/cap",
         ]
     );
     same_as_ever!("accessory_follow_up_ideas_en", &shop.mails("emma")[0]);

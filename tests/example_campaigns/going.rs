@@ -4,7 +4,7 @@ use crate::same_as_ever;
 use crate::shop::{Shop, live};
 use reveille::domain::cause::ProfileChange;
 use reveille::domain::id::{CustomerId, TagName};
-use reveille::domain::preference::ConsentState;
+use reveille::domain::preference::{ConsentState, Format};
 use reveille::domain::time::Span;
 use serde_json::{Value, json};
 
@@ -37,12 +37,25 @@ async fn before_dormancy_writes_on_day_75() {
         shop.english(id).await;
     }
     shop.korean("mina").await;
-    for id in ["emma", "mina", "orders", "vip"] {
-        shop.past(id, Span::days(74), "Order Completed", order(20))
+    for (id, name) in [
+        ("emma", "Green tea"),
+        ("mina", "녹차"),
+        ("orders", "Tea"),
+        ("vip", "Tea"),
+    ] {
+        let tea = json!({ "product_id": "p-1", "name": name, "price": 18000, "currency": "KRW" });
+        let order = json!({ "order_id": "o-1", "total": 20, "products": [tea] });
+        shop.past(id, Span::days(74), "Order Completed", order)
             .await;
     }
     shop.past("gone", Span::days(95), "Order Completed", order(20))
         .await;
+    let many: Vec<String> = (0..30).map(|n| format!("one-{n}")).collect();
+    for id in &many {
+        shop.english(id).await;
+        shop.past(id, Span::days(74), "Order Completed", order(20))
+            .await;
+    }
     tag(&shop, "vip", "vip").await;
     shop.pass(Span::hours(20)).await;
     shop.event("orders", "Order Completed", order(30)).await;
@@ -62,6 +75,19 @@ async fn before_dormancy_writes_on_day_75() {
     for id in ["orders", "vip", "gone"] {
         assert_eq!(shop.story(id).await, Vec::<String>::new(), "{id}");
     }
+    // One in ten or so gets nothing of it, so that it shows what it brings.
+    let mut held = 0;
+    for id in &many {
+        let story = shop.story(id).await;
+        match story[1].as_str() {
+            "before_dormancy/hello held_out/holdout" => {
+                held += 1;
+                assert_eq!(shop.inbox(id), Vec::<String>::new());
+            }
+            _ => assert_eq!(story, sent, "{id}"),
+        }
+    }
+    assert!((1..=8).contains(&held), "{held}");
     let why = shop.why("vip", "before_dormancy").await;
     assert!(why.contains("no not (tagged \"vip\")"), "{why}");
     same_as_ever!("before_dormancy_hello_en", &shop.mails("emma")[0]);
@@ -117,6 +143,7 @@ async fn win_back_asks_less_of_who_answers_and_tags_who_never_does() {
             "win_back entered/schedule",
             "win_back/hello accepted/accepted",
             "win_back/gift accepted/accepted",
+            "win_back/gift goal/goal_reached",
             "win_back left/exit",
         ]
     );
@@ -171,15 +198,28 @@ async fn vip_dormant_tells_staff_first_and_writes_unless_they_called() {
     );
     assert_eq!(
         shop.story("called").await.last().unwrap(),
-        "vip_dormant left/exit"
+        "vip_dormant/letter skipped/only_if"
     );
     assert_eq!(shop.inbox("called"), Vec::<String>::new());
+    let told_of = |id: &'static str| {
+        let mails = shop.mails_to("crm@shop.example");
+        (mails.iter()).filter(|m| m.subject.contains(id)).count()
+    };
+    assert_eq!(told_of("(called)"), 1);
     assert_eq!(shop.story("small").await, Vec::<String>::new());
     assert_eq!(shop.story("looks").await, Vec::<String>::new());
     let about_emma = told.iter().find(|m| m.subject.starts_with("Emma (emma)"));
     same_as_ever!("vip_dormant_staff", about_emma.unwrap());
     same_as_ever!("vip_dormant_letter_en", &shop.mails("emma")[0]);
     same_as_ever!("vip_dormant_letter_ko", &shop.mails("mina")[0]);
+    // Half a year on the tag is gone. They buy, fall silent once more, and are called once more.
+    shop.event("called", "Order Completed", order(900)).await;
+    shop.app.leap(Span::days(179)).await;
+    shop.pass(Span::days(1)).await;
+    let tags = view(&shop, "called").await["tags"].to_string();
+    assert!(!tags.contains("\"vip_called\""), "{tags}");
+    shop.pass(Span::days(5)).await;
+    assert_eq!(told_of("(called)"), 2);
 }
 
 /// Three advertising mails, on three days.
@@ -214,11 +254,19 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
         ("news.toml".to_owned(), NEWS.to_owned()),
     ];
     let shop = Shop::with(START, &files).await;
-    for id in ["emma", "stays", "back", "reader"] {
+    let all = [
+        "emma", "stays", "back", "reader", "chooses", "unseen", "plain",
+    ];
+    for id in all {
         shop.english(id).await;
     }
+    // What becomes of mails to them is not followed, so nobody can say that they do not read them.
+    shop.attribute("unseen", "tracking", "false").await;
+    let mut text = ProfileChange::default();
+    text.preferences.format = Some(Some(Format::Text));
+    shop.change("plain", text).await;
     shop.korean("mina").await;
-    for id in ["emma", "mina", "stays", "back", "reader"] {
+    for id in all.into_iter().chain(["mina"]) {
         shop.past(id, Span::days(200), "Order Completed", order(20))
             .await;
     }
@@ -231,6 +279,9 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     shop.pass(Span::days(6)).await;
     shop.clicks("stays", "last-chance").await;
     shop.event("back", "Product Viewed", json!({})).await;
+    // The mail's other link: the page is saved, and nothing on it is changed.
+    shop.saves_the_page(shop.mails("chooses").last().unwrap())
+        .await;
     shop.pass(Span::days(15)).await;
 
     let story = |id: &'static str| {
@@ -250,7 +301,7 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     ];
     assert_eq!(story("emma").await, gone);
     assert_eq!(story("mina").await, gone);
-    for id in ["stays", "back"] {
+    for id in ["stays", "back", "chooses"] {
         assert_eq!(
             story(id).await,
             [
@@ -262,6 +313,8 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
         );
     }
     assert_eq!(story("reader").await, Vec::<String>::new());
+    assert_eq!(story("unseen").await, Vec::<String>::new());
+    assert_eq!(story("plain").await, Vec::<String>::new());
     // They said nothing, so nobody tells them that they did. Should they come back, it is as it was.
     assert_eq!(shop.mails("emma").len(), 5);
     shop.says_of("emma", "offers", ConsentState::Given).await;

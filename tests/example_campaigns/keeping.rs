@@ -21,6 +21,16 @@ async fn month_end_digest_goes_to_those_who_asked_for_it() {
         shop.said(id, Some("monthly"), ConsentState::Given, now)
             .await;
     }
+    // What they looked at this month stands in it, but for what they bought.
+    for (id, tea, cup) in [("emma", "Oolong", "Cup"), ("mina", "우롱차", "찻잔")] {
+        let seen = |product: &str, name: &str| json!({ "product_id": product, "name": name, "price": 9000, "currency": "KRW" });
+        shop.past(id, Span::days(9), "Product Viewed", seen("p-1", tea))
+            .await;
+        shop.past(id, Span::days(8), "Product Viewed", seen("p-2", cup))
+            .await;
+        let order = json!({ "order_id": "o-1", "products": [seen("p-2", cup)] });
+        shop.past(id, Span::days(7), "Order Completed", order).await;
+    }
     let mut only = ProfileChange::default();
     only.attributes
         .insert("on_request_only".into(), Value::Bool(true));
@@ -161,12 +171,12 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
     let country = [("country", Value::Text("KR".into()))];
     shop.meet("mina", "민아", "ko", "Asia/Seoul", &country)
         .await;
-    for id in ["fresh", "left", "again", "both"] {
+    for id in ["fresh", "left", "again", "both", "partly"] {
         shop.meet(id, "Jo", "en", "Europe/London", &[]).await;
     }
     let given = reveille::domain::time::Timestamp::parse_rfc3339("2024-02-29T03:00:00Z").unwrap();
     let now = shop.app.now();
-    for id in ["emma", "mina", "left", "again", "both"] {
+    for id in ["emma", "mina", "left", "again", "both", "partly"] {
         shop.said(id, None, ConsentState::Given, given).await;
     }
     // Said by the topic's name before: what is asked for anew, and what the mail names, is the later word.
@@ -177,14 +187,15 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
         .await;
     shop.said("left", None, ConsentState::Refused, now - Span::days(50))
         .await;
-    // Said once more, by the topic's name, a year ago.
-    shop.said(
-        "again",
-        Some("offers"),
-        ConsentState::Given,
-        now - Span::days(365),
-    )
-    .await;
+    // Said once more, by the topics' names, a year ago.
+    let year = now - Span::days(365);
+    for topic in ["offers", "reminders"] {
+        shop.said("again", Some(topic), ConsentState::Given, year)
+            .await;
+    }
+    // Left the offers, and has the reminders still.
+    shop.said("partly", Some("offers"), ConsentState::Refused, year)
+        .await;
     let explained = shop.why("fresh", "consent_reconfirmation").await;
     for told in [
         "subscribed to \"offers\", consented to at least 700d ago",
@@ -211,6 +222,9 @@ async fn consent_reconfirmation_comes_a_month_before_two_years_are_over() {
         let html = shop.mails(id)[0].html();
         assert!(html.contains("February 29, 2024"), "{id}: {html}");
     }
+    let asked = &shop.mails("partly")[0];
+    assert!(asked.html().contains("Reminders: February 29, 2024"));
+    assert!(!asked.html().contains("Offers:"), "{}", asked.html());
     same_as_ever!("consent_reconfirmation_notice_en", &shop.mails("emma")[0]);
     same_as_ever!("consent_reconfirmation_notice_ko", &shop.mails("mina")[0]);
     // Who says yes anew has two years from then on; who says nothing is asked again two years after.
@@ -240,6 +254,10 @@ async fn consent_and_its_withdrawal_are_each_noted_once() {
     let long_ago = shop.app.now() - Span::days(90);
     shop.said("imported", None, ConsentState::Given, long_ago)
         .await;
+    // Told as history, a refusal is none of today's.
+    shop.meet("gone", "Jo", "en", "Europe/London", &[]).await;
+    let lately = shop.app.now() - Span::days(3);
+    shop.said("gone", None, ConsentState::Refused, lately).await;
     shop.says("never", ConsentState::Refused).await;
     for id in ["emma", "mina", "unsure"] {
         shop.says(id, ConsentState::Given).await;
@@ -264,15 +282,26 @@ async fn consent_and_its_withdrawal_are_each_noted_once() {
         shop.subjects("unsure"),
         ["You get no more advertising from us"]
     );
+    let mut unsure = shop.story("unsure").await.split_off(3);
+    unsure.sort();
     assert_eq!(
-        shop.story("unsure").await[3..],
+        unsure,
         [
             "consent_given/notice dropped/audience_fails",
             "consent_withdrawn/notice accepted/accepted",
         ]
     );
-    assert_eq!(shop.story("never").await, Vec::<String>::new());
+    // Who refuses is told so, whether they ever consented or not, and whenever they were imported.
+    let refused = ["You get no more advertising from us"];
+    assert_eq!(shop.subjects("never"), refused);
+    assert_eq!(shop.story("gone").await, Vec::<String>::new());
     assert_eq!(shop.story("imported").await, Vec::<String>::new());
+    shop.says("imported", ConsentState::Refused).await;
+    // Another topic than the offers is consent to advertising, too.
+    shop.says_of("never", "monthly", ConsentState::Given).await;
+    shop.pass(Span::days(1)).await;
+    assert_eq!(shop.subjects("imported"), refused);
+    assert_eq!(shop.subjects("never")[1..], ["Your consent is noted"]);
     // One topic less is not the end of all.
     shop.says_of("emma", "offers", ConsentState::Given).await;
     shop.says_of("emma", "reminders", ConsentState::Given).await;

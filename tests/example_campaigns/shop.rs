@@ -1,6 +1,8 @@
 //! A shop that has taken examples into use, its customers, and what lies in their mailboxes.
 
 use crate::app::{App, lay_out, scratch};
+use axum::body::Body;
+use axum::http::Request;
 use mail_parser::MessageParser;
 use regex::Regex;
 use reveille::domain::address::EmailAddress;
@@ -11,8 +13,15 @@ use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::Value;
+use reveille::engine::core::preset_salt;
+use reveille::http::public;
+use reveille::store::memory::MemoryStore;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use tower::ServiceExt;
+
+/// With it, none of those whom the stories follow is held out of the campaigns that hold some out.
+const SALT: [u8; 16] = [1; 16];
 
 /// What `examples/config.toml` says, but for the mail folder's place.
 pub fn config() -> String {
@@ -76,8 +85,23 @@ impl Shop {
                 }
             }
         }
+        let example = |name: &str| root.join("examples/campaigns").join(name);
+        let campaigns = dir.path().join("campaigns");
+        std::fs::copy(example("coupons.toml"), campaigns.join("coupons.toml")).unwrap();
+        std::fs::create_dir(campaigns.join("data")).unwrap();
+        for entry in std::fs::read_dir(example("data")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(
+                &path,
+                campaigns.join("data").join(path.file_name().unwrap()),
+            )
+            .unwrap();
+        }
+        // Chance falls the same way each time: who is held out stays so.
+        let store = Arc::new(MemoryStore::new());
+        preset_salt(&*store, SALT).await.unwrap();
         Shop {
-            app: App::start_in(dir, now).await,
+            app: App::start_in_on(store, dir, now).await,
         }
     }
 
@@ -213,6 +237,44 @@ impl Shop {
         self.app.act(id, Cause::Engagement(engagement)).await;
     }
 
+    /// The customer saves the preference page behind this mail's link, as it stands there.
+    pub async fn saves_the_page(&self, mail: &Mail) {
+        let path = PAGE.captures(&mail.html()).unwrap()[1].to_owned();
+        let router = public::router(Arc::clone(&self.app.core));
+        let asked = Request::get(path.as_str()).body(Body::empty()).unwrap();
+        let page = router.clone().oneshot(asked).await.unwrap();
+        let page = axum::body::to_bytes(page.into_body(), 1 << 20).await;
+        let page = String::from_utf8(page.unwrap().to_vec()).unwrap();
+        let page = page.split_once("</form>").unwrap().0;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        for field in FIELD.captures_iter(page) {
+            let of = |name: &str| {
+                let begin = field[2].split_once(&format!(" {name}=\""));
+                begin.map(|(_, rest)| rest.split_once('"').unwrap().0.replace("&#x3D;", "="))
+            };
+            let choice = matches!(of("type").as_deref(), Some("checkbox" | "radio"));
+            if let (Some(name), Some(value)) = (of("name"), of("value"))
+                && (!choice || field[2].contains(" checked"))
+            {
+                form.append_pair(&name, &value);
+            }
+        }
+        for select in SELECT.captures_iter(page) {
+            let chosen = CHOSEN.captures(&select[2]);
+            form.append_pair(&select[1], chosen.as_ref().map_or("", |chosen| &chosen[1]));
+        }
+        let asked = Request::post(path.as_str())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.finish()))
+            .unwrap();
+        let answer = router.oneshot(asked).await.unwrap();
+        let status = answer.status();
+        let page = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+        let page = String::from_utf8(page.unwrap().to_vec()).unwrap();
+        assert!(status.is_success(), "{status}: {page}");
+        self.app.settle().await;
+    }
+
     // ---- what is seen ------------------------------------------------------------------------------------------------
 
     /// The customer's rows of the log that say how an entry went, as `campaign/step status/reason`.
@@ -290,13 +352,24 @@ impl Shop {
     }
 }
 
+static PAGE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"https://mail\.shop\.example(/p/[^"]+)""#).unwrap());
+static FIELD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"<(input)([^>]*)>").unwrap());
+static SELECT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"(?s)<select [^>]*name="(\w+)"[^>]*>(.*?)</select>"#).unwrap());
+static CHOSEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"<option value="([^"]*)" selected"#).unwrap());
+
+/// Coupons' codes come of a secret of the store.
+static CODE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(BOX|ENGRAVE|SHIP|TEA)-[2-9A-Z]{8}\b").unwrap());
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(mail\.shop\.example/\w+/|unsubscribe%20)[A-Za-z0-9_.=/-]+").unwrap()
 });
 
 impl Mail {
     /// What a reader sees: the head that speaks, the text, and of the HTML what stands within the layout (which has a
-    /// snapshot of its own). What is signed is masked.
+    /// snapshot of its own). What is signed, and codes, are masked.
     pub fn shown(&self) -> String {
         let parsed = MessageParser::default().parse(&self.raw).unwrap();
         let raw = String::from_utf8(self.raw.clone()).unwrap();
@@ -323,7 +396,8 @@ impl Mail {
             text.trim_end(),
             inner
         );
-        TOKEN.replace_all(&whole, "${1}TOKEN").into_owned()
+        let whole = TOKEN.replace_all(&whole, "${1}TOKEN");
+        CODE.replace_all(&whole, "$1-CODE").into_owned()
     }
 
     pub fn html(&self) -> String {

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use reveille::domain::campaign::Topic;
 use reveille::domain::condition::{
     Condition, ConsentAge, Edge, EventCondition, EventSelector, EventTest, Like, NumberRange,
-    Pattern, PropertyTest, Range, ValueTest,
+    Pattern, PropertyTest, Range, Refused, ValueTest,
 };
 use reveille::domain::event::{Event, EventRule, EventRules, Undo};
 use reveille::domain::id::{EventName, SegmentName, TagName, TopicId};
@@ -309,9 +309,13 @@ pub fn condition(dice: &mut Dice, depth: u32, segments: &[&str], plain: bool) ->
         12 if depth == 0 => standing::condition(dice),
         10 => {
             let topic = TopicId::parse(dice.word(&TOPICS)).unwrap();
-            match dice.one_in(2) {
-                true => Condition::Subscribed(topic),
-                false => Condition::ConsentAge(ConsentAge {
+            match dice.below(4) {
+                0 => Condition::Subscribed(topic),
+                1 => Condition::Refused(Refused {
+                    topic,
+                    within: spans(dice).high,
+                }),
+                _ => Condition::ConsentAge(ConsentAge {
                     topic,
                     age: spans(dice),
                 }),

@@ -6,7 +6,7 @@ use reveille::domain::condition::{
 };
 use reveille::domain::event::Event;
 use reveille::domain::id::EventName;
-use reveille::domain::preference::ConsentState;
+use reveille::domain::preference::{Consent, ConsentState};
 use reveille::domain::time::Span;
 use reveille::domain::value::{Properties, Value};
 
@@ -271,6 +271,19 @@ fn holds_in(
                 (None, Some((ConsentState::Given, _))) => follows,
                 (None, _) => false,
             }
+        }
+        Condition::Refused(asked) => {
+            // The newer of the two words, of two at one instant the topic's own; but no consent to the whole outdoes a
+            // topic's own refusal.
+            let own = world.consents.get(&Some(asked.topic.clone()));
+            let whole = world.consents.get(&None);
+            let refused = |word: &&Consent| word.state == ConsentState::Refused;
+            let no = match (own, whole) {
+                (Some(own), Some(whole)) if refused(&whole) && whole.at > own.at => Some(whole),
+                (Some(own), _) => Some(own).filter(refused),
+                (None, whole) => whole.filter(refused),
+            };
+            no.is_some_and(|no| (asked.within).is_none_or(|within| now - no.at.0 < within.0))
         }
         Condition::ConsentAge(asked) => {
             let subscribed = Condition::Subscribed(asked.topic.clone());

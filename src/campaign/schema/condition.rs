@@ -1,7 +1,7 @@
 //! Conditions: one table with one leading key, on which the others depend.
 //!
 //! Each kind is a rule of its own, asked for by its leading key (`dependencies`), so that an editor names what is wrong
-//! with that kind and not that none of sixteen fits. All keys stand in `properties`, too, for completion.
+//! with that kind and not that none of seventeen fits. All keys stand in `properties`, too, for completion.
 
 use super::value::{TESTS, filter};
 use crate::campaign::keys::{self, CONDITIONS};
@@ -103,7 +103,7 @@ const WHERE: Line = (
     Shape::Defined("where"),
     "Only those with these properties: { category = \"tea\", price = { is = \">= 10\" } }",
 );
-const WITHIN: Line = (
+pub(super) const WITHIN: Line = (
     "within",
     Shape::Spelled(&LENGTH),
     "Only in the time up to now: \"30d\"",
@@ -232,24 +232,6 @@ pub static SEGMENT: Described = Described {
         Shape::Spelled(&NAME),
         "The customer is in this segment of segments.toml",
     )],
-    also: None,
-};
-
-pub static SUBSCRIBED: Described = Described {
-    keys: &keys::SUBSCRIBED,
-    required: &["subscribed"],
-    lines: &[
-        (
-            "subscribed",
-            Shape::Spelled(&NAME),
-            "The customer has this topic of topics.toml",
-        ),
-        (
-            "given",
-            Shape::Spelled(&AGE),
-            "How long since the consent that this rests on: \">= 700d\"",
-        ),
-    ],
     also: None,
 };
 

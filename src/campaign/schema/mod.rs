@@ -3,6 +3,7 @@
 //! A new kind of file is one line in [`KINDS`]; a new key is one line in the table that it belongs to.
 
 mod condition;
+mod consent;
 mod file;
 mod step;
 mod value;
@@ -21,7 +22,7 @@ pub static KINDS: [Kind; 5] = [
 ];
 
 /// Every kind of table that these files have.
-pub static ALL: [&Described; 30] = [
+pub static ALL: [&Described; 31] = [
     &file::GOAL,
     &file::POOL,
     &file::GENERATE,
@@ -41,7 +42,8 @@ pub static ALL: [&Described; 30] = [
     &condition::ATTRIBUTE,
     &condition::TAG,
     &condition::SEGMENT,
-    &condition::SUBSCRIBED,
+    &consent::SUBSCRIBED,
+    &consent::REFUSED,
     &condition::MESSAGE,
     &condition::DATE,
     &condition::PREFERENCE,

@@ -4,7 +4,7 @@ use super::audience;
 use crate::domain::condition::{
     CampaignCondition, CampaignWas, Condition, ConsentAge, DateCondition, DateRule, EventCondition,
     EventSelector, EventTest, MessageCondition, MessageWas, NumberRange, Preference,
-    PreferenceCondition, PreferenceTest, PropertyTest, Range, ValueTest,
+    PreferenceCondition, PreferenceTest, PropertyTest, Range, Refused, ValueTest,
 };
 use crate::domain::id::{CampaignId, EventName, SegmentName, StepId, TagName, TopicId};
 use crate::domain::time::{Span, Timestamp};
@@ -219,6 +219,13 @@ fn each_kind_of_condition_reads_as_it_is_written() {
             Condition::ConsentAge(ConsentAge {
                 topic: TopicId::parse("offers").unwrap(),
                 age: days(700, None),
+            }),
+        ),
+        (
+            "refused = \"offers\"\nwithin = \"14d\"",
+            Condition::Refused(Refused {
+                topic: TopicId::parse("offers").unwrap(),
+                within: Some(Span::days(14)),
             }),
         ),
         (

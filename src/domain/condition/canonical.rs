@@ -308,7 +308,7 @@ impl Condition {
 mod tests {
     use crate::domain::condition::{
         Condition, ConsentAge, EventCondition, EventSelector, EventTest, Named, PropertyTest,
-        Range, ValueTest,
+        Range, Refused, ValueTest,
     };
     use crate::domain::id::{EventName, SegmentName, TagName, TopicId};
     use crate::domain::time::Span;
@@ -349,6 +349,12 @@ mod tests {
                 },
             })
         };
+        let refused = |topic: &str, within: Option<Span>| {
+            Condition::Refused(Refused {
+                topic: TopicId::parse(topic).unwrap(),
+                within,
+            })
+        };
         let span = Some(Span::days(1));
         let all = [
             Condition::Event(event(select(vec![]), None, false, None, count(">= 1"))),
@@ -386,6 +392,9 @@ mod tests {
             aged("a", 700),
             aged("a", 701),
             aged("b", 700),
+            refused("a", None),
+            refused("a", span),
+            refused("b", None),
         ];
         let hashes: BTreeSet<u64> = all.iter().map(|c| c.stable_hash(&none())).collect();
         assert_eq!(hashes.len(), all.len());

@@ -60,6 +60,11 @@ impl Canonical {
                 self.text(consent.topic.as_str());
                 self.range(&consent.age, |span| span.0);
             }
+            Condition::Refused(refused) => {
+                self.tag(18);
+                self.text(refused.topic.as_str());
+                self.option(refused.within, |to, span| to.int(span.0));
+            }
             Condition::All(_)
             | Condition::Any(_)
             | Condition::Not(_)

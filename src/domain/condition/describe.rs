@@ -46,6 +46,7 @@ impl Condition {
                 consent.topic,
                 spans(&consent.age)
             ),
+            Condition::Refused(refused) => refused.describe(),
         }
     }
 }

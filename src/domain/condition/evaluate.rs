@@ -158,6 +158,7 @@ pub(super) fn evaluate_in(
         Condition::Engaged(range) => engaged(range, facts, now),
         Condition::Unanswered(range) => stands(range.contains(unanswered(facts))),
         Condition::ConsentAge(consent) => consent.evaluate(facts, now),
+        Condition::Refused(refused) => refused.evaluate(facts, now),
     }
 }
 

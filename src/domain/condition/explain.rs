@@ -3,7 +3,7 @@
 use super::evaluate::evaluate_in;
 use super::selection::Selection;
 use super::standing::{last_answer, unanswered, under_way};
-use super::{Condition, ConsentAge, EventCondition, EventTest, Facts, Verdict, describe};
+use super::{Condition, ConsentAge, EventCondition, EventTest, Facts, Refused, Verdict, describe};
 use crate::domain::preference::{ConsentState, consent_for};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::value::{Value, any_at};
@@ -124,7 +124,9 @@ fn present(
                 (false, _) => text.to_owned(),
             }
         }
-        Condition::Subscribed(topic) | Condition::ConsentAge(ConsentAge { topic, .. }) => {
+        Condition::Subscribed(topic)
+        | Condition::ConsentAge(ConsentAge { topic, .. })
+        | Condition::Refused(Refused { topic, .. }) => {
             let consent = consent_for(facts.consents, Some(topic));
             let by_name = facts.consents.contains_key(&Some(topic.clone()));
             match consent {

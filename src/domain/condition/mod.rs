@@ -21,7 +21,7 @@ mod value_test;
 
 pub(in crate::domain) use canonical::Canonical;
 pub use canonical::Named;
-pub use consent::ConsentAge;
+pub use consent::{ConsentAge, Refused};
 pub use date::{DateCondition, DateRule, DateTrigger, Near};
 pub use evaluate::{EntryFacts, Facts, evaluate, tags_of};
 pub use explain::{Explained, explain};
@@ -288,6 +288,8 @@ pub enum Condition {
     Unanswered(Range<u64>),
     /// Consent to the topic is in force, and that old.
     ConsentAge(ConsentAge),
+    /// A refusal of the topic is in force, and that new.
+    Refused(Refused),
 }
 
 impl Condition {
@@ -315,7 +317,8 @@ impl Condition {
             | Condition::UnderWay { .. }
             | Condition::Engaged(_)
             | Condition::Unanswered(_)
-            | Condition::ConsentAge(_) => {}
+            | Condition::ConsentAge(_)
+            | Condition::Refused(_) => {}
         }
     }
 
