@@ -21,6 +21,7 @@ pub mod holdout;
 pub mod hours;
 pub mod id;
 pub mod ledger;
+pub mod mailbox;
 pub mod opt_in;
 pub mod order;
 pub mod outcome;

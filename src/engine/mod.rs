@@ -43,6 +43,7 @@ pub mod state;
 pub mod surprise;
 pub mod survey;
 pub mod tally;
+mod ticked;
 mod tokens;
 pub mod waiting;
 

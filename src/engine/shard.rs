@@ -10,6 +10,7 @@ use super::forget::Forgotten;
 use super::post::{Delivery, Post};
 use super::state::Standing;
 use super::tally::Tally;
+pub use super::ticked::Ticked;
 use crate::clock::Clock;
 use crate::domain::cause::Cause;
 use crate::domain::id::{CampaignId, CustomerNo, ShardNo};
@@ -74,27 +75,6 @@ pub enum Order {
     Forget(Vec<CustomerNo>, u64, oneshot::Sender<Result<(), Refused>>),
     /// Walk all customers again (somebody new may enter), if the walk of this number has not been made.
     WalkAgain(u32),
-}
-
-/// What a tick did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ticked {
-    pub rung: u64,
-    pub fired: u64,
-    pub released: u64,
-    pub walked: u64,
-    /// Rings that changed nothing but the alarm.
-    pub idle_rings: u64,
-}
-
-impl std::ops::AddAssign for Ticked {
-    fn add_assign(&mut self, other: Ticked) {
-        self.rung += other.rung;
-        self.fired += other.fired;
-        self.released += other.released;
-        self.walked += other.walked;
-        self.idle_rings += other.idle_rings;
-    }
 }
 
 /// What a shard tells the engine.
