@@ -24,6 +24,7 @@ pub mod imports;
 pub mod ingest;
 pub mod intake;
 mod kept;
+mod kept_secret;
 mod learning;
 pub mod merge;
 mod opt_in;

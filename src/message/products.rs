@@ -5,6 +5,7 @@
 
 use super::formats;
 use super::header::{one_line, shortened};
+use super::tracking::ascii;
 use crate::domain::products::Product;
 use crate::domain::value::{Properties, Value};
 use serde_json::{Map, Value as Json, json};
@@ -113,18 +114,8 @@ pub(crate) fn web_address(text: &str, schemes: &[&str]) -> String {
     {
         return String::new();
     }
-    let mut out = format!("{}://{host}", scheme.to_ascii_lowercase());
-    for c in rest[host.len()..].chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    out
+    let rest = ascii(&rest[host.len()..]);
+    format!("{}://{host}{rest}", scheme.to_ascii_lowercase())
 }
 
 /// Another property, as much of it as a mail can need.

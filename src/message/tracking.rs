@@ -140,7 +140,7 @@ fn add_at_end(html: &mut String, what: &str) {
 }
 
 /// Letters outside ASCII as URLs write them.
-fn ascii(url: &str) -> String {
+pub(super) fn ascii(url: &str) -> String {
     let mut out = String::new();
     for c in url.chars() {
         if c.is_ascii() {

@@ -1,5 +1,6 @@
 //! A shop's own export of its orders, found out and made into rows: for `reveille import --orders` and `reveille init`.
 
+use super::source::opened;
 use crate::cli::failure::Failure;
 use crate::cli::screen::{Screen, counted};
 use crate::cli::table::Table;
@@ -9,7 +10,6 @@ use crate::engine::intake::orders::{self, Column, Known, Survey};
 use crate::engine::intake::{OpenError, RowError};
 use chrono_tz::Tz;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
@@ -43,18 +43,8 @@ pub fn letters(told: Option<&str>) -> Result<Option<Letters>, Failure> {
     told.map(Letters::parse).transpose().map_err(Failure::Usage)
 }
 
-fn opened(told: &Told) -> Result<File, Failure> {
-    let path = &told.file;
-    File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Failure::NotFound {
-            what: format!("there is no file {}", path.display()),
-            hint: String::new(),
-        },
-        _ => Failure::failed(format!("{} can't be read: {e}", path.display())),
-    })
-}
-
-fn pairs(told: &[String]) -> Result<Vec<(String, String)>, Failure> {
+/// The user's column=field pairs.
+pub fn pairs(told: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let pair = |text: &String| match text.rsplit_once('=') {
         Some((column, field)) => Ok((column.to_owned(), field.to_owned())),
         None => Err(Failure::Usage(format!(
@@ -75,11 +65,11 @@ impl Export {
         };
         let letters = match letters(told.encoding.as_deref())? {
             Some(letters) => letters,
-            None => guess(opened(&told)?).map_err(|e| {
+            None => guess(opened(&told.file)?).map_err(|e| {
                 Failure::failed(format!("{} can't be read: {e}", told.file.display()))
             })?,
         };
-        let reader = BufReader::new(Decoded::new(opened(&told)?, letters));
+        let reader = BufReader::new(Decoded::new(opened(&told.file)?, letters));
         let survey = Survey::of(reader, &said).map_err(|e| told.unread(&e))?;
         Ok(Export {
             told,
@@ -90,12 +80,12 @@ impl Export {
 
     /// Its customers and orders, as JSON Lines.
     pub fn made(&self) -> Result<(Vec<u8>, Made), Failure> {
-        let reader = BufReader::new(Decoded::new(opened(&self.told)?, self.letters));
+        let reader = BufReader::new(Decoded::new(opened(&self.told.file)?, self.letters));
         let mut refused = Vec::new();
         let taken = self.survey.read(reader, |row| refused.push(row));
         let taken = taken.map_err(|e| self.told.unread(&e))?;
         if taken.has_bad_orders() {
-            let reader = BufReader::new(Decoded::new(opened(&self.told)?, self.letters));
+            let reader = BufReader::new(Decoded::new(opened(&self.told.file)?, self.letters));
             let own: BTreeSet<u64> = refused.iter().map(|row| row.line).collect();
             let mut others = Vec::new();
             let read = self.survey.others(reader, &taken, |row| {

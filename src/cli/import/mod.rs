@@ -154,14 +154,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
         options.kind = Some(Kind::JsonLines);
         return Ok(options);
     }
-    for pair in &arguments.map {
-        let Some((column, field)) = pair.rsplit_once('=') else {
-            return Err(Failure::Usage(format!(
-                "--map {pair:?} is not column=field"
-            )));
-        };
-        options.map.push((column.to_owned(), field.to_owned()));
-    }
+    options.map = export::pairs(&arguments.map)?;
     let event = arguments.event.as_deref().map(EventName::parse);
     options.event = event.transpose().map_err(usage)?;
     Ok(options)

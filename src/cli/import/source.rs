@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::engine::intake::encoding::{Decoded, Letters};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where rows come from.
 pub struct Source {
@@ -55,13 +55,7 @@ impl Source {
                 export: None,
             });
         }
-        let file = File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Failure::NotFound {
-                what: format!("there is no file {}", path.display()),
-                hint: String::new(),
-            },
-            _ => Failure::failed(format!("{} can't be read: {e}", path.display())),
-        })?;
+        let file = opened(&path)?;
         let told = file.metadata().ok().filter(std::fs::Metadata::is_file);
         let reader: Box<dyn BufRead + Send> = match export::letters(arguments.encoding.as_deref())?
         {
@@ -76,4 +70,15 @@ impl Source {
             export: None,
         })
     }
+}
+
+/// A file to read.
+pub fn opened(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Failure::NotFound {
+            what: format!("there is no file {}", path.display()),
+            hint: String::new(),
+        },
+        _ => Failure::failed(format!("{} can't be read: {e}", path.display())),
+    })
 }

@@ -3,7 +3,7 @@
 //!
 //! Whether there is consent at all is [`Condition::Subscribed`](super::Condition::Subscribed)'s.
 
-use super::evaluate::{age, stands};
+use super::evaluate::{age, came_within, stands};
 use super::{Facts, Range, Verdict};
 use crate::domain::id::TopicId;
 use crate::domain::preference::{ConsentState, consent_for, resting_on};
@@ -47,15 +47,7 @@ impl Refused {
     }
 
     pub(super) fn evaluate(&self, facts: &Facts<'_>, now: Timestamp) -> Verdict {
-        let (Some(said), Some(within)) = (self.said(facts), self.within) else {
-            return stands(self.said(facts).is_some());
-        };
-        let ends = said + within;
-        let holds = now < ends;
-        Verdict {
-            holds,
-            until: holds.then_some(ends),
-        }
+        came_within(self.said(facts), self.within, now)
     }
 
     /// What it asks, in a phrase.

@@ -178,6 +178,19 @@ pub(super) fn stands(holds: bool) -> Verdict {
     Verdict { holds, until: None }
 }
 
+/// It happened, last `at`; with `within` in (now - d, now].
+pub(super) fn came_within(at: Option<Timestamp>, within: Option<Span>, now: Timestamp) -> Verdict {
+    let (Some(at), Some(within)) = (at, within) else {
+        return stands(at.is_some());
+    };
+    let ends = at + within;
+    let holds = now < ends;
+    Verdict {
+        holds,
+        until: holds.then_some(ends),
+    }
+}
+
 /// `all` for `agreed = true`, `any` for false: when every child answers `agreed`, so does the whole, for as long as
 /// the first of them does; otherwise it answers the opposite, for as long as the last of those that differ.
 fn combine(

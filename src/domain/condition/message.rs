@@ -1,5 +1,6 @@
 //! Conditions on messages: whether one was sent, accepted, opened, clicked, answered, and when that was last.
 
+use super::evaluate::came_within;
 use super::explain::rough;
 use super::{Facts, MessageCondition, MessageWas, Verdict};
 use crate::domain::engagement::SentMessage;
@@ -58,25 +59,7 @@ impl MessageCondition {
     }
 
     pub(super) fn evaluate(&self, facts: &Facts<'_>, now: Timestamp) -> Verdict {
-        let latest = self.latest(facts);
-        match (latest, self.within) {
-            (None, _) => Verdict {
-                holds: false,
-                until: None,
-            },
-            (Some(_), None) => Verdict {
-                holds: true,
-                until: None,
-            },
-            (Some(at), Some(within)) => {
-                let ends = at + within;
-                let holds = now < ends;
-                Verdict {
-                    holds,
-                    until: holds.then_some(ends),
-                }
-            }
-        }
+        came_within(self.latest(facts), self.within, now)
     }
 
     /// What it asks, in a phrase.

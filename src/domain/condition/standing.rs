@@ -1,7 +1,7 @@
 //! Conditions on where a customer stands: what became of campaigns, what they have set as preferences, and how they
 //! answer what is sent to them.
 
-use super::evaluate::{age, stands};
+use super::evaluate::{age, came_within};
 use super::explain::rough;
 use super::{Facts, Range, Verdict};
 use crate::domain::engagement::SentMessage;
@@ -72,18 +72,7 @@ impl CampaignCondition {
     }
 
     pub(super) fn evaluate(&self, facts: &Facts<'_>, now: Timestamp) -> Verdict {
-        match (self.latest(facts), self.within) {
-            (None, _) => stands(false),
-            (Some(_), None) => stands(true),
-            (Some(at), Some(within)) => {
-                let ends = at + within;
-                let holds = now < ends;
-                Verdict {
-                    holds,
-                    until: holds.then_some(ends),
-                }
-            }
-        }
+        came_within(self.latest(facts), self.within, now)
     }
 
     pub(super) fn describe(&self) -> String {

@@ -3,10 +3,9 @@
 use crate::campaign::{CodesFrom, Loaded, PoolFile};
 use crate::domain::coupon::{Codes, Pool, Pools, Secret};
 use crate::domain::rules::Rules;
-use crate::engine::batch::BatchError;
-use crate::engine::core::random_bytes;
+use crate::engine::kept_secret::kept_secret;
 use crate::engine::shard::Refused;
-use crate::store::{Batch, Check, Store, StoreError, keys};
+use crate::store::Store;
 use std::sync::Arc;
 
 const SECRET: &str = "coupon_secret";
@@ -14,35 +13,7 @@ const SECRET: &str = "coupon_secret";
 /// The secret that generated codes are made with, made once with the store and never changed: a code that was given stays
 /// the one that it is. None where the store has none yet and is only looked at.
 pub async fn secret(store: &dyn Store, make: bool) -> Result<Option<Secret>, Refused> {
-    let key = keys::house(SECRET);
-    loop {
-        let found = store.get_many(vec![key.clone()]).await;
-        let found = found.map_err(BatchError::from)?.into_iter().next();
-        if let Some(value) = found.flatten() {
-            let secret = Secret::try_from(value.value.as_slice());
-            return secret
-                .map(Some)
-                .map_err(|_| Refused::Data("the secret of coupon codes cannot be read".into()));
-        }
-        if !make {
-            return Ok(None);
-        }
-        let mut secret = Secret::default();
-        random_bytes(&mut secret)?;
-        let batch = Batch {
-            checks: vec![Check {
-                key: key.clone(),
-                expected: None,
-            }],
-            puts: vec![(key.clone(), secret.to_vec())],
-            ..Batch::default()
-        };
-        match store.commit(batch).await {
-            // Read again either way: what stands in the store is what counts.
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(BatchError::from(error).into()),
-        }
-    }
+    kept_secret(store, SECRET, make, "the secret of coupon codes").await
 }
 
 /// The pools of these files; those whose codes could not be read are left out.

@@ -7,10 +7,11 @@ use crate::domain::record::{Mailbox, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::random_bytes;
+use crate::engine::kept_secret::kept_secret;
 use crate::engine::shard::Refused;
 use crate::engine::state::Number;
 use crate::store::codec::{CodecError, decode, encode};
-use crate::store::{Batch, Check, Direction, Key, Store, StoreError, Versioned, keys};
+use crate::store::{Direction, Key, Store, Versioned, keys};
 use ring::{digest, hmac};
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
@@ -211,30 +212,11 @@ pub(super) fn since(at: Timestamp) -> Vec<u8> {
 }
 
 async fn read_or_make(store: &dyn Store, making: bool) -> Result<[u8; 32], Refused> {
-    let key = keys::house(KEY);
-    loop {
-        let found = (store.get_many(vec![key.clone()]).await).map_err(BatchError::from)?;
-        if let Some(Some(value)) = found.into_iter().next() {
-            return <[u8; 32]>::try_from(value.value.as_slice())
-                .map_err(|_| Refused::Data("the key of erasures cannot be read".into()));
-        }
-        let mut secret = [0; 32];
-        random_bytes(&mut secret)?;
-        if !making {
-            return Ok(secret);
-        }
-        let batch = Batch {
-            checks: vec![Check {
-                key: key.clone(),
-                expected: None,
-            }],
-            puts: vec![(key.clone(), secret.to_vec())],
-            ..Batch::default()
-        };
-        match store.commit(batch).await {
-            // Read again either way: what stands in the store counts.
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(BatchError::from(error).into()),
-        }
+    if let Some(kept) = kept_secret(store, KEY, making, "the key of erasures").await? {
+        return Ok(kept);
     }
+    // Where there is none nobody was forgotten: one that nothing was hashed with finds nobody.
+    let mut passing = [0; 32];
+    random_bytes(&mut passing)?;
+    Ok(passing)
 }

@@ -77,6 +77,19 @@ fn usual(heading: &str) -> String {
     heading.trim().to_lowercase().replace([' ', '-', '.'], "_")
 }
 
+/// Where the column stands that the user names.
+pub(super) fn column_named(headings: &[String], column: &str) -> Result<usize, String> {
+    let same = |h: &String| h.trim() == column.trim();
+    let unknown = || {
+        format!(
+            "there is no column {}; the columns are {}",
+            quoted(column),
+            headings.join(", ")
+        )
+    };
+    headings.iter().position(same).ok_or_else(unknown)
+}
+
 impl Mapping {
     /// Understands `headings`. `told` are the user's column=field pairs, `table` and `event` what they said of all rows.
     pub fn of(
@@ -90,15 +103,7 @@ impl Mapping {
         }
         let mut by_user: Vec<Option<&str>> = vec![None; headings.len()];
         for (column, field) in told {
-            let same = |h: &String| h.trim() == column.trim();
-            let Some(at) = headings.iter().position(same) else {
-                return Err(format!(
-                    "there is no column {}; the columns are {}",
-                    quoted(column),
-                    headings.join(", ")
-                ));
-            };
-            by_user[at] = Some(field.trim());
+            by_user[column_named(headings, column)?] = Some(field.trim());
         }
         let usual_names: Vec<String> = headings.iter().map(|h| usual(h)).collect();
         let find = |names: &[&str]| {

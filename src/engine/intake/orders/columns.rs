@@ -1,6 +1,7 @@
 //! Which column of a shop's order export means what: by the headings that shops and their platforms use, in English and
 //! in Korean, or as the user says.
 
+use crate::engine::intake::mapping::column_named;
 use crate::engine::intake::quoted;
 
 /// What one column is.
@@ -107,14 +108,7 @@ pub fn understood(
 ) -> Result<Vec<Column>, String> {
     let mut columns: Vec<Option<Column>> = vec![None; headings.len()];
     for (column, field) in told {
-        let same = |h: &String| h.trim() == column.trim();
-        let Some(at) = headings.iter().position(same) else {
-            return Err(format!(
-                "there is no column {}; the columns are {}",
-                quoted(column),
-                headings.join(", ")
-            ));
-        };
+        let at = column_named(headings, column)?;
         let known = HEADINGS.iter().find(|(_, name, _)| *name == field.trim());
         columns[at] = Some(match (known, field.trim()) {
             (Some((known, ..)), _) => Column::Known(*known),
