@@ -8,8 +8,8 @@ use app::App;
 use reveille::domain::best::best_instant;
 use reveille::domain::cause::Cause;
 use reveille::domain::engagement::{Engagement, HitClass, HitKind};
-use reveille::domain::hours::{HOURS, Hours, Learned, worth};
-use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo};
+use reveille::domain::hours::{Answers, Hours, Learned, worth};
+use reveille::domain::id::{CampaignId, CustomerId, CustomerNo, MessageNo, SegmentName};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::policy::{LEAD, Limits, zone_of};
 use reveille::domain::record::Record;
@@ -37,6 +37,10 @@ fn answer(message: MessageNo, kind: HitKind, at: Timestamp) -> Cause {
     })
 }
 
+fn segment(name: &str) -> SegmentName {
+    SegmentName::parse(name).unwrap()
+}
+
 fn hour(at: Timestamp, zone: chrono_tz::Tz) -> usize {
     chrono::Timelike::hour(&wall::local(at, zone)) as usize
 }
@@ -44,7 +48,13 @@ fn hour(at: Timestamp, zone: chrono_tz::Tz) -> usize {
 fn learned(chance: &mut Chance) -> Learned {
     let mut table = Learned::default();
     for day in 0..chance.below(4) as i64 {
-        let answers: [u64; HOURS] = std::array::from_fn(|_| chance.below(30));
+        let mut by_hour = || std::array::from_fn(|_| chance.below(30));
+        let answers = Answers {
+            shop: by_hour(),
+            segments: [("nurses", by_hour()), ("gone", by_hour())]
+                .map(|(name, answers)| (segment(name), answers))
+                .into(),
+        };
         table = table.next(&answers, 1, day * 24);
     }
     table
@@ -69,9 +79,9 @@ fn the_hour_follows_a_customers_own_answers_and_leaves_no_window() {
             own.caps = Some(Some(Vec::new()));
         });
     }
-    let mut shop = [0; HOURS];
-    (shop[19], shop[3]) = (40, 400);
-    let table = Learned::default().next(&shop, 1, 0);
+    let mut answers = Answers::default();
+    (answers.shop[19], answers.shop[3]) = (40, 400);
+    let table = Learned::default().next(&answers, 1, 0);
     world.control(|c| c.learned = table);
     world.event(mina, "Visited", &[]);
     world.run_for(Span::days(1));
@@ -169,7 +179,8 @@ fn it_is_never_outside_a_window_and_nothing_in_that_day_is_better() {
         assert!(may_go(rules, &record, chosen), "seed {seed}: {chosen}");
         assert!(chosen.since(first) < Span::hours(25), "seed {seed}");
         let zone = zone_of(&record, rules);
-        let worth = worth(&record.hours, &rules.controls.learned);
+        // No segment stands in these rules.
+        let worth = worth(&record.hours, None, &rules.controls.learned.shop);
         let most = std::iter::once(first)
             .chain(open.take_while(|at| at.since(first) < Span::hours(22)))
             .map(|at| worth[hour(at, zone)])
@@ -402,4 +413,75 @@ async fn the_shops_hours_are_learned_each_day_and_kept_over_a_restart() {
         .rfind(|r| r.customer == no && r.reason == Reason::StepDue);
     let detail = &due.unwrap().detail;
     assert!(detail.starts_with("20:00, learned from"), "{detail}");
+}
+
+#[tokio::test]
+async fn who_is_in_a_segment_goes_by_its_hours_before_the_shops() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    // Monday, 11:00 in Seoul.
+    let start = "2026-03-02T02:00:00Z";
+    let segments = r#"
+        nurses   = { event = "Shift Chosen" }
+        everyone = { known_for = ">= 0s" }
+        bakers   = { event = "Oven Lit" }
+    "#;
+    let files = [("series.toml", SERIES), ("segments.toml", segments)];
+    let app = App::start_on(store.clone(), start, app::CONFIG, &files).await;
+    let come = async |names: &[String], event: Option<&str>| {
+        for name in names {
+            app.sign_up(name, "Asia/Seoul").await;
+            if let Some(event) = event {
+                app.event(name, event, json!({})).await;
+            }
+            app.event(name, "Signed Up", json!({})).await;
+        }
+        app.settle().await;
+    };
+    let named = |what: &str, n: usize| (0..n).map(|i| format!("{what}{i}")).collect::<Vec<_>>();
+    let (nurses, bakers, others) = (named("nurse", 30), named("baker", 29), named("other", 60));
+    come(&nurses, Some("Shift Chosen")).await;
+    come(&bakers, Some("Oven Lit")).await;
+    come(&others, None).await;
+    // Bakers read at 13:00, nurses at 17:00, the others at 20:00.
+    for (after, who) in [(2, &bakers), (4, &nurses), (3, &others)] {
+        app.leap(Span::hours(after)).await;
+        for name in who {
+            let told = answer(MessageNo(1), HitKind::Open, app.now());
+            app.act(name, told).await;
+        }
+    }
+    app.leap(Span::hours(14)).await;
+    let table = app.core.catalogue().rules.controls.learned.clone();
+    let of = |name: &str| table.segments[&segment(name)].answers();
+    assert_eq!(
+        (table.answers(), of("nurses"), of("bakers"), of("everyone")),
+        (119, 30, 29, 119)
+    );
+
+    // A new nurse goes by the nurses. The bakers gave too few answers to speak for themselves: a new one goes by the next
+    // wider segment, as does who is in no other.
+    let late = [
+        ("late-nurse", Some("Shift Chosen")),
+        ("late-baker", Some("Oven Lit")),
+        ("late-other", None),
+    ];
+    let mut told = Vec::new();
+    for (name, event) in late {
+        come(&[name.to_owned()], event).await;
+        let said = explained(&app, name).await;
+        let line = said.lines().find(|line| line.contains("learned from"));
+        told.push(format!("{name}: {}", line.unwrap_or(&said).trim()));
+    }
+    insta::assert_snapshot!(told.join("\n"));
+    for _ in 0..48 {
+        app.leap(Span::hours(1)).await;
+    }
+    assert_eq!(
+        more_left(&app, "late-nurse").await.as_deref(),
+        Some("04 17:00")
+    );
+    assert_eq!(
+        more_left(&app, "late-baker").await.as_deref(),
+        Some("04 20:00")
+    );
 }

@@ -5,7 +5,9 @@
 //! [`super::hours`]. Caps and gaps are left to policy, which judges the message when it is due as it judges any.
 
 use super::campaign::{At, Campaign, Step};
-use super::hours::{HOURS, hour_shown, worth};
+use super::condition::{Facts, evaluate};
+use super::hours::{Curve, HOURS, hour_shown, worth};
+use super::id::SegmentName;
 use super::policy::{Decision, Limits, zone_of};
 use super::record::Record;
 use super::rules::Rules;
@@ -35,7 +37,9 @@ pub fn best_instant(
         return from;
     };
     let zone = zone_of(record, rules);
-    let worth = worth(&record.hours, &rules.controls.learned);
+    let learned = &rules.controls.learned;
+    let segment = segment_of(record, rules, from).map(|(_, curve)| curve);
+    let worth = worth(&record.hours, segment, &learned.shop);
     let mut best: Option<(u128, Timestamp)> = None;
     let mut begins = first;
     for _ in 0..HOURS {
@@ -50,6 +54,28 @@ pub fn best_instant(
         begins = ends;
     }
     best.map_or(first, |(_, at)| at)
+}
+
+/// The segments that a customer is in, as far as they stand in the rules.
+pub fn segments_of(record: &Record, rules: &Rules, at: Timestamp) -> Vec<SegmentName> {
+    let facts = Facts::of(record, rules);
+    let within = rules.segments.iter();
+    let within = within.filter(|(_, condition)| evaluate(condition, &facts, at).holds);
+    within.map(|(name, _)| name.clone()).collect()
+}
+
+/// The segment whose hours stand beside the customer's own.
+fn segment_of<'a>(
+    record: &Record,
+    rules: &'a Rules,
+    at: Timestamp,
+) -> Option<(&'a SegmentName, &'a Curve)> {
+    let facts = Facts::of(record, rules);
+    let belongs = |name: &SegmentName| {
+        let condition = rules.segments.get(name);
+        condition.is_some_and(|condition| evaluate(condition, &facts, at).holds)
+    };
+    rules.controls.learned.narrowest(belongs)
 }
 
 /// When `step` will fall due, if its time comes at `from` and nothing more is learned until then.
@@ -72,18 +98,31 @@ pub fn learned_from(step: &Step, record: &Record, rules: &Rules, due: Timestamp)
         return None;
     }
     let shown = wall::local(due, zone_of(record, rules)).format("%H:%M");
-    let (own, shop) = (record.hours.answers(), rules.controls.learned.answers());
     let answers = |n: u64| match n {
         1 => "1 answer".to_owned(),
         n => format!("{n} answers"),
     };
-    Some(match (own, shop) {
-        (0, 0) => format!("{shown}, as soon as it may go: no answers are known yet"),
-        (0, shop) => format!("{shown}, learned from {} of the shop's", answers(shop)),
-        (own, 0) => format!("{shown}, learned from {} of theirs", answers(own.into())),
-        (own, shop) => format!(
-            "{shown}, learned from {} of theirs and {shop} of the shop's",
-            answers(own.into())
-        ),
-    })
+    let own = record.hours.answers();
+    let theirs = (own > 0).then(|| (u64::from(own), "theirs".to_owned()));
+    let segment = segment_of(record, rules, due)
+        .map(|(name, of)| (of.answers(), format!("the segment \"{name}\"")));
+    let shop = Some((rules.controls.learned.answers(), "the shop's".to_owned()));
+    let circles = [theirs, segment, shop.filter(|(n, _)| *n > 0)];
+    let mut told: Vec<String> = Vec::new();
+    for (n, whose) in circles.into_iter().flatten() {
+        match told.is_empty() {
+            true => told.push(format!("{} of {whose}", answers(n))),
+            false => told.push(format!("{n} of {whose}")),
+        }
+    }
+    let from = match told.split_last() {
+        None => {
+            return Some(format!(
+                "{shown}, as soon as it may go: no answers are known yet"
+            ));
+        }
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+    };
+    Some(format!("{shown}, learned from {from}"))
 }

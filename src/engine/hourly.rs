@@ -7,8 +7,8 @@
 
 use super::batch::BatchError;
 use crate::domain::breaker::{Anew, Counts, hour_of};
-use crate::domain::hours::HOURS;
-use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::hours::Answers;
+use crate::domain::id::{CampaignId, SegmentName, ShardNo};
 use crate::domain::ledger::LogRow;
 use crate::domain::time::Timestamp;
 use crate::store::codec::{Stored, decode, encode};
@@ -22,8 +22,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counted {
     campaigns: BTreeMap<CampaignId, Counts>,
-    /// Answers, by the hour that the customer's clock showed; empty where there was none.
-    answers: Vec<u32>,
+    /// By the hour that the customer's clock showed.
+    answers: Answers,
 }
 
 impl Stored for Counted {
@@ -40,12 +40,9 @@ impl Counted {
         }
     }
 
-    /// A customer answered when their clock showed `hour`.
-    pub fn answer(&mut self, hour: usize) {
-        self.answers.resize(HOURS, 0);
-        if let Some(n) = self.answers.get_mut(hour) {
-            *n = n.saturating_add(1);
-        }
+    /// A customer who is in these segments answered when their clock showed `hour`.
+    pub fn answer(&mut self, hour: usize, segments: Vec<SegmentName>) {
+        self.answers.note(hour, segments);
     }
 
     fn add_to(&mut self, campaign: &CampaignId, counts: Counts) {
@@ -54,7 +51,7 @@ impl Counted {
     }
 
     fn is_empty(&self) -> bool {
-        self.campaigns.is_empty() && self.answers.is_empty()
+        self.campaigns.is_empty() && self.answers.is_none()
     }
 
     fn plus(&self, more: &Counted) -> Counted {
@@ -62,12 +59,7 @@ impl Counted {
         for (campaign, counts) in &more.campaigns {
             sum.add_to(campaign, *counts);
         }
-        if !more.answers.is_empty() {
-            sum.answers.resize(HOURS, 0);
-            for (n, more) in sum.answers.iter_mut().zip(&more.answers) {
-                *n = n.saturating_add(*more);
-            }
-        }
+        sum.answers.add(&more.answers);
         sum
     }
 }
@@ -77,7 +69,7 @@ struct Sums {
     /// Of each shard, the row that it writes at present.
     rows: BTreeMap<ShardNo, (i64, Counted)>,
     campaigns: BTreeMap<CampaignId, BTreeMap<i64, Counts>>,
-    answers: BTreeMap<i64, [u64; HOURS]>,
+    answers: BTreeMap<i64, Answers>,
     /// Campaigns with harm, of which more was counted than has been looked at.
     changed: BTreeSet<CampaignId>,
     harmed: BTreeSet<CampaignId>,
@@ -101,11 +93,8 @@ impl Sums {
                 self.changed.insert(campaign.clone());
             }
         }
-        if !counted.answers.is_empty() {
-            let known = self.answers.entry(hour).or_insert([0; HOURS]);
-            for (n, more) in known.iter_mut().zip(&counted.answers) {
-                *n += u64::from(*more);
-            }
+        if !counted.answers.is_none() {
+            self.answers.entry(hour).or_default().add(&counted.answers);
         }
     }
 }
@@ -224,14 +213,10 @@ impl Hourly {
     }
 
     /// The answers of these hours.
-    pub fn answers(&self, hours: std::ops::Range<i64>) -> [u64; HOURS] {
-        let sums = self.sums();
-        let mut total = [0; HOURS];
-        for of_hour in sums.answers.range(hours).map(|(_, n)| n) {
-            total
-                .iter_mut()
-                .zip(of_hour)
-                .for_each(|(n, more)| *n += more);
+    pub fn answers(&self, hours: std::ops::Range<i64>) -> Answers {
+        let mut total = Answers::default();
+        for (_, of_hour) in self.sums().answers.range(hours) {
+            total.add(of_hour);
         }
         total
     }

@@ -1,6 +1,7 @@
 //! The private overlay of a batch: what its causes have read and changed so far. Nobody else sees it before the commit.
 
 use crate::domain::address::{EmailAddress, MailboxId};
+use crate::domain::best::segments_of;
 use crate::domain::cause::Cause;
 use crate::domain::engagement::HitClass;
 use crate::domain::event::Event;
@@ -12,8 +13,7 @@ use crate::domain::posted::{Letter, Posted};
 use crate::domain::quota::Quotas;
 use crate::domain::react::{Answer, Reaction};
 use crate::domain::record::{Mailbox, Record};
-use crate::domain::rules::Rules;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::wall::local;
 use crate::engine::state::{CustomerState, EventRow, MailRow, Poison, Seen, SeenPage};
 use crate::store::codec::{CodecError, Stored, encode};
@@ -194,8 +194,10 @@ impl Overlay {
         done: &mut Done,
     ) -> Result<(), BatchError> {
         let no = work.customer;
-        if let Some(hour) = answered_at(&work.cause, &reaction, around.rules) {
-            done.counted.answer(hour);
+        if let Some(answered) = answered_at(&work.cause, &reaction) {
+            let zone = zone_of(&reaction.record, around.rules);
+            let segments = segments_of(&reaction.record, around.rules, around.now);
+            (done.counted).answer(hour_shown(local(answered, zone)), segments);
         }
         for (id, mailbox) in reaction.boxes {
             // Each was given; that was looked at before.
@@ -357,14 +359,13 @@ impl Overlay {
 }
 
 /// The hour that the customer's clock showed when they answered, as people do, for the first time in that way.
-fn answered_at(cause: &Cause, reaction: &Reaction, rules: &Rules) -> Option<usize> {
+fn answered_at(cause: &Cause, reaction: &Reaction) -> Option<Timestamp> {
     let answer = match cause {
         Cause::Engagement(answer) if answer.class == HitClass::HumanLikely => answer,
         _ => return None,
     };
     let first = |row: &LogRow| matches!(row.status, Status::Opened | Status::Clicked);
-    let zone = zone_of(&reaction.record, rules);
-    (reaction.log.iter().any(first)).then(|| hour_shown(local(answer.first, zone)))
+    (reaction.log.iter().any(first)).then_some(answer.first)
 }
 
 fn is_absorb(work: &Work) -> bool {
