@@ -636,7 +636,12 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                         into: CustomerNo(2),
                     };
                 }
-                1..10 => Posted::Entry { campaign, entry },
+                1..10 => Posted::Entry {
+                    campaign,
+                    entry,
+                    journey: 0,
+                    steps: Vec::new(),
+                },
                 _ => {
                     let standing = Standing {
                         entries: vec![entry],

@@ -206,7 +206,7 @@ fn entry_of<'a>(
 ) -> EntryFacts<'a> {
     let standing = record.campaigns.get(&message.campaign);
     let entry = (standing.into_iter().flat_map(|s| &s.entries))
-        .filter(|e| e.key == message.entry && (e.state.is_open() || e.sends(message.no)))
+        .filter(|e| e.key == message.entry && (e.state.is_under_way() || e.sends(message.no)))
         .max_by_key(|e| e.at);
     EntryFacts {
         at: entry.map_or(message.due, |e| e.at),

@@ -11,7 +11,7 @@ use super::engagement::SentMessage;
 use super::event::Event;
 use super::goal::Goals;
 use super::hours::Hours;
-use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
+use super::id::{CampaignId, CustomerNo, MessageRef, StepId, TagName};
 use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
 use super::record::{Entry, Standing};
@@ -35,7 +35,13 @@ pub enum Posted {
     Absorb(Box<Absorb>),
     /// To the target: an entry whose message was under way when the source moved, now that the message is settled. It was
     /// told as over before, so that nothing else entered under its key meanwhile.
-    Entry { campaign: CampaignId, entry: Entry },
+    Entry {
+        campaign: CampaignId,
+        entry: Entry,
+        /// The steps that it stood by at the source, as in its [`Standing`].
+        journey: u64,
+        steps: Vec<StepId>,
+    },
     /// To the target: what came back for a message that the source got, or `None` where it did not leave after all.
     Sent {
         message: MessageRef,

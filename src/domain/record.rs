@@ -13,6 +13,7 @@ use super::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, MessageRef, StaffName, StepId,
     TagName, TopicId,
 };
+use super::ledger::Reason;
 pub use super::mailbox::{Mailbox, Place, Suppression, SuppressionCause};
 use super::opt_in::Pendings;
 use super::preference::{Class, Consents, Preferences};
@@ -201,6 +202,8 @@ pub struct Standing {
     pub journey: u64,
     /// Its steps, in order.
     pub steps: Vec<StepId>,
+    /// When somebody was last kept out, under which key and why: told once a day.
+    pub kept_out: Option<(EntryKey, Reason, Timestamp)>,
 }
 
 /// A place in a scheduled campaign's due index.

@@ -173,10 +173,7 @@ async fn secret_coupon_goes_to_who_looks_three_to_five_times_once_ever() {
     assert_eq!(shop.story("mina").await, sent);
     assert_eq!(
         shop.story("six").await,
-        [
-            "secret_coupon entered/trigger",
-            "secret_coupon/offer dropped/audience_fails"
-        ]
+        ["secret_coupon entered/trigger", "secret_coupon left/exit"]
     );
     assert_eq!(shop.story("owner").await, Vec::<String>::new());
     assert_eq!(shop.story("other").await, Vec::<String>::new());

@@ -266,7 +266,10 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     text.preferences.format = Some(Some(Format::Text));
     shop.change("plain", text).await;
     shop.korean("mina").await;
-    for id in all.into_iter().chain(["mina"]) {
+    // Has the digest and the offers, and answers to neither.
+    shop.english("digest").await;
+    shop.says_of("digest", "monthly", ConsentState::Given).await;
+    for id in all.into_iter().chain(["mina", "digest"]) {
         shop.past(id, Span::days(200), "Order Completed", order(20))
             .await;
     }
@@ -298,9 +301,11 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
         "sunset/mark done/tagged",
         "sunset/leave-offers done/left_topic",
         "sunset/leave-reminders done/left_topic",
+        "sunset/leave-monthly done/left_topic",
     ];
     assert_eq!(story("emma").await, gone);
     assert_eq!(story("mina").await, gone);
+    assert_eq!(story("digest").await, gone);
     for id in ["stays", "back", "chooses"] {
         assert_eq!(
             story(id).await,
@@ -328,10 +333,7 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     shop.pass(Span::days(1)).await;
     assert_eq!(
         shop.subjects("emma")[5..],
-        [
-            "Your consent is noted",
-            "You get no more advertising from us"
-        ]
+        ["Your consent is noted", "We noted what you no longer want"]
     );
     let ledger = view(&shop, "emma").await["consent_ledger"].to_string();
     assert!(ledger.contains("campaign sunset/leave-offers"), "{ledger}");

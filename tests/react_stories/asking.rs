@@ -165,6 +165,48 @@ fn whoever_is_kept_out_by_a_journey_has_not_left_the_audience() {
     }
 }
 
+/// The order that ends the cart's journey starts the one after a purchase, whatever their files are called.
+#[test]
+fn a_journey_that_an_event_ends_keeps_nobody_out_of_what_it_starts() {
+    for (cart, after) in [("a", "b"), ("b", "a")] {
+        let series = triggered(cart, "Product Added")
+            .priority(50)
+            .step("mail", Span::days(2), Span::days(3))
+            .exit(since_entry("Order Completed", None));
+        let purchase = triggered(after, "Order Completed")
+            .with(|c| c.entry.unless_in = Some(not(Condition::UnderWay { above: 0 })));
+        let mut world = World::new(START, vec![series, purchase]);
+        let mina = world.customer("mina");
+        world.event(mina, "Product Added", &[]);
+        world.run_for(Span::hours(1));
+        world.event(mina, "Order Completed", &[]);
+        assert_eq!(world.last_row(cart), "left exit");
+        assert_eq!(world.count(after, Status::Entered), 1, "{after}");
+    }
+}
+
+/// Who looks at many pages is told once a day what keeps them out.
+#[test]
+fn what_keeps_somebody_out_is_told_once_a_day() {
+    let high = triggered("high", "Signed Up").step("mail", Span::days(20), Span::days(3));
+    let looked = triggered("looked", "Product Viewed")
+        .per("product_id")
+        .with(|c| c.entry.unless_in = Some(free()));
+    let mut world = World::new(START, vec![high.priority(10), looked]);
+    let mina = world.customer("mina");
+    world.event(mina, "Signed Up", &[]);
+    let mut look = |product: &str, times: usize| {
+        for _ in 0..times {
+            world.event(mina, "Product Viewed", &[("product_id", product)]);
+            world.run_for(Span::hours(1));
+        }
+        world.count("looked", Status::KeptOut)
+    };
+    assert_eq!(look("tea", 20), 1);
+    assert_eq!(look("jam", 3), 2, "of each product");
+    assert_eq!(look("jam", 25), 3, "on the next day again");
+}
+
 /// An exit that holds already lets nobody in who would leave as they came, once at every occurrence.
 #[test]
 fn whoever_would_leave_at_once_does_not_enter() {

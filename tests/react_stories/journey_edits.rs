@@ -2,12 +2,13 @@
 
 use crate::world::files::{since_entry, triggered};
 use crate::world::soundness::check_log;
-use crate::world::{Draft, World, campaign_id, try_later};
+use crate::world::{Draft, World, accepted, campaign_id, try_later};
 use reveille::domain::campaign::{Again, OnChange};
 use reveille::domain::cause::{Cause, Liveness};
 use reveille::domain::condition::{Condition, MessageCondition, MessageWas};
 use reveille::domain::id::{CustomerNo, StepId};
 use reveille::domain::ledger::{Reason, Status};
+use reveille::domain::preference::ConsentState;
 use reveille::domain::record::EntryState;
 use reveille::domain::time::{Span, Timestamp};
 
@@ -397,4 +398,41 @@ fn an_exit_that_an_edit_adds_goes_before_the_place() {
     ]);
     assert_eq!(world.last_row("series"), "left exit");
     assert_eq!(world.attempts.len(), 1);
+}
+
+/// A mail that was attempted stays with the anonymous customer until it is settled, and its entry is told of then: by the
+/// steps as they are called by that time.
+#[test]
+fn an_edit_is_followed_where_a_mail_is_under_way_at_one_who_was_merged() {
+    let renamed = |on_change, steps: &[(&str, i64)]| {
+        let draft = series(on_change, steps);
+        draft.with(|c| c.steps[1].renamed_from = Some(StepId::parse("one").unwrap()))
+    };
+    let hidden: &[(&str, i64)] = &[("early", 0), ("first", 0), ("two", 7), ("three", 7)];
+    for on_change in [OnChange::Finish, OnChange::Exit] {
+        let mut world = World::new(START, vec![series(on_change, FORMER)]);
+        let (anonymous, mina) = (world.stranger("anonymous"), world.customer("mina"));
+        world.script = Box::new(|a| match a.attempt {
+            1 if a.step.as_str() == "one" => (try_later(), Span::ZERO),
+            _ => (accepted(), Span::ZERO),
+        });
+        world.email(anonymous, "mina@mail.example");
+        world.consent(anonymous, None, ConsentState::Given);
+        let from = world.now;
+        world.event(anonymous, "Signed Up", &[]);
+        world.run_for(Span::minutes(1));
+        world.merge(anonymous, mina);
+        world.adopt(vec![renamed(on_change, hidden)]);
+        world.run_for(Span::days(40));
+        let all = had(&[("one", 0), ("first", 0), ("two", 7), ("three", 14)]);
+        match on_change {
+            OnChange::Exit => {
+                assert_eq!(sent(&world, from), all[..1]);
+                assert!(world.has("series", Status::Left, Reason::Edited));
+            }
+            _ => assert_eq!(sent(&world, from), all),
+        }
+        assert!(world.record(anonymous).messages.is_empty());
+        check_log(&world);
+    }
 }

@@ -4,33 +4,30 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
-use super::edits::leave_behind;
+use super::edits::catch_up;
 use super::enrollment::may_enter;
-use super::journey::{place, stand_by};
+use super::journey::stand_by;
+use super::triggers::Elsewhere;
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Again, OnChange};
+use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, EntryKey, TopicId};
+use crate::domain::id::{CampaignId, EntryKey, StepId, TopicId};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::posted::Absorb;
 use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
-use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Which entries of the target were open before the merge.
-type Open = BTreeSet<(CampaignId, EntryKey)>;
-
-impl Life<'_> {
+impl<'a> Life<'a> {
     pub(super) fn absorb(
         &mut self,
-        from: &Absorb,
+        from: &'a Absorb,
         history: Option<&[Event]>,
         liveness: Liveness,
     ) -> Result<(), NeedsHistory> {
@@ -74,7 +71,7 @@ impl Life<'_> {
             self.note_order(event);
             self.note_goals(event);
         }
-        let open: Open = (self.record.campaigns.iter())
+        let open = (self.record.campaigns.iter())
             .flat_map(|(id, s)| s.entries.iter().map(move |e| (id, e)))
             .filter(|(_, e)| e.state.is_open())
             .map(|(id, e)| (id.clone(), e.key.clone()))
@@ -86,18 +83,23 @@ impl Life<'_> {
                 self.have_appended(id, campaign);
             }
         }
-        for (event, _) in (from.events.iter()).filter(|(_, l)| *l == Liveness::Live) {
-            self.pull_triggers(event, |id, key| {
-                !open.contains(&(id.clone(), key.clone()))
-                    && (from.standings.iter())
-                        .any(|(of, s)| rules.present_name(of) == id && started(s, key, event.time))
-            });
+        let live = (from.events.iter()).filter(|(_, l)| *l == Liveness::Live);
+        self.triggering.extend(live.map(|(event, _)| event));
+        if !self.triggering.is_empty() {
+            let mut entries: BTreeMap<CampaignId, Vec<Entry>> = BTreeMap::new();
+            for (id, standing) in &from.standings {
+                let of = entries.entry(rules.present_name(id).clone()).or_default();
+                of.extend(standing.entries.iter().cloned());
+            }
+            self.elsewhere = Some(Elsewhere { open, entries });
         }
         self.unblock();
         self.ask_again();
         Ok(())
     }
+}
 
+impl Life<'_> {
     fn absorb_told(&mut self, from: &Absorb) {
         let own = &mut self.record;
         for (name, at) in &from.told {
@@ -153,16 +155,10 @@ impl Life<'_> {
                 entry.end(EntryState::Left { at: self.now });
             }
             // The source may have stood by an older file.
-            if let Some(campaign) = campaign.filter(|c| goes_on && c.journey != from.journey) {
+            if let Some(campaign) = campaign {
                 let zone = zone_of(&self.record, rules);
-                let gone = entry
-                    .state
-                    .step()
-                    .is_some_and(|s| campaign.step(s).is_none());
-                leave_behind(&mut entry, campaign, &from.steps, OnChange::Finish);
-                if gone {
-                    place(&mut entry, Some(campaign), self.now, zone);
-                }
+                let former = (from.journey, from.steps.as_slice());
+                catch_up(&mut entry, campaign, former, self.now, zone);
             }
             let open = entry.state.is_open();
             taken.push((entry, open));
@@ -229,14 +225,17 @@ impl Life<'_> {
     }
 
     /// An entry that stayed at the source until its message was settled.
-    pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry) {
-        let now = self.now;
+    pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry, former: (u64, &[StepId])) {
+        let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         let id = self.rules.present_name(id);
         let standing = self.record.campaigns.entry(id.clone()).or_default();
         if let Some(campaign) = self.rules.campaigns.get(id) {
             stand_by(standing, campaign);
         }
         let mut entry = from.clone();
+        if let Some(campaign) = self.rules.campaigns.get(id) {
+            catch_up(&mut entry, campaign, former, now, zone);
+        }
         let told = (standing.entries.iter())
             .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());
         let counted = told.is_some_and(|n| standing.entries[n].counted);
@@ -279,16 +278,6 @@ fn told(topic: &Option<TopicId>, consent: &Consent) -> ConsentChange {
         // The ledger of the source says where it came from.
         origin: Origin::default(),
     }
-}
-
-/// Whether an event of this key and time has started an entry at the source, moved one, or come while one was open.
-fn started(source: &Standing, key: &EntryKey, time: Timestamp) -> bool {
-    (source.entries.iter())
-        .filter(|e| e.key == *key)
-        .any(|e| match e.state {
-            EntryState::Finished { at } | EntryState::Left { at } => time <= at,
-            _ => true,
-        })
 }
 
 /// What the customer has not said is taken from the other side.

@@ -52,7 +52,8 @@ impl Life<'_> {
     pub(super) fn have_appended(&mut self, id: &CampaignId, campaign: &Campaign) {
         let controls = &self.rules.controls;
         let barred = controls.cancelled.contains(id) || !controls.go_on(campaign);
-        if !campaign.entry.appended || barred || !self.admits(campaign.state) {
+        let moved = self.record.moved_to.is_some();
+        if moved || !campaign.entry.appended || barred || !self.admits(campaign.state) {
             return;
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));

@@ -24,6 +24,7 @@ impl Life<'_> {
     /// campaigns ask. What acts bring about happens now, whatever the cause was.
     pub(super) fn settle(&mut self, liveness: Liveness) {
         self.settle_once(liveness);
+        self.triggering.clear();
         for _ in 0..MOST_ROUNDS {
             if !std::mem::take(&mut self.changed) {
                 return;
@@ -69,7 +70,8 @@ impl Life<'_> {
                     self.advance_entries(id, campaign);
                 }
                 Start::Asked => self.advance_entries(id, campaign),
-                Start::Triggered(_) => {
+                Start::Triggered(trigger) => {
+                    self.pull_triggers(id, campaign, trigger);
                     let known = self.record.campaigns.contains_key(id);
                     if known && campaign.entry.again == Again::AfterLeaving {
                         self.judge_audience(id, campaign);

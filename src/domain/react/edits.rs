@@ -11,6 +11,7 @@ use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
 use crate::domain::time::Timestamp;
+use chrono_tz::Tz;
 
 impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand.
@@ -111,26 +112,15 @@ impl Life<'_> {
 
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
     fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
-        for (old, new) in (campaign.steps.iter())
-            .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
-            .filter(|(old, _)| campaign.step(old).is_none())
-        {
-            let mut rename = |step: &mut StepId| {
+        for (old, new) in renamed_steps(campaign) {
+            let rename = |step: &mut StepId| {
                 if step == old {
                     *step = new.clone();
                 }
             };
             if let Some(standing) = self.record.campaigns.get_mut(id) {
-                standing.steps.iter_mut().for_each(&mut rename);
-                for entry in &mut standing.entries {
-                    entry.passed.iter_mut().for_each(&mut rename);
-                    if let EntryState::Waiting { step, .. }
-                    | EntryState::Sending { step, .. }
-                    | EntryState::Elsewhere { step } = &mut entry.state
-                    {
-                        rename(step);
-                    }
-                }
+                standing.steps.iter_mut().for_each(rename);
+                (standing.entries.iter_mut()).for_each(|entry| name_steps(entry, rename));
             }
             for message in self
                 .record
@@ -197,14 +187,59 @@ impl Life<'_> {
     }
 }
 
-/// Writes down what is behind an entry by the new order: under `finish` all that stands before its place, which is the
-/// next of the former order where its own step is gone.
-pub(super) fn leave_behind(
+/// Steps that were called otherwise before: by that name, and by the present one.
+fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepId, &StepId)> {
+    let renamed = (campaign.steps.iter()).filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)));
+    renamed.filter(|(old, _)| campaign.step(old).is_none())
+}
+
+fn name_steps(entry: &mut Entry, rename: impl Fn(&mut StepId)) {
+    entry.passed.iter_mut().for_each(&rename);
+    if let EntryState::Waiting { step, .. }
+    | EntryState::Sending { step, .. }
+    | EntryState::Elsewhere { step } = &mut entry.state
+    {
+        rename(step);
+    }
+}
+
+/// An entry that was told by a letter, and stood by the steps of an older file where it was written.
+pub(super) fn catch_up(
     entry: &mut Entry,
     campaign: &Campaign,
-    former: &[StepId],
-    on_change: OnChange,
+    (journey, former): (u64, &[StepId]),
+    now: Timestamp,
+    zone: Tz,
 ) {
+    if journey == campaign.journey {
+        return;
+    }
+    let renamed: Vec<_> = renamed_steps(campaign).collect();
+    let present = |step: &mut StepId| {
+        if let Some((_, new)) = renamed.iter().find(|(old, _)| *old == step) {
+            *step = (*new).clone();
+        }
+    };
+    let mut former = former.to_vec();
+    former.iter_mut().for_each(present);
+    name_steps(entry, present);
+    if !entry.state.is_open() {
+        return;
+    }
+    if campaign.entry.on_change == OnChange::Exit {
+        return entry.end(EntryState::Left { at: now });
+    }
+    let step = entry.state.step();
+    let gone = step.is_some_and(|s| campaign.step(s).is_none());
+    leave_behind(entry, campaign, &former, OnChange::Finish);
+    if gone {
+        place(entry, Some(campaign), now, zone);
+    }
+}
+
+/// Writes down what is behind an entry by the new order: under `finish` all that stands before its place, which is the
+/// next of the former order where its own step is gone.
+fn leave_behind(entry: &mut Entry, campaign: &Campaign, former: &[StepId], on_change: OnChange) {
     let Some(at) = entry.state.step().cloned() else {
         return;
     };

@@ -4,16 +4,14 @@ use super::Life;
 use super::journey::{place, stand_by};
 use super::kept_out::kept_out;
 use crate::domain::about::About;
-use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat, Start, Trigger};
+use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
-use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, EntryKey, MessageNo};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
-use crate::domain::track::{TrackPlan, count_within, key_text};
 
 /// At most so many entries of one customer in one campaign are open; the oldest goes.
 const MOST_OPEN: usize = 20;
@@ -51,83 +49,8 @@ pub(super) fn may_enter(
 }
 
 impl Life<'_> {
-    /// A live event starts what it triggers, save where it has started that already.
-    pub(super) fn pull_triggers(
-        &mut self,
-        event: &Event,
-        started: impl Fn(&CampaignId, &EntryKey) -> bool,
-    ) {
-        let rules = self.rules;
-        // In the order in which they ask about each other: whom one lets in, another may keep out.
-        let campaigns = (rules.order.iter()).filter_map(|id| rules.campaigns.get_key_value(id));
-        for (id, campaign) in campaigns {
-            let Start::Triggered(trigger) = &campaign.start else {
-                continue;
-            };
-            if !trigger.event.selects(event) || !self.admits(campaign.state) {
-                continue;
-            }
-            let active = (rules.controls.activations.get(id)).is_some_and(|a| event.time >= a.at);
-            let cancelled = rules.controls.cancelled.contains(id);
-            if !active || cancelled || self.now.since(event.time) > trigger.fresh {
-                continue;
-            }
-            let per = trigger.per.as_deref();
-            let key = per.and_then(|property| key_text(&event.properties, property));
-            let key = EntryKey(key.unwrap_or_default());
-            if started(id, &key) {
-                continue;
-            }
-            let about = About::of(&event.properties, campaign.compared());
-            if self.restart(id, campaign, trigger.repeat, &key, (event.time, &about)) {
-                continue;
-            }
-            let facts = Facts::of(&self.record, rules).for_exit(EntryFacts {
-                at: event.time,
-                key: &key.0,
-                trigger: Some(&event.name),
-                about: &about,
-            });
-            let reached = trigger.count <= 1 || self.is_reached(trigger, event, &key);
-            let welcome = campaign
-                .audience
-                .as_ref()
-                .is_none_or(|a| evaluate(a, &facts, self.now).holds);
-            if reached
-                && welcome
-                && self.enter(
-                    id,
-                    campaign,
-                    key.clone(),
-                    event.time,
-                    Reason::Trigger,
-                    event.name.to_string(),
-                )
-                && let Some(entry) = self.open_entry(id, &key)
-            {
-                entry.about = about;
-            }
-        }
-    }
-
-    /// Whether `event` is one of as many as the trigger counts to, in its time: some stretch of that length, which ends
-    /// at an event that is remembered and holds this one, has them all. Events may arrive late and in any order.
-    fn is_reached(&self, trigger: &Trigger, event: &Event, key: &EntryKey) -> bool {
-        let track = TrackPlan::trigger_track(trigger);
-        let correlation = trigger.per.as_ref().map(|_| key.0.as_str());
-        let tracks = &self.record.tracks;
-        let ends = (tracks.get(track).into_iter())
-            .flat_map(|t| t.instants().iter().map(|i| i.at))
-            .filter(|end| {
-                let begins = trigger.within.map(|within| *end - within);
-                *end >= event.time && begins.is_none_or(|begins| event.time > begins)
-            });
-        let count = |end| count_within(tracks, track, correlation, trigger.within, end);
-        (ends.chain([event.time])).any(|end| count(end) >= trigger.count)
-    }
-
     /// The same event again, for an entry that is open: moves it if nothing of it was sent. True if one is open.
-    fn restart(
+    pub(super) fn restart(
         &mut self,
         id: &CampaignId,
         campaign: &Campaign,
@@ -177,7 +100,7 @@ impl Life<'_> {
             return false;
         }
         if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
-            self.log_entry(id, &key, Status::KeptOut, kept.reason, kept.detail);
+            self.log_kept_out(id, &key, kept);
             return false;
         }
         if !self.has_room(campaign) {

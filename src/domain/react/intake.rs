@@ -26,10 +26,10 @@ struct Said {
     liveness: Liveness,
 }
 
-impl Life<'_> {
+impl<'a> Life<'a> {
     pub(super) fn take_event(
         &mut self,
-        event: &Event,
+        event: &'a Event,
         liveness: Liveness,
         history: Option<&[Event]>,
     ) -> Result<(), NeedsHistory> {
@@ -42,11 +42,13 @@ impl Life<'_> {
         self.note_order(event);
         self.note_goals(event);
         if liveness == Liveness::Live {
-            self.pull_triggers(event, |_, _| false);
+            self.triggering.push(event);
         }
         Ok(())
     }
+}
 
+impl Life<'_> {
     /// An order is an answer to what left shortly before it.
     pub(super) fn note_order(&mut self, event: &Event) {
         if event.name.as_str() == ORDER {

@@ -4,12 +4,17 @@
 //! It is no part of the audience: whoever is kept out for a while has neither left the audience nor begins to stand in it
 //! afterwards.
 
+use super::Life;
 use crate::domain::campaign::Campaign;
 use crate::domain::condition::{Condition, Facts, evaluate};
-use crate::domain::ledger::Reason;
+use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::ledger::{Reason, Status};
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
+
+/// What keeps somebody out in the same way is told once in so long: it is asked at each event.
+const TOLD_EVERY: Span = Span::days(1);
 
 /// Why somebody is kept out.
 pub struct KeptOut {
@@ -48,4 +53,19 @@ pub fn kept_out(
     let unless = entry.unless_in.as_ref()?;
     let verdict = evaluate(unless, &facts, now);
     (!verdict.holds).then(|| because(unless, verdict.until, Reason::HigherPriority))
+}
+
+impl Life<'_> {
+    pub(super) fn log_kept_out(&mut self, id: &CampaignId, key: &EntryKey, kept: KeptOut) {
+        let now = self.now;
+        let standing = self.record.campaigns.entry(id.clone()).or_default();
+        let told = standing.kept_out.as_ref();
+        if told.is_some_and(|(of, reason, at)| {
+            of == key && *reason == kept.reason && now < *at + TOLD_EVERY
+        }) {
+            return;
+        }
+        standing.kept_out = Some((key.clone(), kept.reason, now));
+        self.log_entry(id, key, Status::KeptOut, kept.reason, kept.detail);
+    }
 }

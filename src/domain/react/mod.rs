@@ -27,6 +27,7 @@ mod outcome;
 mod places;
 mod quota;
 mod ready;
+mod triggers;
 mod walk;
 
 pub use appended::would_go_on;
@@ -145,11 +146,11 @@ pub struct Context<'a> {
 }
 
 /// Reacts to one cause.
-pub fn react(
+pub fn react<'a>(
     record: &Record,
     boxes: &Boxes,
-    cause: &Cause,
-    context: &Context<'_>,
+    cause: &'a Cause,
+    context: &Context<'a>,
 ) -> Result<Reaction, Needs> {
     if let Some(to) = record.moved_to
         && follows(cause)
@@ -183,6 +184,8 @@ pub fn react(
         asked_quotas: Quotas::new(),
         offered: context.coupon,
         lacks: None,
+        triggering: Vec::new(),
+        elsewhere: None,
         only_claims: false,
         drawn: None,
         given_back: Vec::new(),
@@ -360,6 +363,9 @@ struct Life<'a> {
     offered: Option<Offer<'a>>,
     /// A code is wanted out of this pool, and none was looked for.
     lacks: Option<PoolName>,
+    /// Live events of this reaction: campaigns that they start are started as each is judged.
+    triggering: Vec<&'a Event>,
+    elsewhere: Option<triggers::Elsewhere>,
     /// A message may be given its code, and begins nothing.
     only_claims: bool,
     drawn: Option<(PoolName, String)>,

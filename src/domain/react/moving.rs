@@ -42,17 +42,27 @@ impl Life<'_> {
         }));
         self.hand_over_coupons();
     }
+}
 
+impl<'a> Life<'a> {
     /// A letter has come. Whoever moved on sends it after.
     pub(super) fn read_letter(
         &mut self,
-        posted: &Posted,
+        posted: &'a Posted,
         history: Option<&[Event]>,
     ) -> Result<(), NeedsHistory> {
         match (posted, self.record.moved_to) {
             (posted, Some(to)) => self.posts.push((to, posted.clone())),
             (Posted::Absorb(from), None) => self.absorb(from, history, posted.liveness())?,
-            (Posted::Entry { campaign, entry }, None) => self.absorb_entry(campaign, entry),
+            (
+                Posted::Entry {
+                    campaign,
+                    entry,
+                    journey,
+                    steps,
+                },
+                None,
+            ) => self.absorb_entry(campaign, entry, (*journey, steps)),
             (Posted::Coupons(coupons), None) => self.take_over_coupons(coupons),
             (
                 Posted::Sent {
@@ -76,7 +86,9 @@ impl Life<'_> {
         }
         Ok(())
     }
+}
 
+impl Life<'_> {
     /// Posts what is not under way any more to whom this customer moved; after the first time that is entries only.
     pub(super) fn hand_over(&mut self, to: CustomerNo) {
         let mut moving = self.moving.take();
@@ -91,6 +103,9 @@ impl Life<'_> {
             if !stays.is_empty() {
                 let kept = Standing {
                     entries: stays.clone(),
+                    // An edit is followed here until the message is settled.
+                    journey: standing.journey,
+                    steps: standing.steps.clone(),
                     ..Standing::default()
                 };
                 self.record.campaigns.insert(id.clone(), kept);
@@ -101,9 +116,18 @@ impl Life<'_> {
                 continue;
             }
             let kept = |e: &Entry| stays.iter().any(|s| s.key == e.key && s.at == e.at);
-            for entry in standing.entries.into_iter().filter(|e| !kept(e)) {
-                let campaign = id.clone();
-                self.posts.push((to, Posted::Entry { campaign, entry }));
+            for entry in std::mem::take(&mut standing.entries) {
+                if kept(&entry) {
+                    continue;
+                }
+                let (campaign, journey) = (id.clone(), standing.journey);
+                let posted = Posted::Entry {
+                    campaign,
+                    entry,
+                    journey,
+                    steps: standing.steps.clone(),
+                };
+                self.posts.push((to, posted));
             }
         }
         // What waits for no entry would be dropped when it is asked for.

@@ -182,6 +182,7 @@ impl From<Standing4> for Standing {
             entered: old.entered,
             journey: old.journey,
             steps: old.steps,
+            kept_out: None,
         }
     }
 }
@@ -236,6 +237,8 @@ impl From<Letter3> for Letter {
             Posted3::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
+                journey: 0,
+                steps: Vec::new(),
             },
             Posted3::Sent { message, sent } => Posted::Sent { message, sent },
         };

@@ -90,6 +90,8 @@ impl From<Letter1> for Letter {
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
+                journey: 0,
+                steps: Vec::new(),
             },
             // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
             Posted1::Refusal(_) => Posted::Sent {
@@ -168,6 +170,8 @@ impl From<Letter2> for Letter {
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
+                journey: 0,
+                steps: Vec::new(),
             },
             Posted2::Sent { message, sent } => Posted::Sent { message, sent },
         };

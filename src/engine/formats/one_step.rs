@@ -43,6 +43,7 @@ impl From<Standing1> for Standing {
             entered: old.entered,
             journey: 0,
             steps: Vec::new(),
+            kept_out: None,
         }
     }
 }
