@@ -13,6 +13,7 @@ use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::id::{CampaignId, CustomerNo};
 use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::time::{Span, Timestamp};
+use reveille::domain::value::Value;
 use reveille::domain::window::Window;
 use reveille::engine::batch::Work;
 use reveille::engine::control::Scope;
@@ -613,8 +614,71 @@ async fn a_forecast_that_nobody_waits_for_ends_and_only_one_is_worked_out_at_a_t
     }
 }
 
-/// Campaigns drawn at random: schedules and edges, classes, limits, paces.
-fn a_campaign(chance: &mut Chance) -> String {
+/// What is asked on the way, drawn at random.
+fn a_condition(chance: &mut Chance, nth: usize) -> String {
+    let of = [
+        "{ tag = \"met\" }",
+        "{ tag = \"asleep\" }",
+        "{ not = { tag = \"met\" } }",
+        "{ event = \"Order Completed\", last = \"< 11d\" }",
+        "{ not = { segment = \"lately\" } }",
+        "{ unanswered = \"< 2\" }",
+        "{ subscribed = \"offers\" }",
+    ];
+    // Of those before it only: files must not ask each other in a circle.
+    match nth.checked_sub(1).filter(|_| chance.once_in(4)) {
+        Some(before) if chance.once_in(2) => {
+            format!("{{ message = \"random{before}/one\", was = \"accepted\" }}")
+        }
+        Some(before) => format!(
+            "{{ not = {{ campaign = \"random{before}\", was = \"entered\", within = \"4d\" }} }}"
+        ),
+        None => chance.of(&of).to_owned(),
+    }
+}
+
+/// The steps after the first, drawn at random: mails and acts, at all kinds of times, on conditions.
+fn some_steps(chance: &mut Chance, nth: usize) -> String {
+    let ids = ["two", "three", "four", "five"];
+    let many = chance.below(5) as usize;
+    let mut steps = String::new();
+    for (n, id) in ids.iter().take(many).enumerate() {
+        steps += &format!("[[step]]\nid = \"{id}\"\n");
+        steps += match chance.below(5) {
+            0 => "",
+            1 => "after = \"50h\"\n",
+            2 => "wait = \"36h\"\nat = \"10:30\"\n",
+            3 => "wait = \"20h\"\n",
+            _ => "wait = \"3d\"\n",
+        };
+        if steps.ends_with("\"3d\"\n") && chance.once_in(2) {
+            steps += &format!("until = {}\n", a_condition(chance, nth));
+        }
+        if chance.once_in(3) {
+            steps += &format!("only_if = {}\n", a_condition(chance, nth));
+            steps += match ids.get(n + 2).filter(|_| n + 2 < many) {
+                Some(later) if chance.once_in(3) => format!("otherwise = \"{later}\"\n"),
+                _ if chance.once_in(3) => "otherwise = \"exit\"\n".to_owned(),
+                _ => String::new(),
+            }
+            .as_str();
+        }
+        steps += match chance.below(8) {
+            0 => "tag = \"met\"\n",
+            1 => "untag = \"met\"\n",
+            2 => "leave = \"monthly\"\n",
+            3 => "template = \"dormant\"\nsubject = \"More\"\nexpires = \"2d\"\nrecheck = false\n",
+            _ => "template = \"dormant\"\nsubject = \"More\"\nexpires = \"30h\"\n",
+        };
+    }
+    steps.replace(
+        "wait = \"20h\"\ntemplate",
+        "wait = \"20h\"\nat = \"best\"\ntemplate",
+    )
+}
+
+/// Campaigns drawn at random: schedules, edges and dates, classes, limits, paces, journeys.
+fn a_campaign(chance: &mut Chance, nth: usize) -> String {
     let class = chance.of(&["advertising", "informational", "advertising"]);
     let topic = match class {
         "advertising" => "topic = \"offers\"\n",
@@ -628,18 +692,24 @@ fn a_campaign(chance: &mut Chance) -> String {
     ]);
     let zone = chance.of(&["customer", "customer", "America/New_York", "Asia/Seoul"]);
     let days = chance.between(3, 14);
-    let (start, condition) = match chance.once_in(3) {
-        true => (
+    let (start, condition) = match chance.below(7) {
+        0 | 1 => (
             String::new(),
             format!("{{ event = \"Order Completed\", last = \">= {days}d\" }}"),
         ),
-        false => (
+        2 => (
+            format!(
+                "[trigger]\ndate = \"renewal\"\nbefore = \"{}d\"\nat = \"09:30\"\n",
+                days / 3
+            ),
+            a_condition(chance, nth),
+        ),
+        _ => (
             format!("[schedule]\ncron = \"{cron}\"\ntimezone = \"{zone}\"\n"),
             format!("{{ known_for = \">= {days}d\" }}"),
         ),
     };
     let again = chance.of(&["always", "2d", "after_leaving", "never", "36h"]);
-    let existing = chance.of(&["enter", "4 per 1d", "skip", "9 per 12h"]);
     let limits = chance.of(&[
         "",
         "caps = [\"1 per 3d\"]",
@@ -647,10 +717,31 @@ fn a_campaign(chance: &mut Chance) -> String {
         "window = \"Mon-Sat 07:00-10:00\"",
         "holdout = \"40%\"\n[goal]\nevent = \"Order Completed\"\nwithin = \"2d\"",
         "caps = [\"2 per week\"]\nwindow = \"19:00-03:30\"",
+        "quota = \"6 per 1d\"",
+        "quota = \"30%\"",
     ]);
-    let (priority, expires) = (chance.between(0, 40), chance.of(&["5h", "1d", "3d", "30h"]));
+    let dated = start.contains("renewal");
+    let existing = match dated {
+        true => "skip",
+        // A quota is a pace, too.
+        false if limits.contains("quota") => "enter",
+        false => chance.of(&["enter", "4 per 1d", "skip", "9 per 12h"]),
+    };
+    let mut entry = String::new();
+    if chance.once_in(3) {
+        entry += &format!("exit = [{}]\n", a_condition(chance, nth));
+    }
+    if chance.once_in(4) {
+        entry += "unless_in = \"higher_priority\"\n";
+    }
+    if chance.once_in(3) {
+        entry += "at_most = 2\n";
+    }
+    let more = some_steps(chance, nth);
+    // A journey of higher priority stands before it, as `unless_in` asks.
+    let (priority, expires) = (40 - 8 * nth, chance.of(&["5h", "1d", "3d", "30h"]));
     format!(
-        "name = \"Random\"\nstate = \"live\"\nclass = \"{class}\"\n{topic}priority = {priority}\n{start}[audience]\nall = [{condition}]\n[entry]\nagain = \"{again}\"\nexisting = \"{existing}\"\n[[step]]\nid = \"one\"\ntemplate = \"dormant\"\nsubject = \"One\"\nexpires = \"{expires}\"\nvariants = [{{ name = \"a\", weight = 1 }}, {{ name = \"b\", weight = 2 }}]\n[limits]\n{limits}\n"
+        "name = \"Random\"\nstate = \"live\"\nclass = \"{class}\"\n{topic}priority = {priority}\n{start}[audience]\nall = [{condition}]\n[entry]\nagain = \"{again}\"\nexisting = \"{existing}\"\n{entry}[[step]]\nid = \"one\"\ntemplate = \"dormant\"\nsubject = \"One\"\nexpires = \"{expires}\"\nvariants = [{{ name = \"a\", weight = 1 }}, {{ name = \"b\", weight = 2 }}]\n{more}[limits]\n{limits}\n"
     )
 }
 
@@ -676,6 +767,11 @@ fn a_profile(chance: &mut Chance, now: Timestamp) -> ProfileChange {
     if chance.once_in(4) {
         own.gap = Some(Some(Span::hours(chance.between(1, 60))));
     }
+    if chance.once_in(2) {
+        let day = now + Span::days(chance.between(-3, 14));
+        let day = day.to_string().chars().take(10).collect::<String>();
+        (change.attributes).insert("renewal".to_owned(), Value::Text(day.into()));
+    }
     if chance.once_in(6) {
         own.pause_until = Some(Some(now + Span::hours(chance.between(1, 200))));
     }
@@ -692,18 +788,28 @@ async fn random_worlds_are_forecast_message_by_message() {
     let seed = std::env::var("REVEILLE_SEED").ok();
     let seeds = match seed.and_then(|seed| seed.parse::<u64>().ok()) {
         Some(seed) => vec![seed],
-        None => vec![1, 2],
+        None => vec![3, 6],
     };
     let (mut all, mut held_out) = (0, 0);
     for seed in seeds {
         println!("REVEILLE_SEED={seed}");
         let mut chance = Chance(seed);
-        let texts: Vec<String> = (0..5).map(|_| a_campaign(&mut chance)).collect();
+        let texts: Vec<String> = (0..5).map(|n| a_campaign(&mut chance, n)).collect();
         let names: Vec<String> = (0..5).map(|n| format!("random{n}.toml")).collect();
-        let files: Vec<(&str, &str)> = (names.iter().zip(&texts))
+        let mut files: Vec<(&str, &str)> = (names.iter().zip(&texts))
             .map(|(name, text)| (name.as_str(), text.as_str()))
             .collect();
-        let config = format!("{CONFIG}gap = \"3h\"\n[control]\nshare = \"10%\"\n");
+        files.push((
+            "tags.toml",
+            "asleep = { event = \"Order Completed\", last = \">= 12d\" }",
+        ));
+        files.push((
+            "segments.toml",
+            "lately = { event = \"Order Completed\", within = \"9d\" }",
+        ));
+        let config = format!(
+            "{CONFIG}gap = \"3h\"\n[control]\nshare = \"10%\"\n[calendar]\nclosed = [\"2026-10-26\", \"SUN\"]\n"
+        );
         // The salt is of the seed, too: who is held out, and which variant a customer gets, is drawn by it.
         let salt: [u8; 16] = std::array::from_fn(|_| chance.below(256) as u8);
         let mail = app::scratch();
