@@ -429,3 +429,38 @@ async fn the_shops_links_stand_in_mails_and_a_change_of_them_is_taken_up_at_once
     app.advance(Span::minutes(1)).await;
     assert!(mail_to(&app, "yuna").is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_mails_show_their_buttons_where_the_shop_has_such_pages() {
+    let files = [
+        ("welcome.toml", &*shipped("welcome.toml")),
+        ("cart_reminder.toml", &*shipped("cart_reminder.toml")),
+    ];
+    let with_links = format!("{CONFIG}[links]\n{LINKS}\n");
+    for (config, shown) in [(with_links.as_str(), 1), (CONFIG, 0)] {
+        let store = Arc::new(MemoryStore::new());
+        let app = App::start_on(store, START, config, &files).await;
+        app.sign_up("mina", "Asia/Seoul").await;
+        app.event("mina", "Signed Up", json!({})).await;
+        app.sign_up("joon", "Asia/Seoul").await;
+        let tea = added("c1", "tea", "Green tea", 9_800, json!({}));
+        app.event("joon", "Product Added", tea).await;
+        app.advance(Span::days(1)).await;
+        for (id, href, text) in [
+            (
+                "mina",
+                "<a href=\"https://shop.example/\"",
+                "Look round the shop: https://shop.example/",
+            ),
+            (
+                "joon",
+                "<a href=\"https://shop.example/cart?a=1&amp;b=2\"",
+                "Back to your cart: https://shop.example/cart?a=1&b=2",
+            ),
+        ] {
+            let (html, plain) = mail_to(&app, id).unwrap();
+            assert_eq!(html.matches(href).count(), shown, "{html}");
+            assert_eq!(plain.matches(text).count(), shown, "{plain}");
+        }
+    }
+}
