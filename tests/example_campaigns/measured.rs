@@ -28,6 +28,15 @@ struct Case {
     other: Option<Value>,
 }
 
+/// What the report says of the campaign's goal: how often it was reached, what that is worth, and by how many of whom.
+async fn reached(shop: &Shop, campaign: &str) -> (u64, f64, u64, u64) {
+    let told = report(&shop.app.core, By::Campaigns, None).await.unwrap();
+    let group = (told.groups.iter()).find(|g| g.campaign.as_deref() == Some(campaign));
+    let goal = group.unwrap().goal.as_ref().unwrap();
+    let (reached, rate) = (&goal.written_to, &goal.written_to.converted);
+    (reached.goals, reached.value, rate.count, rate.of)
+}
+
 /// Four get the mail. One orders in time, one too late, one something else, if that matters, and one nothing.
 async fn the_report_tells_who_ordered_in_time(case: Case) {
     let shop = Shop::open(START, &[case.example]).await;
@@ -53,12 +62,8 @@ async fn the_report_tells_who_ordered_in_time(case: Case) {
         .await;
     shop.pass(Span::hours(1)).await;
 
-    let told = report(&shop.app.core, By::Campaigns, None).await.unwrap();
-    let group = (told.groups.iter()).find(|g| g.campaign.as_deref() == Some(case.example));
-    let goal = group.unwrap().goal.as_ref().unwrap();
-    let (reached, rate) = (&goal.written_to, &goal.written_to.converted);
     assert_eq!(
-        (reached.goals, reached.value, rate.count, rate.of),
+        reached(&shop, case.example).await,
         (1, 30.0, 1, 4),
         "{}",
         case.example
@@ -208,6 +213,23 @@ async fn before_dormancy_comes_at_the_hour_at_which_each_reads_their_mail() {
     }
     // Of her nothing is known: hers is the shop's hour.
     assert_eq!(came("emma"), at("2026-03-12T20:00:00Z"));
+
+    // Of four who were written to one orders within its two weeks, and one after them.
+    shop.event(
+        "owl",
+        "Order Completed",
+        order(json!({ "product_id": "p-1" })),
+    )
+    .await;
+    shop.pass(Span::days(14)).await;
+    shop.event(
+        "late",
+        "Order Completed",
+        order(json!({ "product_id": "p-1" })),
+    )
+    .await;
+    shop.pass(Span::hours(1)).await;
+    assert_eq!(reached(&shop, "before_dormancy").await, (1, 30.0, 1, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
