@@ -171,6 +171,51 @@ fn templates_and_partials_that_nobody_uses_are_notes() {
 }
 
 #[test]
+fn a_link_that_no_mail_has_is_told_where_it_stands() {
+    let house = House::new();
+    let config = std::fs::read_to_string(house.path("config.toml")).unwrap();
+    let with_shop = config.replacen("# shop = \"https", "shop = \"https", 1);
+    house.write("config.toml", &with_shop);
+    house.write(
+        "templates/welcome.ko.html.hbs",
+        "<p>\n<a href=\"{{links.sohp}}\">가게</a> {{#if links.shpo}}x{{/if}}</p>{{> foot}}",
+    );
+    house.write(
+        "templates/partials/foot.html.hbs",
+        "{{#if links.cart}}{{links.cart}}{{/if}} {{links.unsubscribe}} {{links.preferences}}",
+    );
+    let told = |house: &House| -> Vec<String> {
+        let told: Value = serde_json::from_str(&house.run(&["check", "--json"]).out).unwrap();
+        (told["problems"].as_array().unwrap().iter())
+            .filter(|p| p["what"].as_str().unwrap().contains("link"))
+            .map(|p| {
+                let of = |key: &str| p[key].as_str().unwrap_or_default().to_owned();
+                let file = Path::new(&of("file")).file_name().unwrap().to_owned();
+                format!(
+                    "{} {}:{}:{} {}: {}; {}",
+                    of("severity"),
+                    file.display(),
+                    p["line"],
+                    p["column"],
+                    of("text"),
+                    of("what"),
+                    of("help"),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        told(&house),
+        [
+            "error foot.html.hbs:1:63 {{links.preferences}}: there is no link `preferences`; it is there in mails to customers, with [http] public_url; ask first: {{#if links.preferences}} ... {{/if}}",
+            "error welcome.ko.html.hbs:2:10 {{links.sohp}}: there is no link `sohp`; did you mean `shop`?",
+            "warning welcome.ko.html.hbs:2:33 {{#if links.shpo}}: there is no link `shpo`, so what asks for it is never shown; did you mean `shop`?",
+        ]
+    );
+    assert_eq!(house.run(&["check"]).code, 3);
+}
+
+#[test]
 fn the_store_tells_what_customers_lack_and_which_events_never_came() {
     let house = House::new();
     let none = house.run(&["check", "--store"]);

@@ -11,6 +11,8 @@ mod coming;
 mod going;
 #[path = "example_campaigns/keeping.rs"]
 mod keeping;
+#[path = "example_campaigns/measured.rs"]
+mod measured;
 #[path = "example_campaigns/shop.rs"]
 mod shop;
 #[path = "example_campaigns/together.rs"]

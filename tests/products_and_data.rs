@@ -1,15 +1,21 @@
-//! What mails show beside the customer: products of the customer's own events, and data of the campaign's; end to end on
-//! the virtual clock, and foretold.
+//! What mails show beside the customer: products of the customer's own events, data of the campaign's, and links of the
+//! shop's; end to end on the virtual clock, and foretold.
 
 mod app;
 
-use app::{App, shipped};
+use app::{App, CONFIG, shipped};
+use axum::body::Body;
+use axum::http::{Request, header};
 use mail_parser::MessageParser;
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::time::Span;
 use reveille::engine::catalogue::FileState;
 use reveille::engine::forecast::{Question, Told};
+use reveille::http::tracking::{Tracking, router};
+use reveille::store::memory::MemoryStore;
 use serde_json::json;
+use std::sync::Arc;
+use tower::ServiceExt;
 
 const START: &str = "2026-03-02T03:00:00Z";
 
@@ -331,4 +337,130 @@ variants = [{ name = "only", data = { code = "B", extra = "more" } }]
     );
     assert!(!app.reload().await.has_errors());
     assert_eq!(sent(&app).await, "a,b,5");
+}
+
+const LINKS: &str =
+    "shop = \"https://shop.example/\"\ncart = \"https://shop.example/cart?a=1&b=2\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shops_links_stand_in_mails_and_a_change_of_them_is_taken_up_at_once() {
+    let config = |links: &str| {
+        format!(
+            "{CONFIG}[http]\npublic_url = \"https://mail.shop.example\"\n[staff]\ncrm = \"crm@shop.example\"\n[links]\n{links}\n"
+        )
+    };
+    let store = Arc::new(MemoryStore::new());
+    let app = App::start_on(store, START, &config(LINKS), &[]).await;
+    app.template(
+        "note.html.hbs",
+        "<body><a href=\"{{links.cart}}\">cart</a> {{links.cart}} {{#if links.blog}}{{links.blog}}{{else}}no blog{{/if}}\
+         <a href=\"{{links.preferences}}\">choose</a></body>",
+    );
+    app.template("note.txt.hbs", "{{links.cart}}");
+    let tell = "\n[[step]]\nid = \"tell\"\nnotify = \"crm\"\nsubject = \"New: {{customer.id}}\"\ntext = \"See {{links.shop}}\"\n";
+    let text = campaign(tell).replace("class = ", "tracking = true\nclass = ");
+    app.file("spring.toml", Some(&text));
+    let catalogue = app.reload().await;
+    assert_eq!(catalogue.template_problems, []);
+    let hash = |app: &App| {
+        let rules = app.core.catalogue().rules.clone();
+        let mut all = rules.campaigns.values();
+        all.find(|c| c.id.as_str() == "spring").map(|c| c.hash)
+    };
+    let first = hash(&app);
+    let asks = async |id: &str| {
+        app.sign_up(id, "Asia/Seoul").await;
+        app.event(id, "Signed Up", json!({})).await;
+    };
+    asks("mina").await;
+    app.advance(Span::minutes(11)).await;
+    let (html, text) = mail_to(&app, "mina").unwrap();
+    assert_eq!(text.trim(), "https://shop.example/cart?a=1&b=2");
+    // Escaped as HTML wants it.
+    let escaped = " https://shop.example/cart?a=1&amp;b=2 ";
+    assert!(html.contains(escaped), "{html}");
+    assert!(html.contains("no blog"), "{html}");
+    // It leads through the daemon, which knows where to.
+    let begin = "<a href=\"https://mail.shop.example/t/c/";
+    let path = html.split(begin).nth(1).unwrap().split('"').next().unwrap();
+    let asked = Request::get(format!("/t/c/{path}")).body(Body::empty());
+    let core = Arc::clone(&app.core);
+    let answer = router(Tracking { core }).oneshot(asked.unwrap()).await;
+    let answer = answer.unwrap();
+    assert_eq!(
+        answer.headers()[header::LOCATION],
+        "https://shop.example/cart?a=1&b=2"
+    );
+    let staff = app
+        .mails()
+        .into_iter()
+        .find(|(_, raw)| raw.contains("crm@shop.example"));
+    assert!(staff.unwrap().1.contains("See https://shop.example/"));
+
+    let change = |links: &str| {
+        std::fs::write(app.dir.path().join("config.toml"), config(links)).unwrap();
+    };
+    change(&format!("{LINKS}\nblog = \"https://blog.example\""));
+    assert!(!app.reload().await.has_errors());
+    assert_eq!(hash(&app), first, "it is no new version");
+    asks("joon").await;
+    app.advance(Span::minutes(11)).await;
+    let (html, _) = mail_to(&app, "joon").unwrap();
+    assert!(html.contains("https://blog.example"), "{html}");
+
+    // Without a link that its mails print none of them could be written: they wait until it is back.
+    asks("yuna").await;
+    change("crat = \"https://shop.example/cart\"\nshop = \"https://shop.example/\"");
+    let told = app.reload().await.template_problems.clone();
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "note.html.hbs:1:16: there is no link `cart`\n  help: did you mean `crat`?",
+            "note.html.hbs:1:41: there is no link `cart`\n  help: did you mean `crat`?",
+            "note.txt.hbs:1:1: there is no link `cart`\n  help: did you mean `crat`?",
+        ]
+    );
+    assert_eq!(app.file_state("spring"), Some(FileState::Broken));
+    app.advance(Span::minutes(11)).await;
+    assert_eq!(mail_to(&app, "yuna"), None);
+    change(LINKS);
+    assert!(!app.reload().await.has_errors());
+    app.advance(Span::minutes(1)).await;
+    assert!(mail_to(&app, "yuna").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_mails_show_their_buttons_where_the_shop_has_such_pages() {
+    let files = [
+        ("welcome.toml", &*shipped("welcome.toml")),
+        ("cart_reminder.toml", &*shipped("cart_reminder.toml")),
+    ];
+    let with_links = format!("{CONFIG}[links]\n{LINKS}\n");
+    for (config, shown) in [(with_links.as_str(), 1), (CONFIG, 0)] {
+        let store = Arc::new(MemoryStore::new());
+        let app = App::start_on(store, START, config, &files).await;
+        app.sign_up("mina", "Asia/Seoul").await;
+        app.event("mina", "Signed Up", json!({})).await;
+        app.sign_up("joon", "Asia/Seoul").await;
+        let tea = added("c1", "tea", "Green tea", 9_800, json!({}));
+        app.event("joon", "Product Added", tea).await;
+        app.advance(Span::days(1)).await;
+        for (id, href, text) in [
+            (
+                "mina",
+                "<a href=\"https://shop.example/\"",
+                "Look round the shop: https://shop.example/",
+            ),
+            (
+                "joon",
+                "<a href=\"https://shop.example/cart?a=1&amp;b=2\"",
+                "Back to your cart: https://shop.example/cart?a=1&b=2",
+            ),
+        ] {
+            let (html, plain) = mail_to(&app, id).unwrap();
+            assert_eq!(html.matches(href).count(), shown, "{html}");
+            assert_eq!(plain.matches(text).count(), shown, "{plain}");
+        }
+    }
 }

@@ -450,6 +450,25 @@ fn spellings() -> Vec<(
             ],
         ),
         (
+            &spelling::PAGE,
+            |t| in_config("links", "shop", t),
+            &[
+                "https://shop.example",
+                "http://shop.example:8080/a?b=1&c#d",
+                "https://shop.example/장바구니",
+            ],
+            &[
+                "",
+                "shop.example/cart",
+                "https://",
+                "https:///cart",
+                "https://me@shop.example",
+                "https://shop.example/a b",
+                "https://shop.example/?c={{customer.id}}",
+                "ftp://shop.example",
+            ],
+        ),
+        (
             &spelling::ORIGIN,
             |t| in_list("http", "origins", t),
             &["https://shop.example", "*", "http://localhost:3000"],

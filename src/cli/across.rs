@@ -62,7 +62,7 @@ impl Needed {
                 let start = offset(&text, one.line, one.column);
                 let end = text[start..].find("}}").map_or(start, |at| start + at + 2);
                 let place = Place::of(&text, start..end);
-                needed.add(&one.attribute, &file, place);
+                needed.add(&one.name, &file, place);
             }
         }
         for campaign in loaded.good() {
@@ -77,7 +77,7 @@ impl Needed {
                 let start = whole.find(text).unwrap_or(0);
                 for one in uses::of_customer(&template) {
                     let place = Place::of(&whole, start..start + text.len());
-                    needed.add(&one.attribute, &source.file, place);
+                    needed.add(&one.name, &source.file, place);
                 }
             }
         }
@@ -120,7 +120,7 @@ impl Needed {
 }
 
 /// Where line and column, from 1, stand in the text.
-fn offset(text: &str, line: usize, column: usize) -> usize {
+pub fn offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = (text.split_inclusive('\n').take(line.saturating_sub(1)))
         .map(str::len)
         .sum();

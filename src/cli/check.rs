@@ -4,7 +4,7 @@ use super::across::{Needed, texts, unused};
 use super::failure::Failure;
 use super::screen::counted;
 use super::way::{Need, through};
-use super::{Context, data_asked};
+use super::{Context, data_asked, links_asked};
 use crate::campaign::{self, Context as Against};
 use crate::config::Config;
 use crate::config::problem::{Problem, Severity, render_all};
@@ -204,6 +204,9 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
     found
         .problems
         .extend(data_asked::check(&loaded, &templates));
+    found
+        .problems
+        .extend(links_asked::check(config, &loaded, &templates));
     let unused = unused(&templates, &loaded, &config.templates);
     found.problems.extend(loaded.problems);
     found.problems.extend(across);

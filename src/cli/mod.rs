@@ -20,6 +20,7 @@ mod held;
 mod import;
 mod init;
 mod key;
+mod links_asked;
 mod log;
 mod pause;
 mod plan;

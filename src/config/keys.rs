@@ -27,6 +27,7 @@ pub static ROOT: Keys = Keys {
         "events",
         "breakers",
         "seeds",
+        "links",
     ],
     later: &["dkim", "bounces", "dashboard"],
 };

@@ -9,6 +9,7 @@ mod events;
 pub mod find;
 pub mod http;
 pub mod keys;
+pub mod links;
 pub mod nearest;
 pub mod problem;
 pub mod read;

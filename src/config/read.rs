@@ -7,6 +7,7 @@ use super::keys::{
     ADMIN, CALENDAR, CEILING, CONTROL, DEFAULTS, ENGINE, HTTP, LAW, RETENTION, ROOT, SAFETY, SEEDS,
     SENDER, STORE, TRACKING,
 };
+use super::links;
 use super::problem::{Problem, sort};
 use super::settings::{
     Admin, Config, Defaults, Engine, Law, Limits, Retention, Safety, Sender, StoreSettings,
@@ -98,6 +99,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
     let closed = section(root, "calendar", &CALENDAR, shop::read_calendar);
     let control = section(root, "control", &CONTROL, shop::read_control);
     let seeds = section(root, "seeds", &SEEDS, shop::read_seeds);
+    let links = links::read(root);
     let safety = section(root, "safety", &SAFETY, read_safety);
     let engine = section(root, "engine", &ENGINE, read_engine);
     let give_up = engine.as_ref().map(|engine| engine.give_up);
@@ -137,6 +139,7 @@ fn read_root(root: &Table<'_>, path: &Path, elsewhere: &mut Vec<Problem>) -> Opt
         warnings: Vec::new(),
         breakers: breakers?,
         seeds: seeds?,
+        links: links?,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::domain::calendar::ClosedDays;
 use crate::domain::cap::Cap;
 use crate::domain::event::EventRules;
 use crate::domain::holdout::Share;
-use crate::domain::id::StaffName;
+use crate::domain::id::{LinkName, StaffName};
 use crate::domain::rules::{Ceiling, InDoubt, Shop};
 use crate::domain::time::Span;
 use crate::domain::window::Window;
@@ -61,6 +61,8 @@ pub struct Config {
     pub breakers: Breakers,
     /// Who of the shop gets a copy of each form of a mail, the first time that it goes out.
     pub seeds: Vec<EmailAddress>,
+    /// Pages of the shop that templates may name.
+    pub links: BTreeMap<LinkName, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

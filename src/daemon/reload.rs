@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::engine::Core;
 use crate::http::admin::{Refusal, Reloaded};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -70,8 +71,11 @@ impl Reloader {
         );
         Ok(Reloaded {
             problems: catalogue.problems.clone(),
+            // One partial may spoil many campaigns: it is told once.
             templates: (catalogue.template_problems.iter())
                 .map(ToString::to_string)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
                 .collect(),
             taken: true,
             later,

@@ -180,6 +180,12 @@ text_id!(
     "the pool",
     slug
 );
+text_id!(
+    /// A page of the shop that templates name: a key of `[links]` in config.toml.
+    LinkName,
+    "the link's name",
+    slug
+);
 
 /// What tells two entries of one customer into one campaign apart: nothing (empty), a cart, an order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]

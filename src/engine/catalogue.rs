@@ -6,6 +6,7 @@
 
 use super::coupons;
 use super::kept::{self, Good};
+use super::linked;
 use super::opt_in;
 use super::shard::Refused;
 use super::state::Text;
@@ -16,7 +17,7 @@ use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
 use crate::domain::condition::{Condition, Named};
 use crate::domain::coupon::Pools;
 use crate::domain::event::EventRules;
-use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
+use crate::domain::id::{CampaignId, LinkName, SegmentName, TagName, TopicId};
 use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
@@ -59,6 +60,8 @@ pub struct Catalogue {
     keep: Vec<(Key, Vec<u8>)>,
     /// Of names that campaigns no longer bear: not to be kept any more.
     forget: Vec<Key>,
+    /// The shop's own pages (`[links]`), which templates name.
+    pub links: Arc<BTreeMap<LinkName, String>>,
 }
 
 impl Catalogue {
@@ -85,10 +88,14 @@ impl Catalogue {
             .extend(campaign::cross::check(config, &loaded));
         loaded.problems.extend(config.warnings.iter().cloned());
         for campaign in loaded.campaigns.values_mut() {
-            if let Ok(good) = campaign
-                && let Some(problem) = compile_texts(&mut templates, good)
-            {
-                template_problems.push(problem);
+            let Ok(good) = campaign else { continue };
+            let mut wrong: Vec<_> = compile_texts(&mut templates, good).into_iter().collect();
+            for mut problem in linked::unknown(config, good, &templates).printed {
+                problem.template = good.id.to_string();
+                wrong.push(problem);
+            }
+            if !wrong.is_empty() {
+                template_problems.extend(wrong);
                 *campaign = Err(Vec::new());
             }
         }
@@ -103,6 +110,9 @@ impl Catalogue {
         };
         let (asking, mut shipped) = opt_in::own_campaign(&templates);
         compile_texts(shipped.as_mut().unwrap_or(&mut templates), &asking);
+        if loaded.topics.values().any(|topic| topic.confirm) {
+            template_problems.extend(linked::unknown_of_asking(config, &templates).printed);
+        }
         let all_templates = Arc::new(templates);
         let mut keep = Vec::new();
         for (id, outcome) in &loaded.campaigns {
@@ -160,6 +170,7 @@ impl Catalogue {
             template_problems,
             keep,
             forget,
+            links: Arc::new(config.links.clone()),
         })
     }
 
@@ -306,7 +317,8 @@ fn revive(
     context.any_pool = true;
     let mut loaded = campaign::compile(sources, &context);
     let campaign = loaded.campaigns.remove(id)?.ok()?;
-    if compile_texts(&mut templates, &campaign).is_some() {
+    let wants = |templates: &Templates| linked::unknown(config, &campaign, templates).printed;
+    if compile_texts(&mut templates, &campaign).is_some() || !wants(&templates).is_empty() {
         return None;
     }
     let campaign = campaign::alone(

@@ -158,6 +158,9 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, rules, now);
+    for (name, page) in &*catalogue.links {
+        context["links"][name.as_str()] = page.as_str().into();
+    }
     context["customer"]["consents"] = words(record, rules, locale);
     context["products"] = message::products::shown(&products, locale);
     if let Some(data) = &shown.data {
@@ -169,7 +172,7 @@ pub async fn finish(
         match found {
             Ok((data, link)) => {
                 context["data"] = data;
-                context["links"] = json!({ "confirm": link });
+                context["links"]["confirm"] = link.into();
             }
             Err(why) => return Ok(Err(CannotCompose::Because(why))),
         }

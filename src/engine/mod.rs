@@ -26,6 +26,7 @@ pub mod intake;
 mod kept;
 mod kept_secret;
 mod learning;
+pub mod linked;
 pub mod merge;
 mod opt_in;
 pub mod outbox;

@@ -7,7 +7,7 @@
 //! which can only err on the side of refusing.
 
 use super::problem::{TemplateProblem, nearest};
-use super::uses::{self, Use};
+use super::uses::{self, LinkUses, Use};
 use super::words;
 use handlebars::template::{
     DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement, TemplateMapping,
@@ -39,6 +39,8 @@ pub struct Facts {
     depth: usize,
     /// What of a customer it cannot do without; of the whole file.
     pub uses: Vec<Use>,
+    /// What it does with links; of the whole file.
+    pub links: LinkUses,
 }
 
 /// Reads a compiled template whose nesting was found bounded ([`super::nesting`]).
@@ -51,6 +53,7 @@ pub fn read(template: &Template, name: &str, file: &str) -> (Facts, Vec<Template
     let mut facts = Facts {
         file: file.to_owned(),
         uses: uses::of_customer(template),
+        links: uses::of_links(template),
         ..Facts::default()
     };
     reader.walk(template, &mut facts, 0);

@@ -101,12 +101,14 @@ pub(crate) fn nearest<'a>(
     known: impl Iterator<Item = &'a str>,
     otherwise: &str,
 ) -> String {
+    near(name, known).map_or_else(|| otherwise.to_owned(), |k| format!("did you mean `{k}`?"))
+}
+
+/// The nearest of `known`, if one is near.
+pub(crate) fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|k| (strsim::damerau_levenshtein(name, k), k))
         .filter(|(distance, k)| *distance <= 1 + k.chars().count() / 4)
         .min()
-        .map_or_else(
-            || otherwise.to_owned(),
-            |(_, k)| format!("did you mean `{k}`?"),
-        )
+        .map(|(_, k)| k)
 }

@@ -7,6 +7,7 @@
 //!
 //! A bad file makes a problem and spoils the templates that use it, no others.
 
+pub mod linked;
 mod reached;
 
 use super::check::{self, Facts};

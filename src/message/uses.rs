@@ -1,22 +1,38 @@
 //! Which of a customer's attributes a template cannot do without: it prints or compares them, and nothing says what
-//! stands there when one is absent, so the message of a customer without it could not be made.
+//! stands there when one is absent, so the message of a customer without it could not be made. And which of the shop's
+//! links it prints, and which it only asks for.
 //!
 //! Only what is certain is told. `{{default customer.first_name "friend"}}` and what stands inside
 //! `{{#if customer.first_name}}` are no such use; inside `{{#each}}` and `{{#with}}` names mean something else.
 
-use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement};
+use handlebars::template::{
+    DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement,
+};
 
 /// One use.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Use {
-    /// Below `customer`, parted by dots.
-    pub attribute: String,
+    /// Below `customer`, or `links`, parted by dots.
+    pub name: String,
     pub line: usize,
     pub column: usize,
 }
 
+/// What a template does with links.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LinkUses {
+    /// Whether they are there or not.
+    pub printed: Vec<Use>,
+    /// As `{{#if}}` and `default` do; and all that stands in an inline partial, which may never be put in.
+    pub asked: Vec<Use>,
+    /// The partials that it puts in, each with the links that are asked for around it.
+    pub partials: Vec<(String, Vec<String>)>,
+}
+
 /// Helpers that take an absent value.
-const LENIENT: [&str; 5] = ["default", "if", "unless", "lookup", "raw"];
+const LENIENT: [&str; 8] = [
+    "default", "if", "unless", "lookup", "raw", "and", "or", "contains",
+];
 /// Every customer has these.
 const ALWAYS: [&str; 3] = ["id", "email", "tags"];
 /// Deeper than any template is let through ([`super::nesting`]); a bound for this walk alone.
@@ -24,55 +40,85 @@ const DEEPEST: usize = 200;
 
 /// What this template cannot do without, in the order of its text.
 pub fn of_customer(template: &Template) -> Vec<Use> {
-    let mut found = Vec::new();
-    let place = Place {
-        sure: Vec::new(),
-        moved: false,
-        depth: 0,
-    };
-    walk(template, &place, &mut found);
+    let mut found = LinkUses::default();
+    walk(template, &Place::new(Of::Customer), &mut found);
+    found.printed
+}
+
+/// What this template does with links, in the order of its text.
+pub fn of_links(template: &Template) -> LinkUses {
+    let mut found = LinkUses::default();
+    walk(template, &Place::new(Of::Links), &mut found);
     found
+}
+
+/// Whose names are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Customer,
+    Links,
 }
 
 /// Where in a template.
 #[derive(Clone)]
 struct Place {
+    of: Of,
     /// What an `{{#if}}` around it has asked for.
     sure: Vec<String>,
     /// Inside a block in which `customer` is no longer the customer.
     moved: bool,
+    /// In an inline partial.
+    inline: bool,
     depth: usize,
 }
 
 impl Place {
-    fn with(&self, attribute: Option<String>) -> Place {
+    fn new(of: Of) -> Place {
+        Place {
+            of,
+            sure: Vec::new(),
+            moved: false,
+            inline: false,
+            depth: 0,
+        }
+    }
+
+    fn with(&self, names: impl IntoIterator<Item = String>) -> Place {
         let mut inner = self.clone();
-        inner.sure.extend(attribute);
+        inner.sure.extend(names);
         inner.depth += 1;
         inner
+    }
+
+    fn within(&self) -> Place {
+        self.with([])
     }
 
     fn moved(&self) -> Place {
         Place {
             moved: true,
-            ..self.with(None)
+            ..self.within()
         }
     }
 
-    /// The attribute that `path` names here.
-    fn attribute(&self, path: &str) -> Option<String> {
+    /// What `path` names here, below `customer` or `links`.
+    fn name(&self, path: &str) -> Option<String> {
         let rest = match path.strip_prefix("@root.") {
             Some(rest) => rest,
-            None if self.moved => return None,
+            None if self.moved => path.strip_prefix("../")?.trim_start_matches("../"),
             None => path.strip_prefix("this.").unwrap_or(path),
         };
-        let rest = rest.strip_prefix("customer.")?;
+        let (root, always): (&str, &[&str]) = match self.of {
+            Of::Customer => ("customer.", &ALWAYS),
+            Of::Links => ("links.", &[]),
+        };
+        let rest = rest.strip_prefix(root)?;
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        (rest.chars().all(plain) && !ALWAYS.contains(&rest)).then(|| rest.to_owned())
+        (rest.chars().all(plain) && !always.contains(&rest)).then(|| rest.to_owned())
     }
 }
 
-fn walk(template: &Template, place: &Place, found: &mut Vec<Use>) {
+fn walk(template: &Template, place: &Place, found: &mut LinkUses) {
     if place.depth > DEEPEST {
         return;
     }
@@ -83,9 +129,20 @@ fn walk(template: &Template, place: &Place, found: &mut Vec<Use>) {
                 expression(call, place, at, found);
             }
             TemplateElement::HelperBlock(call) => block(call, place, at, found),
+            TemplateElement::PartialExpression(partial) => put_in(partial, place, at, found),
             TemplateElement::PartialBlock(partial) => {
+                put_in(partial, place, at, found);
                 if let Some(inner) = &partial.template {
-                    walk(inner, &place.with(None), found);
+                    walk(inner, &place.within(), found);
+                }
+            }
+            TemplateElement::DecoratorBlock(inline) if place.of == Of::Links => {
+                let place = Place {
+                    inline: true,
+                    ..place.within()
+                };
+                if let Some(inner) = &inline.template {
+                    walk(inner, &place, found);
                 }
             }
             _ => {}
@@ -93,15 +150,33 @@ fn walk(template: &Template, place: &Place, found: &mut Vec<Use>) {
     }
 }
 
-fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut Vec<Use>) {
+/// What a partial is given may be absent: it is empty there then. No link may be.
+fn put_in(partial: &DecoratorTemplate, place: &Place, at: (usize, usize), found: &mut LinkUses) {
+    if place.of == Of::Customer {
+        return;
+    }
+    for given in partial.params.iter().chain(partial.hash.values()) {
+        parameter(given, false, place, at, found);
+    }
+    // Given something of its own, the partial sees that in the place of all else.
+    if let Some(name) = partial.name.as_name()
+        && !place.moved
+        && !place.inline
+        && partial.params.is_empty()
+    {
+        found.partials.push((name.to_owned(), place.sure.clone()));
+    }
+}
+
+fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut LinkUses) {
     let name = call.name.as_name().unwrap_or("");
-    let asked = call.params.first().and_then(Parameter::as_name);
-    let asked = asked.and_then(|path| place.attribute(path));
+    let asked = call.params.first();
+    let asked: Vec<String> = asked.map(|p| all_of(p, place)).unwrap_or_default();
     let (then, otherwise) = match name {
-        "if" => (place.with(asked), place.with(None)),
-        "unless" => (place.with(None), place.with(asked)),
-        "each" | "with" => (place.moved(), place.with(None)),
-        _ => (place.with(None), place.with(None)),
+        "if" => (place.with(asked), place.within()),
+        "unless" => (place.within(), place.with(asked)),
+        "each" | "with" => (place.moved(), place.within()),
+        _ => (place.within(), place.within()),
     };
     // Of a list that is absent the other half is shown, where there is one.
     if !(matches!(name, "each" | "with") && call.inverse.is_some()) {
@@ -114,52 +189,78 @@ fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut V
     }
 }
 
-fn expression(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut Vec<Use>) {
+/// The names that are there where this holds: the name itself, or all those of `(and a b)`.
+fn all_of(asked: &Parameter, place: &Place) -> Vec<String> {
+    if let Parameter::Subexpression(inner) = asked
+        && let TemplateElement::Expression(call) = inner.as_element()
+        && call.name.as_name() == Some("and")
+    {
+        let paths = call.params.iter().filter_map(Parameter::as_name);
+        return paths.filter_map(|path| place.name(path)).collect();
+    }
+    let path = asked.as_name();
+    path.and_then(|path| place.name(path)).into_iter().collect()
+}
+
+fn expression(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut LinkUses) {
     if call.params.is_empty() && call.hash.is_empty() {
-        take(&call.name, place, at, found);
+        take(&call.name, false, place, at, found);
     } else {
         parameters(call, place, at, found);
     }
 }
 
-fn parameters(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut Vec<Use>) {
+fn parameters(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut LinkUses) {
     if place.depth > DEEPEST {
         return;
     }
     let lenient = LENIENT.contains(&call.name.as_name().unwrap_or(""));
-    for parameter in &call.params {
-        match parameter {
-            Parameter::Subexpression(inner) => {
-                if let TemplateElement::Expression(call) = inner.as_element() {
-                    parameters(call, &place.with(None), at, found);
-                }
-            }
-            path if !lenient => take(path, place, at, found),
-            _ => {}
-        }
+    for one in &call.params {
+        parameter(one, lenient, place, at, found);
     }
 }
 
-fn take(path: &Parameter, place: &Place, at: (usize, usize), found: &mut Vec<Use>) {
-    let attribute = path.as_name().and_then(|path| place.attribute(path));
-    if let Some(attribute) = attribute.filter(|a| !place.sure.contains(a)) {
-        found.push(Use {
-            attribute,
+fn parameter(
+    parameter: &Parameter,
+    lenient: bool,
+    place: &Place,
+    at: (usize, usize),
+    found: &mut LinkUses,
+) {
+    match parameter {
+        Parameter::Subexpression(inner) => {
+            if let TemplateElement::Expression(call) = inner.as_element() {
+                parameters(call, &place.within(), at, found);
+            }
+        }
+        path => take(path, lenient, place, at, found),
+    }
+}
+
+fn take(path: &Parameter, lenient: bool, place: &Place, at: (usize, usize), found: &mut LinkUses) {
+    let name = path.as_name().and_then(|path| place.name(path));
+    if let Some(name) = name.filter(|name| !place.sure.contains(name)) {
+        let one = Use {
+            name,
             line: at.0,
             column: at.1,
-        });
+        };
+        match lenient || place.inline {
+            true => found.asked.push(one),
+            false => found.printed.push(one),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of_customer;
+    use super::{of_customer, of_links};
     use handlebars::Template;
 
     fn uses(text: &str) -> Vec<String> {
         let template = Template::compile(text).unwrap();
         let found = of_customer(&template);
-        found.into_iter().map(|one| one.attribute).collect()
+        found.into_iter().map(|one| one.name).collect()
     }
 
     #[test]
@@ -197,6 +298,16 @@ mod tests {
                 "{{customer.id}} {{customer.email}} {{#each customer.tags}}{{this}}{{/each}}",
                 vec![],
             ),
+            (
+                "{{#if (and customer.a customer.b)}}{{customer.a}}{{customer.b}}{{/if}}",
+                vec![],
+            ),
+            (
+                "{{#if (or customer.a customer.b)}}{{customer.a}}{{/if}}",
+                vec!["a"],
+            ),
+            ("{{#each products}}{{../customer.x}}{{/each}}", vec!["x"]),
+            ("{{> hello name=customer.x}}", vec![]),
             ("{{entry.key}} {{customers.x}} {{sender.company}}", vec![]),
             (
                 "{{#> layout}}{{customer.first_name}}{{/layout}}",
@@ -204,6 +315,52 @@ mod tests {
             ),
         ] {
             assert_eq!(uses(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn links_are_printed_or_asked_for() {
+        let of = |text: &str| {
+            let found = of_links(&Template::compile(text).unwrap());
+            let names = |uses: Vec<super::Use>| -> String {
+                let names: Vec<String> = uses.into_iter().map(|one| one.name).collect();
+                names.join(" ")
+            };
+            let partials: Vec<String> = (found.partials.into_iter())
+                .map(|(name, sure)| format!("{name}:{}", sure.join("+")))
+                .collect();
+            [names(found.printed), names(found.asked), partials.join(" ")]
+        };
+        for (text, expected) in [
+            ("{{links.shop}} {{{@root.links.a-b}}}", ["shop a-b", "", ""]),
+            (
+                "{{#if links.cart}}{{> button href=links.cart label=\"x\"}}{{/if}}",
+                ["", "cart", "button:cart"],
+            ),
+            ("{{> button href=links.cart}}", ["cart", "", "button:"]),
+            (
+                "{{> button href=(default links.cart links.shop)}}",
+                ["", "cart shop", "button:"],
+            ),
+            ("{{#each products}}{{> product}}{{/each}}", ["", "", ""]),
+            (
+                "{{#each products}}{{links.x}}{{../links.y}}{{/each}}",
+                ["y", "", ""],
+            ),
+            (
+                "{{#> layout}}{{urlencode links.shop}}{{/layout}}",
+                ["shop", "", "layout:"],
+            ),
+            (
+                "{{#*inline \"b\"}}{{links.shop}}{{/inline}}{{> b}}",
+                ["", "shop", "b:"],
+            ),
+            (
+                "{{#if links.a}}{{#unless links.b}}{{else}}{{> c}}{{/unless}}{{/if}}",
+                ["", "a b", "c:a+b"],
+            ),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
         }
     }
 }

@@ -242,6 +242,63 @@ template = "before_dormancy_hello"
 subject = "News"
 "#;
 
+/// Its own mails count as unanswered, too, and so do those of other campaigns before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn win_back_comes_to_its_end_for_who_stays_silent_and_sunset_waits_for_it() {
+    let files = [
+        ("win_back.toml".to_owned(), live("win_back")),
+        ("sunset.toml".to_owned(), live("sunset")),
+        (
+            "news.toml".to_owned(),
+            NEWS.replace("at_most = 3", "at_most = 2"),
+        ),
+    ];
+    let shop = Shop::with(START, &files).await;
+    shop.english("emma").await;
+    shop.english("reads").await;
+    for id in ["emma", "reads"] {
+        shop.past(id, Span::days(200), "Order Completed", order(20))
+            .await;
+    }
+    shop.pass(Span::days(4)).await;
+    shop.clicks("reads", "hello").await;
+    shop.pass(Span::days(49)).await;
+    // Two mails went unanswered before the first of these did.
+    assert_eq!(
+        shop.inbox("emma"),
+        [
+            "2026-03-02T08:00:00Z News",
+            "2026-03-03T08:00:00Z News",
+            "2026-03-04T08:00:00Z We have missed you, Emma",
+            "2026-03-14T08:00:00Z Your next delivery is on us",
+            "2026-03-28T08:00:00Z One question, and then we let you be",
+            "2026-04-13T10:00:00Z Shall we stop writing to you?",
+        ]
+    );
+    let mut story = shop.story("emma").await;
+    story.retain(|row| !row.starts_with("news"));
+    // Each Monday sunset would have her.
+    let kept_out = "sunset kept_out/higher_priority";
+    assert_eq!(
+        story,
+        [
+            "win_back entered/schedule",
+            "win_back/hello accepted/accepted",
+            kept_out,
+            "win_back/gift accepted/accepted",
+            kept_out,
+            kept_out,
+            "win_back/survey accepted/accepted",
+            kept_out,
+            kept_out,
+            "win_back/lapsed done/tagged",
+            "sunset entered/schedule",
+            "sunset/last-chance accepted/accepted",
+        ]
+    );
+    assert_eq!(shop.subjects("reads").len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     let files = [

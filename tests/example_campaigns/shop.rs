@@ -275,6 +275,19 @@ impl Shop {
         self.app.settle().await;
     }
 
+    /// The customer leaves by the one click of their mail program.
+    pub async fn leaves_by(&self, mail: &Mail) {
+        let path = LEAVE.captures(&mail.html()).unwrap()[1].to_owned();
+        let asked = Request::post(path.as_str())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from("List-Unsubscribe=One-Click"))
+            .unwrap();
+        let router = public::router(Arc::clone(&self.app.core));
+        let answer = router.oneshot(asked).await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        self.app.settle().await;
+    }
+
     // ---- what is seen ------------------------------------------------------------------------------------------------
 
     /// The customer's rows of the log that say how an entry went, as `campaign/step status/reason`.
@@ -354,6 +367,8 @@ impl Shop {
 
 static PAGE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"https://mail\.shop\.example(/p/[^"]+)""#).unwrap());
+static LEAVE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"https://mail\.shop\.example(/u/[^"]+)""#).unwrap());
 static FIELD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"<(input)([^>]*)>").unwrap());
 static SELECT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"(?s)<select [^>]*name="(\w+)"[^>]*>(.*?)</select>"#).unwrap());

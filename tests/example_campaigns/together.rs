@@ -120,7 +120,9 @@ fn win_back_leaves_to_sunset_whom_sunset_takes() {
     let unanswered = |name: &str| {
         let file: toml::Table = crate::shop::example(name).parse().unwrap();
         let audience = file["audience"]["all"].as_array().unwrap().clone();
-        let found = audience.iter().find_map(|one| one.get("unanswered"));
+        let any = (audience.iter()).filter_map(|one| one.get("any")?.as_array());
+        let all = audience.iter().chain(any.flatten());
+        let found = all.clone().find_map(|one| one.get("unanswered"));
         found.unwrap().as_str().unwrap().to_owned()
     };
     let (less, more) = (unanswered("win_back"), unanswered("sunset"));

@@ -263,6 +263,8 @@ fn configuration() -> String {
             "address = \"1 Market Street, Seoul\"   ",
         )
         .replace("# unsubscribe_mailto =", "unsubscribe_mailto =")
+        .replace("# shop = \"https", "shop = \"https")
+        .replace("# cart = \"https", "cart = \"https")
         .replace("timezone = \"UTC\"       ", "timezone = \"Asia/Seoul\"")
 }
 
@@ -278,6 +280,8 @@ mod tests {
         assert_eq!(config.warnings, []);
         assert_eq!(config.defaults.timezone, chrono_tz::Asia::Seoul);
         assert!(config.sender.address.is_some() && config.sender.unsubscribe_mailto.is_some());
+        let links: Vec<&str> = config.links.keys().map(|name| name.as_str()).collect();
+        assert_eq!(links, ["cart", "shop"], "the mails show their buttons");
         assert!(config.is_rehearsal());
     }
 }

@@ -2,7 +2,8 @@
 
 use super::spelling::{
     AT_ONCE, CAP, CLOSED, COUNTRY, DAY, EMAIL, EVENT, HARM, HOST, HOURS, LENGTH, LINE, LISTEN,
-    LOCALE, NAME, ORIGIN, PACE, PATH, PLACE, RECIPIENTS, SENDER, SHA256, SHARE, SIZE, WEB, WORDS,
+    LOCALE, NAME, ORIGIN, PACE, PAGE, PATH, PLACE, RECIPIENTS, SENDER, SHA256, SHARE, SIZE, WEB,
+    WORDS,
 };
 use super::{Described, Shape, document, lines, zones};
 use crate::config::http::May;
@@ -68,6 +69,7 @@ static ROOT: Described = Described {
         "control": Shape::Table(&CONTROL), "Customers who get no advertising at all, to measure by";
         "breakers": Shape::Table(&BREAKERS), "How much harm pauses a campaign";
         "seeds": Shape::Table(&SEEDS), "Who of the shop gets a copy of what goes out";
+        "links": Shape::Named(&NAME, &Shape::Spelled(&PAGE)), "Pages of the shop that templates name: shop = \"https://shop.example\" is {{links.shop}}";
         "safety": Shape::Table(&SAFETY), "What waits until somebody has looked";
         "engine": Shape::Table(&ENGINE), "Deadlines and back-offs of the daemon itself; few need to touch these";
         "events": Shape::Named(&EVENT, &Shape::Table(&EVENT_RULE)), "What is known of a kind of event: [events.\"Order Completed\"]";

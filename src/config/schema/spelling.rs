@@ -202,6 +202,12 @@ spelling!(
 spelling!(WEB, "a web address", "https://mail.shop.example", || vec![
     r"^https?://\S+$".into()
 ]);
+spelling!(
+    PAGE,
+    "a page of the shop",
+    "https://shop.example/cart",
+    || vec![r#"^https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][^\s"<>\\^`{|}]*)?$"#.into()]
+);
 spelling!(ORIGIN, "an origin", "https://shop.example", || vec![
     r"^(?:\*|https?://[a-z0-9.:\[\]-]+)$".into()
 ]);
@@ -216,7 +222,7 @@ spelling!(
 );
 
 /// Those whose parser is a function of its own, for the test that compares the two.
-pub static ALL: [&Spelling; 35] = [
+pub static ALL: [&Spelling; 36] = [
     &SHARE,
     &QUOTA,
     &HARM,
@@ -249,6 +255,7 @@ pub static ALL: [&Spelling; 35] = [
     &RECIPIENTS,
     &LISTEN,
     &WEB,
+    &PAGE,
     &ORIGIN,
     &SHA256,
     &PLACE,

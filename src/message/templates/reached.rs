@@ -6,14 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Templates {
     /// The files of these templates with all partials that they reach, in any locale; what each refers to.
     pub fn reached<'a>(&'a self, names: &BTreeSet<&str>) -> BTreeMap<&'a str, &'a Facts> {
-        // By what they are called, since a name stands for a file in each locale.
-        let mut named: BTreeMap<(bool, &str), Vec<(&str, &Facts)>> = BTreeMap::new();
-        for (path, facts) in &self.facts {
-            if let Some(file) = File::named(path) {
-                let forms = named.entry((file.partial, file.name)).or_default();
-                forms.push((path, facts));
-            }
-        }
+        let named = self.named();
         let mut reached = BTreeMap::new();
         let mut todo: Vec<(&str, &Facts)> = Vec::new();
         for name in names {
@@ -30,5 +23,17 @@ impl Templates {
             }
         }
         reached
+    }
+
+    /// Files by what they are called, partials apart, since a name stands for a file in each locale.
+    pub(super) fn named(&self) -> BTreeMap<(bool, &str), Vec<(&str, &Facts)>> {
+        let mut named: BTreeMap<(bool, &str), Vec<(&str, &Facts)>> = BTreeMap::new();
+        for (path, facts) in &self.facts {
+            if let Some(file) = File::named(path) {
+                let forms = named.entry((file.partial, file.name)).or_default();
+                forms.push((path, facts));
+            }
+        }
+        named
     }
 }
