@@ -1,5 +1,6 @@
 //! `reveille preview`: the finished mails, to the terminal, to files, looked over, or served to a browser.
 
+mod bad;
 mod checked;
 mod files;
 mod serve;
@@ -7,11 +8,12 @@ mod show;
 
 use super::Context;
 use super::failure::Failure;
+use super::screen::Screen;
 use super::way::{Need, query, through};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::{CampaignId, StepId};
-use crate::engine::preview::{PreviewError, Previewed, Question, Wanted, Who, made_up};
+use crate::engine::preview::{PreviewError, Previewed, Previews, Question, Wanted, Who, made_up};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -21,7 +23,9 @@ The mails are made by what sends them, from the files as they are now: a draft t
 runs or not. Without --customer or --sample they are for somebody who is made up, and no store is
 needed. Links to pages of ours are not live: they lead to a page that says so. docs/preview.md has more.
 
-Exits with 1 if --check finds an error, or if a mail cannot be made.
+A campaign whose files are bad is told, and the others are shown all the same.
+
+Exits with 1 if --check finds an error, or if a mail cannot be made; with 3 if files are bad.
 
 Examples:
   reveille preview wake_dormant
@@ -30,7 +34,7 @@ Examples:
   reveille preview --check
   reveille preview --check --json | jq -r '.findings[] | select(.severity == \"error\") | .what'")]
 pub struct Arguments {
-    /// The campaign: its file's name without .toml [default: all, with --check and --serve]
+    /// The campaign: its file's name without .toml [default: all]
     #[arg(value_name = "CAMPAIGN")]
     campaign: Option<String>,
     /// This step only
@@ -63,33 +67,54 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    if arguments.campaign.is_none() && !arguments.check && arguments.serve.is_none() {
-        return Err(Failure::Usage("say which campaign".into()));
-    }
     if let Some(address) = arguments.serve {
         return serve::run(arguments, address, context).await;
     }
-    let mails = mails(&arguments, context).await?;
+    let made = mails(&arguments, context).await?;
+    let shown = show(&made, &arguments, context.screen);
+    if made.bad.is_empty() {
+        return shown;
+    }
+    // With --json it stands in what was printed.
+    if !(arguments.check && arguments.json) {
+        bad::tell(&made.bad, context.screen);
+    }
+    match shown {
+        Err(failure) if failure.exit_code() != 1 => Err(failure),
+        Err(failure) => {
+            failure.print(context.screen);
+            Err(Failure::BadFiles)
+        }
+        Ok(()) => Err(Failure::BadFiles),
+    }
+}
+
+fn show(made: &Previews, arguments: &Arguments, screen: Screen) -> Result<(), Failure> {
+    let mails = &made.mails;
     if arguments.check {
-        return checked::run(&mails, arguments.json, context.screen);
+        return checked::run(made, arguments.json, screen);
     }
     if let Some(path) = &arguments.out {
-        files::write(&mails, path, context.screen)?;
-    } else if arguments.json {
-        let all = serde_json::to_value(&mails);
+        return match mails.is_empty() {
+            true => Ok(()),
+            false => files::write(mails, path, screen),
+        };
+    }
+    if arguments.json {
+        let all = serde_json::to_value(mails);
         let all = all.map_err(|e| Failure::failed(format!("the mails are no JSON: {e}")))?;
-        context.screen.json(&all)?;
+        screen.json(&all)?;
     } else {
-        show::all(&mails, context.screen)?;
+        show::all(mails, screen)?;
     }
     match mails.iter().any(|mail| mail.failed.is_some()) {
-        true if arguments.out.is_none() => Err(Failure::failed("not every mail can be made")),
-        _ => Ok(()),
+        true => Err(Failure::failed("not every mail can be made")),
+        false => Ok(()),
     }
 }
 
 /// The mails that were asked for: of somebody made up from the files alone, of customers through the daemon or the store.
-async fn mails(arguments: &Arguments, context: &Context) -> Result<Vec<Previewed>, Failure> {
+async fn mails(arguments: &Arguments, context: &Context) -> Result<Previews, Failure> {
     let every_locale = arguments.locale.is_none() && (arguments.check || arguments.serve.is_some());
     if arguments.customer.is_none() && arguments.sample.is_none() {
         let config = context.load()?;
@@ -131,7 +156,7 @@ fn question(arguments: &Arguments, every_locale: bool) -> Result<Question, Failu
     })
 }
 
-async fn from_files(config: &Config, question: &Question) -> Result<Vec<Previewed>, Failure> {
+async fn from_files(config: &Config, question: &Question) -> Result<Previews, Failure> {
     let now = Clock::system().now();
     Ok(made_up(config, question, now).await?)
 }
