@@ -35,6 +35,7 @@ mod schema;
 mod screen;
 mod settle;
 mod shipped;
+mod standings;
 mod suppression;
 mod table;
 mod test_send;
