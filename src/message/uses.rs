@@ -4,6 +4,7 @@
 //! Only what is certain is told. `{{default customer.first_name "friend"}}` and what stands inside
 //! `{{#if customer.first_name}}` are no such use; inside `{{#each}}` and `{{#with}}` names mean something else.
 
+use super::vocabulary::needs_its_values;
 use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement};
 
 /// One use.
@@ -15,8 +16,6 @@ pub struct Use {
     pub column: usize,
 }
 
-/// Helpers that take an absent value.
-const LENIENT: [&str; 5] = ["default", "if", "unless", "lookup", "raw"];
 /// Every customer has these.
 const ALWAYS: [&str; 3] = ["id", "email", "tags"];
 /// Deeper than any template is let through ([`super::nesting`]); a bound for this walk alone.
@@ -103,10 +102,7 @@ fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut V
         "each" | "with" => (place.moved(), place.with(None)),
         _ => (place.with(None), place.with(None)),
     };
-    // Of a list that is absent the other half is shown, where there is one.
-    if !(matches!(name, "each" | "with") && call.inverse.is_some()) {
-        parameters(call, place, at, found);
-    }
+    parameters(call, place, at, found);
     for (part, place) in [(&call.template, &then), (&call.inverse, &otherwise)] {
         if let Some(part) = part {
             walk(part, place, found);
@@ -126,7 +122,7 @@ fn parameters(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &
     if place.depth > DEEPEST {
         return;
     }
-    let lenient = LENIENT.contains(&call.name.as_name().unwrap_or(""));
+    let needs = needs_its_values(call);
     for parameter in &call.params {
         match parameter {
             Parameter::Subexpression(inner) => {
@@ -134,7 +130,7 @@ fn parameters(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &
                     parameters(call, &place.with(None), at, found);
                 }
             }
-            path if !lenient => take(path, place, at, found),
+            path if needs => take(path, place, at, found),
             _ => {}
         }
     }
@@ -193,6 +189,11 @@ mod tests {
                 "{{#each customer.pets}}{{this}}{{else}}none{{/each}}",
                 vec![],
             ),
+            (
+                "{{#if (contains customer.cups \"red\")}}a{{/if}}{{#if (and customer.a customer.b)}}c{{/if}}",
+                vec![],
+            ),
+            ("{{lookup customer.cups 0}}", vec!["cups"]),
             (
                 "{{customer.id}} {{customer.email}} {{#each customer.tags}}{{this}}{{/each}}",
                 vec![],
