@@ -44,6 +44,7 @@ mod tests;
 mod unsubscribe;
 mod verify;
 mod way;
+mod which;
 
 use crate::config::Config;
 use crate::config::find::find;

@@ -10,6 +10,7 @@ use super::Context;
 use super::failure::Failure;
 use super::screen::Screen;
 use super::way::{Need, query, through};
+use super::which::Which;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::{CampaignId, StepId};
@@ -37,28 +38,18 @@ pub struct Arguments {
     /// The campaign: its file's name without .toml [default: all]
     #[arg(value_name = "CAMPAIGN")]
     campaign: Option<String>,
-    /// This step only
-    #[arg(long, value_name = "ID")]
-    step: Option<String>,
-    /// This variant only
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// In this locale [default: the customer's or the shop's; each that there is, with --check and --serve]
-    #[arg(long, value_name = "LOCALE")]
-    locale: Option<String>,
-    /// As this customer would get it (the shop's own id)
-    #[arg(long, value_name = "ID", conflicts_with = "sample")]
-    customer: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// As so many customers of the store would get it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "customer")]
     sample: Option<usize>,
     /// Write it to a file (.eml, .html or .txt), or all of them to a folder
     #[arg(long, value_name = "PATH", conflicts_with_all = ["serve", "check"])]
     out: Option<PathBuf>,
-    /// Show them in a browser until Ctrl-C, wide and narrow; at this address [default: one of 127.0.0.1]
+    /// Show them, in each locale, in a browser until Ctrl-C, wide and narrow; at this address [default: one of 127.0.0.1]
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:0", conflicts_with = "check")]
     serve: Option<SocketAddr>,
-    /// Look every mail over: size, links, pictures, placeholders, the way to unsubscribe
+    /// Look every mail over, in each locale: size, links, pictures, placeholders, the way to unsubscribe
     #[arg(long)]
     check: bool,
     /// Print JSON: an array of mails, or with --check one object with findings
@@ -115,8 +106,9 @@ fn show(made: &Previews, arguments: &Arguments, screen: Screen) -> Result<(), Fa
 
 /// The mails that were asked for: of somebody made up from the files alone, of customers through the daemon or the store.
 async fn mails(arguments: &Arguments, context: &Context) -> Result<Previews, Failure> {
-    let every_locale = arguments.locale.is_none() && (arguments.check || arguments.serve.is_some());
-    if arguments.customer.is_none() && arguments.sample.is_none() {
+    let which = &arguments.which;
+    let every_locale = which.locale.is_none() && (arguments.check || arguments.serve.is_some());
+    if which.customer.is_none() && arguments.sample.is_none() {
         let config = context.load()?;
         let question = question(arguments, every_locale)?;
         return from_files(&config, &question).await;
@@ -124,18 +116,10 @@ async fn mails(arguments: &Arguments, context: &Context) -> Result<Previews, Fai
     let sample = arguments.sample.map(|n| n.to_string());
     // Of customers the own locale is what they would get.
     let every_locale = (every_locale && arguments.check).then_some("true");
-    let path = query(
-        "/preview",
-        &[
-            ("campaign", arguments.campaign.as_deref()),
-            ("step", arguments.step.as_deref()),
-            ("variant", arguments.variant.as_deref()),
-            ("locale", arguments.locale.as_deref()),
-            ("every_locale", every_locale),
-            ("customer", arguments.customer.as_deref()),
-            ("sample", sample.as_deref()),
-        ],
-    );
+    let mut asked = which.asked(arguments.campaign.as_deref()).to_vec();
+    asked.push(("every_locale", every_locale));
+    asked.push(("sample", sample.as_deref()));
+    let path = query("/preview", &asked);
     let made = through(context, Need::Look, async |way| way.get(&path).await).await?;
     serde_json::from_value(made)
         .map_err(|e| Failure::failed(format!("the daemon's answer was not understood: {e}")))
@@ -143,13 +127,14 @@ async fn mails(arguments: &Arguments, context: &Context) -> Result<Previews, Fai
 
 fn question(arguments: &Arguments, every_locale: bool) -> Result<Question, Failure> {
     let campaign = arguments.campaign.as_deref().map(CampaignId::parse);
-    let step = arguments.step.as_deref().map(StepId::parse);
+    let which = &arguments.which;
+    let step = which.step.as_deref().map(StepId::parse);
     Ok(Question {
         campaign: campaign.transpose().map_err(Failure::Usage)?,
         wanted: Wanted {
             step: step.transpose().map_err(Failure::Usage)?,
-            variant: arguments.variant.clone(),
-            locale: arguments.locale.clone(),
+            variant: which.variant.clone(),
+            locale: which.locale.clone(),
             every_locale,
         },
         who: Who::MadeUp,
