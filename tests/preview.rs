@@ -324,6 +324,89 @@ fn where_no_campaign_is_named_the_good_ones_are_shown_and_each_bad_one_is_told()
     assert!(came.err.contains("welcome"), "{}", came.err);
 }
 
+const TOLD: &str = r#"
+name  = "Told"
+state = "draft"
+class = "informational"
+
+[trigger]
+event = "Signed Up"
+
+[[step]]
+id      = "staff"
+notify  = "crm"
+subject = { en = "New: {{customer.id}}", ko = "새 고객: {{customer.id}}" }
+text    = { en = """
+Somebody new has come.
+Say hello to {{customer.id}}.""", ko = """
+새 고객이 오셨습니다.
+{{customer.id}}님께 인사해 주세요.""" }
+"#;
+
+#[test]
+fn staff_read_what_is_told_to_them_in_the_shops_own_language() {
+    let house = House::new();
+    house.write("campaigns/told.toml", TOLD);
+    let config = std::fs::read_to_string(house.path("config.toml")).unwrap();
+    assert!(config.contains("locale   = \"en\"\n") && config.contains("[staff]\n"));
+    let config = config.replace("[staff]\n", "[staff]\ncrm = \"crm@shop.example\"\n");
+    let shop = |locale: &str| {
+        let own = format!("locale   = {locale:?}\n");
+        let config = config.replace("locale   = \"en\"\n", &own);
+        house.write("config.toml", &config);
+    };
+    for (locale, subject, line) in [
+        ("en", "New: sample", "Say hello to sample."),
+        ("ko", "새 고객: sample", "sample님께 인사해 주세요."),
+    ] {
+        shop(locale);
+        let mails = house.run(&["preview", "told", "--json"]).json();
+        assert_eq!(mails[0]["subject"], subject, "{mails}");
+        let text = mails[0]["text"].as_str().unwrap();
+        assert!(text.lines().any(|l| l == line), "{text}");
+    }
+    // A table without the shop's own locale, an empty text, and one that is no template.
+    for (from, to, told) in [
+        ("text    = { en = ", "text    = { de = ", None),
+        (
+            "새 고객이 오셨습니다.\n{{customer.id}}님께 인사해 주세요.",
+            " ",
+            Some("1 to 100000"),
+        ),
+        (
+            "{{customer.id}}님께",
+            "{{customer.id님께",
+            Some("told.toml"),
+        ),
+    ] {
+        assert!(TOLD.contains(from), "{from}");
+        house.write("campaigns/told.toml", &TOLD.replace(from, to));
+        let checked = house.run(&["check"]);
+        assert_eq!(
+            checked.code,
+            told.map_or(0, |_| 3),
+            "{to}: {}",
+            checked.all()
+        );
+        assert!(
+            checked.out.contains(told.unwrap_or("")),
+            "{}",
+            checked.all()
+        );
+    }
+    shop("en");
+    house.write(
+        "campaigns/told.toml",
+        &TOLD.replace("text    = { en = ", "text    = { de = "),
+    );
+    let checked = house.run(&["check"]);
+    assert!(
+        checked.out.contains("`text` has no text for"),
+        "{}",
+        checked.all()
+    );
+}
+
 /// What does not differ by the instant at which it was made.
 fn timeless(mails: &Value) -> Value {
     let mails = mails.as_array().unwrap().iter();
