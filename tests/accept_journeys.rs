@@ -6,7 +6,7 @@ use app::{App, CONFIG};
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
 use reveille::domain::consent_ledger::Word;
 use reveille::domain::id::{CampaignId, CustomerId};
-use reveille::domain::time::Span;
+use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::Value;
 use reveille::engine::catalogue::FileState;
 use reveille::engine::control::Scope;
@@ -124,6 +124,52 @@ async fn a_journey_goes_on_over_a_restart_and_tells_staff_at_its_end() {
     // What goes to staff is no mail to a customer.
     let report = report(&app.core, By::Campaigns, None).await.unwrap();
     assert_eq!(report.groups[0].sent, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stands_before_a_step_is_counted_with_what_they_wait_for() {
+    let (app, _) = start(&[("series.toml", SERIES)]).await;
+    let id = CampaignId::parse("series").unwrap();
+    for name in ["mina", "juno", "noah", "rests"] {
+        app.sign_up(name, "Asia/Seoul").await;
+    }
+    app.event("mina", "Signed Up", json!({})).await;
+    app.event("juno", "Signed Up", json!({})).await;
+    app.advance(Span::minutes(1)).await;
+    app.core
+        .pause(&Scope::Campaign(id.clone()), "a test")
+        .await
+        .unwrap();
+    app.event("noah", "Signed Up", json!({})).await;
+    app.advance(Span::minutes(1)).await;
+
+    let counted = async || app.core.standings(&id, |_, _| true).await.unwrap().unwrap();
+    let seen = counted().await;
+    assert_eq!((seen.customers, seen.under_way), (4, 3));
+    let [hello, again, told] = &seen.steps[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!((hello.waiting, hello.sending, hello.held), (0, 1, 1));
+    assert_eq!((again.waiting, again.due.week, again.sending), (2, 2, 0));
+    let due = Timestamp::parse_rfc3339("2026-03-05T01:00:00Z");
+    assert_eq!((again.first, again.last), (due, due));
+    assert_eq!((told.waiting, told.sending, told.in_file), (0, 0, true));
+
+    // Time goes by while nothing is done.
+    app.leap(Span::days(2) + Span::hours(21)).await;
+    let again = counted().await.steps[1].due;
+    assert_eq!((again.now + again.hour + again.day, again.week), (2, 0));
+    // Without the file the steps are those that somebody stands before.
+    app.file("series.toml", None);
+    app.reload().await;
+    let seen = counted().await;
+    assert!(seen.steps.iter().all(|step| !step.in_file), "{seen:?}");
+    assert_eq!(seen.under_way, 3);
+    // Nobody is read for whoever has gone, nor for a campaign that is not there.
+    assert_eq!(app.core.standings(&id, |_, _| false).await.unwrap(), None);
+    let nothing = CampaignId::parse("nothing").unwrap();
+    let none = app.core.standings(&nothing, |_, _| panic!("asked"));
+    assert_eq!(none.await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -216,6 +216,56 @@ fn a_link_that_no_mail_has_is_told_where_it_stands() {
 }
 
 #[test]
+fn data_files_that_nobody_uses_are_notes() {
+    let house = House::new();
+    std::fs::create_dir_all(house.path("campaigns/data/old")).unwrap();
+    std::fs::create_dir_all(house.path("campaigns/.git")).unwrap();
+    house.write("campaigns/data/spring.json", "{\"price\": 1}");
+    house.write("campaigns/data/old/autumn.toml", "price = 1\n");
+    house.write("campaigns/lookbook.csv", "name,price\nCup,1\n");
+    house.write("campaigns/spring_codes.csv", "AAA-1\nAAA-2\n");
+    // None of these is a data file, or meant as one.
+    house.write("campaigns/.git/config.json", "{}");
+    house.write("campaigns/.hidden.json", "{}");
+    house.write("campaigns/notes.md", "to do");
+    let welcome = std::fs::read_to_string(house.path("campaigns/welcome.toml")).unwrap();
+    house.write("campaigns/data/old/welcome.toml", &welcome);
+    std::os::unix::fs::symlink(house.path("templates"), house.path("campaigns/link")).unwrap();
+    let notes = || -> Vec<String> {
+        let came = house.run(&["check", "--json"]);
+        let told: Value = serde_json::from_str(&came.out).unwrap();
+        (told["problems"].as_array().unwrap().iter())
+            .filter(|p| p["severity"] == "note")
+            .map(|p| p["what"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let unused = |name: &str| format!("no campaign uses the data file `{name}`");
+    assert_eq!(
+        notes(),
+        [
+            "data/old/autumn.toml",
+            "data/spring.json",
+            "lookbook.csv",
+            "spring_codes.csv"
+        ]
+        .map(unused)
+    );
+    // What a campaign names, however it writes it, and a pool's codes are used.
+    house.write(
+        "campaigns/coupons.toml",
+        "[spring]\nfile = \"spring_codes.csv\"\n",
+    );
+    let with = welcome.replace("template", "data_file = \"data/./spring.json\"\ntemplate");
+    house.write("campaigns/welcome.toml", &with);
+    assert_eq!(
+        notes(),
+        ["data/old/autumn.toml", "lookbook.csv"].map(unused)
+    );
+    house.write("campaigns/welcome.toml", "name = 3\n");
+    assert!(notes().is_empty());
+}
+
+#[test]
 fn the_store_tells_what_customers_lack_and_which_events_never_came() {
     let house = House::new();
     let none = house.run(&["check", "--store"]);

@@ -366,6 +366,39 @@ fn campaigns_are_listed_paused_resumed_and_cancelled() {
     house.run(&["campaign", "show", "wake_dormant"]).good();
 }
 
+#[test]
+fn who_stands_before_a_step_is_counted_when_it_is_asked_for() {
+    let house = House::new();
+    house.start().stop();
+    let row = |n: usize| {
+        format!(r#"{{"type":"track","userId":"c-{n}","event":"Signed Up","messageId":"s-{n}"}}"#)
+            + "\n"
+    };
+    let rows: String = (1..=3).map(row).collect();
+    house.run_with(&["import", "--live", "-"], &rows).good();
+    let shown = house.run(&["campaign", "show", "welcome"]).good();
+    assert!(!shown.contains("wait for it"), "{shown}");
+    for running in [false, true] {
+        let running = running.then(|| house.start());
+        let shown = house
+            .run(&["campaign", "show", "welcome", "--counts"])
+            .good();
+        assert!(shown.contains("3 wait for it: 3 within an hour"), "{shown}");
+        let asked = ["campaign", "show", "welcome", "--counts", "--json"];
+        let told = house.run(&asked).json();
+        assert_eq!(told["id"], "welcome");
+        let standing = &told["standing"];
+        assert_eq!(standing["customers"], 3, "{told}");
+        assert_eq!(standing["steps"][0]["id"], "hello", "{told}");
+        assert_eq!(standing["steps"][0]["waiting"], 3, "{told}");
+        let none = house.run(&["campaign", "show", "none", "--counts"]);
+        assert_eq!(none.code, 4, "{}", none.all());
+        if let Some(running) = running {
+            assert!(running.stop().0.success());
+        }
+    }
+}
+
 /// One customer whose record is damaged keeps nobody else's rows out, and no list from being made.
 #[test]
 fn an_import_goes_on_beside_a_customer_who_cannot_be_read() {
@@ -496,6 +529,34 @@ fn an_import_that_fails_is_broken_off() {
     }
 }
 
+/// Spreadsheets in Korea still write CP949; a pipe from one is read in its letters as a file is.
+#[test]
+fn standard_input_is_read_in_the_letters_that_are_named() {
+    let house = House::new();
+    let table = "customer,email,first_name\nc-1,one@customers.example,똠방 김민아\n";
+    let (korean, _, unknown) = encoding_rs::EUC_KR.encode(table);
+    assert!(!unknown);
+    let piped = ["import", "-", "--encoding", "cp949"];
+    house.run_with_bytes(&piped, &korean).good();
+    let name = || {
+        let shown = house.run(&["customer", "show", "c-1", "--json"]).json();
+        shown["attributes"]["first_name"].clone()
+    };
+    assert_eq!(name(), "똠방 김민아");
+    // Of a file it is the same.
+    fs::write(house.path("two.csv"), &korean[..]).unwrap();
+    house
+        .run(&["import", "two.csv", "--encoding", "cp949"])
+        .good();
+    assert_eq!(name(), "똠방 김민아");
+    let wrong = house.run_with(&["import", "-", "--encoding", "utf-7"], table);
+    assert_eq!(wrong.code, 2, "{}", wrong.all());
+    // What is gone through several times cannot come by a pipe.
+    let orders = house.run_with(&["import", "-", "--orders"], table);
+    assert_eq!(orders.code, 2, "{}", orders.all());
+    assert!(orders.err.contains("save it to a file"), "{}", orders.err);
+}
+
 /// What gathered during a pause would surprise: the resume says so, and what to do.
 #[test]
 fn a_resume_names_whom_it_held_back() {
@@ -557,6 +618,28 @@ fn addresses_are_suppressed_and_let_go() {
     assert!(import.err.contains("line 3: "), "{}", import.err);
     let listed = house.run(&["suppression", "list", "--json"]).good();
     assert_eq!(listed.lines().count(), 2);
+
+    // Reports of unwanted mail, many at once; who must get nothing at all stays so.
+    house.write(
+        "reported.csv",
+        "email;when\nOne@customers.example;x\none@customers.example;x\na@customers.example;x\n",
+    );
+    let reported = ["suppression", "import", "--complaint", "reported.csv"];
+    let told = house.run(&reported).good();
+    assert!(told.contains("but for transactional mail"), "{told}");
+    let listed = house.run(&["suppression", "list", "--json"]).good();
+    let mut rows: Vec<Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    rows.retain(|row| row["mailbox"] != "b@customers.example");
+    let causes: Vec<_> = rows.iter().map(|row| &row["cause"]).collect();
+    assert_eq!(causes, ["by_hand", "complaint"], "{listed}");
+    let note = rows[1]["note"].as_str().unwrap();
+    assert_eq!(
+        (&rows[1]["mailbox"], note),
+        (&"one@customers.example".into(), "complained (operator)")
+    );
 }
 
 #[test]

@@ -420,7 +420,7 @@ fn folders_are_read_and_every_shipped_template_is_sound() {
 fn the_manual_of_templates_says_what_helpers_do() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manual = std::fs::read_to_string(root.join("docs/templates.md")).unwrap();
-    for name in reveille::message::words::NAMES {
+    for name in reveille::message::vocabulary::names() {
         let told = ["{{", "{{#", "(", "{{{{", "`"].map(|before| format!("{before}{name}"));
         assert!(
             told.iter().any(|t| manual.contains(t)),

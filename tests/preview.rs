@@ -251,7 +251,7 @@ fn a_broken_template_is_told_with_its_line_and_harms_no_other_campaign() {
     let house = bad_house();
     house.write("templates/bad.html.hbs", "<p>\n{{#if x}}\n</p>");
     let came = house.run(&["preview", "bad"]);
-    assert_eq!(came.code, 1, "{}", came.all());
+    assert_eq!(came.code, 3, "{}", came.all());
     assert!(came.err.contains("bad.html.hbs:"), "{}", came.err);
     house.run(&["preview", "welcome"]).good();
     // One that renders only with data that nobody has says where it asks for it.
@@ -265,6 +265,146 @@ fn a_broken_template_is_told_with_its_line_and_harms_no_other_campaign() {
     let came = house.run(&["preview", "bad", "--step", "three"]);
     assert_eq!(came.code, 4, "{}", came.all());
     assert!(came.err.contains("one, two, long"), "{}", came.err);
+}
+
+#[test]
+fn where_no_campaign_is_named_the_good_ones_are_shown_and_each_bad_one_is_told() {
+    let house = House::new();
+    let whole = house.run(&["preview", "--check", "--json"]).json();
+    house.write("campaigns/a_bad.toml", "name = \"A\"\nstat = \"draft\"\n");
+    house.write("campaigns/z_bad.toml", "name = \"Z\"\nclass = 7\n");
+    house.write("templates/welcome.html.hbs", "<p>\n{{#if x}}\n</p>");
+
+    let came = house.run(&["preview", "--check", "--json"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+    let told: Value = serde_json::from_str(&came.out).unwrap();
+    let bad: Vec<&Value> = told["bad"].as_array().unwrap().iter().collect();
+    let names: Vec<Option<&str>> = bad.iter().map(|b| b["campaign"].as_str()).collect();
+    let expected = [Some("a_bad"), Some("welcome"), Some("z_bad"), None];
+    assert_eq!(names, expected, "{told}");
+    for (at, place) in [
+        (0, "a_bad.toml:2:1"),
+        (2, "z_bad.toml:2:9"),
+        (3, "welcome.html.hbs:"),
+    ] {
+        assert!(bad[at]["problems"].to_string().contains(place), "{told}");
+    }
+    // All but the mails of the welcome, in English and Korean.
+    let (mails, all) = (told["mails"].as_u64(), whole["mails"].as_u64());
+    assert_eq!(mails.unwrap() + 2, all.unwrap(), "{told}");
+
+    let came = house.run(&["preview", "--check"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+    assert!(
+        came.out.contains("3 campaigns with bad files"),
+        "{}",
+        came.out
+    );
+    assert!(came.err.contains("z_bad.toml:2:9"), "{}", came.err);
+
+    let came = house.run(&["preview"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+    assert!(came.out.contains("cart_reminder / ") && came.out.contains("wake_dormant / "));
+    assert!(came.err.contains("a_bad.toml:2:1"), "{}", came.err);
+    let came = house.run(&["preview", "--json"]);
+    let shown: Value = serde_json::from_str(&came.out).unwrap();
+    assert!(!shown.as_array().unwrap().is_empty(), "{}", came.all());
+
+    // Files of the good ones only; a step or variant that some campaigns have is of those.
+    let came = house.run(&["preview", "--variant", "gift", "--out", "all"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+    assert_eq!(std::fs::read_dir(house.path("all")).unwrap().count(), 3);
+    let came = house.run(&["preview", "--variant", "gone"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+
+    // What a store has kept of a bad file is not what the file says: it is no mail to look at.
+    house.run_with(&["import", "-"], ROWS).good();
+    let came = house.run(&["preview", "--check", "--sample", "1"]);
+    assert_eq!(came.code, 3, "{}", came.all());
+    assert!(came.err.contains("welcome"), "{}", came.err);
+}
+
+const TOLD: &str = r#"
+name  = "Told"
+state = "draft"
+class = "informational"
+
+[trigger]
+event = "Signed Up"
+
+[[step]]
+id      = "staff"
+notify  = "crm"
+subject = { en = "New: {{customer.id}}", ko = "새 고객: {{customer.id}}" }
+text    = { en = """
+Somebody new has come.
+Say hello to {{customer.id}}.""", ko = """
+새 고객이 오셨습니다.
+{{customer.id}}님께 인사해 주세요.""" }
+"#;
+
+#[test]
+fn staff_read_what_is_told_to_them_in_the_shops_own_language() {
+    let house = House::new();
+    house.write("campaigns/told.toml", TOLD);
+    let config = std::fs::read_to_string(house.path("config.toml")).unwrap();
+    assert!(config.contains("locale   = \"en\"\n") && config.contains("[staff]\n"));
+    let config = config.replace("[staff]\n", "[staff]\ncrm = \"crm@shop.example\"\n");
+    let shop = |locale: &str| {
+        let own = format!("locale   = {locale:?}\n");
+        let config = config.replace("locale   = \"en\"\n", &own);
+        house.write("config.toml", &config);
+    };
+    for (locale, subject, line) in [
+        ("en", "New: sample", "Say hello to sample."),
+        ("ko", "새 고객: sample", "sample님께 인사해 주세요."),
+    ] {
+        shop(locale);
+        let mails = house.run(&["preview", "told", "--json"]).json();
+        assert_eq!(mails[0]["subject"], subject, "{mails}");
+        let text = mails[0]["text"].as_str().unwrap();
+        assert!(text.lines().any(|l| l == line), "{text}");
+    }
+    // A table without the shop's own locale, an empty text, and one that is no template.
+    for (from, to, told) in [
+        ("text    = { en = ", "text    = { de = ", None),
+        (
+            "새 고객이 오셨습니다.\n{{customer.id}}님께 인사해 주세요.",
+            " ",
+            Some("1 to 100000"),
+        ),
+        (
+            "{{customer.id}}님께",
+            "{{customer.id님께",
+            Some("told.toml"),
+        ),
+    ] {
+        assert!(TOLD.contains(from), "{from}");
+        house.write("campaigns/told.toml", &TOLD.replace(from, to));
+        let checked = house.run(&["check"]);
+        assert_eq!(
+            checked.code,
+            told.map_or(0, |_| 3),
+            "{to}: {}",
+            checked.all()
+        );
+        assert!(
+            checked.out.contains(told.unwrap_or("")),
+            "{}",
+            checked.all()
+        );
+    }
+    shop("en");
+    house.write(
+        "campaigns/told.toml",
+        &TOLD.replace("text    = { en = ", "text    = { de = "),
+    );
+    let checked = house.run(&["check"]);
+    assert!(
+        checked.out.contains("`text` has no text for"),
+        "{}",
+        checked.all()
+    );
 }
 
 /// What does not differ by the instant at which it was made.

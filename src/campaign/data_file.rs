@@ -13,7 +13,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 /// Every mail of the step carries it through its templates.
-const MOST_BYTES: u64 = 256 << 10;
+pub const MOST_BYTES: u64 = 256 << 10;
 /// Where a list stands, which has no name of its own.
 const ROWS: &str = "rows";
 

@@ -7,6 +7,15 @@ use crate::domain::campaign::Localized;
 /// Reads a text by locale. The text of the shop's own locale is also that of every locale not named; a table without
 /// it is an error, since customers whose locale is not known would get none.
 pub fn read(item: &Item<'_>, shop: &str) -> Option<Localized> {
+    read_as(item, shop, one_line)
+}
+
+/// The same of texts that `checked` takes.
+pub fn read_as(
+    item: &Item<'_>,
+    shop: &str,
+    checked: fn(&Item<'_>, &str) -> Option<String>,
+) -> Option<Localized> {
     if let Some(text) = item.as_text() {
         return checked(item, text).map(|text| Localized::from([(String::new(), text)]));
     }
@@ -52,7 +61,7 @@ pub fn read(item: &Item<'_>, shop: &str) -> Option<Localized> {
     good.then_some(texts)
 }
 
-fn checked(item: &Item<'_>, text: &str) -> Option<String> {
+fn one_line(item: &Item<'_>, text: &str) -> Option<String> {
     if text.trim().is_empty() {
         item.error(format!("`{}` is empty", item.name), "write a text");
         return None;

@@ -33,6 +33,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 pub mod unseen;
+pub mod unused;
 mod value_test;
 mod version;
 

@@ -106,7 +106,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
     };
     let text = match table.get("text") {
         None => Some(None),
-        Some(item) => read_text(&item).map(Some),
+        Some(item) => localized::read_as(&item, shop_locale, checked_text).map(Some),
     };
     let template = match table.get("template") {
         Some(item) => read_template(&item, around),
@@ -191,8 +191,7 @@ fn read_step(item: &Item<'_>, around: &Around<'_>) -> Option<Step> {
 }
 
 /// What a mail to staff says.
-fn read_text(item: &Item<'_>) -> Option<String> {
-    let text = item.text()?;
+fn checked_text(item: &Item<'_>, text: &str) -> Option<String> {
     if text.trim().is_empty() || text.len() > MOST_TEXT {
         item.error(
             format!(

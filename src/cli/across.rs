@@ -129,15 +129,15 @@ pub fn offset(text: &str, line: usize, column: usize) -> usize {
     before + within.map_or(0, |(at, _)| at)
 }
 
-/// Everything in a campaign's file that is filled in as templates are.
-pub fn texts(campaign: &Campaign) -> Vec<&str> {
-    let mut all = Vec::new();
+/// Everything in a campaign's file that is filled in as templates are, each text once: that of the shop's own locale is
+/// also that of every other.
+pub fn texts(campaign: &Campaign) -> BTreeSet<&str> {
+    let mut all = BTreeSet::new();
     for step in &campaign.steps {
-        all.extend(step.text.as_deref());
         let variants = step.variants.iter();
         let of_variants = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
         let own: [&Localized; 2] = [&step.subject, &step.preheader];
-        let localized = own.into_iter().chain(of_variants);
+        let localized = own.into_iter().chain(&step.text).chain(of_variants);
         all.extend(localized.flat_map(|texts| texts.values().map(String::as_str)));
     }
     all

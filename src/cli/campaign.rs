@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::held;
 use super::log::short;
 use super::screen::{Screen, counted, grouped, plain};
+use super::standings;
 use super::table::Table;
 use super::way::{Need, query, through, who};
 use serde_json::{Value, json};
@@ -19,10 +20,16 @@ pub enum Arguments {
         json: bool,
     },
     /// Show one campaign
-    #[command(after_help = "Example:\n  reveille campaign show wake_dormant")]
+    #[command(after_help = "\
+Examples:
+  reveille campaign show wake_dormant
+  reveille campaign show welcome --counts")]
     Show {
         /// Its file's name without .toml
         name: String,
+        /// Count how many stand before each step, and until when; reads every customer
+        #[arg(long)]
+        counts: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -56,10 +63,13 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
-        Arguments::Show { name, json } => {
+        Arguments::Show { name, counts, json } => {
             let path = query("/campaign", &[("id", Some(&name))]);
             through(context, Need::Look, async |way| {
-                let answer = way.get(&path).await?;
+                let mut answer = way.get(&path).await?;
+                if counts {
+                    answer["standing"] = standings::ask(way, &name, screen).await?;
+                }
                 match json {
                     true => Ok(screen.json(&answer)?),
                     false => Ok(screen.say(&show(&answer, screen))?),
@@ -166,12 +176,29 @@ fn show(campaign: &Value, screen: Screen) -> String {
     line("starts", text(campaign, "start"));
     let none = Vec::new();
     let steps = campaign["steps"].as_array().unwrap_or(&none);
-    for (n, step) in steps.iter().enumerate().filter(|_| steps.len() > 1) {
+    let standing = &campaign["standing"];
+    let told = steps.len() > 1 || standing.is_object();
+    for (n, step) in steps.iter().enumerate().filter(|_| told) {
         let name = format!("step {}", n + 1);
         line(
             &name,
             &format!("\"{}\": {}", text(step, "id"), text(step, "does")),
         );
+        for words in standings::of_step(standing, text(step, "id")) {
+            line("", &words);
+        }
+    }
+    for gone in standings::gone(standing) {
+        line("step", &format!("\"{gone}\": no longer in the file"));
+        for words in standings::of_step(standing, gone) {
+            line("", &words);
+        }
+    }
+    if standing.is_object() {
+        let number = |key: &str| standing[key].as_u64().unwrap_or(0);
+        let all = counted(number("customers"), "customer", "customers");
+        let under_way = grouped(number("under_way"));
+        line("counted", &format!("{under_way} of {all} under way"));
     }
     let next = &campaign["next"];
     if next.is_object() {

@@ -207,7 +207,8 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
     found
         .problems
         .extend(links_asked::check(config, &loaded, &templates));
-    let unused = unused(&templates, &loaded, &config.templates);
+    let mut unused = unused(&templates, &loaded, &config.templates);
+    unused.extend(campaign::unused::data_files(&loaded, &config.campaigns));
     found.problems.extend(loaded.problems);
     found.problems.extend(across);
     found.problems.extend(unused);

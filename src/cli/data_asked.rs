@@ -37,8 +37,8 @@ pub fn check(loaded: &Loaded, templates: &Templates) -> Vec<Problem> {
 }
 
 fn texts(step: &Step, texts: [&Localized; 2]) -> Vec<Asked> {
-    let all = texts.into_iter().flat_map(|text| text.values());
-    all.chain(&step.text)
+    let all = texts.into_iter().chain(&step.text);
+    all.flat_map(|texts| texts.values())
         .flat_map(|text| of_text(text))
         .collect()
 }

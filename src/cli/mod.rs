@@ -36,6 +36,7 @@ mod schema;
 mod screen;
 mod settle;
 mod shipped;
+mod standings;
 mod suppression;
 mod table;
 mod test_send;
@@ -44,6 +45,7 @@ mod tests;
 mod unsubscribe;
 mod verify;
 mod way;
+mod which;
 
 use crate::config::Config;
 use crate::config::find::find;

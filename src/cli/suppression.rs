@@ -41,11 +41,15 @@ Examples:
     #[command(after_help = "\
 Only the first column of a CSV is read; a heading and blank lines are passed over.
 
-Example:
-  reveille suppression import bounced.txt --note \"from the old system\"")]
+Examples:
+  reveille suppression import bounced.txt --note \"from the old system\"
+  reveille suppression import --complaint reported.csv --note \"feedback loop\"")]
     Import {
         /// The file; - is standard input
         file: PathBuf,
+        /// They reported mail as unwanted: only transactional mail goes there, and breakers count them
+        #[arg(long)]
+        complaint: bool,
         /// Why, for those who read it later
         #[arg(long, default_value = "imported")]
         note: String,
@@ -70,12 +74,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             complaint,
             note,
         } => {
-            let note = match (complaint, note.as_str()) {
-                (true, "by hand") => "complained",
-                (_, note) => note,
-            };
-            let order =
-                json!({ "addresses": [address], "note": signed(note), "complaint": complaint });
+            let order = order(&[&address], complaint, &note);
             through(context, Need::Change, async |way| {
                 let done = way.post("/suppressions", &order).await?;
                 if let Some(error) = done["bad"][0]["error"].as_str() {
@@ -96,13 +95,25 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             })
             .await
         }
-        Arguments::Import { file, note } => import(&file, &signed(&note), context).await,
+        Arguments::Import {
+            file,
+            complaint,
+            note,
+        } => import(&file, complaint, &note, context).await,
     }
 }
 
-/// The note with who made it.
-fn signed(note: &str) -> String {
-    format!("{note} ({})", who())
+/// What is asked of the daemon: the note goes with who made it.
+fn order(addresses: &[&str], complaint: bool, note: &str) -> Value {
+    let note = match (complaint, note) {
+        (true, "by hand" | "imported") => "complained",
+        (_, note) => note,
+    };
+    json!({
+        "addresses": addresses,
+        "note": format!("{note} ({})", who()),
+        "complaint": complaint,
+    })
 }
 
 fn list(rows: &[Value], screen: Screen) -> String {
@@ -122,7 +133,12 @@ fn list(rows: &[Value], screen: Screen) -> String {
     table.render(&screen)
 }
 
-async fn import(file: &PathBuf, note: &str, context: &Context) -> Result<(), Failure> {
+async fn import(
+    file: &PathBuf,
+    complaint: bool,
+    note: &str,
+    context: &Context,
+) -> Result<(), Failure> {
     let mut text = String::new();
     let read = if file.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text)
@@ -144,7 +160,7 @@ async fn import(file: &PathBuf, note: &str, context: &Context) -> Result<(), Fai
         let bar = screen.progress(lines.len() as u64, "addresses");
         for chunk in lines.chunks(CHUNK) {
             let addresses: Vec<&str> = chunk.iter().map(|(_, a)| a.as_str()).collect();
-            let order = json!({ "addresses": addresses, "note": note });
+            let order = order(&addresses, complaint, note);
             let answer = way.post("/suppressions", &order).await?;
             done += answer["suppressed"].as_u64().unwrap_or(0);
             let empty = Vec::new();
@@ -158,10 +174,11 @@ async fn import(file: &PathBuf, note: &str, context: &Context) -> Result<(), Fai
             bar.inc(chunk.len() as u64);
         }
         bar.finish_and_clear();
-        screen.say(&format!(
-            "{} suppressed",
-            counted(done, "address is", "addresses are")
-        ))?;
+        let many = counted(done, "address is", "addresses are");
+        screen.say(&match complaint {
+            true => format!("{many} suppressed but for transactional mail"),
+            false => format!("{many} suppressed"),
+        })?;
         match bad {
             0 => Ok(()),
             n => Err(Failure::Failed {

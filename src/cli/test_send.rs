@@ -4,7 +4,8 @@ use super::Context;
 use super::failure::Failure;
 use super::screen::plain;
 use super::way::{Need, through, who};
-use serde_json::{Value, json};
+use super::which::Which;
+use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -27,35 +28,19 @@ pub struct Arguments {
     /// Where it goes
     #[arg(long, value_name = "ADDRESS")]
     to: String,
-    /// This step only
-    #[arg(long, value_name = "ID")]
-    step: Option<String>,
-    /// This variant only
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// In this locale [default: the customer's or the shop's]
-    #[arg(long, value_name = "LOCALE")]
-    locale: Option<String>,
-    /// With what is known of this customer (the shop's own id) [default: one is made up]
-    #[arg(long, value_name = "ID")]
-    customer: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// Print one JSON object a mail
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let body = json!({
-        "to": arguments.to,
-        "by": who(),
-        "mails": {
-            "campaign": arguments.campaign,
-            "step": arguments.step,
-            "variant": arguments.variant,
-            "locale": arguments.locale,
-            "customer": arguments.customer,
-        },
-    });
+    let asked = arguments.which.asked(Some(&arguments.campaign));
+    let mails: Map<String, Value> = (asked.into_iter())
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let body = json!({ "to": arguments.to, "by": who(), "mails": mails });
     let sent = through(context, Need::Send, async |way| {
         way.post("/test-send", &body).await
     })

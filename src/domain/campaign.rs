@@ -281,7 +281,7 @@ pub struct Step {
     /// Which `[transport.NAME]` carries it; `None` is the only one, or `main`.
     pub transport: Option<String>,
     /// In place of a template: what a mail to staff says.
-    pub text: Option<String>,
+    pub text: Option<Localized>,
     pub shows: Shows,
     /// The pool out of which its message has a code.
     pub coupon: Option<PoolName>,

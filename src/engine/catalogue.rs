@@ -224,12 +224,13 @@ fn context(config: &Config, templates: &Templates) -> Context {
 fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<TemplateProblem> {
     for step in &campaign.steps {
         let own = [&step.subject, &step.preheader].into_iter();
+        let own = own.chain(&step.text);
         let variants = step
             .variants
             .iter()
             .flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
         let texts = own.chain(variants).flat_map(|texts| texts.values());
-        for text in texts.chain(&step.text) {
+        for text in texts {
             if let Err(mut problem) = templates.inline(text) {
                 problem.template = campaign.id.to_string();
                 return Some(problem);
@@ -246,8 +247,9 @@ fn tells_events(campaign: &Campaign, templates: &Templates) -> bool {
         let variants = step.variants.iter();
         let files = variants.clone().filter_map(|v| v.template.as_deref());
         let texts = variants.flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        let texts = [&step.subject, &step.preheader].into_iter().chain(texts);
-        (texts.flat_map(|t| t.values()).chain(&step.text)).any(|t| names(t))
+        let own = [&step.subject, &step.preheader].into_iter();
+        let texts = own.chain(&step.text).chain(texts);
+        texts.flat_map(|t| t.values()).any(|t| names(t))
             || std::iter::once(step.template.as_str())
                 .chain(files)
                 .flat_map(|name| templates.sources_of(name))

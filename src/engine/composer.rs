@@ -179,7 +179,7 @@ pub async fn finish(
     }
     let request = ComposeRequest {
         template,
-        body: step.text.as_deref(),
+        body: step.text.as_ref().map(|texts| localized(texts, locale)),
         subject: localized(subject, locale),
         preheader: localized(preheader, locale),
         locale,

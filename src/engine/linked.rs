@@ -24,8 +24,8 @@ pub fn unknown(config: &Config, campaign: &Campaign, templates: &Templates) -> U
         let own = [&step.subject, &step.preheader].into_iter();
         let texts: Vec<&str> = own
             .chain(of_variants)
-            .flat_map(|texts| texts.values())
             .chain(&step.text)
+            .flat_map(|texts| texts.values())
             .map(String::as_str)
             .collect();
         let found = UnknownLinks::of(templates, &names, &texts, &known);

@@ -5,6 +5,7 @@
 
 use super::source::compile_inline;
 use super::templates::Templates;
+use super::vocabulary::needs_its_values;
 use handlebars::Template;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 
@@ -16,27 +17,6 @@ pub struct Asked {
     /// The file with line and column; of a subject, its text.
     pub place: String,
 }
-
-/// Helpers that refuse what is absent.
-const NEED: [&str; 17] = [
-    "each",
-    "date",
-    "money",
-    "number",
-    "plural",
-    "counter",
-    "josa",
-    "upper",
-    "lower",
-    "truncate",
-    "join",
-    "urlencode",
-    "take",
-    "times",
-    "percent",
-    "days",
-    "capitalize",
-];
 
 /// What the forms of template `name` ask of `data`.
 pub fn of_template(templates: &Templates, name: &str) -> Vec<Asked> {
@@ -91,12 +71,10 @@ fn calls(call: &HelperTemplate, paths: &mut Vec<Vec<String>>) {
         paths.extend(of_data(name));
         return;
     }
-    if !NEED.contains(&name) {
-        return;
-    }
+    let needs = needs_its_values(call);
     for parameter in &call.params {
         match parameter {
-            Parameter::Path(_) => paths.extend(parameter.as_name().and_then(of_data)),
+            Parameter::Path(_) if needs => paths.extend(parameter.as_name().and_then(of_data)),
             Parameter::Subexpression(sub) => {
                 if let TemplateElement::Expression(inner) = sub.as_element() {
                     calls(inner, paths);
@@ -162,6 +140,14 @@ mod tests {
             ),
             (
                 "{{#if (contains data.tags \"x\")}}y{{/if}}{{datas.x}}{{customer.data}}",
+                vec![],
+            ),
+            (
+                "{{#if (eq data.kind \"gold\")}}y{{/if}}{{default (upper data.city) \"x\"}}",
+                vec!["kind", "city"],
+            ),
+            (
+                "{{#each data.rows}}a{{else}}b{{/each}}{{#if (or data.a data.b)}}c{{/if}}",
                 vec![],
             ),
         ] {

@@ -8,7 +8,7 @@
 
 use super::problem::{TemplateProblem, nearest};
 use super::uses::{self, LinkUses, Use};
-use super::words;
+use super::vocabulary;
 use handlebars::template::{
     DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement, TemplateMapping,
 };
@@ -174,15 +174,18 @@ impl Reader<'_> {
         let calls = call.block || !call.params.is_empty() || !call.hash.is_empty();
         if let Some(name) = name
             && calls
-            && !words::NAMES.contains(&name.as_str())
+            && !vocabulary::is_known(&name)
         {
             let help = if call.block && call.params.is_empty() {
                 format!(
                     "for each of a list write {{{{#each {name}}}}}, for what may be absent {{{{#if {name}}}}}"
                 )
             } else {
-                let all = format!("the helpers are: {}", words::NAMES.join(", "));
-                nearest(&name, words::NAMES.iter().copied(), &all)
+                let all = format!(
+                    "the helpers are: {}",
+                    vocabulary::names().collect::<Vec<_>>().join(", ")
+                );
+                nearest(&name, vocabulary::names(), &all)
             };
             self.problem(at, format!("there is no helper `{name}`"), help);
         }

@@ -34,7 +34,8 @@ pub mod templates;
 pub mod token;
 pub mod tracking;
 pub mod uses;
-pub mod words;
+pub mod vocabulary;
+mod words;
 
 pub use compose::{ComposeError, ComposeRequest, Finished, SenderBlock, compose};
 pub use problem::{RenderError, TemplateProblem};

@@ -13,7 +13,7 @@ mod reached;
 use super::check::{self, Facts};
 use super::problem::{RenderError, TemplateProblem, nearest};
 use super::source::{File, Locale, Part, compile, compile_inline, fallbacks, key, unreadable};
-use super::words;
+use super::vocabulary;
 use handlebars::{Context, Handlebars, Template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -41,7 +41,7 @@ fn engine(escape: bool) -> Handlebars<'static> {
     } else {
         engine.register_escape_fn(handlebars::no_escape);
     }
-    words::register(&mut engine);
+    vocabulary::register(&mut engine);
     engine
 }
 

@@ -5,6 +5,7 @@
 //! Only what is certain is told. `{{default customer.first_name "friend"}}` and what stands inside
 //! `{{#if customer.first_name}}` are no such use; inside `{{#each}}` and `{{#with}}` names mean something else.
 
+use super::vocabulary::needs_its_values;
 use handlebars::template::{
     DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement,
 };
@@ -29,10 +30,6 @@ pub struct LinkUses {
     pub partials: Vec<(String, Vec<String>)>,
 }
 
-/// Helpers that take an absent value.
-const LENIENT: [&str; 8] = [
-    "default", "if", "unless", "lookup", "raw", "and", "or", "contains",
-];
 /// Every customer has these.
 const ALWAYS: [&str; 3] = ["id", "email", "tags"];
 /// Deeper than any template is let through ([`super::nesting`]); a bound for this walk alone.
@@ -178,10 +175,7 @@ fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut L
         "each" | "with" => (place.moved(), place.within()),
         _ => (place.within(), place.within()),
     };
-    // Of a list that is absent the other half is shown, where there is one.
-    if !(matches!(name, "each" | "with") && call.inverse.is_some()) {
-        parameters(call, place, at, found);
-    }
+    parameters(call, place, at, found);
     for (part, place) in [(&call.template, &then), (&call.inverse, &otherwise)] {
         if let Some(part) = part {
             walk(part, place, found);
@@ -214,7 +208,7 @@ fn parameters(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &
     if place.depth > DEEPEST {
         return;
     }
-    let lenient = LENIENT.contains(&call.name.as_name().unwrap_or(""));
+    let lenient = !needs_its_values(call);
     for one in &call.params {
         parameter(one, lenient, place, at, found);
     }
@@ -294,6 +288,11 @@ mod tests {
                 "{{#each customer.pets}}{{this}}{{else}}none{{/each}}",
                 vec![],
             ),
+            (
+                "{{#if (contains customer.cups \"red\")}}a{{/if}}{{#if (and customer.a customer.b)}}c{{/if}}",
+                vec![],
+            ),
+            ("{{lookup customer.cups 0}}", vec!["cups"]),
             (
                 "{{customer.id}} {{customer.email}} {{#each customer.tags}}{{this}}{{/each}}",
                 vec![],

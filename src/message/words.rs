@@ -1,129 +1,18 @@
-//! The helpers that templates may use beside the engine's own: one function each, given values and the reader's
-//! locale and zone.
+//! The helpers that write a text: one function each, given values and the reader's locale and zone. Which there are, and
+//! which of them take what is absent, stands in [`super::vocabulary`].
 //!
-//! They return values, so the engine escapes them as it escapes all else. An absent value is an error in each of
-//! them but `default`, as strict mode asks.
+//! They return values, so the engine escapes them as it escapes all else.
 
-use super::{answers, dates, formats};
+use super::{dates, formats};
 use chrono_tz::Tz;
-use handlebars::{
-    Context, Handlebars, Helper, HelperDef, JsonRender, RenderContext, RenderError,
-    RenderErrorReason, ScopedJson,
-};
+use handlebars::{Context, Helper, JsonRender, RenderError, RenderErrorReason};
 use serde_json::Value;
-
-/// Every helper that a template may call, the engine's own included. `log` is not among them: it would write
-/// customers' data to the daemon's log.
-pub const NAMES: &[&str] = &[
-    "if",
-    "unless",
-    "each",
-    "with",
-    "lookup",
-    "raw",
-    "eq",
-    "ne",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
-    "and",
-    "or",
-    "not",
-    "len",
-    "default",
-    "date",
-    "money",
-    "number",
-    "plural",
-    "counter",
-    "josa",
-    "upper",
-    "lower",
-    "truncate",
-    "join",
-    "urlencode",
-    "contains",
-    "take",
-    "times",
-    "percent",
-    "days",
-    "capitalize",
-];
-
-/// Makes our helpers known to `engine`.
-pub fn register(engine: &mut Handlebars<'static>) {
-    engine.unregister_helper("log");
-    let words: [(&str, Word); 15] = [
-        ("default", default),
-        ("date", date),
-        ("money", money),
-        ("number", number),
-        ("plural", plural),
-        ("counter", counter),
-        ("josa", josa),
-        ("upper", |call| Ok(call.text(0)?.to_uppercase())),
-        ("lower", |call| Ok(call.text(0)?.to_lowercase())),
-        ("truncate", truncate),
-        ("join", join),
-        ("urlencode", urlencode),
-        ("percent", percent),
-        ("days", days),
-        ("capitalize", capitalize),
-    ];
-    for (name, word) in words {
-        let word = Kind::Text(word);
-        engine.register_helper(name, Box::new(Named { name, word }));
-    }
-    let values: [(&str, Answer); 3] = [
-        ("contains", answers::contains),
-        ("take", answers::take),
-        ("times", answers::times),
-    ];
-    for (name, answer) in values {
-        let word = Kind::Value(answer);
-        engine.register_helper(name, Box::new(Named { name, word }));
-    }
-}
-
-type Word = fn(&Call<'_, '_>) -> Result<String, RenderError>;
-type Answer = fn(&Call<'_, '_>) -> Result<Value, RenderError>;
-
-enum Kind {
-    Text(Word),
-    Value(Answer),
-}
-
-struct Named {
-    name: &'static str,
-    word: Kind,
-}
-
-impl HelperDef for Named {
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        let call = Call {
-            name: self.name,
-            helper,
-            context,
-        };
-        Ok(ScopedJson::Derived(match self.word {
-            Kind::Text(word) => Value::String(word(&call)?),
-            Kind::Value(answer) => answer(&call)?,
-        }))
-    }
-}
 
 /// One use of a helper.
 pub(super) struct Call<'a, 'rc> {
-    name: &'static str,
-    helper: &'a Helper<'rc>,
-    context: &'rc Context,
+    pub name: &'static str,
+    pub helper: &'a Helper<'rc>,
+    pub context: &'rc Context,
 }
 
 impl Call<'_, '_> {
@@ -192,7 +81,7 @@ impl Call<'_, '_> {
 }
 
 /// `{{default customer.first_name "friend"}}`: the first value that is there and is not blank.
-fn default(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn default(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let texts = call
         .helper
         .params()
@@ -205,7 +94,7 @@ fn default(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{date entry.at "long"}}`, also `locale="ko"` and `zone="Asia/Seoul"`.
-fn date(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn date(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let style = call
         .option(1, "format")?
         .unwrap_or_else(|| "long".to_owned());
@@ -213,7 +102,7 @@ fn date(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{money price currency}}` or `{{money price currency="KRW"}}`.
-fn money(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn money(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let currency = call
         .option(1, "currency")?
         .ok_or_else(|| call.wrong("the currency is missing: {{money price \"USD\"}}".to_owned()))?;
@@ -221,7 +110,7 @@ fn money(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{number points}}`, `{{number ratio 2}}`.
-fn number(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn number(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let places = call.option(1, "places")?;
     let places = places.map(|p| {
         p.parse()
@@ -231,7 +120,7 @@ fn number(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{plural count "item" "items"}}`.
-fn plural(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn plural(call: &Call<'_, '_>) -> Result<String, RenderError> {
     formats::plural(
         call.value(0)?,
         &call.text(1)?,
@@ -242,14 +131,14 @@ fn plural(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{counter count "개"}}`: number and counter word, nothing between.
-fn counter(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn counter(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let number =
         formats::number(call.value(0)?, None, &call.locale()).map_err(|e| call.wrong(e))?;
     Ok(format!("{number}{}", call.text(1)?))
 }
 
 /// `{{percent 0.15}}`, `{{percent share 1}}`: a share of one, in hundredths.
-fn percent(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn percent(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let places = call.option(1, "places")?;
     let places = places.map_or(Ok(0), |p| {
         p.parse()
@@ -259,13 +148,13 @@ fn percent(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{days data.until}}`: how far a day is from the day on which the message is written: `tomorrow`, `in 3 days`.
-fn days(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn days(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let now = Value::from(call.root("now").unwrap_or_default());
     dates::days(call.value(0)?, &now, &call.locale(), call.zone()?).map_err(|e| call.wrong(e))
 }
 
 /// `{{capitalize customer.first_name}}`: its first letter large.
-fn capitalize(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn capitalize(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let text = call.text(0)?;
     let mut letters = text.chars();
     Ok(match letters.next() {
@@ -275,12 +164,22 @@ fn capitalize(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{josa product.name "을/를"}}`.
-fn josa(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn josa(call: &Call<'_, '_>) -> Result<String, RenderError> {
     formats::josa(&call.text(0)?, &call.text(1)?).map_err(|e| call.wrong(e))
 }
 
+/// `{{upper text}}`.
+pub(super) fn upper(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    Ok(call.text(0)?.to_uppercase())
+}
+
+/// `{{lower text}}`.
+pub(super) fn lower(call: &Call<'_, '_>) -> Result<String, RenderError> {
+    Ok(call.text(0)?.to_lowercase())
+}
+
 /// `{{truncate text 80}}`: at most so many characters, the last of them an ellipsis where something was cut.
-fn truncate(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn truncate(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let text = call.text(0)?;
     let most: usize = call
         .text(1)?
@@ -296,7 +195,7 @@ fn truncate(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{join tags ", "}}`.
-fn join(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn join(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let Value::Array(items) = call.value(0)? else {
         return Err(call.wrong("the first value is no list".to_owned()));
     };
@@ -309,7 +208,7 @@ fn join(call: &Call<'_, '_>) -> Result<String, RenderError> {
 }
 
 /// `{{urlencode text}}`: for a part of an address (RFC 3986 §2.3).
-fn urlencode(call: &Call<'_, '_>) -> Result<String, RenderError> {
+pub(super) fn urlencode(call: &Call<'_, '_>) -> Result<String, RenderError> {
     let mut out = String::new();
     for byte in call.text(0)?.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -104,12 +104,16 @@ impl House {
     }
 
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Came {
+        self.run_with_bytes(arguments, input.as_bytes())
+    }
+
+    pub fn run_with_bytes(&self, arguments: &[&str], input: &[u8]) -> Came {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input.as_bytes()).unwrap();
+        stdin.write_all(input).unwrap();
         drop(stdin);
         Came::of(child.wait_with_output().unwrap())
     }

@@ -5,7 +5,7 @@ use crate::campaign::keys;
 use crate::config::schema::settings::BREAKERS;
 use crate::config::schema::spelling::{
     CAP, CRON, EMAIL, EVENT, HOURS, LENGTH, LINE, LOCAL, LOCALE, NAME, PACE, PATH, QUOTA, SHARE,
-    TIME,
+    TIME, WORDS,
 };
 use crate::config::schema::{Described, Shape, lines};
 use serde_json::{Value, json};
@@ -15,14 +15,23 @@ pub const CLASS: Shape = Shape::Words(&["advertising", "informational", "transac
 
 /// One text, or a table of them by locale.
 pub fn localized() -> Value {
+    by_locale(LINE.schema())
+}
+
+/// The same of texts of several lines.
+pub fn localized_lines() -> Value {
+    by_locale(WORDS.schema())
+}
+
+fn by_locale(text: Value) -> Value {
     json!({
         "anyOf": [
-            LINE.schema(),
+            text,
             {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": LOCALE.schema(),
-                "additionalProperties": LINE.schema(),
+                "additionalProperties": text,
             },
         ],
     })

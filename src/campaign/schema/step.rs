@@ -1,8 +1,8 @@
 //! `[[step]]` and its variants.
 
-use super::file::{CLASS, localized};
+use super::file::{CLASS, localized, localized_lines};
 use crate::campaign::keys;
-use crate::config::schema::spelling::{DURATION, EVENT, LENGTH, NAME, PATH, TAG, TIME, WORDS};
+use crate::config::schema::spelling::{DURATION, EVENT, LENGTH, NAME, PATH, TAG, TIME};
 use crate::config::schema::{Described, Shape, lines};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub static STEP: Described = Described {
         "untag": Shape::Spelled(&TAG), "No message: the customer bears this tag no more";
         "leave": Shape::Spelled(&NAME), "No message: the customer leaves this topic";
         "notify": Shape::Spelled(&NAME), "A mail to staff about this customer: a name under [staff] in config.toml";
-        "text": Shape::Spelled(&WORDS), "What a mail to staff says, where there is no template";
+        "text": Shape::Special(localized_lines), "What a mail to staff says, where there is no template: one text, or by locale";
         "renamed_from": Shape::Spelled(&NAME), "The step's former id: whoever had it has had this one";
         "expires": Shape::Spelled(&LENGTH), "A message that could not go by then is dropped; default: advertising \"3d\", others \"7d\"";
         "variants": Shape::Some(&Shape::Table(&VARIANT)), "Versions under test; what one leaves out is the step's";

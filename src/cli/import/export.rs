@@ -57,6 +57,12 @@ pub fn pairs(told: &[String]) -> Result<Vec<(String, String)>, Failure> {
 impl Export {
     /// Reads it once, and finds out how it is written. Times that name no zone are in the one told, else in `shop`'s.
     pub fn open(told: Told, shop: Tz) -> Result<Export, Failure> {
+        if told.file.as_os_str() == "-" {
+            return Err(Failure::Usage(
+                "an export of orders is read more than once, so it can't come from standard input: save it to a file"
+                    .into(),
+            ));
+        }
         let named = told.zone.as_deref().map(zone).transpose();
         let said = orders::Told {
             map: pairs(&told.map)?,

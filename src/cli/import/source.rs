@@ -5,7 +5,7 @@ use super::export;
 use crate::cli::failure::Failure;
 use crate::engine::intake::encoding::{Decoded, Letters};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Where rows come from.
@@ -46,9 +46,10 @@ impl Source {
 
     pub fn open(arguments: &Arguments) -> Result<Source, Failure> {
         let path = arguments.file.clone();
+        let letters = export::letters(arguments.encoding.as_deref())?;
         if path.as_os_str() == "-" {
             return Ok(Source {
-                reader: Box::new(BufReader::new(std::io::stdin())),
+                reader: read_as(letters, std::io::stdin()),
                 size: None,
                 pipe: true,
                 path,
@@ -57,11 +58,7 @@ impl Source {
         }
         let file = opened(&path)?;
         let told = file.metadata().ok().filter(std::fs::Metadata::is_file);
-        let reader: Box<dyn BufRead + Send> = match export::letters(arguments.encoding.as_deref())?
-        {
-            None | Some(Letters::Utf8) => Box::new(BufReader::with_capacity(1 << 16, file)),
-            Some(letters) => Box::new(BufReader::new(Decoded::new(file, letters))),
-        };
+        let reader = read_as(letters, file);
         Ok(Source {
             reader,
             pipe: told.is_none(),
@@ -69,6 +66,14 @@ impl Source {
             path,
             export: None,
         })
+    }
+}
+
+/// Rows in these letters as UTF-8. What comes by a pipe is not waited for beyond what is there.
+fn read_as(letters: Option<Letters>, rows: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+    match letters {
+        None | Some(Letters::Utf8) => Box::new(BufReader::with_capacity(1 << 16, rows)),
+        Some(letters) => Box::new(BufReader::new(Decoded::new(rows, letters))),
     }
 }
 

@@ -3,35 +3,39 @@
 use super::name;
 use crate::cli::failure::Failure;
 use crate::cli::screen::{Screen, counted, plain};
-use crate::engine::preview::Previewed;
+use crate::engine::preview::{Previewed, Previews};
 use crate::message::lint::Finding;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-pub(super) fn run(mails: &[Previewed], as_json: bool, screen: Screen) -> Result<(), Failure> {
+pub(super) fn run(made: &Previews, as_json: bool, screen: Screen) -> Result<(), Failure> {
+    let mails = &made.mails;
     let all = || mails.iter().flat_map(|mail| &mail.findings);
     let errors = all().filter(|f| f.is_error()).count() as u64;
     let warnings = all().count() as u64 - errors;
     if as_json {
-        screen.json(&to_json(mails, errors, warnings))?;
+        screen.json(&to_json(made, errors, warnings))?;
     } else {
         for line in lines(mails, screen) {
             screen.say(&line)?;
         }
         let many = counted(mails.len() as u64, "mail", "mails");
-        let found = match (errors, warnings) {
-            (0, 0) => format!("{} {many}", screen.green("good:")),
-            (0, n) => {
-                let warned = counted(n, "warning", "warnings");
-                format!("{} {many}, {warned}", screen.green("good:"))
+        let (n, w) = (
+            counted(errors, "error", "errors"),
+            counted(warnings, "warning", "warnings"),
+        );
+        let bad = made.bad.iter().filter(|bad| bad.campaign.is_some()).count();
+        let unseen = match bad as u64 {
+            0 => String::new(),
+            bad => {
+                let many = counted(bad, "campaign", "campaigns");
+                format!("; {many} with bad files, not looked over")
             }
-            (n, w) => {
-                let (n, w) = (
-                    counted(n, "error", "errors"),
-                    counted(w, "warning", "warnings"),
-                );
-                format!("{} {many}: {n}, {w}", screen.yellow("bad:"))
-            }
+        };
+        let found = match (errors, warnings, bad) {
+            (0, 0, 0) => format!("{} {many}", screen.green("good:")),
+            (0, _, 0) => format!("{} {many}, {w}", screen.green("good:")),
+            _ => format!("{} {many}: {n}, {w}{unseen}", screen.yellow("bad:")),
         };
         screen.say(&found)?;
     }
@@ -45,7 +49,8 @@ pub(super) fn run(mails: &[Previewed], as_json: bool, screen: Screen) -> Result<
     }
 }
 
-fn to_json(mails: &[Previewed], errors: u64, warnings: u64) -> Value {
+fn to_json(made: &Previews, errors: u64, warnings: u64) -> Value {
+    let mails = &made.mails;
     let findings: Vec<Value> = mails
         .iter()
         .flat_map(|mail| {
@@ -64,7 +69,13 @@ fn to_json(mails: &[Previewed], errors: u64, warnings: u64) -> Value {
             })
         })
         .collect();
-    json!({ "mails": mails.len(), "errors": errors, "warnings": warnings, "findings": findings })
+    json!({
+        "mails": mails.len(),
+        "errors": errors,
+        "warnings": warnings,
+        "findings": findings,
+        "bad": made.bad,
+    })
 }
 
 /// Each finding once, with the mails that have it.

@@ -1,6 +1,6 @@
 //! Mails in a browser: a server on this machine, for as long as somebody looks.
 
-use super::{Arguments, mails};
+use super::{Arguments, bad, mails};
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::http::viewer::{Source, router};
@@ -17,8 +17,12 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<(), Failure> {
     // What is wrong is said here, not only in the browser.
-    mails(&arguments, context).await?;
     let screen = context.screen;
+    let made = mails(&arguments, context).await?;
+    bad::tell(&made.bad, screen);
+    if made.mails.is_empty() {
+        return Err(Failure::BadFiles);
+    }
     let listener = TcpListener::bind(address).await;
     let listener =
         listener.map_err(|e| Failure::failed(format!("cannot listen at {address}: {e}")))?;

@@ -7,6 +7,7 @@
 mod forms;
 mod looked;
 mod made_up;
+mod readable;
 mod stage;
 
 pub(super) use forms::form_locale;
@@ -78,6 +79,22 @@ pub struct Previewed {
     pub findings: Vec<Finding>,
 }
 
+/// The mails that were asked for, and what stands in the way of others.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Previews {
+    pub mails: Vec<Previewed>,
+    pub bad: Vec<Bad>,
+}
+
+/// A campaign of which no mail can be shown, since its files do not validate.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Bad {
+    /// `None`: what is wrong with templates, which any bad campaign may need.
+    pub campaign: Option<String>,
+    /// A line each, with its place and what to do.
+    pub problems: Vec<String>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// There is no such campaign, step, variant or customer; what there is.
@@ -106,7 +123,7 @@ pub async fn made_up(
     config: &Config,
     question: &Question,
     now: Timestamp,
-) -> Result<Vec<Previewed>, PreviewError> {
+) -> Result<Previews, PreviewError> {
     let store = MemoryStore::new();
     let stage = Stage::read(config, &store, [0; 16], now).await?;
     let people = [Person::MadeUp];
@@ -115,7 +132,7 @@ pub async fn made_up(
 
 impl Core {
     /// The mails as they would go to customers of the store; the files are read anew.
-    pub async fn preview(&self, question: &Question) -> Result<Vec<Previewed>, PreviewError> {
+    pub async fn preview(&self, question: &Question) -> Result<Previews, PreviewError> {
         let (config, now) = (self.config(), self.clock.now());
         if question.who == Who::MadeUp {
             return made_up(&config, question, now).await;
@@ -204,24 +221,35 @@ async fn all(
     stage: &Stage<'_>,
     question: &Question,
     people: &[Person],
-) -> Result<Vec<Previewed>, PreviewError> {
-    let mut made = Vec::new();
-    for campaign in stage.campaigns(question.campaign.as_ref())? {
+) -> Result<Previews, PreviewError> {
+    let (campaigns, bad) = stage.readable(question.campaign.as_ref())?;
+    let mut mails = Vec::new();
+    let mut without = None;
+    for campaign in campaigns {
         for person in people {
-            for form in stage.forms(&campaign, &question.wanted, person)? {
-                if made.len() == MOST {
+            let forms = match stage.forms(&campaign, &question.wanted, person) {
+                Ok(forms) => forms,
+                // Of all campaigns those are meant that have such a step or variant.
+                Err(error @ PreviewError::Unknown(..)) if question.campaign.is_none() => {
+                    without.get_or_insert(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for form in forms {
+                if mails.len() == MOST {
                     return Err(PreviewError::Asked(format!(
                         "that would be more than {MOST} mails: name a campaign, a step, a variant or a locale"
                     )));
                 }
-                made.push(stage.previewed(&campaign, &form, person).await?);
+                mails.push(stage.previewed(&campaign, &form, person).await?);
             }
         }
     }
-    if made.is_empty() {
-        return Err(nothing(question.campaign.as_ref()));
+    if mails.is_empty() && bad.is_empty() {
+        return Err(without.unwrap_or_else(|| nothing(question.campaign.as_ref())));
     }
-    Ok(made)
+    Ok(Previews { mails, bad })
 }
 
 fn nothing(campaign: Option<&CampaignId>) -> PreviewError {

@@ -7,7 +7,7 @@ use crate::config::settings::Tracking;
 use crate::domain::address::EmailAddress;
 use crate::domain::campaign::{Act, Campaign, Start};
 use crate::domain::coupon::Coupon;
-use crate::domain::id::{CampaignId, EntryKey};
+use crate::domain::id::EntryKey;
 use crate::domain::products::{Source, Wanted as Products};
 use crate::domain::react::pool_wanted;
 use crate::domain::record::{Message, Record};
@@ -15,13 +15,12 @@ use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::Timestamp;
 use crate::domain::track::key_text;
 use crate::engine::batch::{BatchError, read_history};
-use crate::engine::catalogue::{Catalogue, FileState};
+use crate::engine::catalogue::Catalogue;
 use crate::engine::composer::{CannotCompose, From, finish};
 use crate::message::Finished;
 use crate::message::links::Links;
 use crate::message::token::{KeyRing, TokenKeys};
 use crate::store::Store;
-use std::path::Path;
 use std::sync::Arc;
 
 /// So much may be absent of one who is made up before it is given up.
@@ -127,53 +126,6 @@ impl<'a> Stage<'a> {
         self
     }
 
-    /// The campaign of this name, or all whose files are good.
-    pub fn campaigns(&self, id: Option<&CampaignId>) -> Result<Vec<Arc<Campaign>>, PreviewError> {
-        let catalogue = &self.catalogue;
-        let campaigns = &catalogue.rules.campaigns;
-        let Some(id) = id else {
-            let bad = |state: &FileState| matches!(state, FileState::Broken | FileState::LastGood);
-            if let Some((id, _)) = catalogue.files.iter().find(|(_, state)| bad(state)) {
-                return Err(self.bad_files(id));
-            }
-            return Ok(campaigns.values().cloned().collect());
-        };
-        match (catalogue.files.get(id), campaigns.get(id)) {
-            (Some(FileState::Good), Some(campaign)) => Ok(vec![Arc::clone(campaign)]),
-            (Some(FileState::Broken | FileState::LastGood), _) => Err(self.bad_files(id)),
-            _ => {
-                let names: Vec<&str> = campaigns.keys().map(|id| id.as_str()).collect();
-                let folder = self.config.campaigns.display();
-                Err(PreviewError::Unknown(
-                    format!("there is no campaign {id} in {folder}"),
-                    format!("there are: {}", names.join(", ")),
-                ))
-            }
-        }
-    }
-
-    /// What is wrong with a campaign's file and with templates: its own may be among them.
-    fn bad_files(&self, id: &CampaignId) -> PreviewError {
-        let problems = self.catalogue.problems.iter().filter(|p| p.is_error());
-        let of_file = |file: &str| {
-            Path::new(file)
-                .file_stem()
-                .is_some_and(|s| s == id.as_str())
-        };
-        let own = problems.filter(|p| of_file(&p.file)).map(|p| p.to_line());
-        let templates = &self.catalogue.template_problems;
-        PreviewError::Files {
-            campaign: id.to_string(),
-            problems: own
-                .chain(
-                    templates
-                        .iter()
-                        .map(|p| p.to_string().replace("\n  help: ", "; ")),
-                )
-                .collect(),
-        }
-    }
-
     /// The forms that are wanted for this person.
     pub fn forms(
         &self,
@@ -194,6 +146,10 @@ impl<'a> Stage<'a> {
 
     pub(super) fn domain(&self) -> &str {
         self.config.sender.from.address.domain()
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        self.config
     }
 
     /// One mail; the inner error says why it cannot be made.

@@ -8,7 +8,7 @@ use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::explain::rfc3339;
 use crate::domain::id::CustomerNo;
-use crate::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
+use crate::domain::record::{Mailbox, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
@@ -18,6 +18,7 @@ use crate::engine::shard::Refused;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Direction, StoreError, keys};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PAGE: usize = 1_000;
 
@@ -84,17 +85,47 @@ impl Core {
     /// the complaint is laid to the latest mail that left there. A suppression that stops everything stays; told again,
     /// nothing is counted again. False if nothing changed.
     pub async fn complain(&self, address: &EmailAddress, note: &str) -> Result<bool, Refused> {
-        let mailbox = address.mailbox();
-        let stands = self.mailbox(&mailbox).await?.suppression;
-        if stands.is_some_and(|s| s.cause != SuppressionCause::Unsubscribe) {
-            return Ok(false);
+        let changed = self.complain_all(std::slice::from_ref(address), note);
+        Ok(changed.await? > 0)
+    }
+
+    /// The same of many, whose customers are looked for once; how many of the mailboxes it changed.
+    pub async fn complain_all(
+        &self,
+        addresses: &[EmailAddress],
+        note: &str,
+    ) -> Result<usize, Refused> {
+        let mut told = BTreeSet::new();
+        for address in addresses {
+            let mailbox = address.mailbox();
+            let stands = self.mailbox(&mailbox).await?.suppression;
+            if stands.is_none_or(|s| s.cause == SuppressionCause::Unsubscribe) {
+                told.insert(mailbox);
+            }
         }
+        if told.is_empty() {
+            return Ok(0);
+        }
+        let mut customers = self.customers_of(&told).await?;
+        for mailbox in &told {
+            let of = customers.remove(mailbox).unwrap_or_default();
+            self.complained(mailbox, of, note).await?;
+        }
+        Ok(told.len())
+    }
+
+    /// `customers`: whose mailbox it is.
+    async fn complained(
+        &self,
+        mailbox: &MailboxId,
+        mut customers: Vec<Whose>,
+        note: &str,
+    ) -> Result<(), Refused> {
         let suppression = Suppression {
             cause: SuppressionCause::Complaint,
             at: self.clock.now(),
             note: note.to_owned(),
         };
-        let mut customers = self.customers_of(&mailbox).await?;
         // The first to be told of it is the one to whose mail it is laid.
         customers.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
         for (no, _) in &customers {
@@ -109,9 +140,9 @@ impl Core {
                 None | Some(SuppressionCause::Unsubscribe) => Some(Some(suppression.clone())),
                 _ => None,
             };
-            self.change_suppression(&mailbox, binds).await?;
+            self.change_suppression(mailbox, binds).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Takes a suppression back, whatever its cause; false if there was none. Customers whose messages it had dropped may
@@ -123,11 +154,13 @@ impl Core {
         if !was {
             return Ok(false);
         }
-        for (no, _) in self.customers_of(&mailbox).await? {
+        let only = BTreeSet::from([mailbox.clone()]);
+        let customers = self.customers_of(&only).await?;
+        for (no, _) in customers.values().flatten() {
             // A change of nothing: it asks again what the suppression had answered, and writes no mailbox, so that one
             // who suppresses the address anew meanwhile is not overruled.
             let cause = Cause::Profile(Box::default(), Liveness::Live);
-            self.act(no, cause).await?;
+            self.act(*no, cause).await?;
         }
         Ok(true)
     }
@@ -168,18 +201,25 @@ impl Core {
         }
     }
 
-    /// Whose address it is, each with the instant at which the latest mail left to them.
+    /// The customers of each of these mailboxes, by reading every customer once.
     async fn customers_of(
         &self,
-        mailbox: &MailboxId,
-    ) -> Result<Vec<(CustomerNo, Option<Timestamp>)>, Refused> {
-        let mut of = Vec::new();
+        mailboxes: &BTreeSet<MailboxId>,
+    ) -> Result<BTreeMap<MailboxId, Vec<Whose>>, Refused> {
+        let mut of: BTreeMap<MailboxId, Vec<Whose>> = BTreeMap::new();
         let mut pages = RecordPages::of(&*self.store);
         while let Some(records) = pages.next().await? {
-            let own = |r: &Record| r.email.as_ref().map(|e| e.mailbox()).as_ref() == Some(mailbox);
-            let latest = |r: &Record| r.sent.iter().map(|m| m.left).max();
-            of.extend((records.iter().filter(|r| own(r))).map(|r| (r.no, latest(r))));
+            for record in &records {
+                let mailbox = record.email.as_ref().map(|e| e.mailbox());
+                if let Some(mailbox) = mailbox.filter(|mailbox| mailboxes.contains(mailbox)) {
+                    let latest = record.sent.iter().map(|m| m.left).max();
+                    of.entry(mailbox).or_default().push((record.no, latest));
+                }
+            }
         }
         Ok(of)
     }
 }
+
+/// A customer who has a mailbox, with the instant at which the latest mail left to them.
+type Whose = (CustomerNo, Option<Timestamp>);

@@ -11,6 +11,7 @@ mod export;
 mod log;
 mod mailboxes;
 mod poisonous;
+mod standings;
 
 pub use campaigns::{CampaignView, Next, Phase, ProblemView};
 pub use consents::{ConsentFilter, ConsentLogView};
@@ -23,3 +24,4 @@ pub use export::{EventView, Export, HitView, SentMail};
 pub use log::{LogFilter, LogPages, LogView};
 pub use mailboxes::SuppressionView;
 pub use poisonous::PoisonView;
+pub use standings::{DueIn, Standings, StepStanding};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 pub struct Named {
-    id: String,
+    pub id: String,
 }
 
 #[derive(Deserialize)]
@@ -32,11 +32,11 @@ pub struct Scoped {
     by: String,
 }
 
-fn campaign(id: &str) -> Result<CampaignId, Refusal> {
+pub fn campaign(id: &str) -> Result<CampaignId, Refusal> {
     CampaignId::parse(id).map_err(Refusal::bad)
 }
 
-fn unknown(id: &CampaignId) -> Refusal {
+pub fn unknown(id: &CampaignId) -> Refusal {
     Refusal::not_found(format!("there is no campaign {:?}", id.as_str()))
         .hint("`reveille campaign list` names them")
 }

@@ -301,19 +301,22 @@ pub async fn suppress(
     Json(asked): Json<Suppress>,
 ) -> Result<Json<Value>, Refusal> {
     let mut bad = Vec::new();
-    let mut done = 0u64;
+    let mut good = Vec::new();
     for (at, text) in asked.addresses.iter().enumerate() {
         match EmailAddress::parse(text) {
-            Ok(address) => {
-                match asked.complaint {
-                    true => admin.core.complain(&address, &asked.note).await?,
-                    false => admin.core.suppress(&address, &asked.note).await?,
-                };
-                done += 1;
-            }
+            Ok(address) => good.push(address),
             Err(why) => bad.push(object!({ "at": at, "error": format!("the address {why}") })),
         }
     }
+    match asked.complaint {
+        true => _ = admin.core.complain_all(&good, &asked.note).await?,
+        false => {
+            for address in &good {
+                admin.core.suppress(address, &asked.note).await?;
+            }
+        }
+    }
+    let done = good.len();
     Ok(Json(object!({ "suppressed": done, "bad": bad })))
 }
 

@@ -16,6 +16,7 @@ mod preview;
 mod refusal;
 mod report;
 mod requests;
+mod standings;
 mod survey;
 mod upkeep;
 
@@ -91,6 +92,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/coupons/codes", get(coupons::codes))
         .route("/campaigns", get(campaigns::list))
         .route("/campaign", get(campaigns::show))
+        .route("/campaign/standings", get(standings::show))
         .route("/campaign/approve", post(campaigns::approve))
         .route("/campaign/cancel", post(campaigns::cancel))
         .route("/links/rotate", post(links::rotate))

@@ -5,7 +5,7 @@ use super::{Admin, Refusal};
 use crate::domain::address::EmailAddress;
 use crate::domain::id::{CampaignId, CustomerId, StepId};
 use crate::engine::copies::{Sent, TestMail};
-use crate::engine::preview::{PreviewError, Previewed, Question, Wanted, Who};
+use crate::engine::preview::{PreviewError, Previews, Question, Wanted, Who};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -53,7 +53,7 @@ impl Asked {
 pub async fn preview(
     State(admin): State<Admin>,
     Query(asked): Query<Asked>,
-) -> Result<Json<Vec<Previewed>>, Refusal> {
+) -> Result<Json<Previews>, Refusal> {
     let question = asked.question()?;
     Ok(Json(admin.core.preview(&question).await?))
 }

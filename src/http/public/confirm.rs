@@ -1,14 +1,14 @@
 //! Confirming a subscription (double opt-in): the page with one button that the link in the mail leads to. Looking changes
 //! nothing, since scanners follow every link.
 
-use super::body::{Posted, asked_language};
-use super::page::{Page, language, masked};
-use super::words::Language;
+use super::body::Posted;
+use super::entered::Seen;
+use super::page::{Page, masked};
+use super::visitor::{Answer, Visitor};
 use super::{Public, Shared};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
 use crate::domain::opt_in::{Asking, asking, is_barred};
-use crate::domain::record::{Mailbox, Record};
-use crate::domain::rules::Rules;
+use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::consent::By;
 use crate::engine::localized;
@@ -31,27 +31,8 @@ struct Confirming {
 }
 
 impl Confirming {
-    /// How it stands, and whether nothing will come of it although it is confirmed.
-    fn state(
-        &self,
-        record: &Record,
-        mailbox: &Mailbox,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> (Asking, bool) {
-        let state = asking(record, Some(mailbox), rules, &self.topic, self.asked, now);
-        let stopped = match state {
-            Asking::Open => is_barred(mailbox, now),
-            Asking::Confirmed => mailbox.suppression.is_some(),
-            Asking::Over => false,
-        };
-        (state, stopped)
-    }
-}
-
-impl Public {
-    fn confirming(&self, uri: &Uri) -> Option<Confirming> {
-        match self.token(uri)? {
+    fn of(token: Token) -> Option<Confirming> {
+        match token {
             Token::Confirm {
                 customer,
                 topic,
@@ -67,6 +48,21 @@ impl Public {
         }
     }
 
+    /// How it stands, and whether nothing will come of it although it is confirmed.
+    fn state(&self, seen: &Seen) -> (Asking, bool) {
+        let (record, mailbox, now) = (&seen.record, &seen.mailbox, seen.now);
+        let rules = &seen.rules;
+        let state = asking(record, Some(mailbox), rules, &self.topic, self.asked, now);
+        let stopped = match state {
+            Asking::Open => is_barred(mailbox, now),
+            Asking::Confirmed => mailbox.suppression.is_some(),
+            Asking::Over => false,
+        };
+        (state, stopped)
+    }
+}
+
+impl Public {
     /// Whether the link was mailed to the customer's present address. Whoever has a former one may follow it still, and
     /// gets no way to the customer's preferences by it.
     async fn is_theirs(&self, confirming: &Confirming, record: &Record) -> bool {
@@ -78,16 +74,10 @@ impl Public {
     }
 
     /// The page as the asking stands at present.
-    async fn page_of_asking(
-        &self,
-        confirming: &Confirming,
-        record: &Record,
-        mailbox: &Mailbox,
-        language: Language,
-    ) -> Response {
-        let rules = &self.core.catalogue().rules;
+    async fn page_of_asking(&self, confirming: &Confirming, visitor: &Visitor) -> Response {
+        let (seen, language) = (&visitor.seen, visitor.language);
         let topic = &confirming.topic;
-        let (state, stopped) = confirming.state(record, mailbox, rules, self.core.clock.now());
+        let (state, stopped) = confirming.state(seen);
         let (template, title, what) = match (state, stopped) {
             (Asking::Open, false) => ("confirm", "confirm_title", "confirm_what"),
             (Asking::Open, true) => ("confirm", "confirm_title", "confirm_what_stopped"),
@@ -99,14 +89,14 @@ impl Public {
         page.offer_languages(language);
         let name = self.name_of(topic, language);
         page.set("what", language.fill(what, &[&name]));
-        let about = rules.topics.get(topic).map(|t| &t.description);
+        let about = seen.rules.topics.get(topic).map(|t| &t.description);
         page.set(
             "about",
             about.map_or("", |about| localized(about, language.tag())),
         );
         page.set("stopped", stopped);
-        if self.is_theirs(confirming, record).await {
-            page.set("address", masked(record));
+        if self.is_theirs(confirming, &seen.record).await {
+            page.set("address", masked(&seen.record));
             let preferences = Token::Preferences {
                 customer: confirming.customer,
                 message: None,
@@ -122,19 +112,10 @@ impl Public {
 }
 
 /// The page; changes nothing.
-pub async fn show(State(public): Shared, uri: Uri) -> Response {
-    let Some(confirming) = public.confirming(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    match public.core.customer_and_mailbox(confirming.customer).await {
-        Err(error) => public.trouble(&error, Language::English),
-        Ok(None) => public.gone(),
-        Ok(Some((record, mailbox))) => {
-            let language = language(asked.as_deref(), &record, &public.core);
-            (public.page_of_asking(&confirming, &record, &mailbox, language)).await
-        }
-    }
+pub async fn show(State(public): Shared, uri: Uri) -> Answer {
+    let confirming = public.token(&uri, Confirming::of)?;
+    let visitor = public.visitor(confirming.customer, &uri).await?;
+    Ok(public.page_of_asking(&confirming, &visitor).await)
 }
 
 /// Confirms, by the page's button; anything else shows the page again and changes nothing.
@@ -144,20 +125,13 @@ pub async fn confirm(
     extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let Some(confirming) = public.confirming(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    let (record, mailbox) = match public.core.customer_and_mailbox(confirming.customer).await {
-        Err(error) => return public.trouble(&error, Language::English),
-        Ok(None) => return public.gone(),
-        Ok(Some(found)) => found,
-    };
-    let language = language(asked.as_deref(), &record, &public.core);
+) -> Answer {
+    let confirming = public.token(&uri, Confirming::of)?;
+    let visitor = public.visitor(confirming.customer, &uri).await?;
+    let language = visitor.language;
     if Posted::read(&headers, &body).get("confirm") != Some("yes") {
-        let again = public.page_of_asking(&confirming, &record, &mailbox, language);
-        return (StatusCode::BAD_REQUEST, again.await).into_response();
+        let again = public.page_of_asking(&confirming, &visitor);
+        return Ok((StatusCode::BAD_REQUEST, again.await).into_response());
     }
     let name = public.name_of(&confirming.topic, language);
     let by = By {
@@ -171,23 +145,17 @@ pub async fn confirm(
         asked,
         ..
     } = &confirming;
-    let rules = &public.core.catalogue().rules;
-    let stands = confirming.state(&record, &mailbox, rules, public.core.clock.now());
+    let stands = confirming.state(&visitor.seen);
     let wording = match stands {
         (_, false) => language.fill("confirm_wording", &[&name]),
         (_, true) => language.fill("confirm_wording_stopped", &[&name]),
     };
     let confirmed = (public.core).confirm(*customer, topic.clone(), *asked, wording, by);
     if let Err(error) = confirmed.await {
-        return public.trouble(&error, language);
+        return Ok(public.trouble(&error, language));
     }
     // Whatever came of it, the page says how it stands.
-    match public.core.customer_and_mailbox(confirming.customer).await {
-        Err(error) => public.trouble(&error, language),
-        Ok(None) => public.gone(),
-        Ok(Some((record, mailbox))) => {
-            let page = public.page_of_asking(&confirming, &record, &mailbox, language);
-            page.await
-        }
-    }
+    let seen = public.see(*customer, language).await?;
+    let visitor = Visitor { seen, language };
+    Ok(public.page_of_asking(&confirming, &visitor).await)
 }

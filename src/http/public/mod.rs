@@ -15,6 +15,7 @@ mod preferences;
 mod summary;
 mod test_links;
 mod unsubscribe;
+mod visitor;
 mod words;
 mod zones;
 
@@ -29,6 +30,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use page::{Page, Pages};
 use std::sync::Arc;
+use visitor::Instead;
 use words::Language;
 
 /// A form of ours has some 2 kB; what a mail program posts, some 200 bytes.
@@ -90,10 +92,11 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 impl Public {
-    /// The token at the end of the path, if it is one of ours.
-    fn token(&self, uri: &Uri) -> Option<Token> {
-        let text = uri.path().rsplit('/').next()?;
-        self.core.token_keys().read(text)
+    /// What the token at the end of the path is for, if it is one of ours and `of` knows what to do with it.
+    fn token<T>(&self, uri: &Uri, of: impl FnOnce(Token) -> Option<T>) -> Result<T, Instead> {
+        let text = uri.path().rsplit('/').next();
+        let token = text.and_then(|text| self.core.token_keys().read(text));
+        token.and_then(of).ok_or_else(|| self.gone().into())
     }
 
     /// One answer for a forged token, a broken one and a customer who is gone.

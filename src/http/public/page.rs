@@ -88,15 +88,6 @@ impl Pages {
     }
 }
 
-/// The language of a page: the one asked for, else the customer's, else the shop's.
-pub fn language(asked: Option<&str>, record: &Record, core: &Core) -> Language {
-    let own = record.preferences.locale.as_deref();
-    match asked.or(own) {
-        Some(locale) => Language::of(locale),
-        None => Language::of(&core.catalogue().rules.shop.locale),
-    }
-}
-
 /// An address as its owner knows it again and nobody else learns it: `mi…@shop.example`.
 pub fn masked(record: &Record) -> Option<String> {
     record.email.as_ref().map(EmailAddress::masked)

@@ -1,10 +1,11 @@
 //! The preference centre: shows how a customer stands, takes what they choose, says what it means. Works without
 //! JavaScript; a few lines of it find the time zone.
 
-use super::body::{Posted, asked_language};
+use super::body::Posted;
 use super::choices::{LONGEST_PAUSE, Problem, read, wording};
 use super::entered::{CAPS, Entered, KEEP, Seen};
-use super::page::{Page, language, masked};
+use super::page::{Page, masked};
+use super::visitor::{Answer, Visitor};
 use super::words::Language;
 use super::{Public, Shared, summary, zones};
 use crate::domain::id::{CustomerNo, MessageNo};
@@ -15,36 +16,25 @@ use crate::domain::time::Span;
 use crate::domain::wall::local;
 use crate::engine::consent::{By, Choices};
 use crate::engine::localized;
-use crate::engine::shard::Refused;
 use crate::http::origin;
 use crate::message::token::Token;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 /// How the consent ledger names this page.
 const SOURCE: &str = "preference centre";
 
+fn of_preferences(token: Token) -> Option<(CustomerNo, Option<MessageNo>)> {
+    match token {
+        Token::Preferences { customer, message } => Some((customer, message)),
+        _ => None,
+    }
+}
+
 impl Public {
-    fn of_preferences(&self, uri: &Uri) -> Option<(CustomerNo, Option<MessageNo>)> {
-        match self.token(uri)? {
-            Token::Preferences { customer, message } => Some((customer, message)),
-            _ => None,
-        }
-    }
-
-    async fn see(&self, no: CustomerNo) -> Result<Option<Seen>, Refused> {
-        let found = self.core.customer_and_mailbox(no).await?;
-        Ok(found.map(|(record, mailbox)| Seen {
-            record,
-            mailbox,
-            rules: std::sync::Arc::clone(&self.core.catalogue().rules),
-            now: self.core.clock.now(),
-        }))
-    }
-
     fn form(
         &self,
         seen: &Seen,
@@ -177,20 +167,11 @@ fn locales(seen: &Seen, entered: &Entered, language: Language) -> Value {
 }
 
 /// The form as the customer stands; changes nothing.
-pub async fn show(State(public): Shared, uri: Uri) -> Response {
-    let Some((customer, _)) = public.of_preferences(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    match public.see(customer).await {
-        Err(error) => public.trouble(&error, Language::English),
-        Ok(None) => public.gone(),
-        Ok(Some(seen)) => {
-            let language = language(asked.as_deref(), &seen.record, &public.core);
-            let page = public.form(&seen, &Entered::of(&seen), language, &[]);
-            public.pages.show("preferences", page)
-        }
-    }
+pub async fn show(State(public): Shared, uri: Uri) -> Answer {
+    let (customer, _) = public.token(&uri, of_preferences)?;
+    let Visitor { seen, language } = public.visitor(customer, &uri).await?;
+    let page = public.form(&seen, &Entered::of(&seen), language, &[]);
+    Ok(public.pages.show("preferences", page))
 }
 
 /// Takes what was chosen, or says beside each field what is wrong with it and takes nothing.
@@ -200,18 +181,10 @@ pub async fn choose(
     extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let Some((customer, message)) = public.of_preferences(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    let seen = match public.see(customer).await {
-        Err(error) => return public.trouble(&error, Language::English),
-        Ok(None) => return public.gone(),
-        Ok(Some(seen)) => seen,
-    };
+) -> Answer {
+    let (customer, message) = public.token(&uri, of_preferences)?;
+    let Visitor { seen, language } = public.visitor(customer, &uri).await?;
     let before = Entered::of(&seen);
-    let language = language(asked.as_deref(), &seen.record, &public.core);
     let posted = Posted::read(&headers, &body);
     let choices = match posted.get("act") {
         Some("save") => {
@@ -221,7 +194,7 @@ pub async fn choose(
                 Err(problems) => {
                     let page = public.form(&seen, &entered, language, &problems);
                     let shown = public.pages.show("preferences", page);
-                    return (StatusCode::UNPROCESSABLE_ENTITY, shown).into_response();
+                    return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
                 }
             }
         }
@@ -249,7 +222,7 @@ pub async fn choose(
         _ => {
             let shown =
                 (public.pages).show("preferences", public.form(&seen, &before, language, &[]));
-            return (StatusCode::BAD_REQUEST, shown).into_response();
+            return Ok((StatusCode::BAD_REQUEST, shown).into_response());
         }
     };
     let head = match (posted.get("act"), choices.change_anything()) {
@@ -263,25 +236,21 @@ pub async fn choose(
         message,
     };
     match public.core.choose(customer, choices, by).await {
-        Err(error) => return public.trouble(&error, language),
-        Ok(false) => return public.gone(),
+        Err(error) => return Ok(public.trouble(&error, language)),
+        Ok(false) => return Ok(public.gone()),
         Ok(true) => {}
     }
-    let seen = match public.see(customer).await {
-        Err(error) => return public.trouble(&error, language),
-        Ok(None) => return public.gone(),
-        Ok(Some(seen)) => seen,
-    };
+    let seen = public.see(customer, language).await?;
     // A language that was just chosen is spoken at once.
     let entered = Entered::of(&seen);
     let language = match entered.locale == before.locale {
         true => language,
-        false => super::page::language(None, &seen.record, &public.core),
+        false => public.language_of(&seen),
     };
     let mut page = public.form(&seen, &entered, language, &[]);
     page.set(
         "said",
         json!({ "head": language.say(head), "lines": summary::sentences(&seen, language) }),
     );
-    public.pages.show("preferences", page)
+    Ok(public.pages.show("preferences", page))
 }

@@ -1,11 +1,11 @@
 //! Leaving: the page with one button, what it posts, and one-click from mail programs (RFC 8058).
 
-use super::body::{Posted, asked_language};
-use super::page::{Page, language, masked};
+use super::body::Posted;
+use super::page::{Page, masked};
+use super::visitor::{Answer, Visitor};
 use super::words::Language;
 use super::{Public, Shared};
 use crate::domain::id::{CustomerNo, MessageNo, TopicId};
-use crate::domain::record::Record;
 use crate::engine::consent::By;
 use crate::engine::localized;
 use crate::http::origin;
@@ -13,7 +13,7 @@ use crate::message::token::Token;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 
 /// Who wants to leave what.
 struct Leaving {
@@ -22,9 +22,9 @@ struct Leaving {
     topic: Option<TopicId>,
 }
 
-impl Public {
-    fn leaving(&self, uri: &Uri) -> Option<Leaving> {
-        match self.token(uri)? {
+impl Leaving {
+    fn of(token: Token) -> Option<Leaving> {
+        match token {
             Token::Unsubscribe {
                 customer,
                 message,
@@ -37,16 +37,18 @@ impl Public {
             _ => None,
         }
     }
+}
 
+impl Public {
     /// A page about leaving: `key` names its words for a topic and for advertising as a whole.
     fn page_of_leaving(
         &self,
         leaving: &Leaving,
-        record: &Record,
-        language: Language,
+        visitor: &Visitor,
         title: &'static str,
         [of_topic, of_whole]: [&'static str; 2],
     ) -> Page {
+        let language = visitor.language;
         let mut page = Page::of(&self.core, language, title);
         page.offer_languages(language);
         page.set(
@@ -56,7 +58,7 @@ impl Public {
                 None => language.say(of_whole).to_owned(),
             },
         );
-        page.set("address", masked(record));
+        page.set("address", masked(&visitor.seen.record));
         let preferences = Token::Preferences {
             customer: leaving.customer,
             message: leaving.message,
@@ -81,20 +83,11 @@ const ASKS: [&str; 2] = ["leave_topic", "leave_whole"];
 const DONE: [&str; 2] = ["left_topic", "left_whole"];
 
 /// The page with its one button; changes nothing.
-pub async fn show(State(public): Shared, uri: Uri) -> Response {
-    let Some(leaving) = public.leaving(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    match public.core.customer_and_mailbox(leaving.customer).await {
-        Err(error) => public.trouble(&error, Language::English),
-        Ok(None) => public.gone(),
-        Ok(Some((record, _))) => {
-            let language = language(asked.as_deref(), &record, &public.core);
-            let page = public.page_of_leaving(&leaving, &record, language, "leave_title", ASKS);
-            public.pages.show("unsubscribe", page)
-        }
-    }
+pub async fn show(State(public): Shared, uri: Uri) -> Answer {
+    let leaving = public.token(&uri, Leaving::of)?;
+    let visitor = public.visitor(leaving.customer, &uri).await?;
+    let page = public.page_of_leaving(&leaving, &visitor, "leave_title", ASKS);
+    Ok(public.pages.show("unsubscribe", page))
 }
 
 /// Leaves, by the page's button or by one click of a mail program. Anything else shows the page again and changes
@@ -105,23 +98,16 @@ pub async fn leave(
     extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let Some(leaving) = public.leaving(&uri) else {
-        return public.gone();
-    };
-    let asked = asked_language(&uri);
-    let record = match public.core.customer_and_mailbox(leaving.customer).await {
-        Err(error) => return public.trouble(&error, Language::English),
-        Ok(None) => return public.gone(),
-        Ok(Some((record, _))) => record,
-    };
-    let language = language(asked.as_deref(), &record, &public.core);
-    let page = |title, words| public.page_of_leaving(&leaving, &record, language, title, words);
+) -> Answer {
+    let leaving = public.token(&uri, Leaving::of)?;
+    let visitor = public.visitor(leaving.customer, &uri).await?;
+    let language = visitor.language;
+    let page = |title, words| public.page_of_leaving(&leaving, &visitor, title, words);
     let posted = Posted::read(&headers, &body);
     let one_click = posted.is_one_click();
     if !one_click && posted.get("leave") != Some("yes") {
         let again = public.pages.show("unsubscribe", page("leave_title", ASKS));
-        return (StatusCode::BAD_REQUEST, again).into_response();
+        return Ok((StatusCode::BAD_REQUEST, again).into_response());
     }
     let by = By {
         source: if one_click {
@@ -139,11 +125,11 @@ pub async fn leave(
     let left = public
         .core
         .leave(leaving.customer, leaving.topic.clone(), wording, by);
-    match left.await {
+    Ok(match left.await {
         Err(error) => public.trouble(&error, language),
         Ok(false) => public.gone(),
         // No page and no redirect: a program asked (RFC 8058 §3.1).
         Ok(true) if one_click => "unsubscribed\n".into_response(),
         Ok(true) => public.pages.show("left", page("left_title", DONE)),
-    }
+    })
 }

@@ -8,7 +8,7 @@
 
 mod page;
 
-use crate::engine::preview::Previewed;
+use crate::engine::preview::{Previewed, Previews};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Makes the mails anew; the error says what is wrong, and what to do.
-pub type Source = Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Previewed>, String>> + Send + Sync>;
+pub type Source = Arc<dyn Fn() -> BoxFuture<'static, Result<Previews, String>> + Send + Sync>;
 
 #[derive(Clone)]
 struct Viewer {
@@ -67,11 +67,11 @@ async fn overview(
         return nothing();
     }
     let html = match (viewer.source)().await {
-        Ok(mails) => {
-            let mails = Arc::new(mails);
+        Ok(made) => {
+            let page = page::overview(&made, switches.pictures == 1);
             let mut shown = viewer.shown.write().unwrap_or_else(PoisonError::into_inner);
-            *shown = Arc::clone(&mails);
-            page::overview(&mails, switches.pictures == 1)
+            *shown = Arc::new(made.mails);
+            page
         }
         Err(why) => page::trouble(&why),
     };

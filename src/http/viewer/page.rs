@@ -1,6 +1,6 @@
 //! The page around the mails. Whatever stands in it is escaped; it has no script.
 
-use crate::engine::preview::Previewed;
+use crate::engine::preview::{Bad, Previewed, Previews};
 use crate::message::escape_html as escaped;
 
 const STYLE: &str = "\
@@ -27,10 +27,14 @@ fn whole(title: &str, body: &str) -> String {
     )
 }
 
-/// All mails. `pictures`: those from elsewhere are fetched.
-pub fn overview(mails: &[Previewed], pictures: bool) -> String {
+/// All mails, below what is wrong with others. `pictures`: those from elsewhere are fetched.
+pub fn overview(made: &Previews, pictures: bool) -> String {
+    let mails = &made.mails;
     let first = mails.first();
-    let one = first.filter(|f| mails.iter().all(|m| m.campaign == f.campaign));
+    let one = first.filter(|f| {
+        let same = mails.iter().all(|m| m.campaign == f.campaign);
+        same && made.bad.is_empty()
+    });
     let title = one.map_or("All campaigns".to_owned(), |m| m.campaign.clone());
     let (now, other, query) = match pictures {
         true => (
@@ -59,12 +63,29 @@ pub fn overview(mails: &[Previewed], pictures: bool) -> String {
         escaped(&title),
         if many == 1 { "mail" } else { "mails" },
     );
+    let bad: String = made.bad.iter().map(bad_files).collect();
     let all: String = (mails.iter().enumerate())
         .map(|(i, mail)| article(i, mail, pictures, one.is_none()))
         .collect();
     whole(
         &format!("{title}: preview"),
-        &format!("{head}<main>\n{all}</main>\n"),
+        &format!("{head}<main>\n{bad}{all}</main>\n"),
+    )
+}
+
+/// A campaign of which nothing can be shown, with what is wrong.
+fn bad_files(bad: &Bad) -> String {
+    let (name, so) = match &bad.campaign {
+        Some(name) => (
+            name.as_str(),
+            "The file is bad: no mail of it can be shown.",
+        ),
+        None => ("templates", "These are bad, too."),
+    };
+    format!(
+        "<article>\n<h2>{}</h2>\n<p class=\"error\">{so}</p>\n<pre class=\"error\">{}</pre>\n</article>\n",
+        escaped(name),
+        escaped(&bad.problems.join("\n")),
     )
 }
 

@@ -1,7 +1,7 @@
 //! The viewer over the router itself: what is served, and what may not be.
 
 use super::{Source, router};
-use crate::engine::preview::Previewed;
+use crate::engine::preview::{Bad, Previewed, Previews};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -26,7 +26,7 @@ fn source(made: Arc<AtomicUsize>) -> Source {
             if n == 2 {
                 return Err("templates/dormant.html.hbs:3:1: <unclosed>".to_owned());
             }
-            Ok(vec![Previewed {
+            let mails = vec![Previewed {
                 campaign: "wake_dormant".into(),
                 step: "miss-you".into(),
                 locale: "ko".into(),
@@ -35,7 +35,15 @@ fn source(made: Arc<AtomicUsize>) -> Source {
                 text: "</pre><b>".into(),
                 headers: vec![("To".into(), "\"><img src=x>".into())],
                 ..Previewed::default()
-            }])
+            }];
+            let bad = match n {
+                1 => vec![Bad {
+                    campaign: Some("spring".into()),
+                    problems: vec!["spring.toml:3:1: <unknown> key".into()],
+                }],
+                _ => Vec::new(),
+            };
+            Ok(Previews { mails, bad })
         })
     })
 }
@@ -72,7 +80,12 @@ async fn without_the_token_there_is_nothing_and_a_reload_shows_the_files_as_they
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(!body.contains("mail 0"));
     }
-    get(&viewer, "/secret/").await;
+    // A campaign whose files are bad is told above the mails of the others.
+    let (_, _, page) = get(&viewer, "/secret/").await;
+    assert!(
+        page.contains("<h2>spring</h2>") && page.contains("spring.toml:3:1: &lt;unknown&gt; key"),
+        "{page}"
+    );
     let (_, _, mail) = get(&viewer, "/secret/mail/0").await;
     assert!(mail.contains("mail 1"), "{mail}");
     let (_, _, page) = get(&viewer, "/secret/").await;
