@@ -17,8 +17,8 @@ pub struct Use {
 
 /// Helpers that take an absent value.
 const LENIENT: [&str; 5] = ["default", "if", "unless", "lookup", "raw"];
-/// Every customer has these.
-const ALWAYS: [&str; 3] = ["id", "email", "tags"];
+/// Every customer has these, or (tags, consents) a list of them that may be empty; none is an attribute.
+const ALWAYS: [&str; 4] = ["id", "email", "tags", "consents"];
 /// Deeper than any template is let through ([`super::nesting`]); a bound for this walk alone.
 const DEEPEST: usize = 200;
 
@@ -68,7 +68,8 @@ impl Place {
         };
         let rest = rest.strip_prefix("customer.")?;
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        (rest.chars().all(plain) && !ALWAYS.contains(&rest)).then(|| rest.to_owned())
+        let first = rest.split('.').next().unwrap_or(rest);
+        (rest.chars().all(plain) && !ALWAYS.contains(&first)).then(|| rest.to_owned())
     }
 }
 
@@ -196,6 +197,10 @@ mod tests {
             (
                 "{{customer.id}} {{customer.email}} {{#each customer.tags}}{{this}}{{/each}}",
                 vec![],
+            ),
+            (
+                "{{customer.consent.at}} {{#each customer.consents}}{{name}}{{/each}} {{customer.consents.0.at}}",
+                vec!["consent.at"],
             ),
             ("{{entry.key}} {{customers.x}} {{sender.company}}", vec![]),
             (

@@ -109,9 +109,21 @@ impl Core {
                 None | Some(SuppressionCause::Unsubscribe) => Some(Some(suppression.clone())),
                 _ => None,
             };
-            self.change_suppression(&mailbox, binds).await?;
+            return self.change_suppression(&mailbox, binds).await;
         }
-        Ok(true)
+        // Whoever suppressed it by hand meanwhile was not overruled.
+        let stands = self.mailbox(&mailbox).await?.suppression;
+        Ok(stands.is_some_and(|s| s.cause == SuppressionCause::Complaint))
+    }
+
+    /// What stands of an address.
+    pub async fn suppression(
+        &self,
+        address: &EmailAddress,
+    ) -> Result<Option<SuppressionView>, Refused> {
+        let id = address.mailbox();
+        let stands = self.mailbox(&id).await?.suppression;
+        Ok(stands.map(|s| SuppressionView::of(&id, &s)))
     }
 
     /// Takes a suppression back, whatever its cause; false if there was none. Customers whose messages it had dropped may

@@ -295,26 +295,35 @@ pub struct Suppress {
     complaint: bool,
 }
 
-/// Suppresses each address; one that is none is told with its place in the list.
+/// Suppresses each address. One that is none is told with its place in the list, and so is one for which nothing changed,
+/// with what stands of it.
 pub async fn suppress(
     State(admin): State<Admin>,
     Json(asked): Json<Suppress>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut bad = Vec::new();
+    let (mut bad, mut unchanged) = (Vec::new(), Vec::new());
     let mut done = 0u64;
     for (at, text) in asked.addresses.iter().enumerate() {
         match EmailAddress::parse(text) {
             Ok(address) => {
-                match asked.complaint {
+                let changed = match asked.complaint {
                     true => admin.core.complain(&address, &asked.note).await?,
                     false => admin.core.suppress(&address, &asked.note).await?,
                 };
-                done += 1;
+                match changed {
+                    true => done += 1,
+                    false => {
+                        let stands = admin.core.suppression(&address).await?;
+                        unchanged.push(object!({ "at": at, "stands": stands }));
+                    }
+                }
             }
             Err(why) => bad.push(object!({ "at": at, "error": format!("the address {why}") })),
         }
     }
-    Ok(Json(object!({ "suppressed": done, "bad": bad })))
+    Ok(Json(
+        object!({ "suppressed": done, "unchanged": unchanged, "bad": bad }),
+    ))
 }
 
 #[derive(Deserialize)]
