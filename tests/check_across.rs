@@ -84,6 +84,163 @@ fn campaigns_that_starve_each_other_are_told_with_the_figures() {
     );
 }
 
+/// One checks before a campaign goes live.
+#[test]
+fn drafts_are_reckoned_as_if_they_were_live() {
+    let everybody = "known_for = \">= 1d\"";
+    let daily = regular("0 10 * * *", "priority = 10", everybody);
+    let weekly = regular("0 10 * * MON", "", everybody);
+    let draft = |text: &str| text.replace("\"live\"", "\"draft\"");
+    for (daily, weekly, drafts) in [
+        (draft(&daily), weekly.clone(), "`daily`"),
+        (daily.clone(), draft(&weekly), "`weekly`"),
+        (draft(&daily), draft(&weekly), "`weekly`, `daily`"),
+    ] {
+        let told = across("[\"1 per 20h\"]", &[("daily", daily), ("weekly", weekly)]);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let said = format!("(reckoned as if {drafts} were live, which is not so yet)");
+        assert!(
+            told[0].starts_with("weekly.toml:") && told[0].contains(&said),
+            "{told:#?}"
+        );
+    }
+    let told = across("[\"1 per 20h\"]", &[("daily", daily), ("weekly", weekly)]);
+    assert!(
+        told.len() == 1 && !told[0].contains("reckoned"),
+        "{told:#?}"
+    );
+}
+
+/// Nobody bears a tag that nothing gives.
+#[test]
+fn a_tag_that_is_misspelt_is_told_with_the_nearest() {
+    let house = House::new();
+    let campaign = |rest: &str| {
+        format!(
+            "name = \"C\"\nstate = \"draft\"\nclass = \"informational\"\n[trigger]\nevent = \"Signed Up\"\n{rest}\n\
+             [[step]]\nid = \"m\"\ntemplate = \"welcome\"\nsubject = \"s\"\n"
+        )
+    };
+    house.write(
+        "campaigns/sleepy.toml",
+        &campaign("[audience]\nall = [{ tag = \"dorment\" }, { tag = \"wholesale\" }, { tag = \"stage_new\" }]"),
+    );
+    house.write(
+        "campaigns/giver.toml",
+        &(campaign("[audience]\nnot = { tag = \"called_at_home\" }")
+            + "[[step]]\nid = \"t\"\ntag = \"called_at_hme\"\n[[step]]\nid = \"u\"\nuntag = \"dormnt\"\n"),
+    );
+    let warned = |arguments: &[&str]| {
+        let told = house.run(arguments).json();
+        let problems = told["problems"].as_array().unwrap();
+        let said = |key: &str, p: &Value| p[key].as_str().unwrap_or_default().to_owned();
+        let tags = problems
+            .iter()
+            .filter(|p| said("what", p).contains("the tag `"));
+        let mut found: Vec<(String, String, String)> = tags
+            .map(|p| (said("text", p), said("what", p), said("help", p)))
+            .collect();
+        found.sort();
+        found
+    };
+    let short = |found: &[(String, String, String)]| -> Vec<(String, String)> {
+        let near = |help: &str| help.split('?').next().unwrap().to_owned();
+        let short = found
+            .iter()
+            .map(|(text, _, help)| (text.clone(), near(help)));
+        short.collect()
+    };
+    let pair = |text: &str, help: &str| (text.to_owned(), help.to_owned());
+    // A name that is near to none may be set by hand.
+    let told = warned(&["check", "--json"]);
+    assert_eq!(
+        short(&told),
+        [
+            pair("\"called_at_home\"", "did you mean `called_at_hme`"),
+            pair("\"dorment\"", "did you mean `dormant`"),
+            pair("\"dormnt\"", "did you mean `dormant`"),
+        ],
+        "{told:#?}"
+    );
+    assert!(told[0].2.contains("`reveille check --store`"), "{told:#?}");
+
+    // The store knows for sure.
+    house.write("rows.jsonl", ROWS);
+    house.run(&["import", "rows.jsonl"]).good();
+    let told = warned(&["check", "--store", "--json"]);
+    let nobody = |text: &str| {
+        let found = told.iter().find(|(t, ..)| t == text);
+        found.unwrap_or_else(|| panic!("{text}: {told:#?}"))
+    };
+    for (text, help) in [
+        ("\"dorment\"", "did you mean `dormant`?"),
+        (
+            "\"wholesale\"",
+            "if it is yet to be set by hand, nothing is amiss",
+        ),
+        (
+            "\"vip\"",
+            "if it is yet to be set by hand, nothing is amiss",
+        ),
+    ] {
+        let (_, what, said) = nobody(text);
+        assert!(what.ends_with("and no customer bears it"), "{what}");
+        assert_eq!(said, help);
+    }
+    house
+        .run(&[
+            "customer",
+            "set",
+            "c-1",
+            "tags=vip,wholesale,called_at_home",
+        ])
+        .good();
+    let told = warned(&["check", "--store", "--json"]);
+    assert_eq!(
+        short(&told),
+        [
+            pair("\"dorment\"", "did you mean `dormant`"),
+            pair("\"dormnt\"", "did you mean `dormant`"),
+        ],
+        "{told:#?}"
+    );
+}
+
+/// A customer's word stands in no attribute.
+#[test]
+fn what_customers_said_is_no_attribute_that_they_lack() {
+    let house = House::new();
+    house.write(
+        "campaigns/welcome.toml",
+        "name = \"W\"\nstate = \"live\"\nclass = \"informational\"\n[trigger]\nevent = \"Signed Up\"\n[[step]]\n\
+         id = \"m\"\ntemplate = \"hello\"\nsubject = \"Hello\"\n",
+    );
+    house.write(
+        "templates/hello.html.hbs",
+        "<p>{{#each customer.consents}}{{name}}{{/each}} {{date customer.consents.0.at \"long\"}} {{date customer.consent.at \"long\"}}</p>",
+    );
+    let person = |id: &str, more: &str| {
+        format!(
+            "{{\"type\":\"identify\",\"userId\":\"{id}\",\"traits\":{{\"email\":\"{id}@customers.example\"{more}}}}}\n"
+        )
+    };
+    let said =
+        ",\"consent\":true,\"consent_at\":\"2025-01-01T00:00:00Z\",\"consent_source\":\"web\"";
+    house.write("rows.jsonl", &(person("a", said) + &person("b", "")));
+    house.run(&["import", "rows.jsonl"]).good();
+    let told = house.run(&["check", "--store", "--json"]).json();
+    let problems = told["problems"].as_array().unwrap().iter();
+    let lack: Vec<&str> = (problems.filter_map(|p| p["what"].as_str()))
+        .filter(|what| what.contains("is missing for"))
+        .collect();
+    // One of them has never said anything: that is true.
+    assert_eq!(lack.len(), 1, "{told:#}");
+    assert!(
+        lack[0].starts_with("`consent.at` is missing for 1 of 2 customers"),
+        "{told:#}"
+    );
+}
+
 #[test]
 fn what_cannot_be_reckoned_is_not_told() {
     let caps = "[\"1 per 7d\"]";
@@ -102,13 +259,24 @@ fn what_cannot_be_reckoned_is_not_told() {
     let quiet = never("event = \"Order Completed\"\nlast = \">= 90d\"");
     let lively = never("event = \"Order Completed\"\nlast = \"< 30d\"");
     assert_eq!(of(across(caps, &[("a", quiet), ("b", lively.clone())])), 0);
-    // A draft sends nothing; a customer enters once only; an event may come at any time.
-    let draft = lively.replace("\"live\"", "\"draft\"");
+    // A customer enters once only; an event may come at any time.
     let once = lively.replace("again = \"always\"\n", "");
     let after = lively.replace("again = \"always\"", "again = \"after_leaving\"");
-    for other in [draft, once, after] {
+    for other in [once, after] {
         assert_eq!(of(across(caps, &[("a", young.clone()), ("b", other)])), 0);
     }
+    // Two that go first, and never to the same customer; one that stands back.
+    let (silent, heard) = (
+        weekly("priority = 3", "unanswered = \">= 3\""),
+        weekly("priority = 2", "unanswered = \"< 3\""),
+    );
+    let last = weekly("", "known_for = \">= 1d\"");
+    let two = "[\"2 per 7d\"]";
+    let all = [("a", silent), ("b", heard.clone()), ("c", last.clone())];
+    assert_eq!(across(two, &all), Vec::<String>::new());
+    assert_eq!(of(across(caps, &all)), 1);
+    let back = last.replace("[entry]", "[entry]\nunless_in = \"higher_priority\"");
+    assert_eq!(of(across(caps, &[("b", heard), ("c", back)])), 0);
     // Seldom enough, by its schedule or by `again`.
     let seldom = regular("0 10 1 1,7 *", "", "tag = \"vip\"");
     let again = lively.replace("again = \"always\"", "again = \"30d\"");

@@ -600,6 +600,36 @@ fn addresses_are_suppressed_and_let_go() {
         .good();
     insta::assert_snapshot!(house.masked(&house.run(&["suppression", "list"]).good()));
     assert_eq!(house.run(&["suppression", "add", "nobody"]).code, 1);
+    // What has not happened is not said to have: it stands as it stood.
+    for (more, uncounted) in [(&["--complaint"][..], true), (&[], false)] {
+        let add = ["suppression", "add", "two@customers.example"];
+        let told = house.run(&[&add[..], more].concat()).good();
+        assert!(
+            told.starts_with("nothing was changed: this address was suppressed by hand already (")
+                && told.contains("and nothing is sent to it"),
+            "{told}"
+        );
+        assert_eq!(
+            told.contains("No complaint was counted"),
+            uncounted,
+            "{told}"
+        );
+    }
+    let complains = ["suppression", "add", "--complaint", "c@customers.example"];
+    let told = house.run(&complains).good();
+    assert!(
+        told.starts_with("nothing but transactional mail will"),
+        "{told}"
+    );
+    let told = house.run(&complains).good();
+    assert!(
+        told.contains("after a complaint already (")
+            && told.contains("nothing but transactional mail is sent to it. No complaint"),
+        "{told}"
+    );
+    house
+        .run(&["suppression", "remove", "c@customers.example"])
+        .good();
     house
         .run(&["suppression", "remove", "two@customers.example"])
         .good();
@@ -616,6 +646,14 @@ fn addresses_are_suppressed_and_let_go() {
     let import = house.run(&["suppression", "import", "bounced.txt"]);
     assert_eq!(import.code, 1);
     assert!(import.err.contains("line 3: "), "{}", import.err);
+    assert!(
+        import.out.contains("2 addresses are suppressed\n"),
+        "{}",
+        import.out
+    );
+    let again = house.run(&["suppression", "import", "bounced.txt"]);
+    let told = "0 addresses are suppressed; 2 were so before";
+    assert!(again.out.contains(told), "{}", again.out);
     let listed = house.run(&["suppression", "list", "--json"]).good();
     assert_eq!(listed.lines().count(), 2);
 

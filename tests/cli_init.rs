@@ -165,3 +165,152 @@ fn an_export_that_is_not_understood_is_told_how_to_say_it() {
         came.out
     );
 }
+
+/// The examples come with the program: one is taken into a project, and the project is whole.
+#[test]
+fn every_example_goes_into_a_project_and_overwrites_nothing() {
+    let house = House::new();
+    house
+        .run(&["init", "shop", "--timezone", "Asia/Seoul"])
+        .good();
+    let config = house.path("shop/config.toml");
+    let of = |name: &str| house.run(&["init", "shop", "--example", name]);
+    let check = || {
+        let config = config.to_str().unwrap();
+        house.run(&["--config", config, "check", "--json"])
+    };
+    let listed = house.run(&["init", "--example", "list"]).good();
+    let names: Vec<String> = (listed.lines())
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect();
+    assert_eq!(names.len(), 19, "{listed}");
+    assert!(listed.contains("has their birthday"), "{listed}");
+
+    // It has no pools yet: the one that is wanted is written.
+    let told = of("birthday").good();
+    for path in [
+        "campaigns/birthday.toml",
+        "campaigns/coupons.toml",
+        "templates/birthday_wish.ko.html.hbs",
+    ] {
+        assert!(
+            told.contains(path) && house.path("shop").join(path).is_file(),
+            "{path}: {told}"
+        );
+    }
+    assert!(!told.contains("It wants more"), "{told}");
+    let coupons = house.path("shop/campaigns/coupons.toml");
+    let pools = fs::read_to_string(&coupons).unwrap();
+    assert!(
+        pools.contains("[birthday_tea]") && !pools.contains("[engraving]"),
+        "{pools}"
+    );
+    assert_eq!(check().json()["warnings"], 0);
+
+    // Nothing that is there is written to.
+    let file = house.path("shop/campaigns/birthday.toml");
+    fs::write(&file, "mine").unwrap();
+    let again = of("birthday");
+    assert_eq!(again.code, 1, "{}", again.all());
+    assert!(
+        again.err.contains("birthday.toml is there already"),
+        "{}",
+        again.err
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    fs::remove_file(&file).unwrap();
+    let again = of("birthday");
+    assert!(
+        again
+            .err
+            .contains("birthday_wish.html.hbs is there already"),
+        "{}",
+        again.err
+    );
+    assert!(!file.exists(), "nothing was written");
+    for path in ["html", "ko.html"] {
+        fs::remove_file(house.path(&format!("shop/templates/birthday_wish.{path}.hbs"))).unwrap();
+    }
+
+    // What others want of files that are there is named, with the lines; with them the project is whole.
+    for name in &names {
+        let told = of(name).good();
+        let mut wanted = String::new();
+        for part in told.split("Put this into ").skip(1) {
+            let (into, rest) = part.split_once(":\n\n").unwrap();
+            let lines: Vec<&str> = (rest.lines())
+                .take_while(|line| line.is_empty() || line.starts_with("    "))
+                .map(str::trim_start)
+                .collect();
+            let lines = lines.join("\n");
+            let (path, table) = into.split_once(", under ").unwrap_or((into, ""));
+            let path = house.path(path);
+            let before = fs::read_to_string(&path).unwrap();
+            let text = match table {
+                "" => format!("{before}\n{lines}\n"),
+                table => before.replace(&format!("\n{table}\n"), &format!("\n{table}\n{lines}\n")),
+            };
+            fs::write(&path, text).unwrap();
+            wanted.push_str(into);
+        }
+        let pool = ["secret_coupon", "welcome_series", "win_back"].contains(&name.as_str());
+        assert_eq!(wanted.contains("coupons.toml"), pool, "{name}: {told}");
+        if name == "welcome_series" {
+            assert!(told.contains("It takes the place of welcome"), "{told}");
+        }
+        let checked = check();
+        assert_eq!(checked.code, 0, "{name}: {}", checked.all());
+    }
+    let none = of("birthdya");
+    assert_eq!(none.code, 4);
+    assert!(
+        none.err.contains("did you mean `birthday`?"),
+        "{}",
+        none.err
+    );
+    let nowhere = house.run(&["init", "elsewhere", "--example", "sunset"]);
+    assert_eq!(nowhere.code, 4, "{}", nowhere.all());
+    assert!(
+        nowhere.err.contains("there is no project"),
+        "{}",
+        nowhere.err
+    );
+}
+
+/// A project that was cut down: what the example includes comes along, what it refers to is named.
+#[test]
+fn an_example_says_what_a_smaller_project_lacks() {
+    let house = House::new();
+    house.run(&["init", "shop", "--timezone", "UTC"]).good();
+    let shop = house.path("shop");
+    fs::remove_dir_all(shop.join("templates/partials")).unwrap();
+    fs::create_dir(shop.join("templates/partials")).unwrap();
+    fs::write(shop.join("templates/partials/footer.html.hbs"), "mine").unwrap();
+    fs::write(
+        shop.join("campaigns/topics.toml"),
+        "[news]\nname = \"News\"\n",
+    )
+    .unwrap();
+    fs::write(shop.join("campaigns/tags.toml"), "").unwrap();
+    let told = house
+        .run(&["init", "shop", "--example", "vip_dormant"])
+        .good();
+    for want in [
+        "campaigns/topics.toml:\n\n    [offers]\n    name        = { en = \"Offers\"",
+        "campaigns/tags.toml:\n\n    [value_high]\n    event  = \"Order Completed\"",
+        "config.toml, under [staff]:\n\n    crm = \"crm@shop.example\"",
+        "templates/partials/layout.html.hbs",
+    ] {
+        assert!(told.contains(want), "{want}: {told}");
+    }
+    // A tag that is set by hand has no rule.
+    assert!(!told.contains("vip_called"), "{told}");
+    let partials = shop.join("templates/partials");
+    assert!(partials.join("layout.html.hbs").is_file());
+    assert_eq!(
+        fs::read_to_string(partials.join("footer.html.hbs")).unwrap(),
+        "mine"
+    );
+    assert!(!partials.join("footer.ko.html.hbs").exists());
+}

@@ -71,9 +71,9 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn decisions(text: &str) -> Vec<Value> {
-    let lines = text.lines();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
-        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["at"].is_string())
         .collect()
 }
 
@@ -107,6 +107,25 @@ fn without_a_daemon_it_forecasts_and_leaves_the_folder_as_it_is() {
             assert!(decision.get(key).is_some(), "{decision}");
         }
     }
+    // The numbers come at last, day by day, and are those that the table prints with their reasons.
+    let last: Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    let days = last["forecast"]["days"].as_array().unwrap();
+    let put_off = days.iter().find(|day| day["waits"]["window"] == 1).unwrap();
+    let date = put_off["day"].as_str().unwrap();
+    let at = told.lines().position(|l| l.starts_with(date)).unwrap();
+    assert_eq!(
+        told.lines().nth(at + 1).unwrap().trim(),
+        "wait: window 1",
+        "{told}"
+    );
+    assert!(
+        told.contains("1 wait: outside the hours") && told.contains("(window)"),
+        "{told}"
+    );
+    assert!(
+        told.lines().all(|line| line.chars().count() <= 100),
+        "{told}"
+    );
     // No address, masked or not.
     assert!(!json.contains('@') && !told.contains('@'));
     // c-1 reads mail on weekday evenings only.
@@ -181,5 +200,76 @@ fn the_daemon_forecasts_and_tells_what_edited_files_would_change() {
     );
     let none = house.run(&["plan", "--diff"]).good();
     assert!(none.contains("nobody is met otherwise"), "{none}");
+
+    // A reload shows it unasked, and only if it is not told to be quick.
+    let again = INSTANT.replace("Instant", "Twice");
+    house.write("campaigns/twice.toml", &again);
+    let quick = house.run(&["reload", "--no-diff"]).good();
+    assert_eq!(quick, "reloaded\n");
+    house.write("campaigns/thrice.toml", &again);
+    let shown = house.run(&["reload"]).good();
+    assert!(
+        shown.contains("thrice\n  would enter: 2 customers, as c-1, c-2")
+            && shown.ends_with("\nreloaded\n"),
+        "{shown}"
+    );
+    house.write("campaigns/fourth.toml", &again);
+    let json = house.run(&["reload", "--json"]).json();
+    assert_eq!(json["taken"], true, "{json}");
+    let enter = &json["compared"]["campaigns"]["fourth"]["enter"];
+    assert_eq!(enter["customers"], 2, "{json}");
+    // Bad files are told once, by the reload itself.
+    house.write("campaigns/fourth.toml", &again.replace("class", "clas"));
+    let bad = house.run(&["reload"]);
+    assert_eq!((bad.code, bad.err.as_str()), (3, ""), "{}", bad.all());
+    assert_eq!(bad.out.matches("fourth.toml:").count(), 1, "{}", bad.out);
+    let bad = house.run(&["reload", "--json"]);
+    let told: Value = serde_json::from_str(&bad.out).unwrap();
+    assert!(
+        told["not_compared"]
+            .as_str()
+            .unwrap()
+            .contains("the campaigns are bad"),
+        "{told}"
+    );
+    running.stop();
+}
+
+/// What everybody gets again and again bears the same entry key each time: it is the number that differs.
+#[test]
+fn a_digest_that_comes_daily_instead_of_weekly_is_told() {
+    let house = house();
+    let weekly = DAILY.replace("0 10 * * *", "0 10 * * MON").replace(
+        "existing = \"enter\"",
+        "existing = \"enter\"\nagain = \"always\"",
+    ) + "[limits]\nwindow = \"always\"\n";
+    house.write("campaigns/daily.toml", &weekly);
+    let running = house.start();
+    house.write("campaigns/daily.toml", &weekly.replace("* * MON", "* * *"));
+    let week = ["plan", "--diff", "--days", "8"];
+    let told = house.run(&[&week[..], &["--json"]].concat()).json();
+    let daily = &told["campaigns"]["daily"];
+    for key in ["mailed_more", "enter_more"] {
+        assert_eq!(daily[key]["customers"], 2, "{told:#}");
+        // Eight or seven days for the one or two Mondays among them.
+        let times = daily[key]["times"].as_u64().unwrap();
+        assert!((10..=14).contains(&times), "{told:#}");
+    }
+    assert_eq!(daily["mailed"]["customers"], 0, "{told:#}");
+    let text = house.run(&week).good();
+    assert!(
+        text.contains("would get more mails of the same step: 2 customers (1")
+            && text.contains(" more in all), as c-1, c-2"),
+        "{text}"
+    );
+    // And the other way round.
+    house.run(&["reload"]).good();
+    house.write("campaigns/daily.toml", &weekly);
+    let text = house.run(&week).good();
+    assert!(
+        text.contains("would get fewer mails of the same step: 2 customers (1")
+            && text.contains("would enter less often: 2 customers (1"),
+        "{text}"
+    );
     running.stop();
 }

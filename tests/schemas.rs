@@ -100,9 +100,11 @@ fn the_command_prints_one_kind_and_names_them_all() {
 
 /// Files that we ship, each with the kind of its schema.
 fn shipped() -> Vec<(PathBuf, &'static str)> {
-    let mut files = vec![(root().join("config.toml"), "config")];
-    let mut campaigns: Vec<PathBuf> = std::fs::read_dir(root().join("campaigns"))
-        .unwrap()
+    let configs = ["config.toml", "examples/config.toml"];
+    let mut files: Vec<(PathBuf, &str)> = configs.map(|f| (root().join(f), "config")).into();
+    let mut campaigns: Vec<PathBuf> = ["campaigns", "examples/campaigns"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "toml"))
         .collect();

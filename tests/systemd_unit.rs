@@ -137,6 +137,8 @@ fn the_unit_says_what_the_daemon_relies_on() {
     // A bad campaign must not keep the daemon from starting (ARCHITECTURE, invariant 9).
     assert!(values(&unit, "ExecStartPre").contains(&"--settings".into()));
     assert!(values(&unit, "ExecReload").contains(&"reload".into()));
+    // However many customers there are, it takes no longer.
+    assert!(values(&unit, "ExecReload").contains(&"--no-diff".into()));
     for target in ["network-online.target", "time-sync.target"] {
         assert!(values(&unit, "After").contains(&target.into()), "{target}");
         assert!(values(&unit, "Wants").contains(&target.into()), "{target}");

@@ -9,6 +9,7 @@ use super::names::{Defined, Names, count_events};
 use super::shared::{Written, defined, read_conditions, read_topics};
 use super::standing::read_unless_in;
 use super::step::{Around, needs_topic, read_class, read_steps};
+use super::tagged::Tagged;
 use super::{Context, Loaded, Source, Sources, alike, circles, goal, limits, start, version};
 use crate::config::breakers;
 use crate::config::problem::{Problem, sort};
@@ -51,6 +52,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
     let mut known_segments = defined(text_of(&sources.segments).as_deref());
     let mut known_tags = defined(text_of(&sources.tags).as_deref());
     let steps = step_names(&sources);
+    let tagged = Tagged::of(&sources);
     let (segments, tags, found) = {
         let (segments_now, tags_now) = (known_segments.clone(), known_tags.clone());
         let names = Names {
@@ -63,6 +65,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
             steps: &steps,
             own: None,
             data: &sources.data,
+            tagged: &tagged,
         };
         read_named(&sources, &names, &mut known_segments, &mut known_tags)
     };
@@ -79,6 +82,7 @@ pub fn compile(sources: Sources, context: &Context) -> Loaded {
         steps: &steps,
         own: None,
         data: &sources.data,
+        tagged: &tagged,
     };
     let files = former_names(&sources);
     let named = Named {

@@ -154,7 +154,13 @@ pub fn read_act(table: &Table<'_>, around: &Around<'_>) -> Option<Option<Act>> {
     }
     let act = match deed.name {
         "tag" => read_tag(deed, around).map(Act::Tag),
-        "untag" => read_tag(deed, around).map(Act::Untag),
+        "untag" => {
+            let tag = read_tag(deed, around);
+            if let Some(tag) = &tag {
+                around.names.doubt_tag(deed, tag.as_str());
+            }
+            tag.map(Act::Untag)
+        }
         "leave" => {
             let topic = around.names.topic(deed)?;
             TopicId::parse(topic).ok().map(Act::Leave)

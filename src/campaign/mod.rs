@@ -30,6 +30,7 @@ mod standing;
 mod start;
 mod starving;
 mod step;
+pub mod tagged;
 #[cfg(test)]
 mod tests;
 pub mod unseen;
@@ -74,6 +75,8 @@ pub struct Context {
     pub default_transport: Option<String>,
     /// Which pools of coupons there are is not known, so their names are not checked.
     pub any_pool: bool,
+    /// The tags that customers bear by hand or by a step; `None`: the store was not asked.
+    pub tags_borne: Option<BTreeSet<String>>,
 }
 
 impl Context {
@@ -88,6 +91,7 @@ impl Context {
             transports: config.transports.keys().cloned().collect(),
             default_transport: config.default_transport().map(str::to_owned),
             any_pool: false,
+            tags_borne: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The names that a file may refer to: events, segments, topics; and what to say of one that is not known.
 
+use super::tagged::Tagged;
 use super::{Context, Source};
 use crate::config::nearest::{nearest, suggest};
 use crate::config::toml_reader::Item;
@@ -82,6 +83,8 @@ pub struct Names<'a> {
     pub own: Option<&'a CampaignId>,
     /// The data files that campaigns name.
     pub data: &'a BTreeMap<String, Result<Source, String>>,
+    /// The tags of all files.
+    pub tagged: &'a Tagged,
 }
 
 impl Names<'_> {
@@ -180,7 +183,16 @@ impl Names<'_> {
         if self.tags.unreadable || self.tags.names.contains_key(name) {
             return refer(item, self.tags, "tag", "tags.toml");
         }
+        self.doubt_tag(item, name);
         Some(name)
+    }
+
+    /// Warns of a tag that is asked for, or taken away, though nothing gives it.
+    pub fn doubt_tag(&self, item: &Item<'_>, name: &str) {
+        let borne = self.context.tags_borne.as_ref();
+        if let Some((what, help)) = self.tagged.doubt(name.trim(), self.tags, borne) {
+            item.warn(what, help);
+        }
     }
 
     /// A segment's name, if it is defined and good.

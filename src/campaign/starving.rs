@@ -3,7 +3,8 @@
 //!
 //! Found by reading, without any customer, so it is told only where it can be reckoned: of campaigns with a cron schedule
 //! that a customer enters again. What one wants is the most that it may, and who is in two audiences at once is not
-//! known; the warning says so in its words. What really happens `reveille plan` shows.
+//! known; the warning says so in its words. Drafts, and campaigns under test, are reckoned as if they were live, since it
+//! is before they are that one checks; the warning says that, too. What really happens `reveille plan` shows.
 
 use super::Loaded;
 use super::doubt::certain;
@@ -34,8 +35,8 @@ pub fn warnings(shop: &Shop, loaded: &Loaded) -> Vec<Problem> {
         let class = one.campaign.class;
         let before: Vec<&Regular<'_>> = (regular[..at].iter())
             .filter(|o| o.campaign.class == class || o.campaign.class == Class::Advertising)
-            .filter(|other| can_both_hold(one.campaign, other.campaign, &named))
             .collect();
+        let before = beside(one, &before, &named);
         let worst = caps(shop, class)
             .filter_map(|(cap, whose)| Short::of(one, &before, cap, whose))
             .max_by_key(|short| (short.wanted() - short.room, short.wanted()));
@@ -62,8 +63,7 @@ impl<'a> Regular<'a> {
             return None;
         };
         let again = matches!(campaign.entry.again, Again::Always | Again::After(_));
-        let sends = campaign.state == CampaignState::Live && campaign.class != Class::Transactional;
-        (again && sends).then(|| Regular {
+        (again && campaign.class != Class::Transactional).then(|| Regular {
             campaign,
             runs: runs(rule),
         })
@@ -103,14 +103,31 @@ fn caps(shop: &Shop, class: Class) -> impl Iterator<Item = (Cap, &'static str)> 
         .into_iter()
 }
 
-fn can_both_hold(one: &Campaign, other: &Campaign, named: &Named<'_>) -> bool {
-    match (&one.audience, &other.audience) {
-        (Some(one), Some(other)) => {
-            let both = Condition::All(vec![one.clone(), other.clone()]);
-            certain(&both, named) != Some(false)
+/// Those of `others` (the more important first) in whose audiences one customer can be together with that of `one`. Who
+/// enters nobody that is under way in a more important campaign (`unless_in`) comes beside none of these.
+fn beside<'a, 'r>(
+    one: &Regular<'a>,
+    others: &[&'r Regular<'a>],
+    named: &Named<'_>,
+) -> Vec<&'r Regular<'a>> {
+    let yields =
+        |own: &Campaign, to: &Campaign| own.entry.unless_in.is_some() && to.priority > own.priority;
+    let mut together: Vec<&Regular<'_>> = Vec::new();
+    let mut audiences: Vec<Condition> = one.campaign.audience.iter().cloned().collect();
+    for other in others {
+        let campaign = other.campaign;
+        let first = together.iter().any(|o| yields(campaign, o.campaign));
+        if first || yields(one.campaign, campaign) {
+            continue;
         }
-        _ => true,
+        audiences.extend(campaign.audience.clone());
+        if certain(&Condition::All(audiences.clone()), named) == Some(false) {
+            audiences.truncate(audiences.len() - usize::from(campaign.audience.is_some()));
+            continue;
+        }
+        together.push(other);
     }
+    together
 }
 
 /// More is wanted than a cap lets go.
@@ -232,7 +249,13 @@ fn told(campaign: &Campaign, short: &Short<'_>, loaded: &Loaded) -> Problem {
     if short.before.len() > 3 {
         others.push(format!("{} more", short.before.len() - 3));
     }
-    let what = match short.before.is_empty() {
+    let not_yet = |campaign: &&Campaign| campaign.state != CampaignState::Live;
+    let named = (short.before.iter().map(|(other, _)| *other)).take(3);
+    let not_live: Vec<String> = (std::iter::once(campaign).chain(named))
+        .filter(not_yet)
+        .map(|draft| format!("`{}`", draft.id))
+        .collect();
+    let mut what = match short.before.is_empty() {
         true => format!(
             "this may want {own} messages to a customer in {span}, and {whose} caps let {room} go (\"{cap}\"): the others wait, and are dropped when they expire"
         ),
@@ -242,6 +265,12 @@ fn told(campaign: &Campaign, short: &Short<'_>, loaded: &Loaded) -> Problem {
             own.min(&(short.wanted() - room))
         ),
     };
+    if !not_live.is_empty() {
+        what.push_str(&format!(
+            " (reckoned as if {} were live, which is not so yet)",
+            not_live.join(", ")
+        ));
+    }
     let help = match short.before.is_empty() {
         true => "run it less often, or let customers enter again after a longer time (`again`)",
         false => {

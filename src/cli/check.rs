@@ -14,7 +14,6 @@ use crate::daemon::transports;
 use crate::engine::survey::Survey;
 use crate::message::{TemplateProblem, Templates};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -31,7 +30,7 @@ pub struct Arguments {
     /// Check config.toml, folders and passwords only, as the daemon's user; not campaigns and templates
     #[arg(long)]
     settings: bool,
-    /// Ask the store, too: events that never came, and how many customers lack what templates print
+    /// Ask the store, too: events that never came, tags that nobody bears, and how many customers lack what templates print
     #[arg(long, conflicts_with = "settings")]
     store: bool,
     /// Print one JSON object
@@ -180,15 +179,16 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
     let mut loaded = campaign::load(&config.campaigns, &against);
     if let Some(context) = asked {
         let needed = Needed::of(&templates, &loaded, &config.templates);
-        let survey = survey(context, &needed, &campaign::unseen::named(&loaded.sources)).await?;
+        let survey = survey(context, &needed, &loaded.sources).await?;
         found
             .problems
             .extend(needed.lacking(survey.customers, &survey.lacking));
         found
             .problems
             .extend(campaign::unseen::notes(&loaded, &survey.events));
-        // Once more, now that it is known which events come.
+        // Once more, now that it is known which events come, and which tags are borne.
         against.events_seen = survey.events;
+        against.tags_borne = (survey.customers > 0).then_some(survey.tags);
         loaded = campaign::load(&config.campaigns, &against);
     }
     found.campaigns = loaded.campaigns.len();
@@ -219,9 +219,13 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
 async fn survey(
     context: &Context,
     needed: &Needed,
-    events: &BTreeSet<String>,
+    sources: &campaign::Sources,
 ) -> Result<Survey, Failure> {
-    let asked = json!({ "attributes": needed.attributes(), "events": events });
+    let asked = json!({
+        "attributes": needed.attributes(),
+        "events": campaign::unseen::named(sources),
+        "tags": campaign::tagged::asked(sources),
+    });
     through(context, Need::Look, async |way| {
         let told = way.post("/survey", &asked).await?;
         serde_json::from_value(told)

@@ -1,9 +1,10 @@
-//! `reveille reload`: has the running daemon read configuration and campaigns again, and prints what it found.
+//! `reveille reload`: has the running daemon read configuration and campaigns again, and prints what it found; before
+//! it, who is met otherwise by the edited files.
 
 use super::Context;
 use super::failure::Failure;
-use super::plan::diff;
-use super::screen::plain;
+use super::plan::diff::{self, Edited};
+use super::screen::{Screen, plain};
 use super::way::Way;
 use serde_json::json;
 
@@ -12,29 +13,75 @@ use serde_json::json;
 A bad config.toml changes nothing. A campaign whose files are bad goes on as its last good version.
 Exits with 3 if anything is bad.
 
+First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no more
+than 20,000 customers; --diff shows it of as many as there are.
+
 Examples:
   reveille reload
-  reveille reload --diff")]
+  reveille reload --diff
+  reveille reload --json | jq .compared.campaigns")]
 pub struct Arguments {
-    /// First show who is met otherwise in the next day; with many customers that takes a while
-    #[arg(long, conflicts_with = "json")]
+    /// First show who is met otherwise in the next day, of however many customers; that may take a while
+    #[arg(long)]
     diff: bool,
-    /// Print one JSON object
+    /// Reload at once, and show nothing of the kind
+    #[arg(long, conflicts_with = "diff")]
+    no_diff: bool,
+    /// Print one JSON object; `compared` holds who is met otherwise, or `not_compared` why that is not known
     #[arg(long)]
     json: bool,
 }
 
+impl Arguments {
+    pub fn without_comparison() -> Arguments {
+        Arguments {
+            no_diff: true,
+            ..Arguments::default()
+        }
+    }
+
+    /// Compares first, where that is wanted.
+    async fn edited(&self, way: &mut Way, screen: Screen) -> Option<Edited> {
+        let at_most = match self.diff {
+            true => None,
+            false => Some(QUICK),
+        };
+        match self.no_diff {
+            true => None,
+            false => Some(diff::of_edited(way, at_most, screen).await),
+        }
+    }
+}
+
+/// So many customers are compared in a second or two.
+const QUICK: u64 = 20_000;
+
 pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let screen = &context.screen;
     let mut way = Way::daemon(context).await?;
-    if arguments.diff {
-        match diff::of_edited(&mut way, context.screen).await {
-            Ok(changes) => screen.say(&format!("{changes}\n"))?,
+    let edited = arguments.edited(&mut way, context.screen).await;
+    if !arguments.json {
+        match &edited {
+            // There is nobody who could be met otherwise.
+            Some(Edited::Compared(told)) if told["customers"] == 0 && !arguments.diff => {}
+            Some(Edited::Compared(told)) => {
+                let changes = diff::changes(told, context.screen);
+                screen.say(&format!("{changes}\n"))?;
+            }
             // Bad files are told by the reload itself.
-            Err(failure) => screen.complain(&format!("no comparison: {failure}")),
+            Some(Edited::Not { bad_files, .. }) if *bad_files && !arguments.diff => {}
+            Some(Edited::Not { why, .. }) => {
+                screen.complain(&format!("who is met otherwise is not known: {why}"));
+            }
+            None => {}
         }
     }
-    let done = way.post("/reload", &json!({})).await?;
+    let mut done = way.post("/reload", &json!({})).await?;
+    match edited {
+        Some(Edited::Compared(told)) => done["compared"] = told,
+        Some(Edited::Not { why, .. }) => done["not_compared"] = why.into(),
+        None => {}
+    }
     let empty = Vec::new();
     let list = |key: &str| done[key].as_array().unwrap_or(&empty).clone();
     let (problems, templates) = (list("problems"), list("templates"));

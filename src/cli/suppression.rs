@@ -80,6 +80,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
                 if let Some(error) = done["bad"][0]["error"].as_str() {
                     return Err(Failure::failed(error));
                 }
+                if let Some(unchanged) = done["unchanged"].get(0) {
+                    return Ok(screen.say(&stands(&unchanged["stands"], complaint))?);
+                }
                 Ok(screen.say(match complaint {
                     true => "nothing but transactional mail will be sent to this address any more",
                     false => "nothing will be sent to this address any more",
@@ -114,6 +117,35 @@ fn order(addresses: &[&str], complaint: bool, note: &str) -> Value {
         "note": format!("{note} ({})", who()),
         "complaint": complaint,
     })
+}
+
+/// Of an address for which nothing changed: how it stands, and what that means.
+fn stands(row: &Value, complaint: bool) -> String {
+    let text = |key: &str| row[key].as_str().unwrap_or_default();
+    let (how, what) = match text("cause") {
+        "hard_bounce" => ("after a hard bounce", "nothing is sent to it"),
+        "complaint" => (
+            "after a complaint",
+            "nothing but transactional mail is sent to it",
+        ),
+        "unsubscribe" => (
+            "by its owner",
+            "nothing but transactional mail is sent to it",
+        ),
+        "forgotten" => (
+            "when its customer was forgotten",
+            "nothing is sent to it until its owner consents anew",
+        ),
+        _ => ("by hand", "nothing is sent to it"),
+    };
+    let uncounted = match complaint {
+        true => ". No complaint was counted",
+        false => "",
+    };
+    format!(
+        "nothing was changed: this address was suppressed {how} already ({} UTC), and {what}{uncounted}",
+        short(text("at"))
+    )
 }
 
 fn list(rows: &[Value], screen: Screen) -> String {
@@ -156,13 +188,14 @@ async fn import(
         .collect();
     let screen = context.screen;
     through(context, Need::Change, async |way| {
-        let (mut done, mut bad) = (0, 0u64);
+        let (mut done, mut before, mut bad) = (0, 0, 0u64);
         let bar = screen.progress(lines.len() as u64, "addresses");
         for chunk in lines.chunks(CHUNK) {
             let addresses: Vec<&str> = chunk.iter().map(|(_, a)| a.as_str()).collect();
             let order = order(&addresses, complaint, note);
             let answer = way.post("/suppressions", &order).await?;
             done += answer["suppressed"].as_u64().unwrap_or(0);
+            before += answer["unchanged"].as_array().map_or(0, |u| u.len() as u64);
             let empty = Vec::new();
             for wrong in answer["bad"].as_array().unwrap_or(&empty) {
                 bad += 1;
@@ -175,10 +208,15 @@ async fn import(
         }
         bar.finish_and_clear();
         let many = counted(done, "address is", "addresses are");
-        screen.say(&match complaint {
-            true => format!("{many} suppressed but for transactional mail"),
-            false => format!("{many} suppressed"),
-        })?;
+        let already = match before {
+            0 => String::new(),
+            n => format!("; {} before", counted(n, "was so", "were so")),
+        };
+        let but = match complaint {
+            true => " but for transactional mail",
+            false => "",
+        };
+        screen.say(&format!("{many} suppressed{but}{already}"))?;
         match bad {
             0 => Ok(()),
             n => Err(Failure::Failed {

@@ -1,4 +1,4 @@
-//! What `check` asks of the store: which attributes customers lack, and which events were ever seen.
+//! What `check` asks of the store: which attributes customers lack, which tags they bear, and which events were ever seen.
 //!
 //! It reads, and changes nothing. Customers are read a page at a time; the history only until every event that is asked
 //! about was met.
@@ -8,6 +8,7 @@ use super::core::Core;
 use super::pages::RecordPages;
 use super::shard::Refused;
 use super::state::EventRow;
+use crate::domain::id::TagName;
 use crate::domain::value::{Value, any_at};
 use crate::store::codec::decode;
 use crate::store::{Row, Stream};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// More kinds of events than a shop has on purpose.
+/// More kinds of events, and more tags, than a shop has on purpose.
 const MOST_NAMES: usize = 2_000;
 
 /// What was found.
@@ -26,6 +27,9 @@ pub struct Survey {
     pub lacking: BTreeMap<String, u64>,
     /// Names of events; all of those asked about that were ever seen are among them.
     pub events: BTreeSet<String>,
+    /// Tags that customers bear by hand or by a step; all of those asked about that anybody bears are among them.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
 }
 
 impl Core {
@@ -34,6 +38,7 @@ impl Core {
         &self,
         attributes: &BTreeSet<String>,
         events: &BTreeSet<String>,
+        tags: &BTreeSet<String>,
     ) -> Result<Survey, Refused> {
         let mut survey = Survey {
             lacking: attributes.iter().map(|name| (name.clone(), 0)).collect(),
@@ -48,10 +53,18 @@ impl Core {
                 survey.customers += 1;
                 for (name, path) in &paths {
                     let mut there = |value: &Value| *value != Value::Null;
-                    if !any_at(&record.attributes, path, &mut there)
+                    // What templates see as `customer.consent` is the customer's word, and no attribute.
+                    let word = path[0] == "consent" && !record.consents.is_empty();
+                    if !word
+                        && !any_at(&record.attributes, path, &mut there)
                         && let Some(count) = survey.lacking.get_mut(*name)
                     {
                         *count += 1;
+                    }
+                }
+                for tag in record.tags.iter().map(TagName::as_str) {
+                    if survey.tags.len() < MOST_NAMES || tags.contains(tag) {
+                        survey.tags.insert(tag.to_owned());
                     }
                 }
             }

@@ -30,8 +30,8 @@ pub struct LinkUses {
     pub partials: Vec<(String, Vec<String>)>,
 }
 
-/// Every customer has these.
-const ALWAYS: [&str; 3] = ["id", "email", "tags"];
+/// Every customer has these, or (tags, consents) a list of them that may be empty; none is an attribute.
+const ALWAYS: [&str; 4] = ["id", "email", "tags", "consents"];
 /// Deeper than any template is let through ([`super::nesting`]); a bound for this walk alone.
 const DEEPEST: usize = 200;
 
@@ -111,7 +111,8 @@ impl Place {
         };
         let rest = rest.strip_prefix(root)?;
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        (rest.chars().all(plain) && !always.contains(&rest)).then(|| rest.to_owned())
+        let first = rest.split('.').next().unwrap_or(rest);
+        (rest.chars().all(plain) && !always.contains(&first)).then(|| rest.to_owned())
     }
 }
 
@@ -307,6 +308,10 @@ mod tests {
             ),
             ("{{#each products}}{{../customer.x}}{{/each}}", vec!["x"]),
             ("{{> hello name=customer.x}}", vec![]),
+            (
+                "{{customer.consent.at}} {{#each customer.consents}}{{name}}{{/each}} {{customer.consents.0.at}}",
+                vec!["consent.at"],
+            ),
             ("{{entry.key}} {{customers.x}} {{sender.company}}", vec![]),
             (
                 "{{#> layout}}{{customer.first_name}}{{/layout}}",

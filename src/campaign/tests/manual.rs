@@ -37,6 +37,55 @@ fn the_manual_names_every_key_and_its_examples_read() {
     }
 }
 
+/// The lines of a list below a heading, up to the next.
+fn list_under(manual: &'static str, heading: &str) -> Vec<&'static str> {
+    let (_, section) = manual.split_once(heading).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("- "))
+        .collect()
+}
+
+/// The bare word says nothing: another table may have that key today.
+#[test]
+fn the_manual_names_each_key_that_comes_later_with_its_table() {
+    let later = ALL_TABLES.iter().flat_map(|keys| {
+        let of = keys.of;
+        keys.later.iter().map(move |key| (*key, of))
+    });
+    let later: Vec<(&str, &str)> = later.collect();
+    let [english, korean] = MANUALS.map(|(_, manual)| manual);
+    let listed = list_under(english, "\n## What comes later\n");
+    let mut wanted: Vec<String> = (later.iter())
+        .map(|(key, of)| format!("`{key}` of {of}"))
+        .collect();
+    wanted.sort();
+    assert_eq!(listed, wanted);
+    let listed = list_under(korean, "\n## 나중에 오는 것\n");
+    assert_eq!(listed.len(), later.len(), "{listed:#?}");
+    for (key, _) in &later {
+        let many = |found: bool| usize::from(found);
+        let here: usize = (listed.iter())
+            .map(|line| many(line.contains(&format!("`{key}`"))))
+            .sum();
+        let there: usize = later.iter().map(|(other, _)| many(other == key)).sum();
+        assert_eq!(here, there, "{key}: {listed:#?}");
+    }
+}
+
+#[test]
+fn the_manual_names_every_schema_that_is_written() {
+    let [english, _] = MANUALS.map(|(_, manual)| manual);
+    let line = english
+        .lines()
+        .find(|line| line.starts_with("reveille schema --write"))
+        .unwrap();
+    for (kind, _) in crate::campaign::schema::KINDS {
+        assert!(line.contains(&format!("{kind}.json")), "{kind}: {line}");
+    }
+}
+
 fn check(file: &str, manual: &'static str) {
     for keys in ALL_TABLES {
         for key in keys.known.iter().chain(keys.later) {

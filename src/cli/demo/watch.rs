@@ -29,9 +29,10 @@ impl Watch {
         Watch { folders, taken }
     }
 
-    /// Reloads whatever changes, until it is dropped.
+    /// Reloads whatever changes, until it is dropped. It says that something is taken up only where it is.
     pub async fn reload(mut self, context: &Context) -> Infallible {
         let mut last = self.taken.clone();
+        let mut told: Option<String> = None;
         loop {
             tokio::time::sleep(BETWEEN_LOOKS).await;
             let now = look(&self.folders);
@@ -44,15 +45,26 @@ impl Watch {
                 continue;
             }
             let what = changed(&self.taken, &now);
-            match reload::run(&reload::Arguments::default(), context).await {
+            let arguments = reload::Arguments::without_comparison();
+            match reload::run(&arguments, context).await {
+                Ok(()) => {
+                    let _ = context.screen.say(&format!("taken up: {what}\n"));
+                }
+                // What is bad has been printed, and what goes on in its place: the next edit is awaited.
+                Err(Failure::BadFiles) => {}
                 // The daemon does not listen yet: the next look finds the same.
                 Err(Failure::NotFound { .. }) => continue,
-                // What is bad has been printed.
-                Ok(()) | Err(Failure::BadFiles) => {}
-                Err(failure) => context.screen.complain(&failure.to_string()),
+                Err(failure) => {
+                    // Tried again at each look; told once.
+                    let said = failure.to_string();
+                    if told.as_ref() != Some(&said) {
+                        context.screen.complain(&said);
+                        told = Some(said);
+                    }
+                    continue;
+                }
             }
-            let _ = context.screen.say(&format!("taken up: {what}\n"));
-            self.taken = now;
+            (self.taken, told) = (now, None);
         }
     }
 }

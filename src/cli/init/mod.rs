@@ -1,6 +1,8 @@
 //! `reveille init`: a new project that runs, and with `--from` one that knows the shop's customers already and says at
-//! its end what its campaigns will do.
+//! its end what its campaigns will do; with `--example`, a further campaign for a project that is there.
 
+mod embedded;
+mod example;
 mod forecast;
 mod project;
 
@@ -20,11 +22,16 @@ With --from it reads the shop's own export of its orders, in UTF-8, CP949 or win
 order or one an item; it shows what it takes each column for, takes in what was ordered and by whom,
 and ends with what the campaigns would do this week. Nothing but these columns is taken in.
 
+With --example it takes one of the example campaigns into a project that is there, as a draft, with its
+mails in English and Korean, and says what else it needs. Nothing that is there is written to.
+
 Examples:
   reveille init shop
   reveille init shop --timezone Asia/Seoul --locale ko
   reveille init shop --from orders.csv
-  reveille init shop --from orders.csv --map \"Kunde=customer\" --dates \"%d.%m.%Y\" --yes")]
+  reveille init shop --from orders.csv --map \"Kunde=customer\" --dates \"%d.%m.%Y\" --yes
+  reveille init --example list
+  reveille init --example birthday")]
 pub struct Arguments {
     /// The project's folder; the present one, or one that is not there yet
     #[arg(default_value = ".")]
@@ -50,10 +57,16 @@ pub struct Arguments {
     /// Take the export in as proposed, without asking
     #[arg(long, requires = "from")]
     yes: bool,
+    /// Take this example into the project in DIR; `list` names them, with a line on each
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "timezone", "locale"])]
+    example: Option<String>,
 }
 
 pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let screen = context.screen;
+    if let Some(name) = &arguments.example {
+        return example::run(name, &arguments.dir, context);
+    }
     let zone = project::zone(arguments.timezone.as_deref())?;
     let project = Project::at(&arguments.dir)?;
     let Some(file) = arguments.from else {

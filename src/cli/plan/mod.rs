@@ -1,5 +1,6 @@
 //! `reveille plan`: the forecast, and with `--diff` what edited files would change.
 
+mod days;
 pub mod diff;
 
 use crate::cli::Context;
@@ -42,7 +43,7 @@ pub struct Arguments {
     /// What the edited files (of --campaigns, or of the configured folder) would change against those in force
     #[arg(long)]
     diff: bool,
-    /// Print one JSON object a decision: at, customer, campaign, step, variant, decision, reason; one in all with --diff
+    /// Print one JSON object a decision (at, customer, campaign, step, variant, decision, reason) and at last one with `forecast`: all the numbers, day by day; one object in all with --diff
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +71,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             (true, true) => made["compared"].to_string(),
             (true, false) => diff::shown(&made["compared"], screen),
             // The decisions were printed as they came.
-            (false, true) => return Ok(()),
+            (false, true) => made.to_string(),
             (false, false) => shown(&made["forecast"], screen),
         };
         Ok(screen.say(&text)?)
@@ -80,6 +81,15 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
 
 /// Asks, shows how far it is, prints decisions as they come; gives what is told at the end.
 async fn ask(way: &mut Way, path: &str, screen: Screen) -> Result<Value, Failure> {
+    let told = hear(way, path, screen).await?;
+    match told["stopped"].is_string() {
+        true => Err(stopped(&told)),
+        false => Ok(told),
+    }
+}
+
+/// The same; gives also why it was stopped.
+async fn hear(way: &mut Way, path: &str, screen: Screen) -> Result<Value, Failure> {
     let response = way.send(request(Method::GET, path, None)).await?;
     let bar = screen.progress(0, "customers");
     let mut made = Err(Failure::failed("the forecast was broken off"));
@@ -93,8 +103,6 @@ async fn ask(way: &mut Way, path: &str, screen: Screen) -> Result<Value, Failure
         if let Some(of) = told["progress"]["of"].as_u64() {
             bar.set_length(of);
             bar.set_position(told["progress"]["done"].as_u64().unwrap_or(0));
-        } else if told["stopped"].is_string() {
-            made = Err(stopped(&told));
         } else {
             made = Ok(told);
         }
@@ -168,7 +176,12 @@ impl Sum {
             let mut reasons: Vec<(&String, &u64)> = reasons.iter().collect();
             reasons.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
             lines.extend(reasons.iter().map(|(code, many)| {
-                let text = format!("{} {word}: {}", grouped(**many), why(code));
+                let text = format!(
+                    "{} {word}: {} ({})",
+                    grouped(**many),
+                    why(code),
+                    days::word(code)
+                );
                 wrapped(&text, screen.columns.saturating_sub(2), "  ")
             }));
         }
@@ -187,10 +200,9 @@ fn shown(forecast: &Value, screen: Screen) -> String {
         short("until"),
         counted(customers, "customer", "customers"),
     ))];
-    let mut by_day = Table::new(&["DAY", "CAMPAIGN", "ENTER", "SENT", "WAIT", "DROP"]);
+    let mut by_day = days::Days::default();
     let mut by_campaign = Table::new(&["IN ALL", "ENTER", "SENT", "WAIT", "DROP"]);
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-    let mut lines = 0;
     for line in list("days") {
         let campaign = line["campaign"].as_str().unwrap_or_default().to_owned();
         let mut day = Sum::default();
@@ -198,18 +210,17 @@ fn shown(forecast: &Value, screen: Screen) -> String {
         if day.is_nothing() {
             continue;
         }
-        lines += 1;
         let date = line["day"].as_str().unwrap_or_default().to_owned();
-        by_day.row(day.row(vec![date, campaign.clone()]));
+        by_day.add(date, campaign.clone(), &day, screen);
         sums.entry(campaign).or_default().add(line);
     }
-    if lines == 0 {
+    if sums.is_empty() {
         parts.push("nobody enters, and nothing is sent".to_owned());
     } else {
         for (campaign, sum) in &sums {
             by_campaign.row(sum.row(vec![campaign.clone()]));
         }
-        parts.push(by_day.render(&screen));
+        parts.push(by_day.render(screen));
         parts.push(by_campaign.render(&screen));
         for (campaign, sum) in &sums {
             let reasons = sum.reasons(screen);

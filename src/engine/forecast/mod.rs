@@ -74,6 +74,8 @@ pub struct Question {
     pub running: bool,
     /// The engine's pace, where it is not the configured one.
     pub tick: Option<Span>,
+    /// A comparison of more customers than this is not wanted.
+    pub at_most: Option<u64>,
 }
 
 /// What is told while it is worked out.
@@ -98,6 +100,8 @@ pub enum ForecastError {
     /// What is wrong with the files that it was to be made by.
     #[error("the campaigns are bad:\n{}", .0.join("\n"))]
     Files(Vec<String>),
+    #[error("the shop has {customers} customers, and no more than {most} are compared unasked")]
+    Many { customers: u64, most: u64 },
     #[error("another forecast is being worked out")]
     Busy,
     /// Whoever asked has gone.
@@ -170,6 +174,12 @@ impl Core {
         let Ok(_one) = self.forecasting.try_lock() else {
             return Err(ForecastError::Busy);
         };
+        if let Some(most) = question.at_most {
+            let customers = self.directory.count().await.map_err(Refused::from)?;
+            if customers > most {
+                return Err(ForecastError::Many { customers, most });
+            }
+        }
         let below = Arc::clone(&self.store);
         let store: Arc<dyn Store> = Arc::new(OverlayStore::over(below));
         let folder = question.campaigns.clone();

@@ -1,4 +1,4 @@
-//! Suppressed mailboxes: listing them, adding and taking back by hand, and complaints.
+//! Suppressed mailboxes: listing them, adding and taking back by hand. Complaints are [`super::complaints`].
 //!
 //! A mailbox is written directly, with a check, as a shard writes it. Nothing more is needed for what waits: before every
 //! attempt `Ready` reads the mailbox and commits with a check of it, so no message that was not under way when `suppress`
@@ -7,18 +7,16 @@
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::explain::rfc3339;
-use crate::domain::id::CustomerNo;
 use crate::domain::record::{Mailbox, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
 use crate::engine::forget::Stood;
-use crate::engine::pages::RecordPages;
 use crate::engine::shard::Refused;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Direction, StoreError, keys};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const PAGE: usize = 1_000;
 
@@ -81,68 +79,14 @@ impl Core {
         .await
     }
 
-    /// Somebody with this address reported mail as unwanted: nothing but transactional mail goes there from now on, and
-    /// the complaint is laid to the latest mail that left there. A suppression that stops everything stays; told again,
-    /// nothing is counted again. False if nothing changed.
-    pub async fn complain(&self, address: &EmailAddress, note: &str) -> Result<bool, Refused> {
-        let changed = self.complain_all(std::slice::from_ref(address), note);
-        Ok(changed.await? > 0)
-    }
-
-    /// The same of many, whose customers are looked for once; how many of the mailboxes it changed.
-    pub async fn complain_all(
+    /// What stands of an address.
+    pub async fn suppression(
         &self,
-        addresses: &[EmailAddress],
-        note: &str,
-    ) -> Result<usize, Refused> {
-        let mut told = BTreeSet::new();
-        for address in addresses {
-            let mailbox = address.mailbox();
-            let stands = self.mailbox(&mailbox).await?.suppression;
-            if stands.is_none_or(|s| s.cause == SuppressionCause::Unsubscribe) {
-                told.insert(mailbox);
-            }
-        }
-        if told.is_empty() {
-            return Ok(0);
-        }
-        let mut customers = self.customers_of(&told).await?;
-        for mailbox in &told {
-            let of = customers.remove(mailbox).unwrap_or_default();
-            self.complained(mailbox, of, note).await?;
-        }
-        Ok(told.len())
-    }
-
-    /// `customers`: whose mailbox it is.
-    async fn complained(
-        &self,
-        mailbox: &MailboxId,
-        mut customers: Vec<Whose>,
-        note: &str,
-    ) -> Result<(), Refused> {
-        let suppression = Suppression {
-            cause: SuppressionCause::Complaint,
-            at: self.clock.now(),
-            note: note.to_owned(),
-        };
-        // The first to be told of it is the one to whose mail it is laid.
-        customers.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
-        for (no, _) in &customers {
-            let cause = Cause::Suppress {
-                mailbox: mailbox.clone(),
-                suppression: Some(suppression.clone()),
-            };
-            self.act(*no, cause).await?;
-        }
-        if customers.is_empty() {
-            let binds = |old: Option<&Suppression>| match old.map(|s| s.cause) {
-                None | Some(SuppressionCause::Unsubscribe) => Some(Some(suppression.clone())),
-                _ => None,
-            };
-            self.change_suppression(mailbox, binds).await?;
-        }
-        Ok(())
+        address: &EmailAddress,
+    ) -> Result<Option<SuppressionView>, Refused> {
+        let id = address.mailbox();
+        let stands = self.mailbox(&id).await?.suppression;
+        Ok(stands.map(|s| SuppressionView::of(&id, &s)))
     }
 
     /// Takes a suppression back, whatever its cause; false if there was none. Customers whose messages it had dropped may
@@ -154,19 +98,18 @@ impl Core {
         if !was {
             return Ok(false);
         }
-        let only = BTreeSet::from([mailbox.clone()]);
-        let customers = self.customers_of(&only).await?;
-        for (no, _) in customers.values().flatten() {
+        let found = self.customers_of(&BTreeSet::from([mailbox])).await?;
+        for no in found.into_values().flatten().map(|r| r.no) {
             // A change of nothing: it asks again what the suppression had answered, and writes no mailbox, so that one
             // who suppresses the address anew meanwhile is not overruled.
             let cause = Cause::Profile(Box::default(), Liveness::Live);
-            self.act(*no, cause).await?;
+            self.act(no, cause).await?;
         }
         Ok(true)
     }
 
     /// Writes what `change` makes of the suppression (`None`: nothing), on what stands at the commit.
-    async fn change_suppression(
+    pub(super) async fn change_suppression(
         &self,
         id: &MailboxId,
         change: impl Fn(Option<&Suppression>) -> Option<Option<Suppression>>,
@@ -200,26 +143,4 @@ impl Core {
             }
         }
     }
-
-    /// The customers of each of these mailboxes, by reading every customer once.
-    async fn customers_of(
-        &self,
-        mailboxes: &BTreeSet<MailboxId>,
-    ) -> Result<BTreeMap<MailboxId, Vec<Whose>>, Refused> {
-        let mut of: BTreeMap<MailboxId, Vec<Whose>> = BTreeMap::new();
-        let mut pages = RecordPages::of(&*self.store);
-        while let Some(records) = pages.next().await? {
-            for record in &records {
-                let mailbox = record.email.as_ref().map(|e| e.mailbox());
-                if let Some(mailbox) = mailbox.filter(|mailbox| mailboxes.contains(mailbox)) {
-                    let latest = record.sent.iter().map(|m| m.left).max();
-                    of.entry(mailbox).or_default().push((record.no, latest));
-                }
-            }
-        }
-        Ok(of)
-    }
 }
-
-/// A customer who has a mailbox, with the instant at which the latest mail left to them.
-type Whose = (CustomerNo, Option<Timestamp>);

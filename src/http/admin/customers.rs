@@ -295,29 +295,41 @@ pub struct Suppress {
     complaint: bool,
 }
 
-/// Suppresses each address; one that is none is told with its place in the list.
+/// Suppresses each address. One that is none is told with its place in the list, and so is one for which nothing changed,
+/// with what stands of it.
 pub async fn suppress(
     State(admin): State<Admin>,
     Json(asked): Json<Suppress>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut bad = Vec::new();
-    let mut good = Vec::new();
+    let (mut bad, mut unchanged) = (Vec::new(), Vec::new());
+    let (mut places, mut good) = (Vec::new(), Vec::new());
     for (at, text) in asked.addresses.iter().enumerate() {
         match EmailAddress::parse(text) {
-            Ok(address) => good.push(address),
+            Ok(address) => {
+                places.push(at);
+                good.push(address);
+            }
             Err(why) => bad.push(object!({ "at": at, "error": format!("the address {why}") })),
         }
     }
-    match asked.complaint {
-        true => _ = admin.core.complain_all(&good, &asked.note).await?,
+    let changed = match asked.complaint {
+        true => admin.core.complain_all(&good, &asked.note).await?,
         false => {
+            let mut changed = Vec::with_capacity(good.len());
             for address in &good {
-                admin.core.suppress(address, &asked.note).await?;
+                changed.push(admin.core.suppress(address, &asked.note).await?);
             }
+            changed
         }
+    };
+    let done = changed.iter().filter(|changed| **changed).count();
+    for ((at, address), _) in (places.iter().zip(&good).zip(&changed)).filter(|(_, c)| !**c) {
+        let stands = admin.core.suppression(address).await?;
+        unchanged.push(object!({ "at": at, "stands": stands }));
     }
-    let done = good.len();
-    Ok(Json(object!({ "suppressed": done, "bad": bad })))
+    Ok(Json(
+        object!({ "suppressed": done, "unchanged": unchanged, "bad": bad }),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -36,6 +36,8 @@ pub struct Asked {
     /// Not what will be, but what differs from what will be by the files in force.
     #[serde(default)]
     diff: bool,
+    /// No comparison of more customers than this.
+    at_most: Option<u64>,
 }
 
 impl Asked {
@@ -71,6 +73,7 @@ impl Asked {
             decisions: self.decisions,
             running,
             tick: None,
+            at_most: self.at_most,
         })
     }
 }
@@ -149,6 +152,8 @@ impl From<ForecastError> for Refusal {
             }
             ForecastError::Files(_) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, text)
                 .hint("`reveille check` says what is wrong with files, and how to mend it"),
+            ForecastError::Many { .. } => Refusal::new(StatusCode::CONFLICT, text)
+                .hint("`reveille plan --diff` compares as many as there are"),
             ForecastError::Busy => Refusal::new(StatusCode::CONFLICT, text)
                 .hint("one is worked out at a time: try again when it has ended"),
             ForecastError::Unwanted => Refusal::new(StatusCode::CONFLICT, text),

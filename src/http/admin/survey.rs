@@ -1,4 +1,4 @@
-//! The route by which `check` asks what customers lack and which events were seen.
+//! The route by which `check` asks what customers lack, which tags they bear and which events were seen.
 
 use super::{Admin, Refusal};
 use crate::engine::survey::Survey;
@@ -13,12 +13,16 @@ pub struct Asked {
     attributes: BTreeSet<String>,
     /// Names of events.
     events: BTreeSet<String>,
+    /// Names of tags.
+    #[serde(default)]
+    tags: BTreeSet<String>,
 }
 
 pub async fn survey(
     State(admin): State<Admin>,
     Json(asked): Json<Asked>,
 ) -> Result<Json<Survey>, Refusal> {
-    let found = admin.core.survey(&asked.attributes, &asked.events).await?;
+    let (attributes, events) = (&asked.attributes, &asked.events);
+    let found = admin.core.survey(attributes, events, &asked.tags).await?;
     Ok(Json(found))
 }
