@@ -40,6 +40,7 @@ mod table;
 mod test_send;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod unsubscribe;
 mod verify;
 mod way;
