@@ -35,6 +35,24 @@ fn a_new_project_runs_and_overwrites_nothing() {
         checked.good().contains("good"),
         "the shipped files are whole"
     );
+    // What is much in dollars is nothing in won.
+    let figures = |shop: &str, file: &str| {
+        let text = fs::read_to_string(house.path(&format!("{shop}/campaigns/{file}.toml")));
+        let text = text.unwrap();
+        let figure = |line: &str| Some(line.split_once("\">= ")?.1.split_once('"')?.0.to_owned());
+        let sums = text.lines().filter(|line| !line.contains("count"));
+        let all: Vec<String> = sums
+            .filter_map(figure)
+            .filter(|f| !f.ends_with('d'))
+            .collect();
+        all
+    };
+    assert_eq!(figures("shop", "tags"), ["1000000", "300000"]);
+    assert_eq!(figures("shop", "segments"), ["300000"]);
+    house
+        .run(&["init", "other", "--timezone", "Europe/Berlin"])
+        .good();
+    assert_eq!(figures("other", "tags"), ["1000", "300"]);
 
     fs::write(config, "mine").unwrap();
     let again = house.run(&["init", "shop"]);
@@ -75,6 +93,7 @@ fn an_export_in_cp949_becomes_a_project_that_says_what_it_will_do() {
         "2 orders of 2 customers (without 1 that were cancelled or sent back)",
         "advertising can reach 1 of 2 customers",
         "1 of 2 customers get a mail of wake_dormant",
+        "amounts with a decimal point, a total in each row of an order",
         "1 get none: the customer has left this topic",
     ] {
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -100,6 +119,82 @@ fn an_export_in_cp949_becomes_a_project_that_says_what_it_will_do() {
         "{again}"
     );
     assert!(again.contains("total <- 결제금액"), "{again}");
+}
+
+#[test]
+fn what_high_value_is_comes_from_the_export() {
+    let house = House::new();
+    let mut export = String::from("order id,customer,date,total\n");
+    for n in 1..=50 {
+        export.push_str(&format!("{n},c-{n},2025-03-01,{}\n", n * 10_000));
+    }
+    house.write("orders.csv", &export);
+    let told = house
+        .run(&[
+            "init",
+            "shop",
+            "--from",
+            "orders.csv",
+            "--timezone",
+            "UTC",
+            "--yes",
+        ])
+        .good();
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let why = "By the export: of 50 customers who ordered in the year up to 2025-03-01, about a tenth spent 460,000 or more, four tenths 310,000.";
+    assert!(told.contains(why), "{told}");
+    let tags = fs::read_to_string(house.path("shop/campaigns/tags.toml")).unwrap();
+    for want in [why, "is     = \">= 460000\"", "is = \">= 310000\""] {
+        assert!(tags.contains(want), "{want}: {tags}");
+    }
+    let config = house.path("shop/config.toml");
+    let checked = house.run(&["--config", config.to_str().unwrap(), "check"]);
+    assert!(checked.good().contains("good"));
+}
+
+#[test]
+fn rejected_rows_are_mended_and_read_as_the_whole_was() {
+    let house = House::new();
+    // Whoever ordered for so much bears a tag.
+    house.write(
+        "campaigns/tags.toml",
+        "[rich]\nevent = \"Order Completed\"\nsum = \"total\"\nis = \"24000\"\n",
+    );
+    let rows = "order id;customer;date;product;total\n\
+         1;a;31.03.2025;Tea;8,50\n1;a;31.03.2025;Cup;5,00\n\
+         2;b;01.03.2025;Tea;8.000\n2;b;01.03.2025;Cup;8.000\n2;b;01.03.2025;Pot\n";
+    house.write("orders.csv", rows);
+    let came = house.run(&["import", "orders.csv", "--orders"]);
+    assert_eq!(came.code, 1, "{}", came.all());
+    assert!(came.out.contains("1 order of 2 customers"), "{}", came.out);
+    let how = came.err.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("reveille import orders.csv.rejected ")
+    });
+    let how = how.unwrap_or_else(|| panic!("{}", came.err));
+    assert_eq!(
+        how,
+        "--orders --dates %d.%m.%Y --decimals comma --totals item"
+    );
+    // All of the order stands there, since a part of it would be another order.
+    let rejected = fs::read_to_string(house.path("orders.csv.rejected")).unwrap();
+    assert_eq!(rejected.lines().count(), 4, "{rejected}");
+    let mended = rejected.replace("01.03.2025;Pot", "01.03.2025;Pot;8.000");
+    house.write("orders.csv.rejected", &mended);
+    let options: Vec<&str> = how.split_whitespace().collect();
+    let again = house.run(&[&["import", "orders.csv.rejected"], &options[..]].concat());
+    let again = again.good();
+    assert!(again.contains("1 event (1 new"), "{again}");
+    let shown = house.run(&["customer", "show", "b", "--json"]).json();
+    assert_eq!(shown["tags"].to_string(), "[\"rich\"]", "{shown}");
+
+    for (option, want) in [
+        (["--decimals", "dot"], "decimal \"point\" or"),
+        (["--totals", "sum"], "each \"item\" or"),
+    ] {
+        let came = house.run(&[&["import", "orders.csv", "--orders"], &option[..]].concat());
+        assert!(came.code == 2 && came.err.contains(want), "{}", came.all());
+    }
 }
 
 #[test]
@@ -158,6 +253,8 @@ fn an_export_that_is_not_understood_is_told_how_to_say_it() {
     );
     let rejected = fs::read_to_string(house.path("orders.csv.rejected")).unwrap();
     assert_eq!(rejected, "who,when,total\nc-2,5/3/2025,x\n");
+    let how = "reveille --config shop/config.toml import orders.csv.rejected --orders --dates %d/%m/%Y --decimals point --map who=customer --map when=time";
+    assert!(came.err.contains(how), "{}", came.err);
     assert!(came.out.contains("2 orders of 1 customer"), "{}", came.out);
     assert!(
         came.out.contains("What the campaigns will do"),

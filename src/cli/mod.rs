@@ -42,6 +42,7 @@ mod table;
 mod test_send;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod unsubscribe;
 mod verify;
 mod way;

@@ -1,5 +1,6 @@
 //! The files that the demo and a new project begin with, embedded, so that an installed program needs nothing beside it.
 
+use super::tiers::Tiers;
 use std::io;
 use std::path::Path;
 
@@ -42,22 +43,22 @@ files![
     "templates/welcome.txt.hbs",
 ];
 
-/// Writes campaigns and templates into a folder that is there, and this as config.toml.
-pub fn write(folder: &Path, configuration: &str) -> io::Result<()> {
+/// Writes campaigns and templates into a folder that is there, with figures that suit the shop, and this as config.toml.
+pub fn write(folder: &Path, configuration: &str, tiers: &Tiers) -> io::Result<()> {
     std::fs::write(folder.join("config.toml"), configuration)?;
     for (path, text) in FILES {
-        let path = folder.join(path);
-        if let Some(parent) = path.parent() {
+        let place = folder.join(path);
+        if let Some(parent) = place.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(path, text)?;
+        std::fs::write(place, &*tiers.put(path, text))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, write};
+    use super::{FILES, Tiers, write};
     use std::collections::BTreeSet;
     use std::path::Path;
 
@@ -81,7 +82,7 @@ mod tests {
         let embedded: BTreeSet<String> = FILES.iter().map(|(p, _)| (*p).to_owned()).collect();
         assert_eq!(there, embedded);
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "").unwrap();
+        write(folder.path(), "", &Tiers::usual(None)).unwrap();
         assert!(
             folder
                 .path()

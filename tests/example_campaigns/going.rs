@@ -44,21 +44,21 @@ async fn before_dormancy_writes_on_day_75() {
         ("vip", "Tea"),
     ] {
         let tea = json!({ "product_id": "p-1", "name": name, "price": 18000, "currency": "KRW" });
-        let order = json!({ "order_id": "o-1", "total": 20, "products": [tea] });
+        let order = json!({ "order_id": "o-1", "total": 20_000, "products": [tea] });
         shop.past(id, Span::days(74), "Order Completed", order)
             .await;
     }
-    shop.past("gone", Span::days(95), "Order Completed", order(20))
+    shop.past("gone", Span::days(95), "Order Completed", order(20_000))
         .await;
     let many: Vec<String> = (0..30).map(|n| format!("one-{n}")).collect();
     for id in &many {
         shop.english(id).await;
-        shop.past(id, Span::days(74), "Order Completed", order(20))
+        shop.past(id, Span::days(74), "Order Completed", order(20_000))
             .await;
     }
     tag(&shop, "vip", "vip").await;
     shop.pass(Span::hours(20)).await;
-    shop.event("orders", "Order Completed", order(30)).await;
+    shop.event("orders", "Order Completed", order(30_000)).await;
     shop.pass(Span::days(20)).await;
 
     let sent = [
@@ -102,13 +102,13 @@ async fn win_back_asks_less_of_who_answers_and_tags_who_never_does() {
     }
     shop.korean("mina").await;
     for id in ["emma", "mina", "reader", "buyer"] {
-        shop.past(id, Span::days(200), "Order Completed", order(20))
+        shop.past(id, Span::days(200), "Order Completed", order(20_000))
             .await;
     }
     shop.pass(Span::days(3)).await;
     shop.clicks("reader", "hello").await;
     shop.pass(Span::days(12)).await;
-    shop.event("buyer", "Order Completed", order(30)).await;
+    shop.event("buyer", "Order Completed", order(30_000)).await;
     shop.pass(Span::days(29)).await;
 
     let all = [
@@ -168,12 +168,12 @@ async fn vip_dormant_tells_staff_first_and_writes_unless_they_called() {
     }
     shop.korean("mina").await;
     for id in ["emma", "mina", "called", "looks"] {
-        shop.past(id, Span::days(150), "Order Completed", order(700))
+        shop.past(id, Span::days(150), "Order Completed", order(700_000))
             .await;
-        shop.past(id, Span::days(70), "Order Completed", order(500))
+        shop.past(id, Span::days(70), "Order Completed", order(500_000))
             .await;
     }
-    shop.past("small", Span::days(70), "Order Completed", order(200))
+    shop.past("small", Span::days(70), "Order Completed", order(200_000))
         .await;
     shop.past("looks", Span::days(20), "Product Viewed", json!({}))
         .await;
@@ -213,7 +213,8 @@ async fn vip_dormant_tells_staff_first_and_writes_unless_they_called() {
     same_as_ever!("vip_dormant_letter_en", &shop.mails("emma")[0]);
     same_as_ever!("vip_dormant_letter_ko", &shop.mails("mina")[0]);
     // Half a year on the tag is gone. They buy, fall silent once more, and are called once more.
-    shop.event("called", "Order Completed", order(900)).await;
+    shop.event("called", "Order Completed", order(900_000))
+        .await;
     shop.app.leap(Span::days(179)).await;
     shop.pass(Span::days(1)).await;
     let tags = view(&shop, "called").await["tags"].to_string();
@@ -327,7 +328,7 @@ async fn sunset_gives_a_last_chance_and_takes_the_silent_off_the_list() {
     shop.english("digest").await;
     shop.says_of("digest", "monthly", ConsentState::Given).await;
     for id in all.into_iter().chain(["mina", "digest"]) {
-        shop.past(id, Span::days(200), "Order Completed", order(20))
+        shop.past(id, Span::days(200), "Order Completed", order(20_000))
             .await;
     }
     shop.pass(Span::days(4)).await;

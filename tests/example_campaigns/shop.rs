@@ -74,7 +74,10 @@ impl Shop {
             .collect();
         lay_out(dir.path(), &config(), &files);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for (folder, only) in [("examples/templates", ".hbs"), ("campaigns", "s.toml")] {
+        for (folder, only) in [
+            ("examples/templates", ".hbs"),
+            ("examples/campaigns", "s.toml"),
+        ] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();

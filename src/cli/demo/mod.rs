@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::import::summary::reach;
 use super::screen::{Screen, counted, grouped};
 use crate::cli::shipped;
+use crate::cli::tiers::Tiers;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::config::settings::DEFAULT_FILE;
@@ -61,7 +62,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let began = clock::stopwatch();
     let screen = context.screen;
     let folder = folder(arguments.dir.as_deref())?;
-    shipped::write(&folder, &configuration())
+    // More than half of the sample's customers pay in won.
+    let tiers = Tiers::usual(Some("KRW"));
+    shipped::write(&folder, &configuration(), &tiers)
         .map_err(|e| Failure::failed(format!("{} can't be written: {e}", folder.display())))?;
     let config = Config::load(&folder.join("config.toml")).map_err(Failure::Configuration)?;
 

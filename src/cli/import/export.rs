@@ -2,16 +2,18 @@
 
 use super::source::opened;
 use crate::cli::failure::Failure;
-use crate::cli::screen::{Screen, counted};
+use crate::cli::screen::{Screen, counted, plain};
 use crate::cli::table::Table;
 use crate::config::text::zone;
 use crate::engine::intake::encoding::{Decoded, Letters, guess};
-use crate::engine::intake::orders::{self, Column, Known, Survey};
+use crate::engine::intake::orders::{
+    self, Column, Decimals, Known, Spending, Survey, Taken, Totals,
+};
 use crate::engine::intake::{OpenError, RowError};
 use chrono_tz::Tz;
 use std::collections::BTreeSet;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the user says of an export.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,9 @@ pub struct Told {
     pub dates: Option<String>,
     pub zone: Option<String>,
     pub encoding: Option<String>,
+    /// The mark of fractions, and whose totals rows have.
+    pub decimals: Option<String>,
+    pub totals: Option<String>,
 }
 
 /// An export, looked through.
@@ -36,6 +41,8 @@ pub struct Made {
     pub told: String,
     pub header: Vec<u8>,
     pub refused: Vec<RowError>,
+    /// How to say of a part of it what was found out of the whole: a few rows may look otherwise.
+    pub options: String,
 }
 
 /// The encoding that is named.
@@ -68,6 +75,10 @@ impl Export {
             map: pairs(&told.map)?,
             dates: told.dates.clone(),
             zone: named.map_err(Failure::Usage)?.unwrap_or(shop),
+            decimals: (told.decimals.as_deref().map(Decimals::parse).transpose())
+                .map_err(Failure::Usage)?,
+            totals: (told.totals.as_deref().map(Totals::parse).transpose())
+                .map_err(Failure::Usage)?,
         };
         let letters = match letters(told.encoding.as_deref())? {
             Some(letters) => letters,
@@ -84,12 +95,22 @@ impl Export {
         })
     }
 
+    /// Its customers and orders; rows that cannot be taken go to `refused`.
+    fn taken(&self, refused: impl FnMut(RowError)) -> Result<Taken, Failure> {
+        let reader = BufReader::new(Decoded::new(opened(&self.told.file)?, self.letters));
+        let taken = self.survey.read(reader, refused);
+        taken.map_err(|e| self.told.unread(&e))
+    }
+
+    /// What its customers spent in its last year.
+    pub fn spending(&self) -> Result<Option<Spending>, Failure> {
+        Ok(self.taken(|_| ())?.spending())
+    }
+
     /// Its customers and orders, as JSON Lines.
     pub fn made(&self) -> Result<(Vec<u8>, Made), Failure> {
-        let reader = BufReader::new(Decoded::new(opened(&self.told.file)?, self.letters));
         let mut refused = Vec::new();
-        let taken = self.survey.read(reader, |row| refused.push(row));
-        let taken = taken.map_err(|e| self.told.unread(&e))?;
+        let taken = self.taken(|row| refused.push(row))?;
         if taken.has_bad_orders() {
             let reader = BufReader::new(Decoded::new(opened(&self.told.file)?, self.letters));
             let own: BTreeSet<u64> = refused.iter().map(|row| row.line).collect();
@@ -114,17 +135,58 @@ impl Export {
         };
         let made = Made {
             told: format!(
-                "orders: {}; {}, dates like {}\n{} of {}{undone}",
+                "orders: {}; {}, dates like {}{}\n{} of {}{undone}",
                 columns.collect::<Vec<_>>().join(", "),
                 self.letters.name(),
                 self.survey.form.as_deref().unwrap_or("2026-03-01 18:30"),
+                self.amounts(),
                 counted(taken.orders(), "order", "orders"),
                 counted(taken.customers(), "customer", "customers"),
             ),
             header: taken.header,
             refused,
+            options: self.options(),
         };
         Ok((lines, made))
+    }
+
+    fn has_amounts(&self) -> bool {
+        self.survey.has(Known::Total) || self.survey.has(Known::Price)
+    }
+
+    fn has_totals(&self) -> bool {
+        self.survey.has(Known::Total) && self.survey.has(Known::Order)
+    }
+
+    /// How amounts were read, for the summary.
+    fn amounts(&self) -> String {
+        let mut told = String::new();
+        if self.has_amounts() {
+            told += &format!(", amounts with a decimal {}", self.survey.decimals.name());
+        }
+        match (self.has_totals(), self.survey.totals) {
+            (false, _) => {}
+            (true, Totals::Item) => told += ", a total in each row of an order",
+            (true, Totals::Order) => told += ", one total an order",
+        }
+        told
+    }
+
+    /// The options by which a part of it, in UTF-8, is read as the whole was.
+    fn options(&self) -> String {
+        let mut all = vec![("--dates", self.survey.form.clone())];
+        all.push(("--zone", self.told.zone.clone()));
+        let decimals = self.has_amounts().then(|| self.survey.decimals.name());
+        all.push(("--decimals", decimals.map(str::to_owned)));
+        let totals = self.has_totals().then(|| self.survey.totals.name());
+        all.push(("--totals", totals.map(str::to_owned)));
+        let maps = self.told.map.iter().cloned();
+        all.extend(maps.map(|pair| ("--map", Some(pair))));
+        let said = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let said = said.map(|(name, value)| format!(" {name} {}", typed(&value)));
+        format!("--orders{}", said.collect::<String>())
     }
 
     /// What each column is taken for, to be looked at before anything is taken in.
@@ -159,6 +221,24 @@ impl Export {
                 survey.zone
             ),
         });
+        if self.has_amounts() {
+            let (is, other) = match survey.decimals {
+                Decimals::Point => ("1,234.50 is twelve hundred and some", "comma"),
+                Decimals::Comma => ("1.234,50 is twelve hundred and some", "point"),
+            };
+            lines.push(format!(
+                "Amounts have a decimal {}: {is} (--decimals {other} for the other way).",
+                survey.decimals.name()
+            ));
+        }
+        if self.has_totals() {
+            lines.push(match survey.totals {
+                Totals::Item => "Totals are those of each row, and are added up in an order of several rows (--totals order: they are the order's)."
+                    .to_owned(),
+                Totals::Order => "Totals are those of the order, and count once in one of several rows (--totals item: they are each row's own)."
+                    .to_owned(),
+            });
+        }
         if !survey.has(Known::Customer) {
             lines.push(
                 "Customers are known by their address: there is no column with an id.".to_owned(),
@@ -190,8 +270,43 @@ impl Export {
     }
 }
 
+/// The command that imports a file of rejected rows.
+pub fn command(config: Option<&Path>, file: &Path, options: &str) -> String {
+    let typed_path = |path: &Path| typed(&path.display().to_string());
+    let config = config.map(|path| format!(" --config {}", typed_path(path)));
+    let config = config.unwrap_or_default();
+    plain(&format!(
+        "reveille{config} import {} {options}",
+        typed_path(file)
+    ))
+}
+
+/// A value as it is typed into a shell.
+fn typed(value: &str) -> String {
+    let is_bare = |c: char| c.is_alphanumeric() || "%./:_=,+-".contains(c);
+    match !value.is_empty() && value.chars().all(is_bare) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
+    }
+}
+
 impl Told {
     fn unread(&self, error: &OpenError) -> Failure {
         Failure::failed(format!("{}: {error}", self.file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+    use std::path::Path;
+
+    #[test]
+    fn a_command_can_be_typed_as_it_stands() {
+        let file = Path::new("our orders'.csv.rejected");
+        let told = command(Some(Path::new("shop/config.toml")), file, "--orders");
+        let want =
+            r"reveille --config shop/config.toml import 'our orders'\''.csv.rejected' --orders";
+        assert_eq!(told, want);
     }
 }

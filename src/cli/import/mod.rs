@@ -67,6 +67,12 @@ pub struct Arguments {
     /// How the file writes letters: utf-8, cp949 or windows-1252 [default: utf-8; of --orders found out]
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
+    /// The mark of fractions in amounts, point or comma [default: found out]
+    #[arg(long, value_name = "MARK", requires = "orders")]
+    decimals: Option<String>,
+    /// Whose totals the rows of one order have: each item's own, or the order's [default: found out]
+    #[arg(long, value_name = "WHOSE", requires = "orders")]
+    totals: Option<String>,
     /// Where bad rows are written [default: FILE.rejected]
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
@@ -87,6 +93,8 @@ impl Arguments {
             event: None,
             orders: true,
             encoding: told.encoding,
+            decimals: told.decimals,
+            totals: told.totals,
             rejected: None,
             json: false,
         }
@@ -100,6 +108,8 @@ impl Arguments {
             dates: self.dates.clone(),
             zone: self.zone.clone(),
             encoding: self.encoding.clone(),
+            decimals: self.decimals.clone(),
+            totals: self.totals.clone(),
         }
     }
 }
@@ -132,7 +142,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     .await;
     bar.finish_and_clear();
     let (read, told) = done?;
-    finish(&read, &told, &arguments, screen)
+    finish(&read, &told, &arguments, context)
 }
 
 fn options(arguments: &Arguments) -> Result<Options, Failure> {
@@ -169,6 +179,8 @@ struct Taken {
     customers: HashSet<CustomerId>,
     rejected_to: Option<PathBuf>,
     mapping: Option<String>,
+    /// How to import the rejected rows of an export of orders.
+    options: Option<String>,
     failure: Option<Failure>,
 }
 
@@ -298,6 +310,7 @@ fn read(
     rejects.header = rows.header().map(<[u8]>::to_vec);
     if let Some(export) = source.export {
         done.mapping = Some(export.told);
+        done.options = Some(export.options);
         rejects.header = Some(export.header);
         done.rejected += export.refused.len() as u64;
         export.refused.iter().for_each(|row| rejects.take(row));
@@ -353,8 +366,9 @@ fn finish(
     read: &Taken,
     told: &Acknowledged,
     arguments: &Arguments,
-    screen: Screen,
+    context: &Context,
 ) -> Result<(), Failure> {
+    let screen = context.screen;
     if let Some((what, hint)) = &told.stopped {
         return Err(Failure::Store {
             what: format!("the import stopped behind line {}: {what}", told.upto),
@@ -398,11 +412,14 @@ fn finish(
         n => Err(Failure::Failed {
             what: format!("{} not taken", counted(n, "row was", "rows were")),
             hint: match &read.rejected_to {
-                Some(path) => format!(
-                    "mend them in {} and import that{}",
-                    path.display(),
-                    if arguments.orders { ", likewise" } else { "" }
-                ),
+                Some(path) => {
+                    let how = read.options.as_ref().map(|options| {
+                        let config = context.config.as_deref();
+                        format!(", by\n  {}", export::command(config, path, options))
+                    });
+                    let how = how.unwrap_or_default();
+                    format!("mend them in {} and import that{how}", path.display())
+                }
                 None => "the others are in; mend the rows and import the file again".into(),
             },
         }),

@@ -10,6 +10,8 @@ use super::Context;
 use super::failure::Failure;
 use super::import;
 use super::import::export::{Export, Told};
+use super::table::wrapped;
+use super::tiers::Tiers;
 use project::{Project, Shop};
 use std::path::PathBuf;
 
@@ -20,7 +22,8 @@ from it: mails are written to a folder until config.toml names a mail server.
 
 With --from it reads the shop's own export of its orders, in UTF-8, CP949 or windows-1252, one row an
 order or one an item; it shows what it takes each column for, takes in what was ordered and by whom,
-and ends with what the campaigns would do this week. Nothing but these columns is taken in.
+and ends with what the campaigns would do this week. Nothing but these columns is taken in. What a
+customer of high value spends in a year (campaigns/tags.toml) is picked from it, too.
 
 With --example it takes one of the example campaigns into a project that is there, as a draft, with its
 mails in English and Korean, and says what else it needs. Nothing that is there is written to.
@@ -54,6 +57,12 @@ pub struct Arguments {
     /// How the export writes letters: utf-8, cp949 or windows-1252 [default: found out]
     #[arg(long, value_name = "NAME", requires = "from")]
     encoding: Option<String>,
+    /// The mark of fractions in amounts, point or comma [default: found out]
+    #[arg(long, value_name = "MARK", requires = "from")]
+    decimals: Option<String>,
+    /// Whose totals the rows of one order have: each item's own, or the order's [default: found out]
+    #[arg(long, value_name = "WHOSE", requires = "from")]
+    totals: Option<String>,
     /// Take the export in as proposed, without asking
     #[arg(long, requires = "from")]
     yes: bool,
@@ -80,6 +89,8 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
         dates: arguments.dates,
         zone: None,
         encoding: arguments.encoding,
+        decimals: arguments.decimals,
+        totals: arguments.totals,
     };
     let export = Export::open(told, zone)?;
     let shop = Shop::new(zone, arguments.locale.as_deref(), export.survey.is_korean)?;
@@ -90,8 +101,22 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
             hint: "say what a column is with --map COLUMN=FIELD; --yes takes it in as shown".into(),
         });
     }
+    let spending = export.spending()?;
+    let picked = spending.as_ref().and_then(Tiers::of);
+    let usual = || export.survey.money().map(|code| Tiers::usual(Some(code)));
+    let shop = match picked.clone().or_else(usual) {
+        Some(tiers) => shop.with(tiers),
+        None => shop,
+    };
     project.write(&shop)?;
     project.tell(&shop, screen)?;
+    if let Some(tiers) = &picked {
+        let text = format!(
+            "Who is of high value and of middle (campaigns/tags.toml): {}",
+            tiers.why()
+        );
+        screen.say(&format!("\n{}", wrapped(&text, screen.columns, "")))?;
+    }
     screen.say("")?;
     let inside = Context {
         config: Some(project.config()),

@@ -4,6 +4,7 @@ use crate::cli::failure::Failure;
 use crate::cli::schema;
 use crate::cli::screen::Screen;
 use crate::cli::shipped::{self, FILES};
+use crate::cli::tiers::Tiers;
 use crate::config::settings::DEFAULT_FILE;
 use crate::config::text;
 use chrono_tz::Tz;
@@ -19,6 +20,8 @@ pub struct Shop {
     /// `en` or `ko`, perhaps with a region.
     locale: String,
     country: Option<&'static str>,
+    /// From which spending on customers are of high and of middle value.
+    tiers: Tiers,
 }
 
 /// The zone that is told, or this machine's.
@@ -43,11 +46,23 @@ impl Shop {
                  with --locale en, and set [defaults] locale in config.toml once your texts are there"
             )));
         }
+        let country = (language == "ko" || zone == Tz::Asia__Seoul).then_some("KR");
+        let is_japan = locale.ends_with("-JP") || matches!(zone, Tz::Asia__Tokyo | Tz::Japan);
+        let currency = match country {
+            Some(_) => Some("KRW"),
+            None => is_japan.then_some("JPY"),
+        };
         Ok(Shop {
             zone,
             locale: locale.to_owned(),
-            country: (language == "ko" || zone == Tz::Asia__Seoul).then_some("KR"),
+            country,
+            tiers: Tiers::usual(currency),
         })
+    }
+
+    /// The shop with other figures.
+    pub fn with(self, tiers: Tiers) -> Shop {
+        Shop { tiers, ..self }
     }
 
     /// The default configuration with what is known set.
@@ -101,7 +116,7 @@ impl Project {
     pub fn write(&self, shop: &Shop) -> Result<(), Failure> {
         let ignore = self.folder.join(".gitignore");
         let written = std::fs::create_dir_all(&self.folder)
-            .and_then(|()| shipped::write(&self.folder, &shop.configuration()))
+            .and_then(|()| shipped::write(&self.folder, &shop.configuration(), &shop.tiers))
             .and_then(|()| schema::write(&self.folder.join("schema")))
             .and_then(|()| match ignore.symlink_metadata() {
                 Ok(_) => Ok(()),
@@ -142,6 +157,7 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::{Shop, zone};
+    use crate::cli::tiers::Tiers;
     use crate::config::Config;
     use std::path::Path;
 
@@ -170,6 +186,16 @@ mod tests {
             let defaults = &config.defaults;
             assert_eq!((defaults.timezone.name(), &*defaults.locale, law), want);
             assert!(config.is_rehearsal(), "nothing may leave");
+        }
+        for (timezone, locale, currency) in [
+            ("Europe/Berlin", "ko", Some("KRW")),
+            ("Asia/Seoul", "en", Some("KRW")),
+            ("Asia/Tokyo", "en", Some("JPY")),
+            ("Europe/Berlin", "en-JP", Some("JPY")),
+            ("Europe/Berlin", "en", None),
+        ] {
+            let shop = Shop::new(zone(Some(timezone)).unwrap(), Some(locale), false).unwrap();
+            assert_eq!(shop.tiers, Tiers::usual(currency), "{timezone} {locale}");
         }
         let told = Shop::new(chrono_tz::Tz::UTC, Some("de"), false).unwrap_err();
         assert!(told.to_string().contains("English and Korean"), "{told}");

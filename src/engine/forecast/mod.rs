@@ -27,7 +27,7 @@ mod told;
 
 pub use diff::{Compared, Difference, Who};
 pub use pools::Drawn;
-pub use summary::{Collision, Day, DayOf, Forecast, Load};
+pub use summary::{Collision, Day, DayOf, Forecast, Load, is_place};
 pub use told::Decision;
 
 use super::batch::BatchError;

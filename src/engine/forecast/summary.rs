@@ -112,7 +112,7 @@ pub struct Forecast {
 }
 
 /// Whether a row that says "waiting" tells where somebody is on the way, and not what a mail waits for.
-fn is_place(reason: Reason) -> bool {
+pub fn is_place(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::StepDue | Reason::Notified | Reason::Edited | Reason::Appended | Reason::Coupon

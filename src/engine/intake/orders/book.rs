@@ -1,7 +1,12 @@
-//! The orders of an export, put together from its rows, and their customers.
+//! The orders of an export and their customers, taken from its rows one by one; what each order comes to is for
+//! [`Order`].
 
+use super::amounts::{Decimals, currency_of};
+use super::broken::Broken;
 use super::columns::{Column, Known};
-use super::writing::{Marks, When, currency_of};
+use super::order::{Left, Line, Order, plain};
+use super::totals::Totals;
+use super::writing::When;
 use super::{Survey, is_hangul};
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
@@ -9,24 +14,23 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-/// The event that an order becomes.
-const EVENT: &str = "Order Completed";
-
-/// What an order's status, or a part of it, says of one that came to nothing.
+/// What an order's status, or a part of it, says of one that came to nothing; and of one of which only a part did.
 #[rustfmt::skip]
 const UNDONE: [&str; 10] = ["cancel", "refunded", "void", "failed", "returned", "취소", "환불", "반품", "입금전", "미입금"];
+const PARTLY: [&str; 4] = ["partial", "partly", "부분", "일부"];
+
+/// Whether a status has one of these words.
+fn says(row: &Row, words: &[&str]) -> bool {
+    let status = row.get(Known::Status).map(str::to_lowercase);
+    status.is_some_and(|status| words.iter().any(|word| status.contains(word)))
+}
 
 /// Whether a row says of itself that it was cancelled or sent back, all of it.
 fn is_undone(row: &Row) -> bool {
     let at = row.get(Known::Cancelled);
     // "-", "N" and 0000-00-00 are what some platforms write where nothing was cancelled.
     let has_date = at.is_some_and(|text| text.contains(|c: char| ('1'..='9').contains(&c)));
-    let status = row.get(Known::Status).map(str::to_lowercase);
-    let says = status.is_some_and(|status| {
-        let partly = ["partial", "부분"].iter().any(|word| status.contains(word));
-        !partly && UNDONE.iter().any(|word| status.contains(word))
-    });
-    has_date || says
+    !says(row, &PARTLY) && (has_date || says(row, &UNDONE))
 }
 
 /// What a cell on consent says.
@@ -40,7 +44,8 @@ pub struct Taken {
     /// The export's header, as it stood.
     pub header: Vec<u8>,
     columns: Vec<Column>,
-    amounts: Marks,
+    decimals: Decimals,
+    totals: Totals,
     currency: Option<&'static str>,
     customers: HashMap<CustomerId, Customer>,
     orders: Vec<Order>,
@@ -48,6 +53,11 @@ pub struct Taken {
     by_number: HashMap<String, usize>,
     /// Orders of which a row cannot be taken: none of them is, since the rest would be another order.
     bad: HashSet<String>,
+    /// Rows that cannot be read at all; those from `unfollowed` on have no row behind them yet.
+    broken: Vec<Broken>,
+    unfollowed: usize,
+    /// The order of the row before.
+    before: Option<String>,
 }
 
 #[derive(Default)]
@@ -58,29 +68,15 @@ struct Customer {
     consent: Option<(Timestamp, bool)>,
 }
 
-struct Order {
-    customer: CustomerId,
-    at: Timestamp,
-    number: Option<String>,
-    /// What each row says it comes to.
-    totals: Vec<f64>,
-    properties: Map<String, Value>,
-    products: Vec<Map<String, Value>>,
-    /// Whether its first row was cancelled or sent back: so are those that do not say.
-    began_undone: bool,
-    /// Rows that came to something.
-    done: u64,
-}
-
 /// One row's cells by what they are.
-struct Row<'a> {
-    columns: &'a [Column],
-    cells: &'a [String],
+pub(super) struct Row<'a> {
+    pub columns: &'a [Column],
+    pub cells: &'a [String],
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
     /// The cell of a column, if it is not empty.
-    fn get(&self, known: Known) -> Option<&str> {
+    pub fn get(&self, known: Known) -> Option<&'a str> {
         let at = (self.columns.iter()).position(|c| *c == Column::Known(known))?;
         let cell = self.cells.get(at)?;
         (!cell.is_empty()).then_some(cell)
@@ -92,12 +88,16 @@ impl Taken {
         Taken {
             header,
             columns: survey.columns.iter().map(|c| c.column.clone()).collect(),
-            amounts: survey.amounts,
+            decimals: survey.decimals,
+            totals: survey.totals,
             currency: survey.currency,
             customers: HashMap::new(),
             orders: Vec::new(),
             by_number: HashMap::new(),
             bad: HashSet::new(),
+            broken: Vec::new(),
+            unfollowed: 0,
+            before: None,
         }
     }
 
@@ -109,11 +109,40 @@ impl Taken {
             cells: &cells,
         };
         let taken = self.take_row(&row, when);
-        if let (Err(_), Some(number)) = (&taken, row.get(Known::Order)) {
-            self.bad.insert(number.to_owned());
+        let number = row.get(Known::Order).map(str::to_owned);
+        if let (Err(_), Some(number)) = (&taken, &number) {
+            self.bad.insert(number.clone());
         }
+        for broken in self.broken.iter_mut().skip(self.unfollowed) {
+            broken.behind.clone_from(&number);
+        }
+        self.unfollowed = self.broken.len();
+        self.before = number;
         self.columns = columns;
         taken
+    }
+
+    /// Takes note of a row that cannot be read: as it stood, and what it was parted into, if it was.
+    pub(super) fn take_broken(&mut self, raw: &[u8], fields: &[String], delimiter: u8) {
+        let number = |column: &Column| *column == Column::Known(Known::Order);
+        if let Some(at) = self.columns.iter().position(number) {
+            let (place, before) = ((at, self.columns.len()), self.before.clone());
+            let broken = Broken::new((raw, fields), delimiter, place, before);
+            self.broken.push(broken);
+        }
+    }
+
+    /// All rows were taken: works out which orders are bad, and what is left of the others.
+    pub(super) fn settle(&mut self) {
+        let mut bad = std::mem::take(&mut self.bad);
+        let known = |number: &str| self.by_number.contains_key(number) || bad.contains(number);
+        let broken = std::mem::take(&mut self.broken).into_iter();
+        let more: Vec<String> = broken.flat_map(|row| row.orders(known)).collect();
+        bad.extend(more);
+        self.bad = bad;
+        for order in &mut self.orders {
+            order.settle(self.totals);
+        }
     }
 
     /// Whether rows could not be taken whose orders have others.
@@ -130,9 +159,16 @@ impl Taken {
         row.get(Known::Order).is_some_and(|n| self.bad.contains(n))
     }
 
-    fn counts(&self, order: &Order) -> bool {
+    /// Those of which no row is bad.
+    fn good(&self) -> impl Iterator<Item = &Order> {
         let is_bad = |number: &String| self.bad.contains(number);
-        !order.number.as_ref().is_some_and(is_bad)
+        (self.orders.iter()).filter(move |order| !order.number.as_ref().is_some_and(is_bad))
+    }
+
+    /// Those of which something is left, with what it is.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (&Order, &Left)> {
+        self.good()
+            .filter_map(|order| Some((order, order.left.as_ref()?)))
     }
 
     fn take_row(&mut self, row: &Row, when: &When) -> Result<(), String> {
@@ -154,7 +190,7 @@ impl Taken {
         };
         let number_of = |known: Known, what: &str| {
             let read = row.get(known).map(|text| {
-                let number = self.amounts.read(text);
+                let number = self.decimals.read(text);
                 number.ok_or_else(|| format!("{what} {text:?} is not a number"))
             });
             read.transpose()
@@ -162,42 +198,74 @@ impl Taken {
         let total = number_of(Known::Total, "the total")?;
         let price = number_of(Known::Price, "the price")?;
         let quantity = number_of(Known::Quantity, "the quantity")?;
-        let says = row.get(Known::Status).is_some() || row.get(Known::Cancelled).is_some();
-        let undone = match known.filter(|_| !says) {
-            Some(order) => self.orders[order].began_undone,
+        let known_order = known.map(|order| &self.orders[order]);
+        let date = row.get(Known::Cancelled);
+        let is_silent = row.get(Known::Status).is_none()
+            && known_order.is_some_and(|order| {
+                let partly = order.partly.as_ref().map(Option::as_deref);
+                date.is_none() || partly == Some(date)
+            });
+        let undone = match known_order.filter(|_| is_silent) {
+            Some(order) => order.began_undone,
             None => is_undone(row),
-        } || total.is_some_and(|n| n < 0.0)
-            || quantity.is_some_and(|n| n < 0.0);
+        };
 
         self.tell(&customer, at, email.as_deref(), row);
         let order = known.unwrap_or(self.orders.len());
         if known.is_none() {
             self.orders.push(Order {
-                customer,
+                customer: customer.clone(),
                 at,
                 number: number.map(str::to_owned),
-                totals: Vec::new(),
                 properties: Map::new(),
-                products: Vec::new(),
-                began_undone: undone,
-                done: 0,
+                lines: Vec::new(),
+                began_undone: false,
+                partly: None,
+                has_backs_only: true,
+                left: None,
             });
             if let Some(number) = number {
                 self.by_number.insert(number.to_owned(), order);
             }
         }
         let order = &mut self.orders[order];
+        if says(row, &PARTLY) {
+            order.partly = Some(date.map(str::to_owned));
+        }
+        let text = |known: Known| row.get(known).map(|text| json!(text));
+        let mut product = Map::new();
+        for (key, value) in [
+            ("product_id", text(Known::ProductId)),
+            ("sku", text(Known::Sku)),
+            ("name", text(Known::Product)),
+            ("category", text(Known::Category)),
+            ("price", price.map(plain)),
+        ] {
+            product.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        let line = Line {
+            product,
+            total,
+            price,
+            quantity,
+            undone,
+        };
+        let is_back = line.is_back();
+        order.lines.push(line);
+        if is_back {
+            return Ok(());
+        }
+        if std::mem::take(&mut order.has_backs_only) {
+            (order.customer, order.at, order.began_undone) = (customer, at, undone);
+        }
         if undone {
             return Ok(());
         }
-        order.done += 1;
-        order.totals.extend(total);
         let mut said = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
                 order.properties.entry(key).or_insert(value);
             }
         };
-        let text = |known: Known| row.get(known).map(|text| json!(text));
         let sign = self.currency.map(str::to_owned);
         let currency = row.get(Known::Currency).map(str::to_uppercase).or(sign);
         let signed = || row.get(Known::Total).and_then(currency_of);
@@ -212,22 +280,6 @@ impl Taken {
             if let (Column::Property(name), false) = (column, cell.is_empty()) {
                 said(name, Some(json!(cell)));
             }
-        }
-        let mut product = Map::new();
-        for (key, value) in [
-            ("product_id", text(Known::ProductId)),
-            ("sku", text(Known::Sku)),
-            ("name", text(Known::Product)),
-            ("category", text(Known::Category)),
-            ("price", price.map(plain)),
-        ] {
-            product.extend(value.map(|value| (key.to_owned(), value)));
-        }
-        let named = !product.is_empty();
-        product.extend(quantity.map(|n| ("quantity".to_owned(), plain(n))));
-        match named {
-            true => order.products.push(product),
-            false => order.properties.extend(product),
         }
         Ok(())
     }
@@ -290,14 +342,12 @@ impl Taken {
 
     /// Orders that are written.
     pub fn orders(&self) -> u64 {
-        let counts = |o: &&Order| o.done > 0 && self.counts(o);
-        self.orders.iter().filter(counts).count() as u64
+        self.standing().count() as u64
     }
 
     /// Orders left out, since they were cancelled or sent back.
     pub fn undone(&self) -> u64 {
-        let undone = |o: &&Order| o.done == 0 && self.counts(o);
-        self.orders.iter().filter(undone).count() as u64
+        self.good().filter(|order| order.left.is_none()).count() as u64
     }
 
     /// Writes customers, then orders from the earliest to the latest, as JSON Lines for `reveille import`.
@@ -316,63 +366,11 @@ impl Taken {
                 writeln!(out, "{row}")?;
             }
         }
-        // Where rows of one order say different totals, they are those of its items; where all say the same, it is the
-        // order's. What most orders do, the file does.
-        let several = || self.orders.iter().filter(|order| order.totals.len() > 1);
-        let differ = |order: &&Order| order.totals.iter().any(|total| *total != order.totals[0]);
-        let by_item = several().filter(differ).count() * 2 > several().count();
-        let counts = |o: &&Order| o.done > 0 && self.counts(o);
-        let mut orders: Vec<&Order> = self.orders.iter().filter(counts).collect();
-        orders.sort_by_key(|order| order.at);
-        for order in orders {
-            writeln!(out, "{}", order.row(by_item))?;
+        let mut orders: Vec<_> = self.standing().collect();
+        orders.sort_by_key(|(order, _)| order.at);
+        for (order, left) in orders {
+            writeln!(out, "{}", order.row(left))?;
         }
         Ok(())
-    }
-}
-
-impl Order {
-    fn row(&self, by_item: bool) -> Value {
-        let mut properties = self.properties.clone();
-        let of_items = || {
-            let product = |p: &Map<String, Value>| {
-                let number = |key: &str| p.get(key).and_then(Value::as_f64);
-                Some(number("price")? * number("quantity").unwrap_or(1.0))
-            };
-            let all: Option<Vec<f64>> = self.products.iter().map(product).collect();
-            all.filter(|all| !all.is_empty())
-                .map(|all| all.iter().sum())
-        };
-        let total = match (self.totals.first(), by_item) {
-            (Some(_), true) => Some(self.totals.iter().sum()),
-            (Some(_), false) => self.totals.iter().copied().reduce(f64::max),
-            (None, _) => of_items(),
-        };
-        properties.extend(total.map(|n| ("total".to_owned(), plain(n))));
-        if !self.products.is_empty() {
-            properties.insert("products".to_owned(), json!(self.products));
-        }
-        let mut row = json!({
-            "type": "track",
-            "userId": self.customer.as_str(),
-            "event": EVENT,
-            "timestamp": self.at.to_string(),
-        });
-        if let Some(number) = &self.number {
-            properties.insert("order_id".to_owned(), json!(number));
-            row["messageId"] = json!(format!("order-{number}"));
-        }
-        row["properties"] = Value::Object(properties);
-        row
-    }
-}
-
-/// A number as people write it: 12, not 12.0; a sum of cents without the dust of binary fractions.
-fn plain(number: f64) -> Value {
-    let rounded = (number * 1e6).round() / 1e6;
-    match rounded.fract() == 0.0 && rounded.abs() < 9e15 {
-        // Whole and below 2^53: nothing is lost.
-        true => json!(rounded as i64),
-        false => json!(rounded),
     }
 }

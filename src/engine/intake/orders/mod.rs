@@ -2,23 +2,33 @@
 //! the words, dates and amounts of the shop. [`Survey`] finds out how the file is written and what its columns mean, and
 //! [`Survey::read`] makes of it customers and orders, which [`Taken::write`] writes as JSON Lines.
 //!
-//! A proposal, made to be looked at: whoever knows better says so (`--map`, `--dates`). Where the file lies and what is
+//! A proposal, made to be looked at: whoever knows better says so (`--map`, `--dates`, `--decimals`, `--totals`). Where the file lies and what is
 //! done with the rows is for the callers.
 
+mod amounts;
 mod book;
+mod broken;
 mod columns;
+mod order;
+mod spending;
+mod totals;
 mod writing;
 
+pub use amounts::Decimals;
 pub use book::Taken;
 pub use columns::{Column, Known};
+pub use spending::Spending;
+pub use totals::Totals;
 
 use super::csv::{Record, Records, delimiter};
 use super::lines::Lines;
 use super::{OpenError, RowError};
+use amounts::{Marks, currency_of};
+use book::Row;
 use chrono_tz::Tz;
 use columns::understood;
 use std::io::BufRead;
-use writing::{DateForms, Marks, When, currency_of};
+use writing::{DateForms, When};
 
 /// What the user says of an export.
 #[derive(Clone, Debug)]
@@ -29,6 +39,10 @@ pub struct Told {
     pub dates: Option<String>,
     /// The zone of times that name none.
     pub zone: Tz,
+    /// The mark of fractions; `None`: found out.
+    pub decimals: Option<Decimals>,
+    /// Whose totals the rows of one order have; `None`: found out.
+    pub totals: Option<Totals>,
 }
 
 /// One column of an export, as it was understood.
@@ -52,8 +66,9 @@ pub struct Survey {
     pub is_korean: bool,
     /// Every amount's currency, where a sign says so and no column does.
     pub currency: Option<&'static str>,
+    pub decimals: Decimals,
+    pub totals: Totals,
     delimiter: u8,
-    amounts: Marks,
 }
 
 /// So many rows are looked at for the form of dates and amounts.
@@ -99,12 +114,15 @@ fn open<R: BufRead>(reader: R) -> Result<Opened<R>, OpenError> {
     })
 }
 
+/// What the record that was read last is parted into.
+fn parted<R: BufRead>(records: &Records<R>) -> impl Iterator<Item = String> {
+    let text = |cell: Option<&str>| cell.unwrap_or_default().trim().to_owned();
+    records.fields().map(text)
+}
+
 /// The cells of the record that was read last, if they are as many as the headings.
 fn cells<R: BufRead>(records: &Records<R>, headings: usize) -> Result<Vec<String>, String> {
-    let cells: Vec<String> = records
-        .fields()
-        .map(|cell| cell.unwrap_or_default().trim().to_owned())
-        .collect();
+    let cells: Vec<String> = parted(records).collect();
     match cells.len() == headings {
         true => Ok(cells),
         false => Err(format!(
@@ -158,14 +176,11 @@ impl Survey {
         }
         let sample = |at: usize| examples.get(at).cloned();
         let columns = understood(&headings, &told.map, sample).map_err(OpenError)?;
-        let of = |known: Known| columns.iter().position(|c| *c == Column::Known(known));
-        let values = |known: Known| {
-            let at = of(known);
-            (rows
-                .iter()
-                .filter_map(move |row| at.and_then(|at| row.get(at))))
-            .filter(|cell| !cell.is_empty())
+        let all = || {
+            let columns = &columns;
+            rows.iter().map(move |cells| Row { columns, cells })
         };
+        let values = |known: Known| all().filter_map(move |row| row.get(known));
         let form = match &told.dates {
             Some(form) => {
                 When::new(Some(form), told.zone).map_err(OpenError)?;
@@ -178,13 +193,31 @@ impl Survey {
                 form.map(str::to_owned)
             }
         };
-        let mut amounts = Marks::default();
+        let mut marks = Marks::default();
+        let mut money = "";
+        for row in all() {
+            // Some exports name the currency in an order's first row only.
+            money = row.get(Known::Currency).unwrap_or(money);
+            let amounts = [Known::Total, Known::Price].map(|known| row.get(known));
+            (amounts.into_iter().flatten()).for_each(|text| marks.see(text, money));
+        }
+        let decimals = told.decimals.unwrap_or_else(|| marks.found());
+        let totals = told.totals.unwrap_or_else(|| {
+            let tell = all().filter_map(|row| {
+                Some(totals::Told {
+                    order: row.get(Known::Order)?,
+                    total: row.get(Known::Total)?,
+                    price: row.get(Known::Price),
+                    quantity: row.get(Known::Quantity),
+                })
+            });
+            totals::found(tell, decimals)
+        });
         let written = || values(Known::Total).chain(values(Known::Price));
-        written().for_each(|text| amounts.see(text));
+        let has = |known: Known| columns.contains(&Column::Known(known));
         let mut signs = written().map(|text| currency_of(text));
         let first = signs.next().flatten();
-        let currency =
-            first.filter(|c| of(Known::Currency).is_none() && signs.all(|s| s == Some(*c)));
+        let currency = first.filter(|c| !has(Known::Currency) && signs.all(|s| s == Some(*c)));
         let columns = (headings.into_iter().zip(columns).zip(examples))
             .map(|((heading, column), example)| Understood {
                 heading,
@@ -199,14 +232,23 @@ impl Survey {
             zone: told.zone,
             is_korean,
             currency,
+            decimals,
+            totals,
             delimiter,
-            amounts,
         })
     }
 
     pub fn has(&self, known: Known) -> bool {
         let is = |c: &Understood| c.column == Column::Known(known);
         self.columns.iter().any(is)
+    }
+
+    /// The currency of its amounts, as the first row that names one has it.
+    pub fn money(&self) -> Option<&str> {
+        let named = (self.columns.iter())
+            .find(|c| c.column == Column::Known(Known::Currency))
+            .map(|c| c.example.as_str());
+        named.filter(|code| !code.is_empty()).or(self.currency)
     }
 
     /// Reads the same export again, by what was found out. Rows that cannot be taken go to `refused`.
@@ -222,10 +264,18 @@ impl Survey {
         loop {
             let read = match records.read() {
                 Ok(Record::End) => break,
-                Ok(Record::Good) => {
-                    cells(&records, self.columns.len()).and_then(|row| taken.take(row, &when))
+                Ok(Record::Good) => match cells(&records, self.columns.len()) {
+                    Ok(row) => taken.take(row, &when),
+                    Err(text) => {
+                        let fields: Vec<String> = parted(&records).collect();
+                        taken.take_broken(records.raw(), &fields, self.delimiter);
+                        Err(text)
+                    }
+                },
+                Ok(Record::Bad(text)) => {
+                    taken.take_broken(records.raw(), &[], self.delimiter);
+                    Err(text)
                 }
-                Ok(Record::Bad(text)) => Err(text),
                 Err(e) => return Err(OpenError(format!("the file can't be read further: {e}"))),
             };
             if let Err(text) = read {
@@ -237,6 +287,7 @@ impl Survey {
                 });
             }
         }
+        taken.settle();
         Ok(taken)
     }
 
@@ -257,7 +308,8 @@ impl Survey {
                     if row.is_ok_and(|row| taken.is_of_bad_order(&row)) {
                         refused(RowError {
                             line: records.first_line(),
-                            text: "another row of its order cannot be taken".to_owned(),
+                            text: "another row of its order, or one beside it that may be, cannot be taken"
+                                .to_owned(),
                             raw: records.raw().to_vec(),
                             fatal: false,
                         });

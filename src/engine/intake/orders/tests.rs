@@ -1,6 +1,6 @@
 //! Exports of shops, whole: what orders and customers they become.
 
-use super::{Survey, Told};
+use super::{Decimals, Survey, Told, Totals};
 use crate::domain::time::Timestamp;
 use crate::engine::intake::rows::{Options, Rows};
 use crate::engine::intake::{Reading, What};
@@ -12,12 +12,18 @@ fn told() -> Told {
         map: Vec::new(),
         dates: None,
         zone: Seoul,
+        decimals: None,
+        totals: None,
     }
 }
 
 /// The lines that an export becomes, and what was refused of it.
 fn made(export: &str) -> (Vec<Value>, Vec<String>) {
-    let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+    made_as(export, &told())
+}
+
+fn made_as(export: &str, told: &Told) -> (Vec<Value>, Vec<String>) {
+    let survey = Survey::of(export.as_bytes(), told).unwrap();
     let mut refused = Vec::new();
     let taken = survey.read(export.as_bytes(), |e| refused.push(e.to_string()));
     let mut out = Vec::new();
@@ -125,6 +131,198 @@ fn an_order_of_which_a_row_is_bad_is_left_out_as_a_whole() {
     let read = survey.others(export.as_bytes(), &taken, |row| others.push(row.line));
     read.unwrap();
     assert_eq!(others, [2, 3], "to be mended together");
+}
+
+/// Each order's customer and total.
+fn totals(export: &str) -> Vec<(String, Value)> {
+    let (lines, refused) = made(export);
+    assert_eq!(refused, Vec::<String>::new(), "{export}");
+    let orders = lines.iter().filter(|line| line["type"] == "track");
+    let told = |o: &Value| {
+        let who = o["userId"].as_str().unwrap().to_owned();
+        (who, o["properties"]["total"].clone())
+    };
+    orders.map(told).collect()
+}
+
+#[test]
+fn negative_rows_take_back_what_they_name_wherever_they_stand() {
+    for (rows, want, products) in [
+        // All of it, in whichever order.
+        ("Tea,1,8.00,8.00\n1,Tea,-1,8.00,-8.00", None, json!(null)),
+        ("Tea,-1,8.00,-8.00\n1,Tea,1,8.00,8.00", None, json!(null)),
+        // One of two; and one of two products.
+        (
+            "Tea,2,8.00,16.00\n1,Tea,-1,8.00,-8.00",
+            Some(8),
+            json!([{"name": "Tea", "price": 8, "quantity": 1}]),
+        ),
+        (
+            "Tea,1,8.00,8.00\n1,Cup,1,5.00,5.00\n1,Tea,-1,8.00,-8.00",
+            Some(5),
+            json!([{"name": "Cup", "price": 5, "quantity": 1}]),
+        ),
+        // Over two rows of the same thing.
+        (
+            "Tea,1,8.00,8.00\n1,Tea,2,8.00,16.00\n1,Tea,-2,8.00,-16.00",
+            Some(8),
+            json!([{"name": "Tea", "price": 8, "quantity": 1}]),
+        ),
+        (
+            "Tea,3,8.00,24.00\n1,Tea,1,8.00,-8.00",
+            Some(16),
+            json!([{"name": "Tea", "price": 8, "quantity": 2}]),
+        ),
+        // Money without the thing.
+        (
+            "Tea,1,8.00,8.00\n1,Tea,1,,-2.00",
+            Some(6),
+            json!([{"name": "Tea", "price": 8, "quantity": 1}]),
+        ),
+        (
+            "Tea,1,8.00,8.00\n1,Discount,1,,-3.00",
+            Some(5),
+            json!([{"name": "Tea", "price": 8, "quantity": 1}]),
+        ),
+        // The money of all, without a word on what.
+        (
+            "Tea,1,8.00,8.00\n1,Cup,1,5.00,5.00\n1,,,,-13.00",
+            None,
+            json!(null),
+        ),
+    ] {
+        let mut export = String::from("order id,product,qty,price,total,customer,date\n");
+        for row in format!("1,{rows}").lines() {
+            export.push_str(&format!("{row},a,2025-01-01\n"));
+        }
+        // Another order says whose totals they are.
+        export.push_str("2,Tea,1,8.00,8.00,b,2025-01-02\n2,Cup,1,5.00,5.00,b,2025-01-02\n");
+        let (lines, refused) = made(&export);
+        assert_eq!(refused, Vec::<String>::new());
+        let found = lines.iter().find(|l| l["properties"]["order_id"] == "1");
+        let total = found.map(|order| order["properties"]["total"].as_i64().unwrap());
+        let of = found.map_or(json!(null), |o| o["properties"]["products"].clone());
+        assert_eq!((total, of), (want, products), "{rows}");
+        assert_eq!(lines.len(), 1 + usize::from(want.is_some()), "{rows}");
+    }
+}
+
+#[test]
+fn what_is_taken_back_goes_off_totals_of_orders_and_off_sums_of_prices() {
+    for (export, want) in [
+        // The order's total in each row, before anything came back.
+        (
+            "order id,customer,date,product,qty,price,total\n1,a,2025-01-01,Tea,1,8,13\n1,a,2025-01-01,Cup,1,5,13\n1,a,2025-01-02,Cup,-1,5,13\n",
+            &[("a", 8)][..],
+        ),
+        // The same, with the whole order sent back, its total repeated in both rows.
+        (
+            "order id,customer,date,product,qty,total\n1,a,2025-01-01,Tea,1,13\n1,a,2025-01-01,Cup,1,13\n1,a,2025-01-02,Tea,-1,-13\n1,a,2025-01-02,Cup,-1,-13\n2,b,2025-01-02,Tea,1,8\n",
+            &[("b", 8)],
+        ),
+        // No totals: what is left is added up.
+        (
+            "order id,customer,date,product,qty,price\n1,a,2025-01-01,Tea,2,8\n1,a,2025-01-02,Tea,-1,8\n2,b,2025-01-01,Tea,1,8\n2,b,2025-01-02,Tea,1,-8\n3,c,2025-01-01,Tea,1,8\n3,c,2025-01-01,Discount,1,-3\n",
+            &[("a", 8), ("c", 5)],
+        ),
+        // The row of a refund is cancelled itself: it takes back no other's money.
+        (
+            "order id,customer,date,status,product,qty,total\n1,a,2025-01-01,refunded,Tea,1,8\n1,a,2025-01-01,paid,Cup,1,5\n1,a,2025-01-02,refunded,Tea,-1,-8\n2,b,2025-01-01,paid,Tea,1,8\n2,b,2025-01-01,paid,Tea,2,16\n",
+            &[("a", 5), ("b", 24)],
+        ),
+        // No products.
+        (
+            "order id,customer,date,total\n1,a,2025-01-01,8\n1,a,2025-01-03,-8\n2,b,2025-01-01,8\n2,b,2025-01-03,-3\n",
+            &[("b", 5)],
+        ),
+    ] {
+        let want: Vec<_> = (want.iter())
+            .map(|(who, total)| ((*who).to_owned(), json!(total)))
+            .collect();
+        assert_eq!(totals(export), want, "{export}");
+    }
+}
+
+#[test]
+fn a_status_that_says_partly_wins_over_a_date_of_refund() {
+    let export = "order id,customer,date,status,refunded at,product,price,qty\n\
+         1,a,2025-01-01,partially_refunded,2025-01-05,Tea,8,1\n\
+         1,a,2025-01-01,,2025-01-05,Cup,5,1\n\
+         2,b,2025-01-02,부분환불,2025-01-05,Tea,8,1\n\
+         3,c,2025-01-03,일부취소,2025-01-05,Tea,8,1\n\
+         4,d,2025-01-04,일부 환불,,Tea,8,1\n\
+         5,e,2025-01-05,부분취소,,Tea,8,1\n\
+         6,f,2025-01-06,paid,2025-01-07,Tea,8,1\n\
+         7,g,2025-01-07,환불,,Tea,8,1\n";
+    let who: Vec<_> = totals(export).into_iter().collect();
+    let want = [("a", 13), ("b", 8), ("c", 8), ("d", 8), ("e", 8)];
+    assert_eq!(who, want.map(|(who, total)| (who.to_owned(), json!(total))));
+}
+
+#[test]
+fn a_row_that_cannot_be_read_takes_its_order_along() {
+    // A comma that nobody quoted, a quote that nobody closed, a row cut short.
+    for bad in [
+        "1,a,2025-01-01,Cup, blue,5",
+        "1,a,2025-01-01,\"Cup,5",
+        "1,a,2025-01-01",
+        "\"1,a,2025-01-01,Cup,5",
+    ] {
+        let export = format!(
+            "order id,customer,date,product,price\n1,a,2025-01-01,Tea,8\n{bad}\n1,a,2025-01-01,Pot,20\n2,b,2025-01-02,Tea,8\n"
+        );
+        let (lines, refused) = made(&export);
+        assert_eq!(refused.len(), 1, "{bad}");
+        assert_eq!(lines.len(), 1, "{bad}: {lines:?}");
+        assert_eq!(lines[0]["properties"]["order_id"], "2");
+        let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+        let taken = survey.read(export.as_bytes(), |_| ()).unwrap();
+        assert!(taken.has_bad_orders());
+        assert_eq!((taken.orders(), taken.undone()), (1, 0));
+        let mut others = Vec::new();
+        let read = survey.others(export.as_bytes(), &taken, |row| others.push(row.line));
+        read.unwrap();
+        assert_eq!(others, [2, 4], "{bad}");
+    }
+}
+
+#[test]
+fn what_a_few_rows_do_not_show_can_be_told() {
+    // Mended rows of a shop whose totals are those of items, and whose thousands a point parts.
+    let export = "order id,customer,date,product,total\n1,a,2025-01-01,Tea,8.000\n1,a,2025-01-01,Cup,8.000\n";
+    let of = |decimals, totals| {
+        let told = Told {
+            decimals,
+            totals,
+            ..told()
+        };
+        made_as(export, &told).0[0]["properties"]["total"].clone()
+    };
+    assert_eq!(of(None, None), 8_000);
+    assert_eq!(of(None, Some(Totals::Item)), 16_000);
+    assert_eq!(of(Some(Decimals::Point), Some(Totals::Item)), 16);
+    assert_eq!(of(Some(Decimals::Point), Some(Totals::Order)), 8);
+    // Equal totals are those of items, where each is what its own row costs.
+    let export = "order id,customer,date,product,price,qty,total\n1,a,2025-01-01,Tea,4,2,8\n1,a,2025-01-01,Cup,8,1,8\n";
+    assert_eq!(totals(export), [("a".to_owned(), json!(16))]);
+}
+
+#[test]
+fn a_currency_of_thousandths_has_them() {
+    let export =
+        "order id,customer,date,currency,total\n1,a,2025-01-01,KWD,12.500\n2,b,2025-01-02,,8.250\n";
+    let want = [("a".to_owned(), json!(12.5)), ("b".to_owned(), json!(8.25))];
+    assert_eq!(totals(export), want);
+}
+
+#[test]
+fn a_year_of_spending_ends_with_the_last_order() {
+    let export = "order id,customer,date,total\n1,a,2024-01-01,100\n2,a,2024-06-01,5\n3,b,2025-03-01,8\n4,a,2025-03-02,7\n5,c,2025-04-01,-9\n";
+    let survey = Survey::of(export.as_bytes(), &told()).unwrap();
+    let taken = survey.read(export.as_bytes(), |_| ()).unwrap();
+    let spending = taken.spending().unwrap();
+    assert_eq!(spending.sums, [8.0, 12.0]);
+    assert_eq!(spending.until.to_string(), "2025-03-02T03:00:00Z");
 }
 
 #[test]

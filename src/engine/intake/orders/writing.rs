@@ -1,4 +1,4 @@
-//! How an export writes its dates and its amounts, found out from all of its values.
+//! How an export writes its dates, found out from all of its values.
 
 use crate::domain::time::Timestamp;
 use crate::engine::intake::dates::{Dates, Hour};
@@ -103,86 +103,9 @@ impl When {
     }
 }
 
-/// Which mark parts whole units from fractions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Marks {
-    /// Values in which it can be nothing else than that.
-    points: u64,
-    commas: u64,
-    /// Values in which a point, or a comma, parts thousands.
-    thousands_by_point: u64,
-    thousands_by_comma: u64,
-}
-
-impl Marks {
-    /// Takes a value into account: `1.234,50` and `12,5` speak for a comma, `1,234.50` and `12.5` for a point, and what
-    /// comes twice, or stands before three digits, parts thousands.
-    pub fn see(&mut self, text: &str) {
-        let mark = text.rfind(['.', ',']);
-        let Some(at) = mark else { return };
-        let (whole, fraction) = (&text[..at], &text[at + 1..]);
-        let digits = fraction.chars().filter(char::is_ascii_digit).count();
-        let (own, other) = match &text[at..=at] {
-            "," => (',', '.'),
-            _ => ('.', ','),
-        };
-        let twice = whole.contains(own);
-        let thousands = twice || digits == 3 && !whole.contains(other);
-        let count = match (own, thousands) {
-            (',', false) => &mut self.commas,
-            (_, false) => &mut self.points,
-            (',', true) => &mut self.thousands_by_comma,
-            (_, true) => &mut self.thousands_by_point,
-        };
-        *count += 1;
-    }
-
-    /// Whether a comma parts fractions. Where no value says so by itself, the mark that only ever stands before three
-    /// digits parts thousands: `150.000` is a hundred and fifty thousand, as it is for whoever writes so.
-    fn by_comma(self) -> bool {
-        match self.points == self.commas {
-            true => self.thousands_by_point > self.thousands_by_comma,
-            false => self.commas > self.points,
-        }
-    }
-
-    /// A number, with the signs of currencies taken off; `None` if it is none.
-    pub fn read(&self, text: &str) -> Option<f64> {
-        let comma = self.by_comma();
-        let mut plain = String::new();
-        let negative = text.trim_start().starts_with('(');
-        for c in text.chars() {
-            match c {
-                '0'..='9' => plain.push(c),
-                '-' | '\u{2212}' if plain.is_empty() => plain.push('-'),
-                ',' if comma => plain.push('.'),
-                '.' if !comma => plain.push('.'),
-                ',' | '.' | '\'' | ' ' | '\u{a0}' | '(' | ')' => {}
-                c if c.is_alphabetic() || "₩$€£¥￦".contains(c) => {}
-                _ => return None,
-            }
-        }
-        let number: f64 = plain.parse().ok().filter(|n: &f64| n.is_finite())?;
-        Some(if negative { -number } else { number })
-    }
-}
-
-/// The currency whose sign an amount bears, where it can be no other's.
-pub fn currency_of(amount: &str) -> Option<&'static str> {
-    let signs = [
-        ("₩", "KRW"),
-        ("￦", "KRW"),
-        ("원", "KRW"),
-        ("€", "EUR"),
-        ("£", "GBP"),
-    ];
-    let sign = signs.iter().find(|(sign, _)| amount.contains(sign));
-    sign.map(|(_, currency)| *currency)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{DateForms, Marks, When, currency_of};
+    use super::{DateForms, When};
     use chrono_tz::Asia::Seoul;
 
     #[test]
@@ -240,33 +163,5 @@ mod tests {
             let told = forms.found().unwrap_err();
             assert!(told.contains(want) && told.contains("--dates"), "{told}");
         }
-    }
-
-    #[test]
-    fn amounts_are_read_as_their_column_writes_them() {
-        for (values, want) in [
-            (&["12,000", "3,500"][..], 12_000.0),
-            (&["₩12,000원"], 12_000.0),
-            (&["12.5"], 12.5),
-            (&["1,234.50"], 1_234.5),
-            (&["1.234,50"], 1_234.5),
-            (&["1.234", "12,50"], 1_234.0),
-            (&["29,99 €"], 29.99),
-            (&["$ 1'250.00"], 1_250.0),
-            (&["150.000", "48.000"], 150_000.0),
-            (&["1.250.000", "9.000"], 1_250_000.0),
-            (&["1,250,000"], 1_250_000.0),
-            (&["-5"], -5.0),
-            (&["(5.00)"], -5.0),
-        ] {
-            let mut marks = Marks::default();
-            values.iter().for_each(|text| marks.see(text));
-            assert_eq!(marks.read(values[0]), Some(want), "{values:?}");
-        }
-        for text in ["", "free", "5%", "1-2"] {
-            assert_eq!(Marks::default().read(text), None, "{text}");
-        }
-        assert_eq!(currency_of("12,000원"), Some("KRW"));
-        assert_eq!(currency_of("$5"), None);
     }
 }
