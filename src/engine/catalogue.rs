@@ -17,6 +17,7 @@ use crate::domain::condition::{Condition, Named};
 use crate::domain::coupon::Pools;
 use crate::domain::event::EventRules;
 use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
+use crate::domain::once::Once;
 use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
@@ -414,6 +415,7 @@ impl Making {
             controls,
             salt,
             pools: Arc::default(),
+            once: Once::of(&self.events),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The orders of an export, put together from its rows, and their customers.
 
-use super::columns::{Column, Known};
+use super::columns::{Column, Known, ORDER_ID};
 use super::writing::{Marks, When, currency_of};
 use super::{Survey, is_hangul};
 use crate::domain::id::CustomerId;
@@ -11,6 +11,10 @@ use std::io::{self, Write};
 
 /// The event that an order becomes.
 const EVENT: &str = "Order Completed";
+
+/// What stands before the address of somebody without an account, where the others have ids: as the shops' webhooks name
+/// them, so that a guest's order is one however it is told.
+const GUEST: &str = "guest:";
 
 /// What an order's status, or a part of it, says of one that came to nothing.
 #[rustfmt::skip]
@@ -85,6 +89,11 @@ impl Row<'_> {
         let cell = self.cells.get(at)?;
         (!cell.is_empty()).then_some(cell)
     }
+
+    /// Who ordered, by the shop's own id. 0 is what some platforms write of somebody without an account.
+    fn id(&self) -> Option<&str> {
+        self.get(Known::Customer).filter(|id| *id != "0")
+    }
 }
 
 impl Taken {
@@ -147,10 +156,16 @@ impl Taken {
             (None, None) => return Err("the time is empty".to_owned()),
         };
         let email = row.get(Known::Email).map(str::to_lowercase);
-        let customer = match (row.get(Known::Customer).or(email.as_deref()), known) {
-            (Some(id), _) => CustomerId::parse(id)?,
-            (None, Some(order)) => self.orders[order].customer.clone(),
-            (None, None) => return Err("it does not say who ordered".to_owned()),
+        let customer = match (row.id(), email.as_deref(), known) {
+            (Some(id), ..) => CustomerId::parse(id)?,
+            (None, _, Some(order)) => self.orders[order].customer.clone(),
+            (None, Some(email), None) => {
+                match row.columns.contains(&Column::Known(Known::Customer)) {
+                    true => CustomerId::parse(&format!("{GUEST}{email}"))?,
+                    false => CustomerId::parse(email)?,
+                }
+            }
+            (None, None, None) => return Err("it does not say who ordered".to_owned()),
         };
         let number_of = |known: Known, what: &str| {
             let read = row.get(known).map(|text| {
@@ -359,7 +374,12 @@ impl Order {
             "timestamp": self.at.to_string(),
         });
         if let Some(number) = &self.number {
-            properties.insert("order_id".to_owned(), json!(number));
+            // What the platform itself knows it by is another column, where the number is called its name.
+            let number_is = match properties.contains_key(ORDER_ID) {
+                true => "order_name",
+                false => ORDER_ID,
+            };
+            properties.insert(number_is.to_owned(), json!(number));
             row["messageId"] = json!(format!("order-{number}"));
         }
         row["properties"] = Value::Object(properties);
