@@ -63,6 +63,7 @@ fn rules(conditions: &[Condition]) -> Rules {
         controls: Arc::new(Controls::default()),
         pools: Default::default(),
         salt: [7; 16],
+        once: Default::default(),
     }
 }
 

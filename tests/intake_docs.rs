@@ -1,5 +1,7 @@
 //! The examples of docs/import.md are read as it says.
 
+use reveille::config::Config;
+use reveille::config::problem::render_all;
 use reveille::domain::id::EventName;
 use reveille::domain::time::Timestamp;
 use reveille::engine::intake::dates::Dates;
@@ -42,6 +44,16 @@ fn options(flags: &[String]) -> Options {
     options
 }
 
+/// What stands in config.toml is good, by itself.
+fn settings(text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    if let Err(problems) = Config::load(&path) {
+        panic!("{}", render_all(&problems, false));
+    }
+}
+
 #[test]
 fn the_examples_of_the_page_are_read_as_it_says() {
     let page = include_str!("../docs/import.md");
@@ -56,6 +68,10 @@ fn the_examples_of_the_page_are_read_as_it_says() {
     for (i, (head, body)) in blocks.iter().enumerate() {
         let (kind, rest) = head.split_first().unwrap();
         if kind == "text" {
+            continue;
+        }
+        if kind == "toml" {
+            settings(body);
             continue;
         }
         let is_refused = rest.first().is_some_and(|w| w == "refused");

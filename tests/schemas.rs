@@ -957,6 +957,7 @@ fn taplo_and_check_refuse_the_same_slips() {
             "[webhook.shop]\nplatform = \"shopify\"\n[defaults]",
         ),
         ("[defaults]", "[engine]\nrelay_faults = 0\n[defaults]"),
+        ("[defaults]", "[events.A]\nonce_per = true\n[defaults]"),
         ("[defaults]", "[safety]\nat_once = \"a few\"\n[defaults]"),
     ] {
         assert!(settings.contains(what), "{what}");

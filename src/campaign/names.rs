@@ -5,7 +5,7 @@ use super::{Context, Source};
 use crate::config::nearest::{nearest, suggest};
 use crate::config::toml_reader::Item;
 use crate::domain::id::{CampaignId, EventName, StepId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
 /// The names of Segment's ecommerce and lifecycle events, which shops' systems send (segment.com/docs, spec v2).
@@ -87,6 +87,27 @@ pub struct Names<'a> {
     pub tagged: &'a Tagged,
 }
 
+/// What to do about an event's name, if it is doubtful: one that was neither seen nor is usual.
+pub(super) fn doubt(
+    name: &str,
+    seen: &BTreeSet<String>,
+    in_files: &BTreeMap<String, usize>,
+) -> Option<String> {
+    if seen.contains(name) || USUAL_EVENTS.contains(&name) {
+        return None;
+    }
+    let here = in_files.get(name).copied().unwrap_or(0);
+    let near = nearest(name, seen.iter().map(String::as_str).chain(USUAL_EVENTS)).or_else(|| {
+        let used_more = in_files.iter().filter(|(_, count)| **count > here);
+        nearest(name, used_more.map(|(other, _)| other.as_str()))
+    });
+    match near {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if seen.is_empty() => None,
+        None => Some("if the shop is yet to send it, nothing is amiss".into()),
+    }
+}
+
 impl Names<'_> {
     /// Reads the name of an event; `"*"` is `Some(None)`. A name nobody knows is a warning: the shop may send it tomorrow.
     pub fn event(&self, item: &Item<'_>) -> Option<Option<EventName>> {
@@ -94,32 +115,13 @@ impl Names<'_> {
             return Some(None);
         }
         let name = item.parsed(EventName::parse)?;
-        if let Some(help) = self.doubt(name.as_str()) {
+        if let Some(help) = doubt(name.as_str(), &self.context.events_seen, self.in_files) {
             item.warn(
                 format!("no event `{name}` is known: none was seen yet"),
                 help,
             );
         }
         Some(Some(name))
-    }
-
-    /// What to do about an event's name, if it is doubtful.
-    fn doubt(&self, name: &str) -> Option<String> {
-        let seen = &self.context.events_seen;
-        if seen.contains(name) || USUAL_EVENTS.contains(&name) {
-            return None;
-        }
-        let here = self.in_files.get(name).copied().unwrap_or(0);
-        let near =
-            nearest(name, seen.iter().map(String::as_str).chain(USUAL_EVENTS)).or_else(|| {
-                let used_more = self.in_files.iter().filter(|(_, count)| **count > here);
-                nearest(name, used_more.map(|(other, _)| other.as_str()))
-            });
-        match near {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None if seen.is_empty() => None,
-            None => Some("if the shop is yet to send it, nothing is amiss".into()),
-        }
     }
 
     /// A step: of the campaign whose file is read, or `campaign/step`. True: it was named without its campaign.

@@ -1,11 +1,13 @@
-//! Events that campaign files name and that never came: told by `check` where the store can be asked.
+//! Events that campaign files name and that never came: told by `check` where the store can be asked. And those that
+//! config.toml speaks of under a name that nobody knows.
 //!
 //! A name that nobody knows is a warning from the reader itself ([`super::names`]); here are those that shops usually
 //! send, and this one has not yet.
 
 use super::compile::event_names;
-use super::names::{USUAL_EVENTS, count_events};
+use super::names::{USUAL_EVENTS, count_events, doubt};
 use super::{Loaded, Source, Sources};
+use crate::config::Config;
 use crate::config::nearest::nearest;
 use crate::config::problem::{Problem, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,37 @@ pub fn notes(loaded: &Loaded, seen: &BTreeSet<String>) -> Vec<Problem> {
         }
     }
     found
+}
+
+/// Every event that `[events.NAME]` speaks of.
+pub fn ruled(config: &Config) -> BTreeSet<String> {
+    let rules = config.events.iter();
+    rules
+        .flat_map(|(name, rule)| {
+            let undo = rule.undone_by.as_ref().map(|undo| &undo.event);
+            std::iter::once(name).chain(undo)
+        })
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// A warning for each of them that is doubtful: nothing would ever go by what is said of it. `text` is config.toml.
+pub fn doubtful(
+    config: &Config,
+    text: &str,
+    sources: &Sources,
+    seen: &BTreeSet<String>,
+) -> Vec<Problem> {
+    let in_files = event_names(sources);
+    let file = config.path.display().to_string();
+    let doubted = ruled(config).into_iter().filter_map(|name| {
+        let help = doubt(&name, seen, &in_files)?;
+        let what = format!("[events] speaks of `{name}`, and no such event is known");
+        let quoted = format!("\"{name}\"");
+        let problem = Problem::at_text(&file, text, &quoted, &what, &help);
+        Some(problem.only(Severity::Warning))
+    });
+    doubted.collect()
 }
 
 fn names_in(source: &Source) -> BTreeSet<String> {

@@ -179,7 +179,9 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
     let mut loaded = campaign::load(&config.campaigns, &against);
     if let Some(context) = asked {
         let needed = Needed::of(&templates, &loaded, &config.templates);
-        let survey = survey(context, &needed, &loaded.sources).await?;
+        let mut events = campaign::unseen::named(&loaded.sources);
+        events.extend(campaign::unseen::ruled(config));
+        let survey = survey(context, &needed, &loaded.sources, &events).await?;
         found
             .problems
             .extend(needed.lacking(survey.customers, &survey.lacking));
@@ -200,6 +202,11 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
             }
         }
     }
+    // It was read a moment ago; what cannot be read again is told of without its place.
+    let text = std::fs::read_to_string(&config.path).unwrap_or_default();
+    let seen = &against.events_seen;
+    let doubtful = campaign::unseen::doubtful(config, &text, &loaded.sources, seen);
+    found.problems.extend(doubtful);
     let across = campaign::cross::check(config, &loaded);
     found
         .problems
@@ -220,10 +227,11 @@ async fn survey(
     context: &Context,
     needed: &Needed,
     sources: &campaign::Sources,
+    events: &std::collections::BTreeSet<String>,
 ) -> Result<Survey, Failure> {
     let asked = json!({
         "attributes": needed.attributes(),
-        "events": campaign::unseen::named(sources),
+        "events": events,
         "tags": campaign::tagged::asked(sources),
     });
     through(context, Need::Look, async |way| {

@@ -1,9 +1,9 @@
 //! `[events."NAME"]`: what is said of kinds of events: since when they are told completely, what is their value, what
-//! undoes them.
+//! undoes them, which of them are one.
 
 use super::keys::{EVENT_RULE, UNDONE_BY};
 use super::toml_reader::{Item, Table};
-use crate::domain::event::{EventRule, EventRules, Undo};
+use crate::domain::event::{EventRule, EventRules, OncePer, Undo};
 use crate::domain::id::EventName;
 use crate::domain::schedule::instant_of;
 use crate::domain::time::Timestamp;
@@ -75,11 +75,31 @@ fn read_rule(entry: &Item<'_>, zone: Tz) -> Option<EventRule> {
         None => Some(None),
         Some(item) => read_undo(&item).map(Some),
     };
+    let once_per = match table.get("once_per") {
+        None => Some(OncePer::Usual),
+        Some(item) => read_once(&item),
+    };
     Some(EventRule {
         complete_since: complete_since?,
         value: value?,
         undone_by: undone_by?,
+        once_per: once_per?,
     })
+}
+
+/// A property, or `false`.
+fn read_once(item: &Item<'_>) -> Option<OncePer> {
+    match item.value() {
+        DeValue::Boolean(false) => Some(OncePer::Never),
+        DeValue::String(_) => property(item).map(OncePer::Property),
+        _ => {
+            item.error(
+                format!("`once_per`: {} is no name of a property", item.written()),
+                "write once_per = \"order_id\"; or once_per = false, where each that is told is one",
+            );
+            None
+        }
+    }
 }
 
 fn read_undo(item: &Item<'_>) -> Option<Undo> {

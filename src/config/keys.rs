@@ -155,7 +155,7 @@ pub static TIMEOUTS: Keys = Keys {
 
 pub static EVENT_RULE: Keys = Keys {
     of: "[events.NAME]",
-    known: &["complete_since", "value", "undone_by"],
+    known: &["complete_since", "value", "undone_by", "once_per"],
     later: &[],
 };
 

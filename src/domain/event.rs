@@ -17,6 +17,19 @@ pub struct EventRule {
     /// The property that is its value.
     pub value: Option<Vec<String>>,
     pub undone_by: Option<Undo>,
+    pub once_per: OncePer,
+}
+
+/// Which events of a name are one, whatever brought them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum OncePer {
+    /// As [`Once`](super::once::Once) has it for the name.
+    #[default]
+    Usual,
+    /// Each row that tells one is one.
+    Never,
+    /// Those of a customer that bear the same value of this property.
+    Property(String),
 }
 
 /// An event that undoes others: those whose property is the same never happened, as far as conditions count them.

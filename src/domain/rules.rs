@@ -11,6 +11,7 @@ use super::coupon::Pools;
 use super::holdout::Share;
 use super::hours::Learned;
 use super::id::{CampaignId, PoolName, SegmentName, StaffName, TagName, TopicId};
+use super::once::Once;
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -39,6 +40,8 @@ pub struct Rules {
     /// Pools of coupon codes. The codes are outside the version, changing them walks nobody; what one customer may have,
     /// and what a pool was called before, are in it.
     pub pools: Arc<Pools>,
+    /// Which events are one by what they say. Changing it walks nobody: what was taken in stays.
+    pub once: Once,
 }
 
 impl Rules {

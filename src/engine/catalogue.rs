@@ -18,6 +18,7 @@ use crate::domain::condition::{Condition, Named};
 use crate::domain::coupon::Pools;
 use crate::domain::event::EventRules;
 use crate::domain::id::{CampaignId, LinkName, SegmentName, TagName, TopicId};
+use crate::domain::once::Once;
 use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
@@ -428,6 +429,7 @@ impl Making {
             controls,
             salt,
             pools: Arc::default(),
+            once: Once::of(&self.events),
         }
     }
 }

@@ -7,12 +7,16 @@ use reveille::domain::id::{CustomerId, TagName};
 use reveille::domain::preference::{ConsentState, Format};
 use reveille::domain::time::Span;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Monday, eight in the morning in Seoul.
 const START: &str = "2026-03-01T23:00:00Z";
 
+/// An order like no other: each has a number of its own.
 fn order(total: u64) -> Value {
-    json!({ "order_id": "o-1", "total": total })
+    static ORDERS: AtomicU64 = AtomicU64::new(2);
+    let number = ORDERS.fetch_add(1, Ordering::Relaxed);
+    json!({ "order_id": format!("o-{number}"), "total": total })
 }
 
 async fn tag(shop: &Shop, id: &str, tag: &str) {

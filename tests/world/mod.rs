@@ -201,6 +201,7 @@ impl World {
             controls: Arc::new(Controls::default()),
             salt: [7; 16],
             pools: Default::default(),
+            once: Default::default(),
         };
         let mut world = World {
             now,

@@ -191,6 +191,8 @@ struct Acknowledged {
     known: u64,
     /// Of those, profiles; the others are events.
     known_profiles: u64,
+    /// Rows that tell an event of which an earlier row of the file said other things.
+    parts: u64,
     failed: u64,
     /// Rows of customers who were forgotten.
     forgotten: u64,
@@ -261,6 +263,7 @@ impl Acknowledged {
         self.fresh += number("fresh");
         self.known += number("known");
         self.known_profiles += number("known_profiles");
+        self.parts += number("parts");
         self.upto = self.upto.max(number("upto"));
         let empty = Vec::new();
         for failed in ack["failed"].as_array().unwrap_or(&empty) {
@@ -398,6 +401,7 @@ fn finish(
             "events": read.events,
             "customers": read.customers.len(),
             "known": told.known,
+            "parts": told.parts,
             "rejected": read.rejected,
             "rejected_to": read.rejected_to,
         });

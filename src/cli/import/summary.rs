@@ -31,6 +31,12 @@ pub(super) fn summary(
         grouped(known_events),
         counted(profiles, "profile", "profiles"),
     ));
+    if told.parts > 0 {
+        lines.push(format!(
+            "{} of an order that an earlier row has told, and which counts once (`once_per` under [events] in config.toml): only the earlier is taken; if each row is one item of an order, import the file with --orders",
+            counted(told.parts, "row tells", "rows tell"),
+        ));
+    }
     if told.forgotten > 0 {
         lines.push(format!(
             "{} of customers who were forgotten: dropped",

@@ -353,9 +353,14 @@ static EVENT_RULE: Described = Described {
         "complete_since": Shape::Spelled(&DAY), "From this day on every such event was told; who did not do it earlier is not known";
         "value": Shape::Spelled(&PATH), "The property that is its value; `is` without `sum` adds it up";
         "undone_by": Shape::Table(&UNDONE_BY), "What undoes it: a cancelled order leaves counts, sums and `last`";
+        "once_per": Shape::Special(once_per), "Events with the same value of this property are one, whatever told them; default \"order_id\" for Order Completed, else false: each that is told is one";
     },
     also: None,
 };
+
+fn once_per() -> Value {
+    json!({ "anyOf": [PATH.schema(), { "enum": [false] }] })
+}
 
 static UNDONE_BY: Described = Described {
     keys: &keys::UNDONE_BY,

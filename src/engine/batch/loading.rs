@@ -10,6 +10,7 @@ use crate::store::codec::decode;
 use crate::store::{Stream, StreamFilter, keys};
 use std::collections::HashSet;
 
+use super::once::said_once;
 use super::overlay::{Box_, Customer, Overlay, Page};
 use super::{BatchError, Surroundings, Work};
 
@@ -58,11 +59,9 @@ impl Overlay {
                 continue;
             };
             boxes.extend(mailboxes_for(&state.record, &work.cause, around.rules));
-            if let Some(identity) = work.cause.identity()
-                && let Some(page) = state.seen.page_of(identity)
-            {
-                pages.insert((work.customer, page));
-            }
+            let identities = [work.cause.identity(), said_once(around.rules, &work.cause)];
+            let found = identities.into_iter().flatten();
+            pages.extend(found.filter_map(|id| Some((work.customer, state.seen.page_of(id)?))));
         }
         self.load_boxes(around, boxes).await?;
         self.load_pages(around, pages).await?;

@@ -9,6 +9,7 @@ mod commit;
 mod coupons;
 mod letters;
 mod loading;
+mod once;
 mod overlay;
 mod person;
 mod reacting;

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::coupons::Coupons;
+use super::once::as_one;
 use super::person::Witness;
 use super::{BatchError, Done, Recorded, Reply, Surroundings, Work};
 
@@ -108,9 +109,7 @@ impl Overlay {
             });
             known.changed = true;
         }
-        if let Some(identity) = work.cause.identity()
-            && self.is_known(around, no, identity).await?
-        {
+        if self.was_met(around, work).await? {
             reply.fresh = false;
             done.replies.push(Ok(reply));
             return Ok(());
@@ -123,6 +122,7 @@ impl Overlay {
             Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
             other => other?,
         };
+        let opened = opened.or_else(|| as_one(around.rules, work));
         let (sealed, work) = (work, opened.as_ref().unwrap_or(work));
         let person = self.person_of(around, work).await?;
         let reaction = match self.reaction(around, work, person.as_ref()).await {
@@ -179,6 +179,10 @@ impl Overlay {
                     reply.to = judged_address(&reaction.record, *message);
                 }
                 self.absorb(around, work, reaction, done).await?;
+                let own = sealed.cause.identity();
+                if let Some(own) = own.filter(|own| Some(*own) != work.cause.identity()) {
+                    self.meet(around, no, own).await?;
+                }
             }
             Err(panic) => self.poison(around, sealed, panic).await?,
         }
@@ -278,13 +282,9 @@ impl Overlay {
                     }),
                 });
             }
-            if let Some(identity) = work.cause.identity() {
-                customer.changed = true;
-                state.seen.recent.push(identity);
-                if state.seen.recent.len() > Seen::RECENT {
-                    self.spill(around, no).await?;
-                }
-            }
+        }
+        if let Some(identity) = work.cause.identity() {
+            self.meet(around, no, identity).await?;
         }
         self.remember_letter(around, work).await
     }

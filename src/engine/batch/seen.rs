@@ -30,6 +30,27 @@ impl Overlay {
             .is_some_and(|p| p.page.0.contains(&identity)))
     }
 
+    /// From now on this identity is known.
+    pub(super) async fn meet(
+        &mut self,
+        around: &Surroundings<'_>,
+        no: CustomerNo,
+        identity: u64,
+    ) -> Result<(), BatchError> {
+        let Some(customer) = self.customers.get_mut(&no) else {
+            return Ok(());
+        };
+        let Some(state) = customer.state.as_mut() else {
+            return Ok(());
+        };
+        customer.changed = true;
+        state.seen.recent.push(identity);
+        match state.seen.recent.len() > Seen::RECENT {
+            true => self.spill(around, no).await,
+            false => Ok(()),
+        }
+    }
+
     /// Moves the identities that the record holds to the pages beside it; pages that have grown full are doubled.
     pub(super) async fn spill(
         &mut self,

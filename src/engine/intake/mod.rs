@@ -15,6 +15,7 @@ pub mod lines;
 pub mod mapping;
 pub mod orders;
 mod parse;
+pub mod parts;
 pub mod rows;
 pub mod surrogates;
 pub mod traits;

@@ -3,8 +3,8 @@
 //!
 //! In: `{"line": 12, "row": {..}}`, rows understood by the caller already ([`Inbound`]), and behind the last one
 //! `{"end": true}` ([`END`]): a body that ends without it was broken off, whatever kept its caller from reading on, and
-//! schedules go on waiting. Out: `{"upto": 12, "fresh": 9, "known": 3, "known_profiles": 1, "failed": [..]}` a batch, at the end `{"end": {..}}`
-//! or `{"broken_off": true}`, or `{"stopped": "why", "hint": ".."}` if rows can be taken no longer; rows behind the last
+//! schedules go on waiting. Out: `{"upto": 12, "fresh": 9, "known": 3, "known_profiles": 1, "parts": 0, "failed": [..]}` a batch (`parts`: rows
+//! that tell an event of which an earlier row said other things), at the end `{"end": {..}}` or `{"broken_off": true}`, or `{"stopped": "why", "hint": ".."}` if rows can be taken no longer; rows behind the last
 //! acknowledgement were not taken.
 
 use super::{Admin, Refusal};
@@ -13,6 +13,7 @@ use crate::domain::id::{CustomerId, EventName};
 use crate::engine::Core;
 use crate::engine::imports::{Ended, Import};
 use crate::engine::ingest::Ingested;
+use crate::engine::intake::parts::Parts;
 use crate::engine::intake::{Counter, Inbound, What};
 use crate::engine::shard::Refused;
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -74,6 +75,7 @@ pub async fn import(
         liveness,
         history,
         counter: Counter::new(),
+        parts: Parts::default(),
         out,
         under_way: None,
     };
@@ -82,9 +84,12 @@ pub async fn import(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// The lines of a batch, and what becomes of each.
-/// The rows of a batch by their lines, and whether each is a profile; and the batch.
-type UnderWay = (Vec<(u64, bool)>, JoinHandle<Vec<Result<Ingested, Refused>>>);
+/// The rows of a batch by their lines, and whether each is a profile; how many are parts of events; and the batch.
+type UnderWay = (
+    Vec<(u64, bool)>,
+    u64,
+    JoinHandle<Vec<Result<Ingested, Refused>>>,
+);
 
 struct Intake {
     core: Arc<Core>,
@@ -93,6 +98,7 @@ struct Intake {
     /// The wait of schedules; it stands if the import is broken off.
     history: Option<Import>,
     counter: Counter,
+    parts: Parts,
     out: Out,
     /// The batch that is being written while the next one is read.
     under_way: Option<UnderWay>,
@@ -196,24 +202,27 @@ impl Intake {
             return Ok(());
         }
         self.acknowledge().await?;
-        let salt = self.core.catalogue().rules.salt;
+        let catalogue = self.core.catalogue();
+        let rules = &catalogue.rules;
+        let mut parts = 0;
         let mut lines = Vec::with_capacity(rows.len());
         let mut works = Vec::with_capacity(rows.len());
         for (line, row) in rows {
-            let identity = self.counter.identify(&salt, &row.customer, &row.identity);
+            let identity = (self.counter).identify(&rules.salt, &row.customer, &row.identity);
+            parts += u64::from(self.parts.is_another(rules, &row, identity));
             lines.push((line, matches!(row.what, What::Profile { .. })));
             works.push((row, identity));
         }
         let core = Arc::clone(&self.core);
         let liveness = self.liveness;
         let writing = tokio::spawn(async move { core.ingest(works, liveness).await });
-        self.under_way = Some((lines, writing));
+        self.under_way = Some((lines, parts, writing));
         Ok(())
     }
 
     /// Waits for the batch under way and acknowledges it.
     async fn acknowledge(&mut self) -> Result<(), Stopped> {
-        let Some((lines, writing)) = self.under_way.take() else {
+        let Some((lines, parts, writing)) = self.under_way.take() else {
             return Ok(());
         };
         let Ok(results) = writing.await else {
@@ -242,7 +251,7 @@ impl Intake {
         }
         let upto = lines.last().map(|(line, _)| line);
         let ack = json!({ "upto": upto, "fresh": fresh, "known": known, "known_profiles": known_profiles,
-            "failed": failed, "forgotten": forgotten });
+            "parts": parts, "failed": failed, "forgotten": forgotten });
         self.tell(ack).await?;
         if self.liveness == Liveness::Live {
             self.wake.notify_one();

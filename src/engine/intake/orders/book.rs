@@ -14,6 +14,10 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
+/// What stands before the address of somebody without an account, where the others have ids: as the shops' webhooks name
+/// them, so that a guest's order is one however it is told.
+const GUEST: &str = "guest:";
+
 /// What an order's status, or a part of it, says of one that came to nothing; and of one of which only a part did.
 #[rustfmt::skip]
 const UNDONE: [&str; 10] = ["cancel", "refunded", "void", "failed", "returned", "취소", "환불", "반품", "입금전", "미입금"];
@@ -80,6 +84,11 @@ impl<'a> Row<'a> {
         let at = (self.columns.iter()).position(|c| *c == Column::Known(known))?;
         let cell = self.cells.get(at)?;
         (!cell.is_empty()).then_some(cell)
+    }
+
+    /// Who ordered, by the shop's own id. 0 is what some platforms write of somebody without an account.
+    fn id(&self) -> Option<&str> {
+        self.get(Known::Customer).filter(|id| *id != "0")
     }
 }
 
@@ -183,10 +192,16 @@ impl Taken {
             (None, None) => return Err("the time is empty".to_owned()),
         };
         let email = row.get(Known::Email).map(str::to_lowercase);
-        let customer = match (row.get(Known::Customer).or(email.as_deref()), known) {
-            (Some(id), _) => CustomerId::parse(id)?,
-            (None, Some(order)) => self.orders[order].customer.clone(),
-            (None, None) => return Err("it does not say who ordered".to_owned()),
+        let customer = match (row.id(), email.as_deref(), known) {
+            (Some(id), ..) => CustomerId::parse(id)?,
+            (None, _, Some(order)) => self.orders[order].customer.clone(),
+            (None, Some(email), None) => {
+                match row.columns.contains(&Column::Known(Known::Customer)) {
+                    true => CustomerId::parse(&format!("{GUEST}{email}"))?,
+                    false => CustomerId::parse(email)?,
+                }
+            }
+            (None, None, None) => return Err("it does not say who ordered".to_owned()),
         };
         let number_of = |known: Known, what: &str| {
             let read = row.get(known).map(|text| {

@@ -4,6 +4,9 @@
 use crate::engine::intake::mapping::column_named;
 use crate::engine::intake::quoted;
 
+/// The property that names an order.
+pub const ORDER_ID: &str = "order_id";
+
 /// What one column is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Column {
@@ -48,7 +51,7 @@ use Known::{
 /// compared without case, spaces and punctuation.
 #[rustfmt::skip]
 const HEADINGS: [(Known, &str, &[&str]); 21] = [
-    (Customer, "customer", &["customerid", "userid", "memberid", "customernumber", "customerno", "customer", "고객번호", "고객id", "고객아이디", "회원번호", "회원id", "회원아이디", "구매자id", "구매자아이디", "주문자id", "주문자아이디", "아이디", "고객"]),
+    (Customer, "customer", &["customerid", "userid", "customeruserid", "customeruser", "memberid", "customernumber", "customerno", "customer", "고객번호", "고객id", "고객아이디", "회원번호", "회원id", "회원아이디", "구매자id", "구매자아이디", "주문자id", "주문자아이디", "아이디", "고객"]),
     (Email, "email", &["email", "emailaddress", "customeremail", "billingemail", "mail", "이메일", "이메일주소", "주문자이메일", "구매자이메일", "메일", "메일주소"]),
     (FirstName, "first_name", &["firstname", "customerfirstname", "billingfirstname", "givenname"]),
     (LastName, "last_name", &["lastname", "customerlastname", "billinglastname", "surname", "familyname"]),
@@ -122,6 +125,11 @@ pub fn understood(
     let number = (names.iter()).position(|name| name == "name");
     if let Some(at) = number.filter(is_number).filter(|at| columns[*at].is_none()) {
         columns[at] = Some(Column::Known(Order));
+        // By its id their webhooks know it.
+        let id = (names.iter().zip(&columns)).position(|(n, c)| n == "id" && c.is_none());
+        if let Some(id) = id {
+            columns[id] = Some(Column::Property(ORDER_ID.to_owned()));
+        }
     }
     for (known, _, usual) in &HEADINGS {
         if columns.contains(&Some(Column::Known(*known))) {

@@ -3,6 +3,7 @@
 //! Some shops write what was sent back as a row of its own, of the same order, with a negative quantity or amount. It
 //! takes back as many of the product that it names, and its amount from the order's, wherever in the file it stands.
 
+use super::columns::ORDER_ID;
 use super::totals::Totals;
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
@@ -178,7 +179,12 @@ impl Order {
             "timestamp": self.at.to_string(),
         });
         if let Some(number) = &self.number {
-            properties.insert("order_id".to_owned(), json!(number));
+            // What the platform itself knows it by is another column, where the number is called its name.
+            let number_is = match properties.contains_key(ORDER_ID) {
+                true => "order_name",
+                false => ORDER_ID,
+            };
+            properties.insert(number_is.to_owned(), json!(number));
             row["messageId"] = json!(format!("order-{number}"));
         }
         row["properties"] = Value::Object(properties);
