@@ -71,7 +71,7 @@ impl Life<'_> {
         let rules = self.rules;
         (self.record.goals).take_over(&from.goals, |id| rules.present_name(id));
         for (event, _) in &from.events {
-            self.note_order(event);
+            self.note_answer(event);
             self.note_goals(event);
         }
         let open: Open = (self.record.campaigns.iter())
