@@ -1,4 +1,4 @@
-//! Suppressed mailboxes: listing them, adding and taking back by hand, and complaints.
+//! Suppressed mailboxes: listing them, adding and taking back by hand. Complaints are [`super::complaints`].
 //!
 //! A mailbox is written directly, with a check, as a shard writes it. Nothing more is needed for what waits: before every
 //! attempt `Ready` reads the mailbox and commits with a check of it, so no message that was not under way when `suppress`
@@ -7,17 +7,16 @@
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::explain::rfc3339;
-use crate::domain::id::CustomerNo;
-use crate::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
+use crate::domain::record::{Mailbox, Suppression, SuppressionCause};
 use crate::domain::time::Timestamp;
 use crate::engine::batch::BatchError;
 use crate::engine::core::Core;
 use crate::engine::forget::Stood;
-use crate::engine::pages::RecordPages;
 use crate::engine::shard::Refused;
 use crate::store::codec::{decode, encode};
 use crate::store::{Batch, Check, Direction, StoreError, keys};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 const PAGE: usize = 1_000;
 
@@ -80,40 +79,6 @@ impl Core {
         .await
     }
 
-    /// Somebody with this address reported mail as unwanted: nothing but transactional mail goes there from now on, and
-    /// the complaint is laid to the latest mail that left there. A suppression that stops everything stays; told again,
-    /// nothing is counted again. False if nothing changed.
-    pub async fn complain(&self, address: &EmailAddress, note: &str) -> Result<bool, Refused> {
-        let mailbox = address.mailbox();
-        let stands = self.mailbox(&mailbox).await?.suppression;
-        if stands.is_some_and(|s| s.cause != SuppressionCause::Unsubscribe) {
-            return Ok(false);
-        }
-        let suppression = Suppression {
-            cause: SuppressionCause::Complaint,
-            at: self.clock.now(),
-            note: note.to_owned(),
-        };
-        let mut customers = self.customers_of(&mailbox).await?;
-        // The first to be told of it is the one to whose mail it is laid.
-        customers.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
-        for (no, _) in &customers {
-            let cause = Cause::Suppress {
-                mailbox: mailbox.clone(),
-                suppression: Some(suppression.clone()),
-            };
-            self.act(*no, cause).await?;
-        }
-        if customers.is_empty() {
-            let binds = |old: Option<&Suppression>| match old.map(|s| s.cause) {
-                None | Some(SuppressionCause::Unsubscribe) => Some(Some(suppression.clone())),
-                _ => None,
-            };
-            self.change_suppression(&mailbox, binds).await?;
-        }
-        Ok(true)
-    }
-
     /// Takes a suppression back, whatever its cause; false if there was none. Customers whose messages it had dropped may
     /// be written to again: they are looked for among all, since nobody keeps who shares a mailbox. Refusals of topics
     /// stand: only the customer's own word lifts them.
@@ -123,7 +88,8 @@ impl Core {
         if !was {
             return Ok(false);
         }
-        for (no, _) in self.customers_of(&mailbox).await? {
+        let found = self.customers_of(&BTreeSet::from([mailbox])).await?;
+        for no in found.into_values().flatten().map(|r| r.no) {
             // A change of nothing: it asks again what the suppression had answered, and writes no mailbox, so that one
             // who suppresses the address anew meanwhile is not overruled.
             let cause = Cause::Profile(Box::default(), Liveness::Live);
@@ -133,7 +99,7 @@ impl Core {
     }
 
     /// Writes what `change` makes of the suppression (`None`: nothing), on what stands at the commit.
-    async fn change_suppression(
+    pub(super) async fn change_suppression(
         &self,
         id: &MailboxId,
         change: impl Fn(Option<&Suppression>) -> Option<Option<Suppression>>,
@@ -166,20 +132,5 @@ impl Core {
                 Err(error) => return Err(BatchError::from(error).into()),
             }
         }
-    }
-
-    /// Whose address it is, each with the instant at which the latest mail left to them.
-    async fn customers_of(
-        &self,
-        mailbox: &MailboxId,
-    ) -> Result<Vec<(CustomerNo, Option<Timestamp>)>, Refused> {
-        let mut of = Vec::new();
-        let mut pages = RecordPages::of(&*self.store);
-        while let Some(records) = pages.next().await? {
-            let own = |r: &Record| r.email.as_ref().map(|e| e.mailbox()).as_ref() == Some(mailbox);
-            let latest = |r: &Record| r.sent.iter().map(|m| m.left).max();
-            of.extend((records.iter().filter(|r| own(r))).map(|r| (r.no, latest(r))));
-        }
-        Ok(of)
     }
 }

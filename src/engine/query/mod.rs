@@ -3,6 +3,7 @@
 //! commands. Reading goes to the store itself, never through a shard, so that a question waits for nobody.
 
 mod campaigns;
+mod complaints;
 mod consents;
 mod customer;
 mod customers;

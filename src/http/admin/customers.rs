@@ -301,20 +301,22 @@ pub async fn suppress(
     Json(asked): Json<Suppress>,
 ) -> Result<Json<Value>, Refusal> {
     let mut bad = Vec::new();
-    let mut done = 0u64;
+    let mut addresses = Vec::new();
     for (at, text) in asked.addresses.iter().enumerate() {
         match EmailAddress::parse(text) {
-            Ok(address) => {
-                match asked.complaint {
-                    true => admin.core.complain(&address, &asked.note).await?,
-                    false => admin.core.suppress(&address, &asked.note).await?,
-                };
-                done += 1;
-            }
+            Ok(address) => addresses.push(address),
             Err(why) => bad.push(object!({ "at": at, "error": format!("the address {why}") })),
         }
     }
-    Ok(Json(object!({ "suppressed": done, "bad": bad })))
+    match asked.complaint {
+        true => _ = admin.core.complain_all(&addresses, &asked.note).await?,
+        false => {
+            for address in &addresses {
+                admin.core.suppress(address, &asked.note).await?;
+            }
+        }
+    }
+    Ok(Json(object!({ "suppressed": addresses.len(), "bad": bad })))
 }
 
 #[derive(Deserialize)]
