@@ -4,20 +4,21 @@
 mod app;
 mod smtp_server;
 
+use app::watched::Watched;
 use app::{App, CONFIG};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, ProfileChange};
 use reveille::domain::consent_ledger::{MailOf, Origin};
-use reveille::domain::id::{CampaignId, EntryKey, MessageNo, MessageRef, StepId, TopicId};
+use reveille::domain::id::{CampaignId, EntryKey, MessageNo, MessageRef, ShardNo, StepId, TopicId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::record::{Suppression, SuppressionCause};
 use reveille::domain::time::Span;
 use reveille::engine::control::Scope;
 use reveille::engine::golive;
-use reveille::engine::query::Phase;
-use reveille::store::Store;
+use reveille::engine::query::{Phase, SuppressionView};
 use reveille::store::memory::MemoryStore;
+use reveille::store::{Store, StoreError};
 use reveille::transport::config::{CarrierConfig, Deadlines, Tls, TransportConfig};
 use serde_json::json;
 use smtp_server::{At, Options, Rule, SmtpServer};
@@ -331,6 +332,119 @@ async fn what_tripped_in_rehearsal_goes_with_it_and_what_people_paused_stays() {
     app.settle().await;
     assert!(matches!(phase(&app, "ping").await, Phase::Live { .. }));
     assert!(matches!(phase(&app, "pong").await, Phase::Paused { .. }));
+}
+
+#[tokio::test]
+async fn what_tripped_in_earnest_stays_over_a_rehearsal_until_somebody_resumes() {
+    let server = SmtpServer::start(Options::default()).await;
+    let folder = config("unsubscribes = \"1 in 1d\"");
+    let port = server.port();
+    let smtp = format!("kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"");
+    let real = folder.replace("kind = \"folder\"\npath = \"mail\"", &smtp);
+    let store = store();
+    let ping = news("Ping", "");
+    let files = [("ping.toml", ping.as_str())];
+    let app = App::start_on(Arc::clone(&store), START, &real, &files).await;
+    app.crowd(0..1).await;
+    each_does(&app, 0..1, "Ping").await;
+    leaves(&app, "c0").await;
+    let why = tripped(&app, "ping").await;
+    assert!(why.is_some());
+    let mut app = app;
+    for text in [&folder, &real] {
+        let path = app.dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let config = app::load_config(app.dir.path());
+        let went = golive::go_live(&*store, &config, app.now(), &|_| {}).await;
+        assert!(went.unwrap().is_some());
+        app = app.reopen(Arc::clone(&store)).await;
+        app.settle().await;
+        assert_eq!(tripped(&app, "ping").await, why);
+    }
+    let scope = Scope::Campaign(id("ping"));
+    app.core.resume(&scope, "test").await.unwrap();
+    assert!(matches!(phase(&app, "ping").await, Phase::Live { .. }));
+}
+
+/// How often all customers were read.
+async fn passes<T>(store: &Watched, work: impl Future<Output = T>) -> (u64, T) {
+    let before = store.counts().scans;
+    let done = work.await;
+    let scans = store.counts().scans - before;
+    assert_eq!(scans % ShardNo::all().count() as u64, 0, "{scans} scans");
+    (scans / ShardNo::all().count() as u64, done)
+}
+
+#[tokio::test]
+async fn complaints_read_nobody_who_has_not_complained_and_all_customers_once_at_most() {
+    let store = Watched::new();
+    let all: Arc<dyn Store> = store.clone();
+    let app = shop(&all, "complaints = \"off\"").await;
+    let receipt = news("Paid", "").replace("informational", "transactional");
+    app.file("paid.toml", Some(&receipt));
+    app.reload().await;
+    app.crowd(0..8).await;
+    each_does(&app, 0..4, "Ping").await;
+    each_does(&app, 4..6, "Paid").await;
+    let addresses = |range: std::ops::Range<usize>| -> Vec<EmailAddress> {
+        let text = range.map(|n| format!("c{n}@customers.example"));
+        text.map(|text| EmailAddress::parse(&text).unwrap())
+            .collect()
+    };
+    let laid = async |campaign: &str| {
+        let (status, reason) = (Status::Complained, Reason::Complained);
+        count(&app, campaign, status, reason).await
+    };
+    // Their mailboxes know whose mail it was.
+    let some = addresses(0..4);
+    let (read, changed) = passes(&store, app.core.complain_all(&some, "loop")).await;
+    assert_eq!((read, changed.unwrap()), (0, 4));
+    assert_eq!(laid("ping").await, 4);
+    // Receipts leave no place there; two got nothing, and one is nobody's address.
+    let more = addresses(4..9);
+    let more = [&some[..], &more, &more].concat();
+    let (read, changed) = passes(&store, app.core.complain_all(&more, "loop")).await;
+    assert_eq!((read, changed.unwrap()), (1, 5));
+    assert_eq!((laid("ping").await, laid("paid").await), (4, 2));
+    let stand = app.core.suppressions().await.unwrap();
+    assert_eq!(stand.len(), 9);
+    let complaint = |s: &SuppressionView| s.cause == SuppressionCause::Complaint;
+    assert!(stand.iter().all(complaint), "{stand:?}");
+
+    // In force though the search is cut off, and laid when it is told again.
+    app.crowd(20..21).await;
+    each_does(&app, 20..21, "Paid").await;
+    let last = addresses(20..21);
+    let mut commits = 0;
+    store.fail(move |_| {
+        commits += 1;
+        (commits > 1).then(|| StoreError::Unavailable("gone".into()))
+    });
+    assert!(app.core.complain_all(&last, "loop").await.is_err());
+    assert_eq!(app.core.suppressions().await.unwrap().len(), 10);
+    store.mend();
+    assert_eq!(app.core.complain_all(&last, "loop").await, Ok(1));
+    assert_eq!(laid("paid").await, 3);
+}
+
+#[tokio::test]
+async fn a_complaint_from_a_former_address_is_laid_to_whoever_got_the_mail_there() {
+    let store = store();
+    let app = shop(&store, "complaints = \"off\"").await;
+    app.crowd(0..1).await;
+    each_does(&app, 0..1, "Ping").await;
+    let moves = ProfileChange {
+        email: Some(EmailAddress::parse("new@customers.example").unwrap()),
+        ..ProfileChange::default()
+    };
+    let cause = Cause::Profile(Box::new(moves), Liveness::Live);
+    app.act("c0", cause).await;
+    let old = EmailAddress::parse("c0@customers.example").unwrap();
+    assert!(app.core.complain(&old, "loop").await.unwrap());
+    let laid = count(&app, "ping", Status::Complained, Reason::Complained).await;
+    assert_eq!(laid, 1);
+    let stand = app.core.suppressions().await.unwrap();
+    assert_eq!(stand.len(), 1, "the new address is another mailbox");
 }
 
 #[tokio::test]

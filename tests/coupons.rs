@@ -513,6 +513,36 @@ async fn what_a_rehearsal_gave_goes_back_when_the_store_goes_live() {
 }
 
 #[tokio::test]
+async fn what_was_given_in_earnest_stays_given_where_going_to_rehearse_was_cut_off() {
+    let store = Watched::new();
+    let app = start_on(store.clone(), TEN, &[("ten.txt", &list(0..3))], STEP).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    let dir = scratch();
+    let smtp = "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 25\ntls = \"none\"";
+    let text = CONFIG.replace("kind = \"folder\"\npath = \"mail\"", smtp);
+    app::lay_out(dir.path(), &text, &[]);
+    let (real, rehearsal) = (load_config(dir.path()), load_config(app.dir.path()));
+    let go = async |config: &Config| {
+        let went = go_live(&*store, config, app.now(), &|_| {}).await;
+        went.map(|went| went.unwrap().coupons_back)
+    };
+    assert_eq!(go(&real).await, Ok(true));
+    order(&app, "mina", "1").await;
+    app.settle().await;
+    assert_eq!(given(&app).await.len(), 1);
+    // The mark is written, and nothing after it.
+    let mut commits = 0;
+    store.fail(move |_| {
+        commits += 1;
+        (commits > 1).then(|| StoreError::Unavailable("gone".into()))
+    });
+    assert!(go(&rehearsal).await.is_err());
+    store.mend();
+    assert_eq!(go(&real).await, Ok(false));
+    assert_eq!(given(&app).await.len(), 1);
+}
+
+#[tokio::test]
 async fn mistakes_in_pools_are_told_with_what_to_do() {
     let app = App::start(START, &[]).await;
     app.template("thanks.html.hbs", TEMPLATE);

@@ -32,6 +32,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const BAD: &str = r#"
 name  = "Bad"
@@ -960,6 +961,57 @@ async fn copies_of_new_texts_go_though_the_row_was_written_meanwhile() {
         });
         order().await;
         assert_eq!(rows(&app, Status::Seed).await.len(), 4);
+    })
+    .await;
+}
+
+/// A mail was under way when the files were read again, and one by the new texts is accepted before it.
+#[tokio::test]
+async fn a_mail_by_former_texts_that_is_accepted_late_has_no_copies_go_again() {
+    soon(async {
+        let store = Watched::new();
+        let config = format!("{CONFIG}{MORE}");
+        let campaigns = [("receipt.toml", RECEIPT)];
+        let all: Arc<dyn Store> = store.clone();
+        let app = App::start_on(all, START, &config, &campaigns).await;
+        for id in ["c-1", "c-2"] {
+            app.sign_up(id, "UTC").await;
+        }
+        // The first mail's outcome is held up before it is noted for seeds.
+        let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (reach, go) = (Arc::clone(&reached), Arc::clone(&go_on));
+        let mut once = false;
+        store.after_read(move |read| {
+            let row = keys::house("seed/");
+            if !read.first().is_some_and(|key| key.starts_with(&row))
+                || std::mem::replace(&mut once, true)
+            {
+                return None;
+            }
+            reach.notify_one();
+            let go = Arc::clone(&go);
+            Some(async move { go.notified().await }.boxed())
+        });
+        app.event("c-1", "Order Completed", json!({})).await;
+        app.core.tick().await.unwrap();
+        reached.notified().await;
+        let texts = RECEIPT.replace("Thank you", "Many thanks");
+        app.file("receipt.toml", Some(&texts));
+        let config = app::load_config(app.dir.path());
+        app.core.reload(config).await.unwrap();
+        app.event("c-2", "Order Completed", json!({})).await;
+        let mut went = 0;
+        while went < 2 {
+            app.core.tick().await.unwrap();
+            went += app.core.send_seeds().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        go_on.notify_one();
+        app.settle().await;
+        app.event("c-2", "Order Completed", json!({})).await;
+        app.leap(Span::minutes(1)).await;
+        assert_eq!(app.mails().len(), 3 + 2, "three mails and two copies");
+        assert_eq!(rows(&app, Status::Seed).await.len(), 2);
     })
     .await;
 }

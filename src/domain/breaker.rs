@@ -276,6 +276,8 @@ pub struct Trip {
     pub told: bool,
     /// Somebody has paused it since, too: that stays whatever becomes of this.
     pub by_hand: bool,
+    /// Mails went to customers then; what trips in rehearsal goes with it.
+    pub in_earnest: bool,
 }
 
 impl fmt::Display for Trip {

@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod address;
+pub mod alert;
 pub mod best;
 pub mod breaker;
 pub mod calendar;

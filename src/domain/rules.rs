@@ -2,6 +2,7 @@
 //! that operators and the engine turn beside them.
 
 use super::address::EmailAddress;
+use super::alert::Alerts;
 use super::breaker::{Anew, Trip};
 use super::calendar::ClosedDays;
 use super::campaign::{Campaign, Topic};
@@ -147,6 +148,8 @@ pub struct Controls {
     pub learned: Learned,
     /// Whether those who have finished go on with what was appended, of campaigns whose files say so.
     pub appended: BTreeMap<CampaignId, Appended>,
+    /// What owners are to hear of beside trips.
+    pub alerts: Alerts,
 }
 
 /// What became of the steps that were appended to a campaign (`appended = "finished"`).
@@ -168,6 +171,24 @@ impl Controls {
     /// How many wait for approval to go on.
     pub fn waiting_to_go_on(&self, id: &CampaignId) -> Option<u64> {
         self.appended.get(id).and_then(|a| a.waiting)
+    }
+
+    /// The store goes over from a rehearsal to sending for real, or back: every campaign starts anew, and what was counted
+    /// counts for nothing. What operators have paused or cancelled stays so, and so does what has tripped in earnest, over
+    /// a rehearsal in between too: that lasts until somebody resumes.
+    pub fn begin_anew(&mut self) {
+        let paused = &mut self.paused;
+        self.tripped.retain(|id, trip| {
+            if !trip.in_earnest && !trip.by_hand {
+                paused.remove(id);
+            }
+            trip.in_earnest
+        });
+        self.activations.clear();
+        self.counted.clear();
+        self.appended.clear();
+        self.alerts.clear();
+        self.learned = Learned::default();
     }
 
     /// Somebody has to approve that many enter, or go on, at once.
@@ -195,4 +216,49 @@ pub struct Activation {
     pub existing: u64,
     /// It would enter more than `[safety] at_once`: waits for approval.
     pub awaiting_approval: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Appended, Controls};
+    use crate::domain::alert::Case;
+    use crate::domain::breaker::{Harm, Trip};
+    use crate::domain::id::CampaignId;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn what_was_counted_of_another_mode_goes_and_what_tripped_in_earnest_stays() {
+        let id = |name: &str| CampaignId::parse(name).unwrap();
+        let trip = |in_earnest, by_hand| Trip {
+            at: Timestamp(1),
+            harm: Harm::Refusals,
+            many: 1,
+            of: 2,
+            limit: "1 in 1d".into(),
+            told: true,
+            by_hand,
+            in_earnest,
+        };
+        let waiting = Appended {
+            goes_on: 7,
+            waiting: Some(300),
+        };
+        let mut controls = Controls {
+            paused: ["real", "rehearsed", "both", "hand"].map(id).into(),
+            tripped: [
+                (id("real"), trip(true, false)),
+                (id("rehearsed"), trip(false, false)),
+                (id("both"), trip(false, true)),
+            ]
+            .into(),
+            appended: [(id("grown"), waiting)].into(),
+            ..Controls::default()
+        };
+        controls.heed_approvals(Timestamp(2));
+        assert!(controls.alerts.contains_key(&Case::GoesOn(id("grown"))));
+        controls.begin_anew();
+        assert_eq!(controls.paused, ["both", "hand", "real"].map(id).into());
+        assert_eq!(controls.tripped.keys().collect::<Vec<_>>(), [&id("real")]);
+        assert!(controls.appended.is_empty() && controls.alerts.is_empty());
+    }
 }

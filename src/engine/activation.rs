@@ -39,5 +39,6 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
             }
         }
     }
+    controls.heed_approvals(now);
     controls
 }

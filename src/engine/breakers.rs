@@ -75,6 +75,7 @@ impl Core {
                     limit: limit.to_string(),
                     told: campaign.owner.is_none(),
                     by_hand: false,
+                    in_earnest: !config.is_rehearsal(),
                 })
             })
         });

@@ -286,6 +286,7 @@ impl Core {
         let catalogue = self.catalogue();
         let mut controls = (*catalogue.rules.controls).clone();
         change(&mut controls);
+        controls.heed_approvals(self.clock.now());
         write_controls(&*self.store, &controls, more).await?;
         self.adopt(catalogue.with_controls(controls)).await;
         Ok(())

@@ -30,7 +30,6 @@ use crate::domain::time::Timestamp;
 use crate::store::codec::{Stored, decode, encode};
 use crate::store::{Batch, Check, Direction, Key, KeyRange, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
 const MODE: &str = "mode";
@@ -191,15 +190,17 @@ pub async fn go_live(
         Some(row) => row.since,
         None => now,
     };
-    // A store without a mode holds nothing of an engine's, but nothing is lost by looking.
+    // A store without a mode holds nothing of an engine's, but nothing is lost by looking. Where another way was cut off,
+    // what the store holds is still of the mode that it was in.
+    let from = row.map_or(wanted, |r| r.mode);
     let mark = ModeRow {
-        mode: row.map_or(wanted, |r| r.mode),
+        mode: from,
         since,
         going: Some(wanted),
     };
     put(store, vec![(keys::house(MODE), encode(&mark))], Vec::new()).await?;
     let mut went = WentLive {
-        coupons_back: coupons::rehearsed::go_back(store, wanted).await?,
+        coupons_back: coupons::rehearsed::go_back(store, from, wanted).await?,
         ..WentLive::default()
     };
     clear_records(store, now, wanted, &mut went, progress).await?;
@@ -215,17 +216,8 @@ pub async fn go_live(
     for Unreadable { why, .. } in &went.unreadable {
         tracing::error!(%why, "what is stored cannot be read: it is left as it is, and nothing happens to it until it can");
     }
-    // Every campaign starts anew; what operators have paused or cancelled stays so.
     let mut controls = read_controls(store).await?.unwrap_or_default();
-    controls.activations = BTreeMap::new();
-    // What was counted in the other mode counts for nothing.
-    controls.counted = BTreeMap::new();
-    for (id, trip) in std::mem::take(&mut controls.tripped) {
-        if !trip.by_hand {
-            controls.paused.remove(&id);
-        }
-    }
-    controls.learned = Default::default();
+    controls.begin_anew();
     let row = ModeRow {
         mode: wanted,
         since: now,

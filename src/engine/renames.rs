@@ -26,6 +26,7 @@ pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp)
         if let Some(appended) = controls.appended.remove(old) {
             controls.appended.insert(new.clone(), appended);
         }
+        controls.rename_alerts(old, new);
         if let Some(anew) = controls.counted.remove(old) {
             controls.counted.insert(new.clone(), anew);
         }

@@ -4,10 +4,11 @@ use crate::world::files::{dormant, scheduled, selector, since_entry, tagged};
 use crate::world::{Draft, World, at, audience, triggered};
 use reveille::domain::campaign::{Again, Existing};
 use reveille::domain::condition::{
-    CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, Range,
+    CampaignCondition, CampaignWas, Condition, EventCondition, EventTest, MessageCondition,
+    MessageWas, Range,
 };
 use reveille::domain::event::{EventRule, Undo};
-use reveille::domain::id::{CampaignId, EventName};
+use reveille::domain::id::{CampaignId, EventName, StepId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::time::Span;
 
@@ -268,6 +269,45 @@ fn those_who_leave_five_messages_unanswered_get_no_more_until_they_answer() {
     world.event(mina, "Published", &[]);
     world.run_for(Span::days(1));
     assert_eq!(world.sent("news").len(), 6);
+}
+
+/// Who writes back to the survey is not asked on, whoever's mail it is that counts.
+#[test]
+fn a_reply_is_an_answer_as_an_order_is() {
+    let answered = Condition::Message(MessageCondition {
+        campaign: CampaignId::parse("survey").unwrap(),
+        step: StepId::parse("ask").unwrap(),
+        was: MessageWas::Answered,
+        within: None,
+        of_entry: true,
+    });
+    let survey = triggered("survey", "Published")
+        .step("ask", Span::ZERO, Span::days(3))
+        .then("again")
+        .wait(Span::days(9))
+        .only_if(not(answered));
+    let mut world = World::new(START, vec![survey]);
+    let people = ["silent", "replies", "late", "merged"].map(|name| world.customer(name));
+    for no in people {
+        world.event(no, "Published", &[]);
+    }
+    world.run_for(Span::days(2));
+    world.event(people[1], "Message Received", &[]);
+    // Under an id of its own, until it is known whose it is.
+    let somebody = world.stranger("somebody");
+    world.event(somebody, "Message Received", &[]);
+    world.merge(somebody, people[3]);
+    world.run_for(Span::days(5));
+    // Seven days after the mail left it is about something else.
+    world.event(people[2], "Message Received", &[]);
+    world.run_for(Span::days(5));
+    let asked_on = world.attempts.iter().filter(|a| a.step.as_str() == "again");
+    let mut asked_on: Vec<_> = asked_on.map(|a| a.customer).collect();
+    asked_on.sort();
+    assert_eq!(asked_on, [people[0], people[2]]);
+    assert_eq!(world.count("survey", Status::Skipped), 2);
+    let replied = world.record(people[1]).sent.iter().next().unwrap();
+    assert_eq!(replied.answered(), Some(at(START) + Span::days(2)));
 }
 
 fn awake_and_free(most: u64) -> Condition {

@@ -43,7 +43,7 @@ pub static CAMPAIGN: Described = Described {
     lines: lines! {
         "name": Shape::Spelled(&LINE), "How people call it; its identity is the file's name";
         "state": Shape::Words(&["draft", "test", "live"]), "\"draft\" enters nobody, \"test\" only customers marked as test, \"live\" everybody";
-        "owner": Shape::Spelled(&EMAIL), "An address that hears of breakers and approvals";
+        "owner": Shape::Spelled(&EMAIL), "An address that is told by mail: the campaign has paused itself, waits for approval, its coupons run low";
         "class": CLASS, "\"advertising\" needs consent and a topic, \"informational\" no consent to advertising, \"transactional\" obeys nothing";
         "topic": Shape::Spelled(&NAME), "What customers subscribe to or leave, of topics.toml; advertising needs one";
         "priority": Shape::Whole(-1_000, 1_000), "Where several messages may go, the larger goes first; default 0";

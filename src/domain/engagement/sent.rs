@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// So many messages are remembered: where more left, those go first after which the same step wrote again.
 const MOST: usize = 50;
 
-/// An order this long after a message left still counts as an answer to it.
+/// An order, or a reply, this long after a message left still counts as an answer to it.
 const ORDERED_WITHIN: Span = Span::days(7);
 
 /// One message that left.
@@ -34,6 +34,7 @@ pub struct SentMessage {
     pub maybe_opened: Option<Timestamp>,
     /// The latest human-likely click.
     pub clicked: Option<Timestamp>,
+    /// The latest order, or reply, that counts as an answer to it.
     pub ordered: Option<Timestamp>,
     /// Which kinds and classes of hits the log has a row of already.
     pub told: u8,
@@ -160,7 +161,7 @@ impl SentMessages {
         }
     }
 
-    /// The customer ordered: an answer to what left shortly before.
+    /// The customer ordered, or wrote to the shop: an answer to what left shortly before.
     pub fn ordered(&mut self, at: Timestamp) {
         for message in &mut self.0 {
             if message.left <= at && at.since(message.left) < ORDERED_WITHIN {

@@ -68,7 +68,7 @@ impl<'a> Life<'a> {
         let rules = self.rules;
         (self.record.goals).take_over(&from.goals, |id| rules.present_name(id));
         for (event, _) in &from.events {
-            self.note_order(event);
+            self.note_answer(event);
             self.note_goals(event);
         }
         let open = (self.record.campaigns.iter())

@@ -16,6 +16,9 @@ use crate::domain::value::Value;
 /// The event by which a shop's systems tell of an order (Segment's ecommerce spec).
 const ORDER: &str = "Order Completed";
 
+/// The event by which they tell that the customer wrote to the shop.
+const REPLY: &str = "Message Received";
+
 /// So many messages are remembered by whose links somebody left.
 const LEFT_BY: usize = 50;
 
@@ -39,7 +42,7 @@ impl<'a> Life<'a> {
             self.record.tracks = Tracks::rebuild(&self.rules.plan, all);
         }
         self.record.known_since = self.record.known_since.min(event.time);
-        self.note_order(event);
+        self.note_answer(event);
         self.note_goals(event);
         if liveness == Liveness::Live {
             self.triggering.push(event);
@@ -49,9 +52,9 @@ impl<'a> Life<'a> {
 }
 
 impl Life<'_> {
-    /// An order is an answer to what left shortly before it.
-    pub(super) fn note_order(&mut self, event: &Event) {
-        if event.name.as_str() == ORDER {
+    /// An order, or a reply, is an answer to what left shortly before it.
+    pub(super) fn note_answer(&mut self, event: &Event) {
+        if matches!(event.name.as_str(), ORDER | REPLY) {
             self.record.sent.ordered(event.time);
         }
     }

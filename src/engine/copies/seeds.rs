@@ -112,11 +112,26 @@ impl Core {
         let variant = message.variant.as_deref();
         let shop = &rules.shop.locale;
         let own = record.preferences.locale.as_deref().unwrap_or(shop);
-        let locale = form_locale(step, variant, templates, own, shop);
-        let (template, subject, preheader) = step.texts(variant);
+        let form = Form {
+            step: step.id.clone(),
+            variant: message.variant.clone(),
+            locale: form_locale(step, variant, templates, own, shop),
+        };
+        Some(GoesOut {
+            texts: self.texts_of(catalogue, &campaign.id, &form)?,
+            campaign: campaign.id.clone(),
+            form,
+        })
+    }
+
+    /// The hash of the texts that a form is made of by this catalogue; none where it has no such form.
+    fn texts_of(&self, catalogue: &Catalogue, campaign: &CampaignId, form: &Form) -> Option<u64> {
+        let templates = catalogue.templates.get(campaign)?;
+        let step = catalogue.rules.campaigns.get(campaign)?.step(&form.step)?;
+        let (template, subject, preheader) = step.texts(form.variant.as_deref());
         let mut hash = Xxh3::new();
         // What went out in rehearsal was seen by nobody.
-        hash.update(&[u8::from(config.is_rehearsal())]);
+        hash.update(&[u8::from(self.config().is_rehearsal())]);
         hash.update(format!("{subject:?}{preheader:?}").as_bytes());
         for (file, text) in templates.sources_of(template) {
             for part in [file, text] {
@@ -124,15 +139,7 @@ impl Core {
                 hash.update(part.as_bytes());
             }
         }
-        Some(GoesOut {
-            campaign: campaign.id.clone(),
-            form: Form {
-                step: step.id.clone(),
-                variant: message.variant.clone(),
-                locale,
-            },
-            texts: hash.digest(),
-        })
+        Some(hash.digest())
     }
 
     /// A mail of this form was accepted: if it is the first by these texts, copies are to go. Durable when it returns; what
@@ -147,7 +154,8 @@ impl Core {
             return;
         }
         match self.note(&key, &out).await {
-            Ok(()) => {
+            Ok(false) => {}
+            Ok(true) => {
                 let mut went = self
                     .seeds
                     .went
@@ -161,8 +169,9 @@ impl Core {
         }
     }
 
-    /// Ends when a row of these texts stands.
-    async fn note(&self, key: &Key, out: &GoesOut) -> Result<(), StoreError> {
+    /// Ends when a row of these texts stands; or when the files say something else by now: copies are made by the files, and
+    /// a mail that was under way while they were read again must not have those of the texts of now go twice.
+    async fn note(&self, key: &Key, out: &GoesOut) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let config = self.config();
         let copies = config.seeds.iter().map(|to| SeedCopy {
@@ -185,7 +194,11 @@ impl Core {
             let found = found.into_iter().next().flatten();
             let stands = (found.as_ref()).and_then(|v| decode::<SeedRow>(&v.value).ok());
             if stands.is_some_and(|row| row.texts == out.texts) {
-                return Ok(());
+                return Ok(true);
+            }
+            let texts = self.texts_of(&self.catalogue(), &out.campaign, &out.form);
+            if texts != Some(out.texts) {
+                return Ok(false);
             }
             let expected = found.map(|v| v.revision);
             match self.store.commit(put(key, expected, &row)).await {
@@ -197,7 +210,7 @@ impl Core {
         }
         self.seeds.waiting.store(true, Ordering::SeqCst);
         self.seeds.due.notify_one();
-        Ok(())
+        Ok(true)
     }
 
     /// Waits until copies may have to go, or the daemon stops.

@@ -13,6 +13,7 @@ pub(super) mod rehearsed;
 mod stands;
 
 pub use pools::{keep_former, pools_of, secret};
+pub(in crate::engine) use stands::users;
 pub use stands::{Level, PoolView, Watch, left_of};
 
 use crate::domain::id::PoolName;

@@ -9,11 +9,12 @@ use crate::store::{Batch, Direction, Key, Store, keys};
 const WAS_REAL: &str = "coupons_were_real";
 const CHUNK: usize = 500;
 
-/// Whether what records know of coupons goes when the store is taken to `wanted`.
-pub async fn go_back(store: &dyn Store, wanted: Mode) -> Result<bool, Refused> {
+/// Whether what records know of coupons goes when the store is taken from one mode to another; from one to the same, where
+/// going to the other was cut off.
+pub async fn go_back(store: &dyn Store, from: Mode, wanted: Mode) -> Result<bool, Refused> {
     let key = keys::house(WAS_REAL);
-    match wanted {
-        Mode::Rehearsal => {
+    match (from, wanted) {
+        (Mode::Real, _) => {
             let batch = Batch {
                 puts: vec![(key, vec![1])],
                 ..Batch::default()
@@ -21,7 +22,8 @@ pub async fn go_back(store: &dyn Store, wanted: Mode) -> Result<bool, Refused> {
             store.commit(batch).await.map_err(BatchError::from)?;
             Ok(false)
         }
-        Mode::Real => {
+        (Mode::Rehearsal, Mode::Rehearsal) => Ok(false),
+        (Mode::Rehearsal, Mode::Real) => {
             let found = store.get_many(vec![key]).await;
             let found = found.map_err(BatchError::from)?;
             Ok(found.iter().all(Option::is_none))

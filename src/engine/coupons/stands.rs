@@ -2,6 +2,8 @@
 //! runs low.
 
 use super::Share;
+use crate::domain::alert::{Stock, heed_pools};
+use crate::domain::campaign::{Campaign, Step};
 use crate::domain::coupon::Pool;
 use crate::domain::id::{CampaignId, PoolName, SHARDS};
 use crate::domain::rules::Rules;
@@ -151,21 +153,25 @@ pub async fn given_among(store: &dyn Store, codes: &[&str]) -> Result<Vec<bool>,
     Ok(given)
 }
 
-fn users<'r>(
+/// The campaigns whose messages give codes of a pool.
+pub(in crate::engine) fn users<'r>(
     rules: &'r Rules,
     pool: &'r PoolName,
-) -> impl Iterator<Item = &'r crate::domain::campaign::Campaign> {
-    let names = move |step: &crate::domain::campaign::Step| {
+) -> impl Iterator<Item = &'r Arc<Campaign>> {
+    let names = move |step: &Step| {
         let variants = step.variants.iter().filter_map(|v| v.coupon.as_ref());
         step.coupon.iter().chain(variants).any(|name| name == pool)
     };
-    (rules.campaigns.values().map(|c| &**c)).filter(move |c| c.steps.iter().any(names))
+    (rules.campaigns.values()).filter(move |c| c.steps.iter().any(names))
 }
 
 impl Core {
     /// All pools in force, by name.
     pub async fn pools(&self) -> Result<Vec<PoolView>, Refused> {
-        let rules = &self.catalogue().rules;
+        self.pools_by(&self.catalogue().rules).await
+    }
+
+    async fn pools_by(&self, rules: &Rules) -> Result<Vec<PoolView>, Refused> {
         let mut views = Vec::with_capacity(rules.pools.len());
         for pool in rules.pools.values() {
             let size = pool.codes.len() as u64;
@@ -193,18 +199,49 @@ impl Core {
         Ok(views)
     }
 
-    /// Says in the log which pools have come to run low since it last did, if any code may have been given since.
-    pub(in crate::engine) async fn watch_pools(&self) -> Result<(), Refused> {
-        if self.catalogue().rules.pools.is_empty()
-            || !self.coupons.moved.swap(false, Ordering::Relaxed)
-        {
+    /// Says in the log which pools have come to run low since it last did, and has their owners told, if any code may have
+    /// been given since.
+    pub(in crate::engine) async fn watch_pools(self: &Arc<Self>) -> Result<(), Refused> {
+        if !self.coupons.moved.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
+        let watched = self.watch().await;
+        if watched.is_err() {
+            self.coupons.moved();
+        }
+        watched
+    }
+
+    async fn watch(self: &Arc<Self>) -> Result<(), Refused> {
         let rules = Arc::clone(&self.catalogue().rules);
         for pool in rules.pools.values() {
             make_again(&*self.store, pool).await?;
         }
-        let views = self.pools().await?;
+        let views = match rules.pools.is_empty() {
+            true => Vec::new(),
+            false => self.pools_by(&rules).await?,
+        };
+        self.say_levels(&views);
+        let now = self.clock.now();
+        let stock = || {
+            let pools = views.iter().filter_map(|view| {
+                let pool = rules.pools.get(&view.pool)?;
+                Some(Stock {
+                    pool,
+                    left: view.left,
+                })
+            });
+            pools.collect::<Vec<_>>()
+        };
+        let stood = &self.catalogue().rules.controls.alerts;
+        if heed_pools(stood, stock(), now) != *stood {
+            self.turn(|controls| controls.alerts = heed_pools(&controls.alerts, stock(), now))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn say_levels(&self, views: &[PoolView]) {
         let mut said = self
             .coupons
             .said
@@ -218,8 +255,8 @@ impl Core {
             ..
         } in views
         {
-            let before = said.insert(pool.clone(), level).unwrap_or(Level::Plenty);
-            if level <= before {
+            let before = said.insert(pool.clone(), *level).unwrap_or(Level::Plenty);
+            if *level <= before {
                 continue;
             }
             match level {
@@ -234,6 +271,5 @@ impl Core {
                 ),
             }
         }
-        Ok(())
     }
 }
