@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::held;
 use super::plan::diff;
 use super::screen::plain;
 use super::way::Way;
@@ -72,6 +73,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
                 "taken up at the next start only: {}",
                 later.join(", ")
             ))?;
+        }
+        for line in held::edits(&done["waits"], *screen) {
+            screen.say(&line)?;
         }
     }
     if bad { Err(Failure::BadFiles) } else { Ok(()) }

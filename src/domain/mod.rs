@@ -22,6 +22,7 @@ pub mod hours;
 pub mod id;
 pub mod ledger;
 pub mod mailbox;
+pub mod moved;
 pub mod opt_in;
 pub mod order;
 pub mod outcome;

@@ -159,8 +159,9 @@ impl Life<'_> {
                     .state
                     .step()
                     .is_some_and(|s| campaign.step(s).is_none());
+                let unknown = matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER);
                 leave_behind(&mut entry, campaign, &from.steps, OnChange::Finish);
-                if gone {
+                if gone || unknown {
                     place(&mut entry, Some(campaign), self.now, zone);
                 }
             }

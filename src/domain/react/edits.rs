@@ -4,7 +4,7 @@
 //! whatever touches the record first. A record names the steps by which its entries stand; texts are none of that.
 
 use super::Life;
-use super::journey::{pass_before, place, stand_by};
+use super::journey::{pass_before, place};
 use crate::domain::campaign::{Campaign, OnChange};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
@@ -16,12 +16,16 @@ impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand.
     pub(super) fn follow_edit(&mut self, id: &CampaignId, campaign: &Campaign) {
         self.rename_steps(id, campaign);
+        if self.stays_put(campaign) {
+            return;
+        }
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
         let edited = standing.journey != campaign.journey;
-        let former = standing.steps.clone();
-        stand_by(standing, campaign);
+        let former = std::mem::take(&mut standing.steps);
+        standing.journey = campaign.journey;
+        standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
         for (key, _) in self.open_entries(id) {
             match campaign.entry.on_change {
                 _ if !edited => self.find_time(id, campaign, &key),
@@ -111,26 +115,14 @@ impl Life<'_> {
 
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
     fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
-        for (old, new) in (campaign.steps.iter())
-            .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
-            .filter(|(old, _)| campaign.step(old).is_none())
-        {
-            let mut rename = |step: &mut StepId| {
+        for (old, new) in renamed_steps(campaign) {
+            let rename = |step: &mut StepId| {
                 if step == old {
                     *step = new.clone();
                 }
             };
             if let Some(standing) = self.record.campaigns.get_mut(id) {
-                standing.steps.iter_mut().for_each(&mut rename);
-                for entry in &mut standing.entries {
-                    entry.passed.iter_mut().for_each(&mut rename);
-                    if let EntryState::Waiting { step, .. }
-                    | EntryState::Sending { step, .. }
-                    | EntryState::Elsewhere { step } = &mut entry.state
-                    {
-                        rename(step);
-                    }
-                }
+                rename_in(standing, old, new);
             }
             for message in self
                 .record
@@ -194,6 +186,31 @@ impl Life<'_> {
         }
         own.entries.sort_by_key(|e| e.at);
         self.forget_old_entries(id);
+    }
+}
+
+/// Steps that were called otherwise before: by that id, and by the present one.
+pub(super) fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepId, &StepId)> {
+    (campaign.steps.iter())
+        .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
+        .filter(|(old, _)| campaign.step(old).is_none())
+}
+
+pub(super) fn rename_in(standing: &mut Standing, old: &StepId, new: &StepId) {
+    let mut rename = |step: &mut StepId| {
+        if step == old {
+            *step = new.clone();
+        }
+    };
+    standing.steps.iter_mut().for_each(&mut rename);
+    for entry in &mut standing.entries {
+        entry.passed.iter_mut().for_each(&mut rename);
+        if let EntryState::Waiting { step, .. }
+        | EntryState::Sending { step, .. }
+        | EntryState::Elsewhere { step } = &mut entry.state
+        {
+            rename(step);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod goals;
 mod holdout;
 mod intake;
 mod journey;
+mod jumping;
 mod kept_out;
 mod moving;
 mod opt_in;
@@ -29,9 +30,9 @@ mod quota;
 mod ready;
 mod walk;
 
-pub use appended::would_go_on;
 pub use coupons::{has_stale_code, pool_wanted, wants_code};
 pub use journey::first_due;
+pub use jumping::{Moves, moves, stays_put};
 pub use kept_out::{KeptOut, kept_out};
 pub use ready::goes_before;
 
