@@ -34,6 +34,7 @@ pub use coupons::{has_stale_code, pool_wanted, wants_code};
 pub use journey::first_due;
 pub use jumping::{Moves, moves, stays_put};
 pub use kept_out::{KeptOut, kept_out};
+pub use quota::{keeps_some_out, takes_room, would_enter};
 pub use ready::goes_before;
 
 use super::address::MailboxId;
