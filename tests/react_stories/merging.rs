@@ -8,10 +8,11 @@ use crate::world::{
     uncertain,
 };
 use reveille::domain::campaign::{Again, Existing};
-use reveille::domain::cause::{Cause, Liveness};
+use reveille::domain::cause::{Cause, ConsentChange, Liveness};
 use reveille::domain::condition::{Condition, MessageCondition, MessageWas};
+use reveille::domain::consent_ledger::{MailOf, Origin};
 use reveille::domain::engagement::{Engagement, HitClass, HitKind};
-use reveille::domain::id::{CustomerNo, MessageNo, StepId};
+use reveille::domain::id::{CustomerNo, EntryKey, MessageNo, MessageRef, StepId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
@@ -741,4 +742,47 @@ fn of_when_a_word_is_goes_over_with_it() {
     let newer = Some(said + Span::minutes(30));
     tell(&mut world, mina, "city", text("Busan"), newer);
     assert_eq!(stands(&world, "city").as_deref(), Some("Busan"));
+}
+
+/// Who left by a link of a mail, came back and follows the same link again has left by it once, merged or not.
+#[test]
+fn a_mail_by_which_the_source_left_counts_once_after_the_merge_too() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    reachable(&mut world, somebody, "somebody@mail.example");
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(25));
+    let message = MessageRef {
+        customer: somebody,
+        message: world.attempts[0].message,
+    };
+    let leave = |world: &mut World| {
+        let mail = MailOf {
+            campaign: campaign_id("cart"),
+            step: StepId::parse("reminder").unwrap(),
+            entry: EntryKey("a".into()),
+            variant: None,
+        };
+        let change = ConsentChange {
+            topic: None,
+            state: ConsentState::Refused,
+            at: world.now,
+            source: "unsubscribe link".into(),
+            wording: None,
+            origin: Origin {
+                message: Some(message),
+                mail: Some(Box::new(mail)),
+                ..Origin::default()
+            },
+        };
+        world.apply(somebody, Cause::Consent(change, Liveness::Live));
+        world.run_for(Span::minutes(1));
+    };
+    leave(&mut world);
+    world.merge(somebody, mina);
+    world.run_for(Span::hours(1));
+    world.consent(mina, None, ConsentState::Given);
+    world.run_for(Span::hours(1));
+    leave(&mut world);
+    let why = |reason| (world.log.iter()).filter(|r| r.reason == reason).count();
+    assert_eq!((why(Reason::Unsubscribed), why(Reason::LeftAgain)), (1, 1));
 }

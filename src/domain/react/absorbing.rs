@@ -65,6 +65,7 @@ impl Life<'_> {
             self.absorb_pending(topic, pending, same, liveness);
         }
         self.record.hours.take_over(&from.hours);
+        self.absorb_left_by(&from.left_by);
         for sent in &from.sent {
             self.take_over_sent(sent);
         }

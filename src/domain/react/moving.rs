@@ -39,6 +39,7 @@ impl Life<'_> {
             events: Vec::new(),
             goals: record.goals.handed_over(record.no),
             hours: record.hours.clone(),
+            left_by: record.left_by.clone(),
         }));
         self.hand_over_coupons();
     }
@@ -195,6 +196,7 @@ impl Life<'_> {
         self.record.told = empty.told;
         self.record.goals = empty.goals;
         self.record.hours = empty.hours;
+        self.record.left_by = empty.left_by;
     }
 }
 
