@@ -4,12 +4,12 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
-use super::edits::leave_behind;
+use super::edits::{leave_behind, rename_in, rename_of, renamed_steps};
 use super::enrollment::may_enter;
 use super::journey::{place, stand_by};
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Again, OnChange};
+use crate::domain::campaign::{Again, Campaign, OnChange};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::engagement::SentMessage;
@@ -82,10 +82,21 @@ impl Life<'_> {
             .collect();
         for (id, standing) in &from.standings {
             let id = rules.present_name(id);
-            self.absorb_standing(id, standing);
-            if let Some(campaign) = rules.campaigns.get(id) {
-                self.have_appended(id, campaign);
+            let Some(campaign) = rules.campaigns.get(id) else {
+                self.absorb_standing(id, standing);
+                continue;
+            };
+            let mut standing = standing.clone();
+            for (old, new) in renamed_steps(campaign) {
+                rename_in(&mut standing, old, new);
             }
+            self.absorb_standing(id, &standing);
+            self.find_times(id, campaign);
+            self.have_appended(id, campaign);
+        }
+        // The letter may be older than the files.
+        for (id, campaign) in &rules.campaigns {
+            self.rename_steps(id, campaign);
         }
         for (event, _) in (from.events.iter()).filter(|(_, l)| *l == Liveness::Live) {
             self.pull_triggers(event, |id, key| {
@@ -239,6 +250,10 @@ impl Life<'_> {
             stand_by(standing, campaign);
         }
         let mut entry = from.clone();
+        let campaign = self.rules.campaigns.get(id);
+        for (old, new) in campaign.iter().flat_map(|c| renamed_steps(c)) {
+            rename_of(&mut entry, old, new);
+        }
         let told = (standing.entries.iter())
             .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());
         let counted = told.is_some_and(|n| standing.entries[n].counted);
@@ -264,8 +279,19 @@ impl Life<'_> {
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
         // The source may have ended it by an older file.
-        if let Some(campaign) = self.rules.campaigns.get(id) {
+        if let Some(campaign) = campaign {
+            self.find_times(id, campaign);
             self.have_appended(id, campaign);
+        }
+    }
+
+    /// Where the file was away at the source, or the edit of it waited, it is known only here when the next step falls due.
+    fn find_times(&mut self, id: &CampaignId, campaign: &Campaign) {
+        if self.stays_put(campaign) {
+            return;
+        }
+        for (key, _) in self.open_entries(id) {
+            self.find_time(id, campaign, &key);
         }
     }
 }

@@ -37,7 +37,7 @@ impl Life<'_> {
     }
 
     /// The file was away when the step before was settled: only now is it known when this one falls due.
-    fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
+    pub(super) fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         if let Some(entry) = self.open_entry(id, key)
             && matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER)
@@ -114,7 +114,7 @@ impl Life<'_> {
     }
 
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
-    fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
+    pub(super) fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
         for (old, new) in renamed_steps(campaign) {
             let rename = |step: &mut StepId| {
                 if step == old {
@@ -197,20 +197,20 @@ pub(super) fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepI
 }
 
 pub(super) fn rename_in(standing: &mut Standing, old: &StepId, new: &StepId) {
-    let mut rename = |step: &mut StepId| {
-        if step == old {
-            *step = new.clone();
-        }
-    };
-    standing.steps.iter_mut().for_each(&mut rename);
+    (standing.steps.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
     for entry in &mut standing.entries {
-        entry.passed.iter_mut().for_each(&mut rename);
-        if let EntryState::Waiting { step, .. }
-        | EntryState::Sending { step, .. }
-        | EntryState::Elsewhere { step } = &mut entry.state
-        {
-            rename(step);
-        }
+        rename_of(entry, old, new);
+    }
+}
+
+pub(super) fn rename_of(entry: &mut Entry, old: &StepId, new: &StepId) {
+    (entry.passed.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
+    if let EntryState::Waiting { step, .. }
+    | EntryState::Sending { step, .. }
+    | EntryState::Elsewhere { step } = &mut entry.state
+        && step == old
+    {
+        *step = new.clone();
     }
 }
 

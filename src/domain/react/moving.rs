@@ -90,8 +90,11 @@ impl Life<'_> {
                 self.give_out(&id, entry);
             }
             if !stays.is_empty() {
+                // An edit meanwhile is followed as by anybody.
                 let kept = Standing {
                     entries: stays.clone(),
+                    journey: standing.journey,
+                    steps: standing.steps.clone(),
                     ..Standing::default()
                 };
                 self.record.campaigns.insert(id.clone(), kept);

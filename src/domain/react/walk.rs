@@ -43,7 +43,8 @@ impl Life<'_> {
         for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
             self.judge_at_start(id, campaign, walked, first_sight);
         }
-        for (id, campaign) in rules.campaigns.iter().filter(|_| !moved) {
+        // Of one who moved, what is still under way.
+        for (id, campaign) in &rules.campaigns {
             self.follow_edit(id, campaign);
         }
         // What policy answered by the old rules is asked again.
