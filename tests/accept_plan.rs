@@ -548,6 +548,67 @@ async fn those_who_have_finished_go_on_by_approval_where_they_are_many() {
     }
 }
 
+/// The same of those under way whom an edit would mail at once: the forecast names some, and nobody is mailed.
+#[tokio::test]
+async fn those_who_jump_go_on_by_approval_where_they_are_many() {
+    let entry = format!(
+        "[audience]\nall = [{BOUGHT}]\n[entry]\nexisting = \"enter\"\non_change = \"jump\""
+    );
+    let begins = campaign("state = \"live\"", &entry);
+    let file = |wait: &str| {
+        format!(
+            "{begins}[[step]]\nid = \"two\"\nwait = \"{wait}\"\ntemplate = \"dormant\"\nsubject = \"Two\"\n"
+        )
+    };
+    for (allowed, waits) in [(5, true), (8, false)] {
+        let config = format!("{CONFIG}[safety]\nat_once = \"{allowed}\"\n");
+        let (app, _mail) = started("2026-05-04T08:00:00Z", &config, &[]).await;
+        app.buyers(0..7).await;
+        app.file("series.toml", Some(&file("9d")));
+        app.reload().await;
+        if app.awaits_approval("series") {
+            app.approve("series").await;
+        }
+        app.advance(Span::minutes(5)).await;
+        app.leap(Span::hours(21)).await;
+        app.file("series.toml", Some(&file("20h")));
+        let asked = question(1, Span::minutes(10));
+        let edited = Question {
+            campaigns: Some(app.dir.path().join("campaigns")),
+            ..asked.clone()
+        };
+        let (told, _) = forecast(&app, edited.clone()).await;
+        let note = |n: &String| n.contains("7 are under way") && n.contains("(such as c");
+        assert_eq!(told.notes.iter().any(note), waits, "{:?}", told.notes);
+        let (out, _progress) = tokio::sync::mpsc::channel(100);
+        let compared = app.core.compare(edited, out).await.unwrap();
+        assert_eq!(compared.notes.iter().any(note), waits);
+        let at_once = (compared.campaigns.0.values()).map(|d| d.mailed_at_once.customers);
+        assert_eq!(at_once.sum::<u64>(), if waits { 0 } else { 7 });
+        let foretold = |told: &Forecast| told.days.iter().map(|day| day.counts.sent).sum::<u64>();
+        assert_eq!(foretold(&told), if waits { 0 } else { 7 });
+        app.reload().await;
+        let sent = async || {
+            app.advance(Span::minutes(15)).await;
+            let log = app.log().await;
+            let two = |row: &&LogRow| row.step.as_ref().is_some_and(|s| s.as_str() == "two");
+            let left = |row: &&LogRow| row.status == Status::Attempting;
+            log.iter().filter(two).filter(left).count()
+        };
+        assert_eq!(sent().await, if waits { 0 } else { 7 });
+        assert_eq!(app.awaits_approval("series"), waits);
+        if waits {
+            let as_live = Question {
+                as_live: true,
+                ..asked
+            };
+            assert_eq!(foretold(&forecast(&app, as_live).await.0), 7);
+            app.approve("series").await;
+            assert_eq!(sent().await, 7);
+        }
+    }
+}
+
 /// The daemon has been down since before ten: what it makes up for, and what it does not, when it starts.
 #[tokio::test]
 async fn what_a_start_makes_up_for_is_forecast() {

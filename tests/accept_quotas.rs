@@ -10,6 +10,7 @@ use reveille::domain::quota::{Taken, lot_of};
 use reveille::domain::time::Span;
 use reveille::engine::forecast::Question;
 use reveille::store::codec::decode;
+use reveille::store::memory::MemoryStore;
 use reveille::store::{Store, StoreError, keys};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +98,51 @@ async fn a_schedule_draws_by_lot_from_all_who_are_due() {
     let refused = log.iter().filter(|r| r.status == Status::NotDrawn).count();
     assert_eq!(refused, 130 + 110);
     assert_eq!(taken(&*app.core.store, &id()).await.unwrap().total, 40);
+}
+
+/// Who is due and would not enter, or enters to be held out, takes nobody's place.
+#[tokio::test]
+async fn places_are_for_those_who_enter_and_are_written_to() {
+    let exit = "existing = \"enter\"\nexit = [{ event = \"Product Viewed\" }]";
+    let some_kept_out = lottery("20 per 1d").replace("existing = \"enter\"", exit);
+    let control = format!("{CONFIG}[control]\nshare = \"40%\"\n");
+    for (config, file) in [(CONFIG, &some_kept_out), (&control, &lottery("20 per 1d"))] {
+        let app = App::start_on(
+            Arc::new(MemoryStore::new()),
+            START,
+            config,
+            &[("lottery.toml", file)],
+        )
+        .await;
+        let people = app.buyers(0..120).await;
+        let viewed = people[..60].iter();
+        let viewed = viewed.map(|no| app.past(*no, "Product Viewed", app.now()));
+        assert!(app.offer(viewed.collect()).await.iter().all(Result::is_ok));
+        app.settle().await;
+        app.leap(Span::hours(1)).await;
+        app.leap(Span::hours(1)).await;
+        let log = app.log().await;
+        let of = |status| log.iter().filter(|r| r.status == status).count();
+        assert_eq!(of(Status::Attempting), 20);
+        assert_eq!(of(Status::Entered) - of(Status::HeldOut), 20);
+        assert_eq!(taken(&*app.core.store, &id()).await.unwrap().total, 20);
+        let lot = taken(&*app.core.store, &id()).await.unwrap().lots[""];
+        let salt = app.core.catalogue().rules.salt;
+        let drawn = |no: &&CustomerNo| lot_of(&salt, &id(), **no, lot.occurrence) <= lot.upto;
+        let some = if config == CONFIG {
+            &people[60..]
+        } else {
+            &people
+        };
+        assert_eq!(of(Status::Entered), some.iter().filter(drawn).count());
+        // Those to be compared with come in by the same chance, and are told apart.
+        let held_out = if config == CONFIG { 0..1 } else { 5..30 };
+        assert!(
+            held_out.contains(&of(Status::HeldOut)),
+            "{}",
+            of(Status::HeldOut)
+        );
+    }
 }
 
 /// Commits fail, and the daemon dies and comes back, in the middle of it: no more enter, nobody twice, and what is counted

@@ -6,11 +6,13 @@ mod app;
 use app::watched::Watched;
 use app::{App, CONFIG};
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
-use reveille::domain::id::ShardNo;
+use reveille::domain::id::{CustomerId, ShardNo};
+use reveille::domain::ledger::{LogRow, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
 use reveille::domain::value::Value;
 use reveille::engine::control::{ControlError, Scope};
+use reveille::engine::query::Phase;
 use reveille::engine::state::{Number, Walk};
 use reveille::store::codec::decode;
 use reveille::store::{Batch, StoreError, keys};
@@ -535,4 +537,103 @@ async fn an_approval_beside_a_start_lets_both_in() {
         (app.entered("many").await, app.entered("few").await),
         (300, 50)
     );
+}
+
+/// A way of two steps, the second so long after the first.
+fn series(wait: &str, subject: &str) -> String {
+    let first =
+        buyers("live", "enter", ORDERED).replace("[entry]", "[entry]\non_change = \"jump\"");
+    format!(
+        "{first}\n[[step]]\nid = \"later\"\nwait = \"{wait}\"\ntemplate = \"welcome\"\nsubject = \"{subject}\"\n"
+    )
+}
+
+async fn had_later(app: &App) -> usize {
+    let log = app.log().await;
+    let later = |r: &&LogRow| r.step.as_ref().is_some_and(|s| s.as_str() == "later");
+    (log.iter().filter(later))
+        .filter(|r| r.status == Status::Attempting)
+        .count()
+}
+
+/// Steps that are edited under `on_change = "jump"` and would mail many at once: they stay where they are until somebody
+/// approves it, over restarts, and a further edit asks anew.
+#[tokio::test]
+async fn an_edit_that_would_mail_many_at_once_waits_for_approval() {
+    for many in [3, 7] {
+        let store = Watched::new();
+        let config = format!("{CONFIG}[safety]\nat_once = \"5\"\n");
+        let mut app = App::start_on(store.clone(), START, &config, &[]).await;
+        app.buyers(0..many).await;
+        app.file("series.toml", Some(&series("10d", "Later")));
+        app.reload().await;
+        if many > 5 {
+            app.approve("series").await;
+        }
+        app.advance(Span::minutes(5)).await;
+        app.leap(Span::days(2)).await;
+        assert_eq!(app.mails().len(), many);
+        // An edit of texts, and one after which nobody is mailed at once, wait for nothing.
+        for file in [series("10d", "Much later"), series("9d", "Much later")] {
+            app.file("series.toml", Some(&file));
+            app.reload().await;
+            assert!(!app.awaits_approval("series"));
+        }
+        app.file("series.toml", Some(&series("1d", "Sooner")));
+        let waits = if many > 5 { 1 } else { 0 };
+        let told = app.core.edits_in_files().await.unwrap();
+        assert_eq!(told.len(), waits);
+        let config = app::load_config(app.dir.path());
+        app.core.reload(config).await.unwrap();
+        assert_eq!(app.core.edits_in_force().await.unwrap(), told);
+        app.settle().await;
+        app.advance(Span::minutes(5)).await;
+        assert_eq!(app.awaits_approval("series"), many > 5);
+        if many <= 5 {
+            assert_eq!(had_later(&app).await, many);
+            continue;
+        }
+        assert_eq!(
+            (told[0].customers, told[0].allowed, told[0].examples.len()),
+            (7, 5, 5)
+        );
+        app = app.reopen(store.again()).await;
+        app.settle().await;
+        app.leap(Span::days(1)).await;
+        assert_eq!(had_later(&app).await, 0);
+        let id = reveille::domain::id::CampaignId::parse("series").unwrap();
+        match app.core.campaign(&id).await.unwrap().unwrap().phase {
+            Phase::AwaitingApproval {
+                customers: 7,
+                allowed: 5,
+                examples,
+                edit: Some(edit),
+            } => {
+                assert_eq!(examples.len(), 5);
+                assert!(edit.contains("7 are under way"), "{edit}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let one = CustomerId::shown("c3").unwrap();
+        let told = app.core.explain(&one, Some(&id)).await.unwrap().unwrap();
+        let stays = told.campaigns[0].enrollments[0].stays;
+        assert!(stays.is_some_and(|why| why.contains("waits for approval")));
+        assert_eq!(told.campaigns[0].messages, []);
+        // Approved, and edited before the next tick: what was approved was that file.
+        app.core.approve(&id, "test").await.unwrap();
+        app.file("series.toml", Some(&series("1h", "Sooner")));
+        app.reload().await;
+        let asks_anew = app.awaits_approval("series");
+        assert_eq!(had_later(&app).await, if asks_anew { 0 } else { 7 });
+        if asks_anew {
+            app.approve("series").await;
+        }
+        app.advance(Span::minutes(5)).await;
+        assert_eq!(had_later(&app).await, 7);
+        assert!(!app.awaits_approval("series"));
+        // Back to a file that was let before, with nobody under way: nothing to ask.
+        app.file("series.toml", Some(&series("1d", "Sooner")));
+        app.reload().await;
+        assert!(!app.awaits_approval("series"));
+    }
 }

@@ -421,6 +421,7 @@ async fn an_import_that_would_wake_many_waits_for_approval() {
             customers,
             allowed,
             examples,
+            edit: None,
         } => {
             assert!(customers > 20);
             assert_eq!((allowed, examples.len()), (20, 5));

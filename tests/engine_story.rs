@@ -2,7 +2,7 @@
 
 mod app;
 
-use app::{App, shipped};
+use app::{App, CONFIG, shipped};
 use reveille::domain::address::EmailAddress;
 use reveille::domain::cause::{Cause, Liveness};
 use reveille::domain::explain::PolicyAnswer;
@@ -214,6 +214,49 @@ async fn an_export_holds_all_that_is_kept_of_a_customer_and_of_nobody_else() {
             .await
             .unwrap()
             .is_none()
+    );
+}
+
+/// That staff were told something of the customer is the customer's to know; to whom it went is not.
+#[tokio::test]
+async fn an_export_tells_of_notes_to_staff_and_not_to_whom() {
+    let config = format!("{CONFIG}[staff]\ncrm = \"pat@office.example\"\n");
+    let file = format!(
+        "{}[[step]]\nid = \"tell\"\nnotify = \"crm\"\nsubject = \"A word on {{{{customer.id}}}}\"\ntext = \"Call {{{{customer.id}}}}\"\n",
+        shipped("welcome.toml")
+    );
+    let store = std::sync::Arc::new(reveille::store::memory::MemoryStore::new());
+    let now = "2026-03-02T09:00:00Z";
+    let app = App::start_on(store, now, &config, &[("welcome.toml", &file)]).await;
+    app.sign_up("mina", "Asia/Seoul").await;
+    app.event("mina", "Signed Up", json!({})).await;
+    app.leap(Span::minutes(10)).await;
+    app.leap(Span::minutes(10)).await;
+    let mails = app.mails();
+    assert!(
+        mails
+            .iter()
+            .any(|(_, mail)| mail.contains("pat@office.example"))
+    );
+    let export = app
+        .core
+        .export(&customer_id("mina"))
+        .await
+        .unwrap()
+        .unwrap();
+    let export = serde_json::to_value(export).unwrap();
+    assert_eq!(export["mails"].as_array().unwrap().len(), 1);
+    let notes = export["notes_to_staff"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "{export:#}");
+    assert_eq!(
+        (&notes[0]["step"], &notes[0]["status"]),
+        (&json!("tell"), &json!("accepted"))
+    );
+    assert_eq!(notes[0]["time"], "2026-03-02T09:10:00Z");
+    let text = export.to_string();
+    assert!(
+        !text.contains("pat@") && !text.contains("crm"),
+        "{export:#}"
     );
 }
 

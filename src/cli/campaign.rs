@@ -225,9 +225,15 @@ fn show(campaign: &Value, screen: Screen) -> String {
         let names: Vec<&str> = examples.iter().filter_map(Value::as_str).collect();
         line("such as", &names.join(", "));
         let name = text(campaign, "id");
-        out.push_str(&format!(
-            "\n\n  `reveille campaign approve {name}` lets them enter"
-        ));
+        let edit = text(&campaign["phase"], "edit");
+        let lets = match edit.is_empty() {
+            true => "lets them enter",
+            false => "lets them go on; until then they stay where they are",
+        };
+        if !edit.is_empty() {
+            out.push_str(&format!("\n\n  {}", plain(edit)));
+        }
+        out.push_str(&format!("\n\n  `reveille campaign approve {name}` {lets}"));
     }
     if text(&campaign["phase"], "is") == "tripped" {
         let name = text(campaign, "id");

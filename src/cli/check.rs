@@ -2,6 +2,7 @@
 
 use super::across::{Needed, texts, unused};
 use super::failure::Failure;
+use super::held;
 use super::screen::counted;
 use super::way::{Need, through};
 use super::{Context, data_asked, links_asked};
@@ -30,7 +31,8 @@ pub struct Arguments {
     /// Check config.toml, folders and passwords only, as the daemon's user; not campaigns and templates
     #[arg(long)]
     settings: bool,
-    /// Ask the store, too: events that never came, tags that nobody bears, and how many customers lack what templates print
+    /// Ask the store, too: events that never came, tags that nobody bears, how many customers lack what templates print, edits that
+    /// wait for approval
     #[arg(long, conflicts_with = "settings")]
     store: bool,
     /// Print one JSON object
@@ -188,6 +190,7 @@ async fn files(config: &Config, found: &mut Found, asked: Option<&Context>) -> R
         found
             .problems
             .extend(campaign::unseen::notes(&loaded, &survey.events));
+        found.problems.extend(edits(context, &loaded).await?);
         // Once more, now that it is known which events come, and which tags are borne.
         against.events_seen = survey.events;
         against.tags_borne = (survey.customers > 0).then_some(survey.tags);
@@ -240,6 +243,24 @@ async fn survey(
             .map_err(|e| Failure::failed(format!("the store's answer was not understood: {e}")))
     })
     .await
+}
+
+/// Edits that would wait for approval, if they were taken now.
+async fn edits(context: &Context, loaded: &campaign::Loaded) -> Result<Vec<Problem>, Failure> {
+    let told = through(context, Need::Look, async |way| way.get("/edits").await).await?;
+    let edits = told["edits"].as_array().into_iter().flatten();
+    Ok(edits
+        .map(|edit| {
+            let name = edit["campaign"].as_str().unwrap_or_default();
+            let source = (loaded.sources.campaigns.iter()).find(|(id, _)| id.as_str() == name);
+            let file = source.map_or(name, |(_, source)| source.file.as_str());
+            let what = format!("this edit waits for approval: {}", held::edit_in_words(edit));
+            let help = format!(
+                "`reveille reload --diff` shows who is met otherwise, `reveille campaign approve {name}` lets them go on"
+            );
+            Problem::of_file(file, what, &help).only(Severity::Note)
+        })
+        .collect())
 }
 
 fn in_its_file(

@@ -31,6 +31,33 @@ pub fn held(held: &Value, screen: Screen) -> Vec<String> {
     lines
 }
 
+/// Edits of journeys that wait for approval, or will when all customers have been looked at, and what to do.
+pub fn edits(waits: &Value, screen: Screen) -> Vec<String> {
+    let empty = Vec::new();
+    let mut lines = Vec::new();
+    for edit in waits.as_array().unwrap_or(&empty) {
+        let name = edit["campaign"].as_str().unwrap_or_default();
+        lines.push(String::new());
+        lines.push(screen.yellow(&format!("{name}: {}", edit_in_words(edit))));
+        lines.push(format!(
+            "  They stay where they are: `reveille campaign approve {name}` lets them go on"
+        ));
+    }
+    lines
+}
+
+/// Whom an edit would move, and how many are allowed.
+pub fn edit_in_words(edit: &Value) -> String {
+    let examples = edit["examples"].as_array().into_iter().flatten();
+    let examples: Vec<&str> = examples.filter_map(Value::as_str).collect();
+    plain(&format!(
+        "{}, such as {}; [safety] at_once allows {}",
+        edit["what"].as_str().unwrap_or_default(),
+        examples.join(", "),
+        grouped(edit["allowed"].as_u64().unwrap_or(0)),
+    ))
+}
+
 /// Imports of history that schedules wait for, and what to do.
 pub fn imports(imports: &Value, screen: Screen) -> Vec<String> {
     let empty = Vec::new();

@@ -3,6 +3,7 @@
 
 use super::Context;
 use super::failure::Failure;
+use super::held;
 use super::plan::diff::{self, Edited};
 use super::screen::{Screen, plain};
 use super::way::Way;
@@ -119,6 +120,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
                 "taken up at the next start only: {}",
                 later.join(", ")
             ))?;
+        }
+        for line in held::edits(&done["waits"], *screen) {
+            screen.say(&line)?;
         }
     }
     if bad { Err(Failure::BadFiles) } else { Ok(()) }

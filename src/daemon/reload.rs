@@ -79,6 +79,7 @@ impl Reloader {
                 .collect(),
             taken: true,
             later,
+            waits: self.core.edits_in_force().await?,
         })
     }
 

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub enum Case {
     /// More would enter the campaign at once than may without approval.
     Enters(CampaignId),
-    /// More who had finished the campaign would go on with what was appended than may without approval.
+    /// An edit of its steps would move more on at once (under way, or finished) than may be without approval.
     GoesOn(CampaignId),
     /// The pool has fewer codes left than its `warn_below`.
     Low(PoolName),
@@ -79,7 +79,7 @@ impl Controls {
         let mut stand = BTreeSet::new();
         let entering = self.activations.iter().filter(|(_, a)| a.awaiting_approval);
         stand.extend(entering.map(|(id, _)| Case::Enters(id.clone())));
-        let going_on = self.appended.iter().filter(|(_, a)| a.waiting.is_some());
+        let going_on = self.moved.iter().filter(|(_, a)| a.waiting.is_some());
         stand.extend(going_on.map(|(id, _)| Case::GoesOn(id.clone())));
         let cancelled = &self.cancelled;
         stand.retain(|case| match case {

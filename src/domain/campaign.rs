@@ -121,14 +121,6 @@ impl Campaign {
         self.steps.iter().any(leaves)
     }
 
-    /// Of what decides who goes on where something was appended: the steps, and whether only customers on test are meant.
-    pub fn goes_on(&self) -> u64 {
-        match self.state {
-            CampaignState::Draft | CampaignState::Live => self.journey,
-            CampaignState::Test => !self.journey,
-        }
-    }
-
     /// What [`Campaign::journey`] is of these steps.
     pub fn journey_hash(&self, named: &Named<'_>) -> u64 {
         let hash = |c: &Condition| c.stable_hash(named);

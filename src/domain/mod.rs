@@ -23,6 +23,7 @@ pub mod hours;
 pub mod id;
 pub mod ledger;
 pub mod mailbox;
+pub mod moved;
 pub mod once;
 pub mod opt_in;
 pub mod order;

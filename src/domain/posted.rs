@@ -93,4 +93,6 @@ pub struct Absorb {
     pub goals: Goals,
     /// The hours at which the source answered.
     pub hours: Hours,
+    /// Messages by whose links the source has left something.
+    pub left_by: Vec<MessageRef>,
 }

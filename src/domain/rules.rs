@@ -12,6 +12,7 @@ use super::coupon::Pools;
 use super::holdout::Share;
 use super::hours::Learned;
 use super::id::{CampaignId, PoolName, SegmentName, StaffName, TagName, TopicId};
+use super::moved::Moved;
 use super::once::Once;
 use super::preference::Class;
 use super::time::{Span, Timestamp};
@@ -146,31 +147,23 @@ pub struct Controls {
     pub counted: BTreeMap<CampaignId, Anew>,
     /// At which hours customers answer.
     pub learned: Learned,
-    /// Whether those who have finished go on with what was appended, of campaigns whose files say so.
-    pub appended: BTreeMap<CampaignId, Appended>,
     /// What owners are to hear of beside trips.
     pub alerts: Alerts,
-}
-
-/// What became of the steps that were appended to a campaign (`appended = "finished"`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Appended {
-    /// For whom and for which steps this stands ([`Campaign::goes_on`]); by another file it is counted anew.
-    pub goes_on: u64,
-    /// So many customers would go on, more than `[safety] at_once`: they wait for approval. None: they go on.
-    pub waiting: Option<u64>,
+    /// Whether those go on whom the steps as they stand move, of campaigns whose edits may move many.
+    pub moved: BTreeMap<CampaignId, Moved>,
 }
 
 impl Controls {
-    /// Whether those who have finished this campaign go on with what stands after all that they had.
+    /// Whether those whom the campaign's steps as they stand move go on: who has finished, with what stands after all that
+    /// they had; who is under way, from their new place.
     pub fn go_on(&self, campaign: &Campaign) -> bool {
-        let let_on = |a: &Appended| a.goes_on == campaign.goes_on() && a.waiting.is_none();
-        self.appended.get(&campaign.id).is_some_and(let_on)
+        let let_on = |m: &Moved| m.goes_on == campaign.goes_on() && m.waiting.is_none();
+        self.moved.get(&campaign.id).is_some_and(let_on)
     }
 
     /// How many wait for approval to go on.
     pub fn waiting_to_go_on(&self, id: &CampaignId) -> Option<u64> {
-        self.appended.get(id).and_then(|a| a.waiting)
+        self.moved.get(id).and_then(|m| m.waiting)
     }
 
     /// The store goes over from a rehearsal to sending for real, or back: every campaign starts anew, and what was counted
@@ -186,7 +179,7 @@ impl Controls {
         });
         self.activations.clear();
         self.counted.clear();
-        self.appended.clear();
+        self.moved.clear();
         self.alerts.clear();
         self.learned = Learned::default();
     }

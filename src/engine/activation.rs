@@ -1,6 +1,7 @@
 //! How campaigns come into force: since when, and whether at once or after the walk and the guard.
 
 use super::catalogue::Catalogue;
+use super::going_on::forget_former;
 use super::renames::carry_over;
 use crate::domain::campaign::{CampaignState, Start};
 use crate::domain::rules::{Activation, Controls};
@@ -11,6 +12,7 @@ pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
     let rules = &catalogue.rules;
     let mut controls = (*rules.controls).clone();
     carry_over(rules, &mut controls, now);
+    forget_former(rules, &mut controls);
     for (id, campaign) in &rules.campaigns {
         if campaign.state == CampaignState::Draft {
             controls.activations.remove(id);

@@ -96,8 +96,8 @@ impl Core {
     /// The walk has ended: campaigns that are not live yet go live, or wait for approval if they would enter more at once
     /// than `[safety] at_once`.
     async fn guard(self: &Arc<Self>) -> Result<(), Refused> {
-        let appended = going_on::uncounted(&self.catalogue().rules);
-        if self.undecided().is_empty() && appended.is_empty() {
+        let edited = going_on::uncounted(&self.catalogue().rules);
+        if self.undecided().is_empty() && edited.is_empty() {
             return Ok(());
         }
         // No import begins or ends in between: what goes live now is what its end is measured against.
@@ -117,17 +117,16 @@ impl Core {
         }
         let now = self.clock.now();
         let rules = &catalogue.rules;
-        let going_on = going_on::count(&*self.store, rules, &appended).await?;
-        let goes_on = |(_, found): (_, &u64)| (1..=allowed).contains(found);
-        let anybody = going_on.iter().any(goes_on);
+        let going_on = going_on::count(&*self.store, rules, &edited, now).await?;
+        let anybody = (going_on.values()).any(|f| f.at_once <= allowed && f.behind + f.at_once > 0);
         let change = |controls: &mut Controls| {
             for (id, found) in &going_on {
                 let Some(campaign) = rules.campaigns.get(id) else {
                     continue;
                 };
-                going_on::decide(controls, campaign, *found, allowed);
+                going_on::decide(controls, campaign, found, allowed);
                 if controls.waiting_to_go_on(id).is_some() {
-                    tracing::warn!(campaign = %id, customers = found, allowed, "would go on with appended steps, more than [safety] at_once allows; `reveille campaign approve` lets them");
+                    tracing::warn!(campaign = %id, customers = found.at_once, allowed, "the edit of its steps would move more customers at once than [safety] at_once allows; `reveille campaign approve` lets it");
                 }
             }
             for (id, (hash, all, at_once)) in &counts {

@@ -15,7 +15,7 @@ pub mod directory;
 pub mod forecast;
 pub mod forget;
 mod formats;
-mod going_on;
+pub mod going_on;
 pub mod golive;
 mod guard;
 pub mod hits;

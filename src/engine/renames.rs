@@ -23,8 +23,8 @@ pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp)
         if let Some(trip) = controls.tripped.remove(old) {
             controls.tripped.insert(new.clone(), trip);
         }
-        if let Some(appended) = controls.appended.remove(old) {
-            controls.appended.insert(new.clone(), appended);
+        if let Some(moved) = controls.moved.remove(old) {
+            controls.moved.insert(new.clone(), moved);
         }
         controls.rename_alerts(old, new);
         if let Some(anew) = controls.counted.remove(old) {

@@ -8,7 +8,9 @@ use reveille::domain::cause::{Cause, Liveness};
 use reveille::domain::condition::{Condition, MessageCondition, MessageWas};
 use reveille::domain::id::{CustomerNo, StepId};
 use reveille::domain::ledger::{Reason, Status};
+use reveille::domain::moved::Moved;
 use reveille::domain::preference::ConsentState;
+use reveille::domain::react::{Moves, moves};
 use reveille::domain::record::EntryState;
 use reveille::domain::time::{Span, Timestamp};
 
@@ -188,6 +190,8 @@ fn a_change_is_followed_once_whatever_touches_the_record_first() {
         rules.campaigns = [(draft.0.id.clone(), std::sync::Arc::new(draft.0))].into();
         rules.version += 1;
         world.rules = std::sync::Arc::new(rules);
+        let known = counted(&world, None);
+        world.control(|c| _ = c.moved.insert(campaign_id("series"), known));
         world.apply(mina, cause);
         let rows = world.log.len();
         for _ in 0..3 {
@@ -435,4 +439,152 @@ fn an_edit_is_followed_where_a_mail_is_under_way_at_one_who_was_merged() {
         assert!(world.record(anonymous).messages.is_empty());
         check_log(&world);
     }
+}
+
+/// What the guard writes down of the file in force.
+fn counted(world: &World, waiting: Option<u64>) -> Moved {
+    let goes_on = world.rules.campaigns["series"].goes_on();
+    Moved { goes_on, waiting }
+}
+
+/// Too many would be mailed at once: nobody moves before it is approved, and a further edit asks anew.
+#[test]
+fn who_would_jump_stays_until_that_is_let() {
+    let (mut world, mina, from) = begin(series(OnChange::Jump, FORMER));
+    world.run_for(Span::days(8));
+    world.withhold_approval = true;
+    let shorter = |days| {
+        series(
+            OnChange::Jump,
+            &[("one", 0), ("two", 7), ("new", days), ("three", 7)],
+        )
+    };
+    world.adopt(vec![shorter(1)]);
+    let told = moves(
+        world.record(mina),
+        &world.rules.campaigns["series"],
+        &world.rules,
+        world.now,
+    );
+    let expected = Moves {
+        behind: true,
+        at_once: true,
+    };
+    assert_eq!(told, expected);
+    let rows = world.log.len();
+    for waiting in [None, Some(1)] {
+        if waiting.is_some() {
+            let known = counted(&world, waiting);
+            world.control(|c| _ = c.moved.insert(campaign_id("series"), known));
+        }
+        for cause in [Cause::Walk, Cause::Alarm, Cause::Release] {
+            world.apply(mina, cause);
+        }
+        world.run_for(Span::days(10));
+    }
+    assert_eq!(sent(&world, from), had(&[("one", 0), ("two", 7)]));
+    assert_eq!(world.log.len(), rows, "nothing was decided of it");
+    // What was let of one file is let of no other.
+    let known = counted(&world, None);
+    world.adopt(vec![shorter(2)]);
+    world.control(|c| _ = c.moved.insert(campaign_id("series"), known));
+    world.run_for(Span::days(1));
+    assert_eq!(world.log.len(), rows);
+    world.approve();
+    world.run_for(Span::days(30));
+    check_log(&world);
+    assert_eq!(
+        sent(&world, from),
+        had(&[("one", 0), ("two", 7), ("new", 29), ("three", 36)])
+    );
+}
+
+/// What waits to be sent may go, an exit ends it, the former file puts all back; and who comes anew is not kept waiting.
+#[test]
+fn who_stays_may_leave_and_goes_on_by_the_former_file() {
+    let held = |exit: bool| {
+        let file = |steps: &[(&str, i64)]| {
+            let draft = series(OnChange::Jump, steps);
+            match exit {
+                true => draft.exit(since_entry("Order Completed", None)),
+                false => draft,
+            }
+        };
+        let (mut world, mina, from) = begin(file(FORMER));
+        let later = world.now + Span::days(8);
+        world.run_for(Span::days(1));
+        world.prefer(mina, |p| p.preferences.pause_until = Some(Some(later)));
+        world.run_for(Span::days(6));
+        world.withhold_approval = true;
+        world.adopt(vec![file(&[("one", 0), ("new", 0), ("two", 7)])]);
+        world.run_for(Span::days(5));
+        assert_eq!(sent(&world, from), had(&[("one", 0), ("two", 8)]));
+        let joon = world.customer("joon");
+        world.event(joon, "Signed Up", &[]);
+        world.run_for(Span::hours(1));
+        let of_joon = world.attempts.iter().filter(|a| a.customer == joon);
+        assert_eq!(of_joon.count(), 2, "one, and new at once");
+        (world, mina, from, file(FORMER))
+    };
+    let (mut world, mina, ..) = held(true);
+    world.event(mina, "Order Completed", &[]);
+    assert!(!open_of(&world, mina));
+    let (mut world, mina, from, former) = held(false);
+    assert!(open_of(&world, mina));
+    world.adopt(vec![former]);
+    world.run_for(Span::days(30));
+    check_log(&world);
+    let of_mina = (world.attempts.iter().filter(|a| a.customer == mina))
+        .map(|a| (a.step.to_string(), a.at.since(from).0 / 86_400_000));
+    assert_eq!(
+        of_mina.collect::<Vec<_>>(),
+        had(&[("one", 0), ("two", 8), ("three", 15)])
+    );
+}
+
+fn open_of(world: &World, no: CustomerNo) -> bool {
+    let entries = &world.record(no).campaigns["series"].entries;
+    entries.iter().any(|e| e.state.is_open())
+}
+
+/// Only who would be mailed for it at once is counted.
+#[test]
+fn who_jumps_to_a_step_to_come_is_not_counted() {
+    let after = |days: i64, steps: &[(&str, i64)]| {
+        let (mut world, mina, _) = begin(series(OnChange::Jump, FORMER));
+        world.run_for(Span::days(days));
+        world.withhold_approval = true;
+        world.adopt(vec![series(OnChange::Jump, steps)]);
+        let rules = &world.rules;
+        let told = moves(
+            world.record(mina),
+            &rules.campaigns["series"],
+            rules,
+            world.now,
+        );
+        (told.behind, told.at_once)
+    };
+    // Not over yet; over by now; a step inserted before their place; one at the end.
+    assert_eq!(
+        after(3, &[("one", 0), ("two", 5), ("three", 7)]),
+        (true, false)
+    );
+    assert_eq!(
+        after(3, &[("one", 0), ("two", 2), ("three", 7)]),
+        (true, true)
+    );
+    assert_eq!(
+        after(3, &[("one", 0), ("new", 1), ("two", 7), ("three", 7)]),
+        (true, true)
+    );
+    assert_eq!(
+        after(3, &[("one", 0), ("two", 7), ("three", 7), ("last", 0)]),
+        (true, false)
+    );
+    // The same steps; and nobody is under way any more.
+    assert_eq!(after(3, FORMER), (false, false));
+    assert_eq!(
+        after(20, &[("zero", 0), ("one", 0), ("two", 7)]),
+        (false, false)
+    );
 }

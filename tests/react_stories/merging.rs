@@ -7,11 +7,12 @@ use crate::world::{
     Draft, World, accepted, at, audience, campaign_id, not_started, refused, triggered, try_later,
     uncertain,
 };
-use reveille::domain::campaign::{Again, Existing};
-use reveille::domain::cause::{Cause, Liveness};
+use reveille::domain::campaign::{Again, Existing, OnChange};
+use reveille::domain::cause::{Cause, ConsentChange, Liveness};
 use reveille::domain::condition::{Condition, MessageCondition, MessageWas};
+use reveille::domain::consent_ledger::{MailOf, Origin};
 use reveille::domain::engagement::{Engagement, HitClass, HitKind};
-use reveille::domain::id::{CustomerNo, MessageNo, StepId};
+use reveille::domain::id::{CustomerNo, EntryKey, MessageNo, MessageRef, StepId};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::outcome::Outcome;
 use reveille::domain::preference::{Class, ConsentState};
@@ -741,4 +742,101 @@ fn of_when_a_word_is_goes_over_with_it() {
     let newer = Some(said + Span::minutes(30));
     tell(&mut world, mina, "city", text("Busan"), newer);
     assert_eq!(stands(&world, "city").as_deref(), Some("Busan"));
+}
+
+/// Who left by a link of a mail, came back and follows the same link again has left by it once, merged or not.
+#[test]
+fn a_mail_by_which_the_source_left_counts_once_after_the_merge_too() {
+    let (mut world, mina, somebody, _) = begin(vec![cart()]);
+    reachable(&mut world, somebody, "somebody@mail.example");
+    world.event(somebody, "Product Added", &[("cart_id", "a")]);
+    world.run_for(Span::hours(25));
+    let message = MessageRef {
+        customer: somebody,
+        message: world.attempts[0].message,
+    };
+    let leave = |world: &mut World| {
+        let mail = MailOf {
+            campaign: campaign_id("cart"),
+            step: StepId::parse("reminder").unwrap(),
+            entry: EntryKey("a".into()),
+            variant: None,
+        };
+        let change = ConsentChange {
+            topic: None,
+            state: ConsentState::Refused,
+            at: world.now,
+            source: "unsubscribe link".into(),
+            wording: None,
+            origin: Origin {
+                message: Some(message),
+                mail: Some(Box::new(mail)),
+                ..Origin::default()
+            },
+        };
+        world.apply(somebody, Cause::Consent(change, Liveness::Live));
+        world.run_for(Span::minutes(1));
+    };
+    leave(&mut world);
+    world.merge(somebody, mina);
+    world.run_for(Span::hours(1));
+    world.consent(mina, None, ConsentState::Given);
+    world.run_for(Span::hours(1));
+    leave(&mut world);
+    let why = |reason| (world.log.iter()).filter(|r| r.reason == reason).count();
+    assert_eq!((why(Reason::Unsubscribed), why(Reason::LeftAgain)), (1, 1));
+}
+
+/// A step whose mail is on its way at the source is edited, with or without a wait for approval: that mail is that step's
+/// still, whatever it is called now, and what follows at the target is what would follow had they been one all along.
+#[test]
+fn an_edit_while_a_mail_is_on_its_way_at_the_source_is_followed() {
+    let file = |on_change: OnChange, steps: &[&str]| {
+        let (first, others) = steps.split_first().unwrap();
+        let begun = triggered("cart", "Product Added")
+            .per("cart_id")
+            .step(first, Span::ZERO, Span::days(3))
+            .on_change(on_change);
+        (others.iter()).fold(begun, |draft, step| draft.then(step).wait(Span::hours(10)))
+    };
+    let renamed = |draft: Draft| {
+        draft.with(|c| {
+            let one = (c.steps.iter_mut()).find(|s| s.id.as_str() == "first");
+            one.unwrap().renamed_from = Some(StepId::parse("one").unwrap());
+        })
+    };
+    let edited = |draft: Draft, waits: bool| {
+        let on_change = draft.0.entry.on_change;
+        let (mut world, mina, somebody, _) = begin(vec![file(on_change, &["one", "two"])]);
+        reachable(&mut world, somebody, "somebody@mail.example");
+        world.script = Box::new(|a| match (a.step.as_str(), a.attempt) {
+            ("one", 1) => (try_later(), Span::hours(2)),
+            _ => (accepted(), Span::ZERO),
+        });
+        world.event(somebody, "Product Added", &[("cart_id", "a")]);
+        world.run_for(Span::minutes(1));
+        world.merge(somebody, mina);
+        world.run_for(Span::minutes(1));
+        world.withhold_approval = waits;
+        world.adopt(vec![draft]);
+        world.run_for(Span::days(3));
+        world.approve();
+        world.run_for(Span::days(9));
+        let done = (world.attempts.iter()).filter(|a| a.attempt > 1 || a.step.as_str() != "one");
+        done.map(|a| a.step.to_string()).collect::<Vec<_>>()
+    };
+    let finish = OnChange::Finish;
+    assert_eq!(
+        edited(renamed(file(finish, &["first", "two"])), false),
+        ["first", "two"]
+    );
+    // Inserted before their place: not for them.
+    assert_eq!(
+        edited(file(finish, &["zero", "one", "two"]), false),
+        ["one", "two"]
+    );
+    for waits in [false, true] {
+        let longer = file(OnChange::Jump, &["one", "new", "two"]);
+        assert_eq!(edited(longer, waits), ["one", "new", "two"], "{waits}");
+    }
 }

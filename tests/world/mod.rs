@@ -24,6 +24,7 @@ use reveille::domain::id::{
     CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
+use reveille::domain::moved::Moved;
 use reveille::domain::order::judging_order;
 use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
@@ -31,7 +32,7 @@ use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::quota::Quotas;
 use reveille::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
-use reveille::domain::rules::{Activation, Appended, Controls, Rules, Shop};
+use reveille::domain::rules::{Activation, Controls, Rules, Shop};
 use reveille::domain::schedule::instant_of;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::track::TrackPlan;
@@ -291,13 +292,13 @@ impl World {
             for activation in controls.activations.values_mut() {
                 activation.live.get_or_insert(now);
             }
-            for (id, campaign) in rules.campaigns.iter().filter(|(_, c)| c.entry.appended) {
+            for (id, campaign) in rules.campaigns.iter().filter(|(_, c)| c.may_move()) {
                 let goes_on = campaign.goes_on();
-                let known = Appended {
+                let known = Moved {
                     goes_on,
                     waiting: None,
                 };
-                controls.appended.insert(id.clone(), known);
+                controls.moved.insert(id.clone(), known);
             }
         });
         self.walk();

@@ -26,6 +26,10 @@ pub(super) fn with_coupon(
         lets_it_go,
         from,
     };
+    // What is held out wants none.
+    if answered.0 == PolicyAnswer::HeldOut {
+        return (answered, None);
+    }
     let mut bare = message.clone();
     if has_stale_code(record, message, at) {
         bare.coupon = None;

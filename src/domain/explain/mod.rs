@@ -22,7 +22,7 @@ use super::id::{CampaignId, CustomerId, TopicId};
 use super::ledger::Reason;
 use super::policy::zone_of;
 use super::preference::Class;
-use super::react::Boxes;
+use super::react::{Boxes, stays_put};
 use super::record::{EntryState, MessageState, Record};
 use super::rules::Rules;
 use super::time::Timestamp;
@@ -131,6 +131,9 @@ pub struct Enrollment {
     pub exits: Vec<ConditionExplained>,
     /// Why its messages are not sent (the reason's code), where that was drawn for it.
     pub held_out: Option<&'static str>,
+    /// Why no step of it falls due at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stays: Option<&'static str>,
 }
 
 /// Explains all campaigns, or one, for a customer. `boxes` are the mailboxes of the present address and of the messages
@@ -194,6 +197,11 @@ fn enrollments(
     let Some(standing) = record.campaigns.get(id) else {
         return Vec::new();
     };
+    let waiting = rules.controls.waiting_to_go_on(id).is_some();
+    let stays = stays_put(record, campaign, &rules.controls).then_some(match waiting {
+        true => "the edit of the steps waits for approval; until then it stays where it is",
+        false => "the steps were edited: it goes on when all customers have been looked at",
+    });
     let latest_over = standing.entries.iter().rposition(|e| !e.state.is_open());
     (standing.entries.iter().enumerate())
         .filter(|(place, e)| e.state.is_open() || Some(*place) == latest_over)
@@ -208,6 +216,8 @@ fn enrollments(
             };
             let facts = Facts::of(record, rules).for_exit(EntryFacts::of(entry, campaign));
             let present = step.and_then(|s| campaign.step(s));
+            // Of one that stays where it is nobody knows when a step falls due.
+            let at = at.filter(|at| *at != Timestamp::NEVER);
             let waiting = matches!(entry.state, EntryState::Waiting { .. });
             let explained = |c: &Condition| explain_condition(c, &facts, now).into();
             let exits = campaign.entry.exit.iter().filter(|_| entry.state.is_open());
@@ -225,6 +235,7 @@ fn enrollments(
                 held_out: (entry.drawn)
                     .and_then(|drawn| drawn.withholds(campaign.class))
                     .map(Reason::code),
+                stays: stays.filter(|_| entry.state.is_open()),
             }
         })
         .collect()
@@ -298,8 +309,8 @@ fn in_force(id: &CampaignId, campaign: &Campaign, record: &Record, rules: &Rules
             a.existing
         ),
         Some(a) if a.live.is_some() && controls.waiting_to_go_on(id).is_some() => format!(
-            "live; {} customers who have finished wait for approval to go on with the steps that were appended",
-            controls.waiting_to_go_on(id).unwrap_or_default()
+            "live; the edit of its steps waits for approval: {}",
+            campaign.who_moves(controls.waiting_to_go_on(id).unwrap_or_default())
         ),
         Some(a) if a.live.is_some() => match (&campaign.start, controls.importing) {
             (Start::Scheduled(_), Some(_)) => {

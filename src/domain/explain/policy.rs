@@ -19,7 +19,7 @@ use crate::domain::preference::{
     Class, Consent, ConsentState, Standing as ConsentStanding, consent_for, is_on_request,
     standing_on, takes_on_request_only,
 };
-use crate::domain::react::{Boxes, first_due};
+use crate::domain::react::{Boxes, first_due, stays_put};
 use crate::domain::record::{EntryState, Mailbox, Message, MessageState, Place, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -111,6 +111,7 @@ pub(super) fn messages(
             judged(m, state_word(m.state), from)
         })
         .collect();
+    let stays = stays_put(record, campaign, &rules.controls);
     let entries = record
         .campaigns
         .get(id)
@@ -118,6 +119,7 @@ pub(super) fn messages(
         .flat_map(|s| &s.entries);
     for entry in entries {
         if let EntryState::Waiting { step, due } = &entry.state
+            && !stays
             && let Some(step) = campaign.step(step).filter(|s| s.act.is_none())
         {
             let due = match entry.clock {

@@ -188,6 +188,7 @@ impl Page {
                 )
             }
             (_, Some(at)) => format!("was in it{key} from {entered}, and left on {}", self.at(at)),
+            ("waiting", None) => format!("in it{key} since {entered}; {step} is next"),
             (state, None) => format!("{state}{key} since {entered}"),
         };
         let held = match enrollment.held_out {
@@ -195,6 +196,9 @@ impl Page {
             None => "",
         };
         lines.push(labelled("entry", &format!("{text}{held}")));
+        if let Some(why) = enrollment.stays {
+            lines.push(labelled("", why));
+        }
         for (label, condition) in [
             ("before if", &enrollment.waits_for),
             ("only if", &enrollment.only_if),

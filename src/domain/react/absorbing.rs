@@ -4,13 +4,13 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
-use super::edits::catch_up;
+use super::edits::{catch_up, rename_in, renamed_steps};
 use super::enrollment::may_enter;
 use super::journey::stand_by;
 use super::triggers::Elsewhere;
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::Again;
+use crate::domain::campaign::{Again, Campaign};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::engagement::SentMessage;
@@ -62,6 +62,7 @@ impl<'a> Life<'a> {
             self.absorb_pending(topic, pending, same, liveness);
         }
         self.record.hours.take_over(&from.hours);
+        self.absorb_left_by(&from.left_by);
         for sent in &from.sent {
             self.take_over_sent(sent);
         }
@@ -78,10 +79,21 @@ impl<'a> Life<'a> {
             .collect();
         for (id, standing) in &from.standings {
             let id = rules.present_name(id);
-            self.absorb_standing(id, standing);
-            if let Some(campaign) = rules.campaigns.get(id) {
-                self.have_appended(id, campaign);
+            let Some(campaign) = rules.campaigns.get(id) else {
+                self.absorb_standing(id, standing);
+                continue;
+            };
+            let mut standing = standing.clone();
+            for (old, new) in renamed_steps(campaign) {
+                rename_in(&mut standing, old, new);
             }
+            self.absorb_standing(id, &standing);
+            self.find_times(id, campaign);
+            self.have_appended(id, campaign);
+        }
+        // The letter may be older than the files.
+        for (id, campaign) in &rules.campaigns {
+            self.rename_steps(id, campaign);
         }
         let live = (from.events.iter()).filter(|(_, l)| *l == Liveness::Live);
         self.triggering.extend(live.map(|(event, _)| event));
@@ -233,7 +245,8 @@ impl Life<'_> {
             stand_by(standing, campaign);
         }
         let mut entry = from.clone();
-        if let Some(campaign) = self.rules.campaigns.get(id) {
+        let campaign = self.rules.campaigns.get(id);
+        if let Some(campaign) = campaign {
             catch_up(&mut entry, campaign, former, now, zone);
         }
         let told = (standing.entries.iter())
@@ -261,8 +274,19 @@ impl Life<'_> {
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
         // The source may have ended it by an older file.
-        if let Some(campaign) = self.rules.campaigns.get(id) {
+        if let Some(campaign) = campaign {
+            self.find_times(id, campaign);
             self.have_appended(id, campaign);
+        }
+    }
+
+    /// Where the file was away at the source, or the edit of it waited, it is known only here when the next step falls due.
+    fn find_times(&mut self, id: &CampaignId, campaign: &Campaign) {
+        if self.stays_put(campaign) {
+            return;
+        }
+        for (key, _) in self.open_entries(id) {
+            self.find_time(id, campaign, &key);
         }
     }
 }

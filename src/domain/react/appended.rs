@@ -1,9 +1,9 @@
 //! Steps that were appended to the end of a file: where its campaign says `appended = "finished"`, those who have come to
-//! its end have them, too, once it is known that they are not too many at once ([`Controls::appended`]).
+//! its end have them, too, once it is known that they are not too many at once ([`Controls::moved`]).
 //!
 //! What is behind an entry says what is new to it, so nothing hangs on when the file was edited, or how often meanwhile.
 //!
-//! [`Controls::appended`]: crate::domain::rules::Controls::appended
+//! [`Controls::moved`]: crate::domain::rules::Controls::moved
 
 use super::Life;
 use super::journey::place;
@@ -15,7 +15,7 @@ use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, Record};
 
 /// Whether an entry of this customer has finished, and would go on with what was appended.
-pub fn would_go_on(record: &Record, campaign: &Campaign) -> bool {
+pub(super) fn would_go_on(record: &Record, campaign: &Campaign) -> bool {
     let entries = (record.campaigns.get(&campaign.id)).map_or(&[][..], |s| s.entries.as_slice());
     campaign.entry.appended
         && record.moved_to.is_none()
@@ -50,10 +50,12 @@ impl Life<'_> {
     /// Entries that have finished go on with the steps that stand after all that they had. Of each key the latest only;
     /// who counted as entered without having had anything goes on with nothing.
     pub(super) fn have_appended(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let controls = &self.rules.controls;
-        let barred = controls.cancelled.contains(id) || !controls.go_on(campaign);
         let moved = self.record.moved_to.is_some();
-        if moved || !campaign.entry.appended || barred || !self.admits(campaign.state) {
+        if moved || !campaign.entry.appended || !self.admits(campaign.state) {
+            return;
+        }
+        let controls = &self.rules.controls;
+        if controls.cancelled.contains(id) || !controls.go_on(campaign) {
             return;
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));

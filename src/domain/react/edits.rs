@@ -4,7 +4,7 @@
 //! whatever touches the record first. A record names the steps by which its entries stand; texts are none of that.
 
 use super::Life;
-use super::journey::{pass_before, place, stand_by};
+use super::journey::{pass_before, place};
 use crate::domain::campaign::{Campaign, OnChange};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
@@ -17,12 +17,16 @@ impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand.
     pub(super) fn follow_edit(&mut self, id: &CampaignId, campaign: &Campaign) {
         self.rename_steps(id, campaign);
+        if self.stays_put(campaign) {
+            return;
+        }
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
         let edited = standing.journey != campaign.journey;
-        let former = standing.steps.clone();
-        stand_by(standing, campaign);
+        let former = std::mem::take(&mut standing.steps);
+        standing.journey = campaign.journey;
+        standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
         for (key, _) in self.open_entries(id) {
             match campaign.entry.on_change {
                 _ if !edited => self.find_time(id, campaign, &key),
@@ -34,7 +38,7 @@ impl Life<'_> {
     }
 
     /// The file was away when the step before was settled: only now is it known when this one falls due.
-    fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
+    pub(super) fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         if let Some(entry) = self.open_entry(id, key)
             && matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER)
@@ -111,7 +115,7 @@ impl Life<'_> {
     }
 
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
-    fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
+    pub(super) fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
         for (old, new) in renamed_steps(campaign) {
             let rename = |step: &mut StepId| {
                 if step == old {
@@ -119,8 +123,7 @@ impl Life<'_> {
                 }
             };
             if let Some(standing) = self.record.campaigns.get_mut(id) {
-                standing.steps.iter_mut().for_each(rename);
-                (standing.entries.iter_mut()).for_each(|entry| name_steps(entry, rename));
+                rename_in(standing, old, new);
             }
             for message in self
                 .record
@@ -187,19 +190,28 @@ impl Life<'_> {
     }
 }
 
-/// Steps that were called otherwise before: by that name, and by the present one.
-fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepId, &StepId)> {
-    let renamed = (campaign.steps.iter()).filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)));
-    renamed.filter(|(old, _)| campaign.step(old).is_none())
+/// Steps that were called otherwise before: by that id, and by the present one.
+pub(super) fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepId, &StepId)> {
+    (campaign.steps.iter())
+        .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
+        .filter(|(old, _)| campaign.step(old).is_none())
 }
 
-fn name_steps(entry: &mut Entry, rename: impl Fn(&mut StepId)) {
-    entry.passed.iter_mut().for_each(&rename);
+pub(super) fn rename_in(standing: &mut Standing, old: &StepId, new: &StepId) {
+    (standing.steps.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
+    for entry in &mut standing.entries {
+        rename_of(entry, old, new);
+    }
+}
+
+pub(super) fn rename_of(entry: &mut Entry, old: &StepId, new: &StepId) {
+    (entry.passed.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
     if let EntryState::Waiting { step, .. }
     | EntryState::Sending { step, .. }
     | EntryState::Elsewhere { step } = &mut entry.state
+        && step == old
     {
-        rename(step);
+        *step = new.clone();
     }
 }
 
@@ -214,15 +226,11 @@ pub(super) fn catch_up(
     if journey == campaign.journey {
         return;
     }
-    let renamed: Vec<_> = renamed_steps(campaign).collect();
-    let present = |step: &mut StepId| {
-        if let Some((_, new)) = renamed.iter().find(|(old, _)| *old == step) {
-            *step = (*new).clone();
-        }
-    };
     let mut former = former.to_vec();
-    former.iter_mut().for_each(present);
-    name_steps(entry, present);
+    for (old, new) in renamed_steps(campaign) {
+        (former.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
+        rename_of(entry, old, new);
+    }
     if !entry.state.is_open() {
         return;
     }
@@ -231,15 +239,22 @@ pub(super) fn catch_up(
     }
     let step = entry.state.step();
     let gone = step.is_some_and(|s| campaign.step(s).is_none());
+    // Its file was away at the source when the step before was settled.
+    let unknown = matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER);
     leave_behind(entry, campaign, &former, OnChange::Finish);
-    if gone {
+    if gone || unknown {
         place(entry, Some(campaign), now, zone);
     }
 }
 
 /// Writes down what is behind an entry by the new order: under `finish` all that stands before its place, which is the
 /// next of the former order where its own step is gone.
-fn leave_behind(entry: &mut Entry, campaign: &Campaign, former: &[StepId], on_change: OnChange) {
+pub(super) fn leave_behind(
+    entry: &mut Entry,
+    campaign: &Campaign,
+    former: &[StepId],
+    on_change: OnChange,
+) {
     let Some(at) = entry.state.step().cloned() else {
         return;
     };

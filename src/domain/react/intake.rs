@@ -334,6 +334,13 @@ impl Life<'_> {
         true
     }
 
+    /// The same of messages by which somebody left who was merged into this customer.
+    pub(super) fn absorb_left_by(&mut self, from: &[MessageRef]) {
+        for message in from {
+            self.is_first_by(*message);
+        }
+    }
+
     pub(super) fn suppress(&mut self, mailbox: &MailboxId, suppression: Option<Suppression>) {
         let known = self.boxes.entry(mailbox.clone()).or_default();
         let complains = |s: &Option<Suppression>| {

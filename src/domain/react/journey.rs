@@ -5,6 +5,7 @@
 
 use super::Life;
 use super::enrollment::exits;
+use super::jumping::is_behind;
 use crate::domain::best::{best_instant, learned_from};
 use crate::domain::campaign::{At, Campaign, DueFrom, Otherwise, Step};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
@@ -36,12 +37,21 @@ pub(super) fn place(entry: &mut Entry, campaign: Option<&Campaign>, now: Timesta
 }
 
 /// When `step` falls due for an entry that has come to it; never before `now`.
-fn falls_due(step: &Step, entry: &Entry, now: Timestamp, zone: Tz) -> (Timestamp, Option<ByClock>) {
-    let from = match step.timing.from {
+pub(super) fn falls_due(
+    step: &Step,
+    entry: &Entry,
+    now: Timestamp,
+    zone: Tz,
+) -> (Timestamp, Option<ByClock>) {
+    by_clock(step.timing.at, counts_from(step, entry).max(now), zone)
+}
+
+/// The same, whatever the hour.
+pub(super) fn counts_from(step: &Step, entry: &Entry) -> Timestamp {
+    match step.timing.from {
         DueFrom::Entry(after) => entry.at + after,
         DueFrom::Before(wait) => entry.since + wait,
-    };
-    by_clock(step.timing.at, from.max(now), zone)
+    }
 }
 
 /// The instant itself, or the first one from it on at which the customer's clock shows `at`. The best hour is chosen when
@@ -61,9 +71,9 @@ pub fn first_due(step: &Step, at: Timestamp, zone: Tz) -> Timestamp {
     by_clock(step.timing.at, at + span, zone).0
 }
 
-/// The steps of the file by which the entries of a standing stand.
+/// The steps of the file by which the entries of a standing stand, unless some stay by those before.
 pub(super) fn stand_by(standing: &mut Standing, campaign: &Campaign) {
-    if standing.journey != campaign.journey {
+    if standing.journey != campaign.journey && !is_behind(standing, campaign) {
         standing.journey = campaign.journey;
         standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
     }
@@ -74,6 +84,9 @@ impl Life<'_> {
     pub(super) fn advance_entries(&mut self, id: &CampaignId, campaign: &Campaign) {
         if self.rules.controls.cancelled.contains(id) {
             return self.leave_all(id, Reason::CampaignCancelled);
+        }
+        if self.keep_in_place(id, campaign) {
+            return;
         }
         for (key, _) in self.open_entries(id) {
             // What ends at once makes room for the next step, before which the exits are judged again.
@@ -99,7 +112,7 @@ impl Life<'_> {
     }
 
     /// Whether no exit condition holds; else the entry ends.
-    fn stays(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
+    pub(super) fn stays(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
         if self.is_answered(&campaign.start, key) {
             self.leave(id, key, Reason::Answered, "");
             return false;
@@ -287,6 +300,7 @@ impl Life<'_> {
             return self.leave(id, key, Reason::OnlyIf, "");
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
+        let stays = campaign.is_some_and(|c| self.stays_put(c));
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
@@ -301,10 +315,11 @@ impl Life<'_> {
             pass_before(entry, campaign, to);
         }
         entry.since = now;
+        let new = campaign.into_iter().flat_map(|c| &c.steps).map(|s| &s.id);
         match campaign {
-            Some(_) => place(entry, campaign, now, zone),
-            // Its file is gone for now; by the order known what is next waits until it is back.
-            None => match (standing.steps.iter()).find(|s| !entry.passed.contains(s)) {
+            Some(_) if !stays => place(entry, campaign, now, zone),
+            // Its file is gone for now, or the edit of it waits; by the order known what is next waits with it.
+            _ => match (standing.steps.iter().chain(new)).find(|s| !entry.passed.contains(s)) {
                 Some(next) => {
                     entry.clock = None;
                     entry.state = EntryState::Waiting {

@@ -20,6 +20,7 @@ mod goals;
 mod holdout;
 mod intake;
 mod journey;
+mod jumping;
 mod kept_out;
 mod moving;
 mod opt_in;
@@ -30,10 +31,11 @@ mod ready;
 mod triggers;
 mod walk;
 
-pub use appended::would_go_on;
 pub use coupons::{has_stale_code, pool_wanted, wants_code};
 pub use journey::first_due;
+pub use jumping::{Moves, moves, stays_put};
 pub use kept_out::{KeptOut, kept_out};
+pub use quota::{keeps_some_out, takes_room, would_enter};
 pub use ready::goes_before;
 
 use super::address::MailboxId;

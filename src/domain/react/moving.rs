@@ -39,6 +39,7 @@ impl Life<'_> {
             events: Vec::new(),
             goals: record.goals.handed_over(record.no),
             hours: record.hours.clone(),
+            left_by: record.left_by.clone(),
         }));
         self.hand_over_coupons();
     }
@@ -101,6 +102,7 @@ impl Life<'_> {
                 self.give_out(&id, entry);
             }
             if !stays.is_empty() {
+                // An edit meanwhile is followed as by anybody.
                 let kept = Standing {
                     entries: stays.clone(),
                     // An edit is followed here until the message is settled.
@@ -219,6 +221,7 @@ impl Life<'_> {
         self.record.told = empty.told;
         self.record.goals = empty.goals;
         self.record.hours = empty.hours;
+        self.record.left_by = empty.left_by;
     }
 }
 

@@ -1,12 +1,57 @@
 //! Whether the campaign's quota has a place for this customer, and the place taken.
+//!
+//! A place is for somebody who is written to: who enters and is held out, to be compared with the others, comes in beside
+//! the number, by the same chance. And who would not enter, though due, is not drawn.
 
 use super::Life;
-use crate::domain::campaign::{Campaign, Schedule, ScheduleZone};
-use crate::domain::id::{CampaignId, EntryKey};
+use super::kept_out::kept_out;
+use super::walk::admits;
+use crate::domain::campaign::{Campaign, Schedule, ScheduleZone, Start};
+use crate::domain::condition::{Facts, evaluate};
+use crate::domain::holdout::Drawn;
+use crate::domain::id::{CampaignId, CustomerNo, EntryKey};
 use crate::domain::ledger::{Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::quota::{Quota, Taken, lot_of};
+use crate::domain::record::Record;
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
 use chrono::NaiveDateTime;
+
+/// Whether an entry of this customer takes a place: not where every message of it would be held out.
+pub fn takes_room(no: CustomerNo, campaign: &Campaign, rules: &Rules) -> bool {
+    let drawn = Drawn::of(no, campaign, rules);
+    let mut messages = campaign.steps.iter().filter(|s| s.act.is_none());
+    messages.any(|s| drawn.withholds(s.class).is_none())
+        || campaign.steps.iter().all(|s| s.act.is_some())
+}
+
+/// Whether some who are due may not enter, which only their records tell.
+pub fn keeps_some_out(campaign: &Campaign) -> bool {
+    let entry = &campaign.entry;
+    entry.unless_in.is_some() || entry.exit.iter().any(|exit| !exit.looks_at_entry())
+}
+
+/// Whether the customer of `record`, who is due, would enter at this occurrence if they were drawn.
+pub fn would_enter(
+    record: &Record,
+    campaign: &Campaign,
+    rules: &Rules,
+    occurrence: NaiveDateTime,
+    now: Timestamp,
+) -> bool {
+    let Some(standing) = record.campaigns.get(&campaign.id) else {
+        return false;
+    };
+    let met = standing.met.is_some_and(|met| met >= occurrence);
+    let holds = (campaign.audience.as_ref())
+        .is_none_or(|a| evaluate(a, &Facts::of(record, rules), now).holds);
+    holds
+        && !(met || standing.blocked)
+        && record.moved_to.is_none()
+        && admits(record, campaign.state)
+        && kept_out(campaign, record, rules, now).is_none()
+}
 
 impl Life<'_> {
     /// Whether the customer is of the share that may enter at all; so, where the quota is a number, or there is none.
@@ -28,14 +73,20 @@ impl Life<'_> {
         ))
     }
 
-    /// Whether one more may enter now.
+    /// Whether one more may enter now. Of those by lot who take no place none is to miss it for coming after the others.
     pub(super) fn has_room(&mut self, campaign: &Campaign) -> bool {
         let (now, zone) = (self.now, self.rules.shop.timezone);
-        self.taken(campaign)
-            .is_none_or(|(quota, taken)| taken.left(quota, now, zone) > 0)
+        let by_lot = matches!(campaign.start, Start::Scheduled(_));
+        let beside = by_lot && !takes_room(self.record.no, campaign, self.rules);
+        self.taken(campaign).is_none_or(|(quota, taken)| {
+            (beside && !taken.lots.is_empty()) || taken.left(quota, now, zone) > 0
+        })
     }
 
     pub(super) fn take_room(&mut self, campaign: &Campaign) {
+        if !takes_room(self.record.no, campaign, self.rules) {
+            return;
+        }
         let (now, zone) = (self.now, self.rules.shop.timezone);
         if let Some((quota, taken)) = self.taken(campaign) {
             taken.take(quota, now, zone);

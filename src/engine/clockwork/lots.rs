@@ -3,13 +3,16 @@
 //! Each shard walks its own customers, so the draw comes before: whichever shard comes to the occurrence first looks
 //! through the due index of all, a stretch of it each turn, and writes down up to which number is drawn. The others come
 //! back until it stands there, and so does one that goes on after a crash. Who comes to stand in the index since is drawn
-//! by the same number, while there is room.
+//! by the same number, while there is room. Who is due and takes no place, since they would not enter or are held out, is
+//! not counted.
 
 use crate::domain::campaign::Campaign;
-use crate::domain::id::{CampaignId, SHARDS, ShardNo};
+use crate::domain::id::{CampaignId, CustomerNo, SHARDS, ShardNo};
 use crate::domain::quota::{Lot, Quota, Taken, lot_of};
-use crate::domain::record::DueAt;
+use crate::domain::react::{keeps_some_out, takes_room, would_enter};
+use crate::domain::record::{DueAt, Record};
 use crate::engine::batch::BatchError;
+use crate::engine::pages::records_of;
 use crate::engine::quotas::read_one;
 use crate::engine::shard::{Refused, Shard};
 use crate::store::codec::encode;
@@ -52,7 +55,7 @@ pub struct Draw {
     draws: Arc<Draws>,
     /// The lowest numbers so far, at most as many as the quota may ever let in; numbers from 0 on sort as their bits do.
     lowest: BinaryHeap<u64>,
-    /// All who stand there.
+    /// All who stand there, and would take a place.
     all: u64,
     /// Where it goes on: the rest of this shard's index, and the shards after it.
     shard: u8,
@@ -126,8 +129,12 @@ impl Shard {
             return Ok(false);
         };
         // An error drops the draw: another shard may do better.
-        for _ in 0..STRETCH {
-            if self.look_on(&mut draw, quota).await? {
+        let stretch = match keeps_some_out(campaign) {
+            true => 1,
+            false => STRETCH,
+        };
+        for _ in 0..stretch {
+            if self.look_on(&mut draw, campaign, quota).await? {
                 self.write_lot(campaign, quota, &draw).await?;
                 return Ok(true);
             }
@@ -137,7 +144,12 @@ impl Shard {
     }
 
     /// Looks through one more chunk; true when that was the last one.
-    async fn look_on(&self, draw: &mut Draw, quota: &Quota) -> Result<bool, Refused> {
+    async fn look_on(
+        &self,
+        draw: &mut Draw,
+        campaign: &Campaign,
+        quota: &Quota,
+    ) -> Result<bool, Refused> {
         let (id, place, occurrence) = &draw.which;
         let range = draw.rest.take();
         let range = range
@@ -151,7 +163,13 @@ impl Shard {
             Quota::Number { most, .. } => *most,
             Quota::Share(_) => u64::MAX,
         };
-        for no in (found.iter()).filter_map(|(key, _)| keys::read_due_customer(key)) {
+        let due = (found.iter()).filter_map(|(key, _)| keys::read_due_customer(key));
+        let takes = |no: &CustomerNo| takes_room(*no, campaign, &self.rules);
+        let mut due: Vec<CustomerNo> = due.filter(takes).collect();
+        if keeps_some_out(campaign) {
+            due = self.who_would_enter(campaign, due, *occurrence).await?;
+        }
+        for no in due {
             draw.all += 1;
             let number = lot_of(&self.rules.salt, id, no, *occurrence);
             draw.lowest.push(number.to_bits());
@@ -164,6 +182,20 @@ impl Shard {
             _ => draw.shard += 1,
         }
         Ok(u64::from(draw.shard) >= SHARDS)
+    }
+
+    /// Those of these customers who would enter, if they were drawn.
+    async fn who_would_enter(
+        &self,
+        campaign: &Campaign,
+        due: Vec<CustomerNo>,
+        occurrence: NaiveDateTime,
+    ) -> Result<Vec<CustomerNo>, Refused> {
+        let now = self.clock.now();
+        let records = records_of(&*self.store, &due).await?;
+        let enters = |r: &Record| would_enter(r, campaign, &self.rules, occurrence, now);
+        let enter = (records.iter().flatten()).filter(|r| enters(r));
+        Ok(enter.map(|r| r.no).collect())
     }
 
     async fn write_lot(

@@ -11,11 +11,12 @@ use crate::domain::address::MailboxId;
 use crate::domain::campaign::Start;
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo, PoolName};
-use crate::domain::react::{Boxes, would_go_on};
+use crate::domain::react::Boxes;
 use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, read_history};
 use crate::engine::forget::Forgotten;
+use crate::engine::going_on::Found;
 use crate::engine::state::{CustomerState, EventRow};
 use crate::store::codec::decode;
 use crate::store::{Store, Stream, StreamFilter};
@@ -42,8 +43,8 @@ pub struct Done {
     pub decisions: Vec<Decision>,
     /// How many were found in the audience of each campaign that is not live.
     pub found: BTreeMap<CampaignId, u64>,
-    /// How many have finished each campaign, and would go on with what was appended.
-    pub going_on: BTreeMap<CampaignId, u64>,
+    /// Whom the edit of each campaign moves.
+    pub going_on: BTreeMap<CampaignId, Found>,
     pub differences: Differences,
 }
 
@@ -59,8 +60,8 @@ pub struct Wanted {
     pub decisions: bool,
     /// Campaigns that are counted.
     pub undecided: Vec<CampaignId>,
-    /// Likewise, of those who would go on.
-    pub appended: Vec<CampaignId>,
+    /// Likewise, of whom their edits move.
+    pub edited: Vec<CampaignId>,
 }
 
 /// A worker.
@@ -176,10 +177,11 @@ impl Hand {
 
     /// Of campaigns that go by a schedule those are counted who stand in the due index.
     fn count(&self, record: &Record, done: &mut Done) {
-        for id in &self.wanted.appended {
-            let campaign = self.stage.rules.campaigns.get(id);
-            let goes_on = campaign.is_some_and(|c| would_go_on(record, c));
-            *done.going_on.entry(id.clone()).or_default() += u64::from(goes_on);
+        let (rules, now) = (&self.stage.rules, self.stage.ticks.start);
+        let edited = self.wanted.edited.iter();
+        for campaign in edited.filter_map(|id| rules.campaigns.get(id)) {
+            let found = done.going_on.entry(campaign.id.clone()).or_default();
+            found.look_at(record, campaign, rules, now);
         }
         for id in &self.wanted.undecided {
             let campaign = self.stage.rules.campaigns.get(id);

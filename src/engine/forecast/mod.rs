@@ -33,6 +33,7 @@ pub use told::Decision;
 use super::batch::BatchError;
 use super::core::Core;
 use super::forget::Forgotten;
+use super::going_on::Found;
 use super::pages::RecordPages;
 use super::quotas::numbered;
 use super::shard::Refused;
@@ -132,7 +133,7 @@ impl Core {
             campaign: question.campaign.clone(),
             decisions: question.decisions,
             undecided: Vec::new(),
-            appended: Vec::new(),
+            edited: Vec::new(),
         };
         run.of += scene.base;
         let Done {
@@ -159,7 +160,7 @@ impl Core {
             collisions: counts.collisions(one),
             loads: counts.loads(&scene.config, zone),
             waiting: counts.waiting(one),
-            notes: scene.notes(&stage.rules),
+            notes: scene.notes(&stage),
             given,
             pools,
         })
@@ -204,7 +205,7 @@ impl Core {
             campaign: None,
             decisions: false,
             undecided: Vec::new(),
-            appended: Vec::new(),
+            edited: Vec::new(),
         };
         run.of += scene.base;
         let done = run.pass(&stage, Some(&against), &wanted).await?;
@@ -217,7 +218,7 @@ impl Core {
             until: scene.ticks.end,
             customers: done.customers,
             campaigns,
-            notes: edited_scene.notes(&stage.rules),
+            notes: edited_scene.notes(&stage),
             given: given(scene.ticks.tick),
         })
     }
@@ -273,7 +274,7 @@ impl<'a> Run<'a> {
     /// The stage of a scene: where campaigns are not decided on, all customers are walked and counted first.
     async fn decided(&mut self, scene: &Scene) -> Result<Arc<Stage>, ForecastError> {
         let stage = Arc::new(scene.rehearsal());
-        if scene.undecided.is_empty() && scene.appended.is_empty() {
+        if scene.undecided.is_empty() && scene.edited.is_empty() {
             return Ok(stage);
         }
         let wanted = Wanted {
@@ -282,7 +283,7 @@ impl<'a> Run<'a> {
             campaign: None,
             decisions: false,
             undecided: scene.undecided.clone(),
-            appended: scene.appended.clone(),
+            edited: scene.edited.clone(),
         };
         self.of += scene.base;
         let done = self.pass(&stage, None, &wanted).await?;
@@ -314,17 +315,18 @@ impl<'a> Run<'a> {
         let feeding = tokio::spawn(async move { feed(&*store, &shared, jobs).await });
         let mut all = Done::default();
         let mut found: BTreeMap<CampaignId, u64> = BTreeMap::new();
-        let mut going_on: BTreeMap<CampaignId, u64> = BTreeMap::new();
+        let mut going_on: BTreeMap<CampaignId, Found> = BTreeMap::new();
         let mut counts = Counts::default();
         while let Some(done) = crew.next().await? {
             let done = done?;
             all.customers += done.customers;
             counts.merge(done.counts);
             all.differences.merge(done.differences);
-            for (all, found) in [(&mut found, done.found), (&mut going_on, done.going_on)] {
-                for (id, many) in found {
-                    *all.entry(id).or_default() += many;
-                }
+            for (id, many) in done.found {
+                *found.entry(id).or_default() += many;
+            }
+            for (id, moved) in done.going_on {
+                going_on.entry(id).or_default().merge(moved);
             }
             self.done += done.customers;
             if !done.decisions.is_empty() {

@@ -24,7 +24,8 @@ use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for};
 use crate::domain::record::{DueAt, MessageState, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
-use std::collections::BTreeSet;
+use crate::engine::going_on::Found;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// So often the outbox is looked at in one tick.
@@ -48,6 +49,8 @@ pub struct Stage {
     pub running: bool,
     /// What is taken of quotas.
     pub drawn: Arc<Drawn>,
+    /// Whom edits move, where that was counted.
+    pub moved: BTreeMap<CampaignId, Found>,
 }
 
 /// Reads a customer's whole history.

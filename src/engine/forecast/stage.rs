@@ -11,7 +11,7 @@ use super::play::Stage;
 use super::{ForecastError, LONGEST};
 use crate::config::Config;
 use crate::domain::campaign::{CampaignState, Start};
-use crate::domain::id::{CampaignId, ShardNo};
+use crate::domain::id::{CampaignId, CustomerId, ShardNo};
 use crate::domain::quota::Quotas;
 use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::{Span, Timestamp};
@@ -19,7 +19,7 @@ use crate::engine::activation::activated;
 use crate::engine::batch::BatchError;
 use crate::engine::catalogue::{Catalogue, FileState};
 use crate::engine::core::Core;
-use crate::engine::going_on;
+use crate::engine::going_on::{self, Found};
 use crate::engine::guard;
 use crate::engine::quotas::{self, numbered};
 use crate::engine::state::Walk;
@@ -37,8 +37,8 @@ pub struct Scene {
     pub ticks: Ticks,
     /// Neither live nor waiting for approval: decided when everybody was walked.
     pub undecided: Vec<CampaignId>,
-    /// Campaigns to which steps were appended: those who would go on are counted when everybody was walked.
-    pub appended: Vec<CampaignId>,
+    /// Campaigns whose edits may move many: they are counted when everybody was walked.
+    pub edited: Vec<CampaignId>,
     /// Whatever would wait for approval counts as approved.
     approve: bool,
     walk_all: bool,
@@ -81,7 +81,7 @@ impl Scene {
                 activation.awaiting_approval = false;
             }
             // Counted once more, and let.
-            controls.appended.retain(|_, known| known.waiting.is_none());
+            controls.moved.retain(|_, known| known.waiting.is_none());
             catalogue = catalogue.with_controls(controls);
         }
         let rules = &catalogue.rules;
@@ -108,7 +108,7 @@ impl Scene {
         Ok(Scene {
             quotas,
             undecided,
-            appended: going_on::uncounted(rules),
+            edited: going_on::uncounted(rules),
             approve: question.as_live,
             walk_all,
             counted,
@@ -136,6 +136,7 @@ impl Scene {
             sends: self.sends,
             running: self.running,
             drawn: Arc::new(Drawn::new(self.quotas.clone(), self.start)),
+            moved: BTreeMap::new(),
         }
     }
 
@@ -143,7 +144,7 @@ impl Scene {
     pub fn decide(
         &self,
         found: &BTreeMap<CampaignId, u64>,
-        going_on: &BTreeMap<CampaignId, u64>,
+        going_on: &BTreeMap<CampaignId, Found>,
     ) -> Stage {
         let rules = &self.catalogue.rules;
         let allowed = self.config.safety.at_once.of(self.base);
@@ -173,12 +174,9 @@ impl Scene {
             }
         }
         let mut goes_on = false;
-        for campaign in self
-            .appended
-            .iter()
-            .filter_map(|id| rules.campaigns.get(id))
-        {
-            let found = going_on.get(&campaign.id).copied().unwrap_or(0);
+        let nobody = Found::default();
+        for campaign in (self.edited.iter()).filter_map(|id| rules.campaigns.get(id)) {
+            let found = going_on.get(&campaign.id).unwrap_or(&nobody);
             let allowed = if self.approve { u64::MAX } else { allowed };
             goes_on |= going_on::decide(&mut controls, campaign, found, allowed);
         }
@@ -187,12 +185,14 @@ impl Scene {
         Stage {
             rules: Arc::new(decided),
             walk_again: goes_on || guard::let_existing_in(rules, &live),
+            moved: going_on.clone(),
             ..self.rehearsal()
         }
     }
 
     /// What is in force beside the files, and how the forecast goes by it; one text each.
-    pub fn notes(&self, rules: &Rules) -> Vec<String> {
+    pub fn notes(&self, stage: &Stage) -> Vec<String> {
+        let rules = &*stage.rules;
         let controls = &rules.controls;
         let mut notes = Vec::new();
         if controls.paused_all {
@@ -228,8 +228,14 @@ impl Scene {
                     a.existing
                 ));
             } else if let Some(many) = controls.waiting_to_go_on(id) {
+                let examples = stage.moved.get(id).map(|found| &found.examples);
+                let such = match examples.map(|e| e.iter().map(CustomerId::as_str)) {
+                    Some(some) => format!(" (such as {})", some.collect::<Vec<_>>().join(", ")),
+                    None => String::new(),
+                };
                 notes.push(format!(
-                    "{id} waits for approval: {many} have finished and would go on with the steps that were appended, more than the {allowed} of [safety] at_once; until then they do not (--as-live plans it as if it were approved)"
+                    "{id} waits for approval: {}{such}, more than the {allowed} of [safety] at_once; until then they stay where they are (--as-live plans it as if it were approved)",
+                    campaign.who_moves(many)
                 ));
             } else if campaign.state == CampaignState::Test {
                 notes.push(format!("{id} is for customers marked as test only"));

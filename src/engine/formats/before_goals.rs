@@ -233,6 +233,7 @@ impl From<Letter3> for Letter {
                 events: from.events,
                 goals: Goals::default(),
                 hours: Hours::default(),
+                left_by: Vec::new(),
             })),
             Posted3::Entry { campaign, entry } => Posted::Entry {
                 campaign,

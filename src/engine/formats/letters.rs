@@ -86,6 +86,7 @@ impl From<Letter1> for Letter {
                 events: from.events,
                 goals: Goals::default(),
                 hours: Hours::default(),
+                left_by: Vec::new(),
             })),
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
@@ -166,6 +167,7 @@ impl From<Letter2> for Letter {
                 events: from.events,
                 goals: Goals::default(),
                 hours: Hours::default(),
+                left_by: Vec::new(),
             })),
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,

@@ -84,6 +84,8 @@ pub enum Phase {
         customers: u64,
         allowed: u64,
         examples: Vec<CustomerId>,
+        /// Of an edit of its steps: whom it would move, in words. None: they would enter.
+        edit: Option<String>,
     },
     /// An import of history is under way: schedules wait until it ends.
     Importing {
@@ -216,13 +218,15 @@ impl Core {
                 },
                 allowed: self.allowed_at_once().await?,
                 examples: self.examples(id).await?,
+                edit: None,
             });
         }
         if let Some(customers) = controls.waiting_to_go_on(id) {
             return Ok(Phase::AwaitingApproval {
                 customers,
                 allowed: self.allowed_at_once().await?,
-                examples: Vec::new(),
+                examples: self.examples_moved(campaign, &catalogue.rules).await?,
+                edit: Some(campaign.who_moves(customers)),
             });
         }
         if let Some(trip) = controls.tripped.get(id).filter(|_| !controls.paused_all) {

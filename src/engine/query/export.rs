@@ -1,12 +1,15 @@
 //! Everything that is kept of one customer, as data that can be handed over to them: the view, each event as it was
 //! taken in, each row of the send log, each mail that left, with what became of it (as long as `[retention]` keeps them).
+//!
+//! A mail to staff about the customer is told of, not handed over: whom it went to, and when they read it, is theirs
+//! (GDPR art. 15(4)), and what it says of the customer stands in the rest.
 
 use super::{CustomerView, LogFilter, LogView};
 use crate::domain::cause::Liveness;
 use crate::domain::chance;
 use crate::domain::explain::rfc3339;
-use crate::domain::id::{CustomerId, CustomerNo, MessageRef};
-use crate::domain::ledger::{LogRow, Status};
+use crate::domain::id::{CampaignId, CustomerId, CustomerNo, MessageRef};
+use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::value::properties_to_json;
 use crate::engine::batch::BatchError;
@@ -18,7 +21,7 @@ use crate::store::codec::decode;
 use crate::store::{Row, Stream, StreamFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One customer, whole.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +40,21 @@ pub struct Export {
     /// By the hour of their clock, how many answers count there: newer ones whole, older ones in part.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub answer_hours: BTreeMap<String, f64>,
+    /// Mails to staff about the customer that left, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes_to_staff: Vec<StaffNote>,
+}
+
+/// That a mail to staff was written about the customer.
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffNote {
+    pub message_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    pub campaign: CampaignId,
+    pub step: Option<String>,
+    /// As of a mail.
+    pub status: &'static str,
 }
 
 /// A hit, or what it was taken for.
@@ -108,19 +126,27 @@ impl Core {
         let message_id =
             |message: MessageRef| format!("{}@{domain}", chance::message_id(&salt, message));
         let mut left: BTreeMap<MessageRef, Status> = BTreeMap::new();
+        let mut notes: BTreeMap<MessageRef, LogRow> = BTreeMap::new();
         for row in rows(Stream::Log).await? {
             let row: LogRow = decode(&row.payload).map_err(BatchError::from)?;
+            let of = |message| MessageRef {
+                customer: row.customer,
+                message,
+            };
+            if let (Some(message), Reason::Notified) = (row.message.map(of), row.reason) {
+                notes.insert(message, row.clone());
+            }
             if let (
                 Some(message),
                 Status::Accepted | Status::Uncertain | Status::Refused | Status::Bounced,
             ) = (row.message, row.status)
             {
-                let customer = row.customer;
-                left.insert(MessageRef { customer, message }, row.status);
+                left.insert(of(message), row.status);
             }
         }
-        let mut mails = Vec::new();
+        let (mut mails, mut notes_to_staff) = (Vec::new(), Vec::new());
         for row in rows(Stream::Mails).await? {
+            let time = Timestamp(row.time);
             let mail: MailRow = decode(&row.payload).map_err(BatchError::from)?;
             let reference = MessageRef {
                 customer: CustomerNo(row.customer),
@@ -129,11 +155,21 @@ impl Core {
             let Some(status) = left.get(&reference) else {
                 continue;
             };
+            if let Some(row) = notes.get(&reference) {
+                notes_to_staff.push(StaffNote {
+                    message_id: message_id(reference),
+                    time,
+                    campaign: row.campaign.clone(),
+                    step: row.step.as_ref().map(ToString::to_string),
+                    status: status.as_str(),
+                });
+                continue;
+            }
             let bytes = zstd::decode_all(mail.bytes.as_slice())
                 .map_err(|e| Refused::Data(format!("a sent mail cannot be read: {e}")))?;
             mails.push(SentMail {
                 message_id: message_id(reference),
-                time: Timestamp(row.time),
+                time,
                 status: status.as_str(),
                 message: String::from_utf8_lossy(&bytes).into_owned(),
             });
@@ -156,11 +192,15 @@ impl Core {
                     json!({ "kind": kind, "taken_for": class, "because": reason.text() }),
                 ),
             };
+            let reference = MessageRef {
+                customer: CustomerNo(row.customer),
+                message,
+            };
+            if notes.contains_key(&reference) {
+                continue;
+            }
             hits.push(HitView {
-                message_id: message_id(MessageRef {
-                    customer: CustomerNo(row.customer),
-                    message,
-                }),
+                message_id: message_id(reference),
                 time: Timestamp(row.time),
                 what: view,
             });
@@ -169,14 +209,24 @@ impl Core {
             customer: Some(id.clone()),
             ..LogFilter::default()
         };
+        // Whom it went to may stand in what the server answered.
+        let of_notes: BTreeSet<String> = notes.keys().map(|note| message_id(*note)).collect();
+        let mut log = self.log(&filter).await?;
+        for row in &mut log {
+            let of_note = (row.message_id.as_ref()).is_some_and(|id| of_notes.contains(id));
+            if of_note || row.reason == Reason::Notified.code() {
+                row.detail.clear();
+            }
+        }
         Ok(Some(Export {
             exported: self.clock.now(),
             customer,
             history,
-            log: self.log(&filter).await?,
+            log,
             mails,
             hits,
             answer_hours: record.hours.by_hour().collect(),
+            notes_to_staff,
         }))
     }
 }

@@ -63,6 +63,12 @@ pub async fn show(
     }
 }
 
+/// Edits in the files that would wait for approval if they were taken now.
+pub async fn edits(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
+    let edits = admin.core.edits_in_files().await?;
+    Ok(Json(json!({ "edits": edits })))
+}
+
 pub async fn approve(
     State(admin): State<Admin>,
     Json(order): Json<Order>,

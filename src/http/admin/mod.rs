@@ -25,6 +25,7 @@ pub use refusal::Refusal;
 
 use crate::config::problem::Problem;
 use crate::engine::Core;
+use crate::engine::going_on::Waits;
 use crate::store::embedded::EmbeddedStore;
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -43,6 +44,8 @@ pub struct Reloaded {
     pub taken: bool,
     /// What changed and is taken up at the next start only.
     pub later: Vec<String>,
+    /// Edits that will wait for approval.
+    pub waits: Vec<Waits>,
 }
 
 /// Reads configuration and campaigns again; the daemon's own, since it knows what else hangs on them.
@@ -100,6 +103,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/pause", post(campaigns::pause))
         .route("/resume", post(campaigns::resume))
         .route("/survey", post(survey::survey))
+        .route("/edits", get(campaigns::edits))
         .route("/import", post(import::import))
         .fallback(refusal::no_such_route)
         .with_state(admin)

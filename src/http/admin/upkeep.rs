@@ -56,6 +56,7 @@ pub async fn reload(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> 
         "problems": problems,
         "templates": done.templates,
         "later": done.later,
+        "waits": done.waits,
     })))
 }
 

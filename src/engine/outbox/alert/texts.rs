@@ -37,11 +37,11 @@ const ENTERS: Words = [
 const GOES_ON: Words = [
     [
         "{{data.campaign}} waits for approval",
-        "The campaign {{data.name}} ({{data.campaign}}) waits for approval since {{data.at}}.\n\nWhy: {{data.many}} customers who had finished it would go on with the steps that were appended, more than [safety] at_once allows.\n\nUntil somebody approves it, none of them goes on. All others do.\nHow it stands: reveille campaign show {{data.campaign}}\nTo let them on: reveille campaign approve {{data.campaign}}",
+        "The campaign {{data.name}} ({{data.campaign}}) waits for approval since {{data.at}}.\n\nWhy: its steps were edited, and {{data.many}} customers who are under way or had finished it would go on by them at once, more than [safety] at_once allows.\n\nUntil somebody approves it, they stay where they are.\nHow it stands, with five examples: reveille campaign show {{data.campaign}}\nTo let them on: reveille campaign approve {{data.campaign}}",
     ],
     [
         "{{data.campaign}} 캠페인이 승인을 기다립니다",
-        "{{data.name}} ({{data.campaign}}) 캠페인이 {{data.at}}부터 승인을 기다리고 있습니다.\n\n이유: 이미 마친 고객 {{data.many}}명이 덧붙인 단계로 이어 가게 되며, [safety] at_once에서 허용한 수보다 많습니다.\n\n승인하실 때까지 이 고객들은 이어 가지 않습니다. 다른 고객에게는 영향이 없습니다.\n현황 보기: reveille campaign show {{data.campaign}}\n승인하기: reveille campaign approve {{data.campaign}}",
+        "{{data.name}} ({{data.campaign}}) 캠페인이 {{data.at}}부터 승인을 기다리고 있습니다.\n\n이유: 단계를 고치셔서 진행 중이거나 이미 마친 고객 {{data.many}}명이 한꺼번에 이어 가게 되며, [safety] at_once에서 허용한 수보다 많습니다.\n\n승인하실 때까지 이 고객들은 제자리에 있습니다.\n현황과 고객 예시 다섯 명 보기: reveille campaign show {{data.campaign}}\n승인하기: reveille campaign approve {{data.campaign}}",
     ],
 ];
 
