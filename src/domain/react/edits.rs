@@ -5,21 +5,25 @@
 
 use super::Life;
 use super::journey::{pass_before, place, stand_by};
-use crate::domain::campaign::{Campaign, OnChange};
+use crate::domain::campaign::{Campaign, OnChange, Otherwise};
+use crate::domain::condition::{Condition, Named};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 
 impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand.
     pub(super) fn follow_edit(&mut self, id: &CampaignId, campaign: &Campaign) {
+        let by_other_names = (self.record.campaigns.get(id))
+            .is_some_and(|standing| is_only_renamed(standing, campaign, self.rules));
         self.rename_steps(id, campaign);
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
-        let edited = standing.journey != campaign.journey;
+        let edited = standing.journey != campaign.journey && !by_other_names;
         let former = standing.steps.clone();
         stand_by(standing, campaign);
         for (key, _) in self.open_entries(id) {
@@ -111,10 +115,7 @@ impl Life<'_> {
 
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
     fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
-        for (old, new) in (campaign.steps.iter())
-            .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
-            .filter(|(old, _)| campaign.step(old).is_none())
-        {
+        for (old, new) in renames(campaign) {
             let mut rename = |step: &mut StepId| {
                 if step == old {
                     *step = new.clone();
@@ -195,6 +196,72 @@ impl Life<'_> {
         own.entries.sort_by_key(|e| e.at);
         self.forget_old_entries(id);
     }
+}
+
+/// Whether the steps are those by which the entries stand, some of them under new ids, or asking about a campaign under its
+/// new name: that is no change of the way.
+fn is_only_renamed(standing: &Standing, campaign: &Campaign, rules: &Rules) -> bool {
+    let steps: Vec<(&StepId, &StepId)> = renames(campaign)
+        .filter(|(old, _)| standing.steps.contains(old))
+        .collect();
+    let files: Vec<(&CampaignId, &CampaignId)> = rules.renamed().collect();
+    if standing.journey == campaign.journey || (steps.is_empty() && files.is_empty()) {
+        return false;
+    }
+    let named = Named {
+        segments: &rules.segments,
+        tags: &rules.tags,
+    };
+    // A file that was renamed long ago still says so.
+    [files.as_slice(), &[]].into_iter().any(|files| {
+        let former = under_former_names(campaign, &steps, files);
+        former.journey_hash(&named) == standing.journey
+    })
+}
+
+/// The campaign as it would read with these steps and files under the names that they had, each told with its new one.
+fn under_former_names(
+    campaign: &Campaign,
+    steps: &[(&StepId, &StepId)],
+    files: &[(&CampaignId, &CampaignId)],
+) -> Campaign {
+    let mut former = campaign.clone();
+    let step_was = |step: &mut StepId| {
+        if let Some((old, _)) = steps.iter().find(|(_, new)| *new == step) {
+            *step = (*old).clone();
+        }
+    };
+    let file_was = |file: &mut CampaignId| {
+        if let Some((old, _)) = files.iter().find(|(_, new)| *new == file) {
+            *file = (*old).clone();
+        }
+    };
+    for step in &mut former.steps {
+        step_was(&mut step.id);
+        if let Otherwise::GoTo(to) = &mut step.otherwise {
+            step_was(to);
+        }
+    }
+    for condition in former.conditions_mut() {
+        condition.each_leaf_mut(&mut |leaf| match leaf {
+            Condition::Message(message) => {
+                if message.campaign == campaign.id {
+                    step_was(&mut message.step);
+                }
+                file_was(&mut message.campaign);
+            }
+            Condition::Campaign(asked) => file_was(&mut asked.campaign),
+            _ => {}
+        });
+    }
+    former
+}
+
+/// Former and present ids of steps, of those that the file has under the present one only.
+fn renames(campaign: &Campaign) -> impl Iterator<Item = (&StepId, &StepId)> {
+    (campaign.steps.iter())
+        .filter_map(|s| Some((s.renamed_from.as_ref()?, &s.id)))
+        .filter(|(old, _)| campaign.step(old).is_none())
 }
 
 /// Writes down what is behind an entry by the new order: under `finish` all that stands before its place, which is the
