@@ -112,12 +112,11 @@ fn one_name(campaign: &CampaignId) -> String {
 /// What the manual says of codes, from what began and what became of it: how many mails bore one.
 fn check_coupons(world: &World) -> usize {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    let mut rows = world.log.iter().peekable();
     let mut doubted: BTreeSet<(CustomerNo, MessageNo)> = BTreeSet::new();
     let mut bore: BTreeMap<(CustomerNo, MessageNo), (String, Option<i64>)> = BTreeMap::new();
     let mut count = 0;
     let mut attempts = world.attempts.iter();
-    while let Some(row) = rows.next() {
+    for row in &world.log {
         let Some(message) = row.message else { continue };
         let of = (row.customer, message);
         match row.status {
@@ -229,7 +228,7 @@ fn note(found: &mut KeysOf, keys: &'static Keys, table: &Table) {
     own.extend(table.keys().cloned());
 }
 
-fn each_table<'a>(value: Option<&'a Value>) -> Vec<&'a Table> {
+fn each_table(value: Option<&Value>) -> Vec<&Table> {
     match value {
         Some(Value::Table(table)) => vec![table],
         Some(Value::Array(all)) => all.iter().filter_map(Value::as_table).collect(),

@@ -227,13 +227,13 @@ impl Naive {
                 event,
                 least,
                 within,
-            } => of(*event).filter(|e| recent(e.at, within)).count() >= *least,
-            Ask::Absent { event, within } => !of(*event).any(|e| now - e.at < *within),
+            } => of(event).filter(|e| recent(e.at, within)).count() >= *least,
+            Ask::Absent { event, within } => !of(event).any(|e| now - e.at < *within),
             Ask::Quiet { event, since } => {
-                (of(*event).map(|e| e.at).max()).is_some_and(|at| now - at >= *since)
+                (of(event).map(|e| e.at).max()).is_some_and(|at| now - at >= *since)
             }
             Ask::SinceEntry { event, same } => entry.is_some_and(|entry| {
-                of(*event).any(|e| {
+                of(event).any(|e| {
                     let after = match trigger == Some(*event) {
                         true => e.at > entry.at,
                         false => e.at >= entry.at,
@@ -243,7 +243,7 @@ impl Naive {
                 })
             }),
             Ask::NoneLikeIt { event, within } => !entry.is_some_and(|entry| {
-                of(*event).any(|e| {
+                of(event).any(|e| {
                     let itself = trigger == Some(*event) && e.at == entry.at;
                     let like = e.category.is_some() && e.category.as_deref() == entry.category;
                     !itself && like && now - e.at < *within

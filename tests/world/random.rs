@@ -366,7 +366,7 @@ pub fn play(seed: u64, shape: &Shape) -> World {
     });
     let mut folder = (shape.whole).then(|| language::a_folder(&mut chance, &world.rules.shop));
     // Some shops have customers before they have campaigns.
-    let late = chance.0 % 2 == 0;
+    let late = chance.0.is_multiple_of(2);
     if let Some(folder) = folder.as_ref().filter(|_| !late) {
         language::adopt(&mut world, folder);
     }
