@@ -213,7 +213,7 @@ pub struct Activation {
 
 #[cfg(test)]
 mod tests {
-    use super::{Appended, Controls};
+    use super::{Controls, Moved};
     use crate::domain::alert::Case;
     use crate::domain::breaker::{Harm, Trip};
     use crate::domain::id::CampaignId;
@@ -232,7 +232,7 @@ mod tests {
             by_hand,
             in_earnest,
         };
-        let waiting = Appended {
+        let waiting = Moved {
             goes_on: 7,
             waiting: Some(300),
         };
@@ -244,7 +244,7 @@ mod tests {
                 (id("both"), trip(false, true)),
             ]
             .into(),
-            appended: [(id("grown"), waiting)].into(),
+            moved: [(id("grown"), waiting)].into(),
             ..Controls::default()
         };
         controls.heed_approvals(Timestamp(2));
@@ -252,6 +252,6 @@ mod tests {
         controls.begin_anew();
         assert_eq!(controls.paused, ["both", "hand", "real"].map(id).into());
         assert_eq!(controls.tripped.keys().collect::<Vec<_>>(), [&id("real")]);
-        assert!(controls.appended.is_empty() && controls.alerts.is_empty());
+        assert!(controls.moved.is_empty() && controls.alerts.is_empty());
     }
 }

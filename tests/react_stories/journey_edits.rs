@@ -310,6 +310,35 @@ fn a_renamed_step_is_the_same_step() {
     );
 }
 
+/// A new name is no change of the way, whatever the file says of changes: nobody leaves for it, and what is waited for
+/// keeps its instant.
+#[test]
+fn a_step_that_is_only_renamed_changes_nothing_for_those_under_way() {
+    for on_change in [OnChange::Finish, OnChange::Jump, OnChange::Exit] {
+        let (mut world, mina, from) = begin(series(on_change, FORMER));
+        world.run_for(Span::days(3));
+        let renamed = |wait| {
+            series(on_change, &[("one", 0), ("second", wait), ("three", 7)])
+                .with(|c| c.steps[1].renamed_from = StepId::parse("two").ok())
+        };
+        world.adopt(vec![renamed(7)]);
+        assert!(!world.has("series", Status::Left, Reason::Edited));
+        world.run_for(Span::days(30));
+        let had = had(&[("one", 0), ("second", 7), ("three", 14)]);
+        assert_eq!(sent(&world, from), had, "{on_change:?}");
+        assert_eq!(world.count("series", Status::Left), 0);
+        // One that is renamed and put off, too, is an edit.
+        if on_change == OnChange::Exit {
+            world.adopt(vec![series(on_change, FORMER).again(Again::Always)]);
+            world.event(mina, "Signed Up", &[]);
+            world.run_for(Span::days(1));
+            world.adopt(vec![renamed(9)]);
+            assert!(world.has("series", Status::Left, Reason::Edited));
+        }
+        check_log(&world);
+    }
+}
+
 #[test]
 fn a_renamed_file_carries_over_places_messages_and_what_again_counts() {
     let answered = Condition::Message(MessageCondition {

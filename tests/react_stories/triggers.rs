@@ -421,3 +421,18 @@ fn a_step_that_expires_while_the_daemon_is_down_does_not_stop_the_next() {
     assert_eq!(world.sent("series"), [now + Span::days(20)]);
     check_log(&world);
 }
+
+/// Events that lack the property share one entry, also where more than one is wanted.
+#[test]
+fn events_without_the_property_are_counted_together() {
+    let (mut world, mina, _) = begin(cart().times(2, Some(Span::days(2))));
+    world.event(mina, "Product Added", &[]);
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    assert_eq!(world.count("cart", Status::Entered), 0);
+    world.run_for(Span::hours(1));
+    world.event(mina, "Product Added", &[]);
+    assert_eq!(world.count("cart", Status::Entered), 1);
+    world.event(mina, "Product Added", &[("cart_id", "a")]);
+    assert_eq!(world.count("cart", Status::Entered), 2);
+    check_log(&world);
+}

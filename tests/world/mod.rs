@@ -10,6 +10,7 @@
 
 pub mod chance;
 pub mod files;
+pub mod language;
 pub mod random;
 pub mod soundness;
 
@@ -19,9 +20,11 @@ use reveille::domain::address::{EmailAddress, MailboxId};
 use reveille::domain::campaign::{Campaign, Schedule, ScheduleZone, Start, Step, Topic, When};
 use reveille::domain::cause::{Cause, ConsentChange, Liveness, Operator, ProfileChange};
 use reveille::domain::condition::Named;
+use reveille::domain::coupon::Codes;
 use reveille::domain::event::{Event, EventRules};
 use reveille::domain::id::{
-    CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, StepId, TagName, TopicId,
+    CampaignId, CustomerId, CustomerNo, EntryKey, EventName, MessageNo, PoolName, StepId, TagName,
+    TopicId,
 };
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::moved::Moved;
@@ -30,7 +33,7 @@ use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::quota::Quotas;
-use reveille::domain::react::{Answer, Boxes, Context, mailboxes_for, react};
+use reveille::domain::react::{Answer, Boxes, Context, Needs, Offer, mailboxes_for, react};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
 use reveille::domain::rules::{Activation, Controls, Rules, Shop};
 use reveille::domain::schedule::instant_of;
@@ -104,6 +107,9 @@ pub struct Attempt {
     pub preferences: Preferences,
     pub rules: Arc<Rules>,
     pub outcome: Option<Outcome>,
+    pub variant: Option<String>,
+    /// The code that it names.
+    pub coupon: Option<String>,
 }
 
 /// What happened to places, in order; the oracle reads it.
@@ -129,6 +135,8 @@ pub struct Recorded {
     pub person: Option<Box<Record>>,
     /// What had been taken of quotas.
     pub quotas: Quotas,
+    /// Of each pool a code that nobody had.
+    pub codes: BTreeMap<PoolName, String>,
 }
 
 /// What becomes of an attempt, and how long it takes.
@@ -161,6 +169,8 @@ pub struct World {
     /// The records at first sight, for replays.
     pub first_sight: Vec<Record>,
     pub quotas: Quotas,
+    /// Coupon codes that are somebody's.
+    pub given: BTreeMap<String, CustomerNo>,
     pub boxes: Boxes,
     pub log: Vec<LogRow>,
     pub attempts: Vec<Attempt>,
@@ -210,6 +220,7 @@ impl World {
             customers: BTreeMap::new(),
             first_sight: Vec::new(),
             quotas: Quotas::new(),
+            given: BTreeMap::new(),
             boxes: Boxes::new(),
             log: Vec::new(),
             attempts: Vec::new(),
@@ -255,6 +266,7 @@ impl World {
             },
         );
         let mut controls = (*rules.controls).clone();
+        self.carry_over(&rules, &mut controls);
         for (id, campaign) in &rules.campaigns {
             let known = controls.activations.get(id);
             if known.is_none_or(|a| a.audience_hash != campaign.audience_hash) {
@@ -281,6 +293,25 @@ impl World {
         });
         if !self.withhold_approval {
             self.approve();
+        }
+    }
+
+    /// A renamed campaign is no new one, nor is what was taken of its quota.
+    fn carry_over(&mut self, rules: &Rules, controls: &mut Controls) {
+        for (old, new) in rules.renamed() {
+            if let Some(taken) = self.quotas.remove(old) {
+                self.quotas.insert(new.clone(), taken);
+            }
+            if let Some(moved) = controls.moved.remove(old) {
+                controls.moved.insert(new.clone(), moved);
+            }
+            let Some(mut activation) = controls.activations.remove(old) else {
+                continue;
+            };
+            if matches!(rules.campaigns[new].start, Start::Scheduled(_)) {
+                (activation.at, activation.live) = (self.now, None);
+            }
+            (controls.activations.entry(new.clone())).or_insert(activation);
         }
     }
 
@@ -719,8 +750,11 @@ impl World {
     pub fn ask(&mut self, no: CustomerNo, message: MessageNo) -> Option<Answer> {
         let attempt = self.record(no).messages.get(&message)?.attempts + 1;
         let answer = self.apply(no, Cause::Ready { message, attempt });
-        if answer == Some(Answer::Attempting) {
-            self.begin(no, message, attempt);
+        match answer {
+            Some(Answer::Attempting) => self.begin(no, message, attempt),
+            // It has its code now: the mail is made, and it is asked again.
+            Some(Answer::Coupon) => return self.ask(no, message),
+            _ => {}
         }
         answer
     }
@@ -741,6 +775,8 @@ impl World {
             preferences: record.preferences.clone(),
             rules: Arc::clone(&self.rules),
             outcome: None,
+            variant: m.variant.clone(),
+            coupon: m.coupon.clone(),
         };
         let (outcome, takes) = (self.script)(&begun);
         self.attempts.push(begun);
@@ -788,6 +824,7 @@ impl World {
             person: (self.record(no).moved_to)
                 .map(|to| Box::new(self.record(self.whom(to)).clone())),
             quotas: self.quotas.clone(),
+            codes: self.free_codes(),
         };
         if let Cause::Event(event, _) = &recorded.cause
             && (self.customers[&no].history.iter()).any(|e| e.identity == event.identity)
@@ -797,6 +834,13 @@ impl World {
         let customer = self.customers.get_mut(&no).expect("a known customer");
         let reaction = play(&recorded, customer, &mut self.boxes);
         self.quotas.extend(reaction.quotas);
+        if let Some((_, code)) = reaction.drawn {
+            let had = self.given.insert(code, no);
+            assert_eq!(had, None, "a code that somebody has");
+        }
+        for code in reaction.given_back {
+            assert!(self.given.remove(&code).is_some(), "nobody had {code}");
+        }
         self.reactions += 1;
         for row in &reaction.log {
             if let (Some(message), true) = (row.message, soundness::is_final(row.status)) {
@@ -821,6 +865,18 @@ impl World {
             return self.apply_counting(to, again);
         }
         (reaction.answer, reaction.existing)
+    }
+
+    /// The first of each pool that nobody has.
+    fn free_codes(&self) -> BTreeMap<PoolName, String> {
+        let free = |codes: &Codes| {
+            let mut list = codes.iter();
+            list.find(|code| !self.given.contains_key(*code))
+                .map(str::to_owned)
+        };
+        (self.rules.pools.iter())
+            .filter_map(|(name, pool)| Some((name.clone(), free(&pool.codes)?)))
+            .collect()
     }
 
     /// A zone in which a campaign's due index has its first customer: occurrences count from now on, or from the
@@ -903,13 +959,21 @@ pub fn play(
         quotas: &recorded.quotas,
         coupon: None,
     };
-    let reaction = react(record, &boxes, &recorded.cause, &context).unwrap_or_else(|_| {
-        let context = Context {
-            history: Some(&customer.history),
-            ..context
-        };
-        react(record, &boxes, &recorded.cause, &context).expect("it has its history")
-    });
+    // What it turns out to need it is given, each thing once.
+    let mut context = context;
+    let mut tries = 0;
+    let reaction = loop {
+        tries += 1;
+        assert!(tries < 4, "it has all that it needs");
+        match react(record, &boxes, &recorded.cause, &context) {
+            Ok(reaction) => break reaction,
+            Err(Needs::History) => context.history = Some(&customer.history),
+            Err(Needs::Code(pool)) => {
+                let code = recorded.codes.get(&pool).map(String::as_str);
+                context.coupon = Some(code.map_or(Offer::NoneLeft, Offer::Code));
+            }
+        }
+    };
     for (id, mailbox) in &reaction.boxes {
         assert!(wanted.contains(id), "a mailbox that was not asked for");
         all.insert(id.clone(), mailbox.clone());

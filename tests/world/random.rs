@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use super::files::{self, since_entry, tagged};
+use super::language;
 use super::{
     Draft, World, accepted, at, audience, not_started, refused, relay_fault, scheduled, shop,
     triggered, try_later, uncertain,
@@ -301,6 +302,8 @@ pub struct Shape {
     pub asking: bool,
     pub after_each: Option<fn(&World, CustomerNo)>,
     pub backwards: bool,
+    /// The campaigns are files of the whole language ([`super::language`]), which are worked on.
+    pub whole: bool,
 }
 
 impl Shape {
@@ -314,6 +317,7 @@ impl Shape {
             asking: false,
             after_each: None,
             backwards: false,
+            whole: false,
         }
     }
 }
@@ -342,7 +346,10 @@ fn some_campaigns(chance: &mut Chance, asking: bool) -> Vec<Draft> {
 pub fn play(seed: u64, shape: &Shape) -> World {
     let mut chance = Chance(seed);
     let shop = a_shop(&mut chance);
-    let drafts = some_campaigns(&mut chance, shape.asking);
+    let drafts = match shape.whole {
+        true => Vec::new(),
+        false => some_campaigns(&mut chance, shape.asking),
+    };
     // Anywhere in the year, so that changes of the clock come at different ages.
     let start = at("2025-01-01T00:00:00Z") + Span::minutes(chance.between(0, 500_000));
     let mut world = World::with_shop(start, shop, drafts);
@@ -357,10 +364,16 @@ pub fn play(seed: u64, shape: &Shape) -> World {
         );
         an_outcome(&mut Chance(xxh3_64(name.as_bytes())), troubled)
     });
+    let mut folder = (shape.whole).then(|| language::a_folder(&mut chance, &world.rules.shop));
+    // Some shops have customers before they have campaigns.
+    let late = chance.0.is_multiple_of(2);
+    if let Some(folder) = folder.as_ref().filter(|_| !late) {
+        language::adopt(&mut world, folder);
+    }
     for n in 0..shape.customers {
         let no = world.customer(&format!("c{n}"));
         world.tag(no, "vip", chance.once_in(2));
-        if shape.asking {
+        if shape.asking || shape.whole {
             change_birthday(&mut chance, &mut world, no);
         }
         for _ in 0..4 {
@@ -370,16 +383,29 @@ pub fn play(seed: u64, shape: &Shape) -> World {
             world.email(no, "c0@mail.example");
         }
     }
+    if let Some(folder) = folder.as_ref().filter(|_| late) {
+        language::adopt(&mut world, folder);
+    }
     let end = start + Span::days(shape.days);
     while world.now < end {
-        let pause = chance.between(1, 3 * 86_400_000 / shape.customers as i64);
+        let mut pause = chance.between(1, 3 * 86_400_000 / shape.customers as i64);
+        if shape.whole {
+            pause /= 2;
+        }
         world.run_until(world.now + Span::millis(pause));
         if chance.once_in(4) {
             // Just before a quarter of an hour is full, where windows open and shut.
             let quarter = (world.now.0 / 900_000 + 1) * 900_000;
             world.run_until(Timestamp(quarter - chance.between(-2, 6_000)));
         }
-        something_happens(&mut chance, &mut world, shape);
+        if let Some(folder) = folder.as_mut()
+            && !chance.once_in(4)
+        {
+            let no = CustomerNo(1 + chance.below(shape.customers));
+            language::happens(&mut chance, &mut world, folder, no);
+        } else {
+            something_happens(&mut chance, &mut world, shape);
+        }
     }
     world.run_for(Span::days(40));
     world

@@ -1,13 +1,13 @@
 //! What must hold of a record after every reaction, whatever happened.
 
-use super::World;
+use super::{Customer, World};
 use reveille::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
-use reveille::domain::ledger::Status;
+use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::Class;
-use reveille::domain::react::stays_put;
+use reveille::domain::react::{Boxes, stays_put};
 use reveille::domain::record::{EntryState, MessageState, Record};
 use reveille::domain::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a message ends with a row of this status.
 pub fn is_final(status: Status) -> bool {
@@ -119,4 +119,112 @@ pub fn check_nothing_is_stuck(world: &World) {
             assert!(!over || held || attempting, "{message:?}");
         }
     }
+}
+
+/// Invariant 5: nothing is accepted twice, numbers mean one thing, and one entry and step is one message.
+/// `renamed`: files and steps get other names meanwhile.
+pub fn nothing_is_sent_twice(world: &World, renamed: bool) {
+    let mut accepted = BTreeSet::new();
+    let mut numbers: BTreeMap<(CustomerNo, MessageNo), (String, String)> = BTreeMap::new();
+    for row in &world.log {
+        let Some(message) = row.message else { continue };
+        let key = (row.customer, message);
+        if row.status == Status::Accepted {
+            assert!(accepted.insert(key), "{row:?}");
+        }
+        // A number is never used for anything else.
+        let what = match renamed {
+            true => String::new(),
+            false => format!("{:?} {:?}", row.campaign, row.step),
+        };
+        let what = (what, row.entry.0.clone());
+        assert_eq!(numbers.entry(key).or_insert(what.clone()), &what);
+    }
+    // Attempts are numbered in order, and no number is used twice.
+    let mut last: BTreeMap<(CustomerNo, MessageNo), u32> = BTreeMap::new();
+    for attempt in &world.attempts {
+        let last = last.entry((attempt.customer, attempt.message)).or_default();
+        assert_eq!(attempt.attempt, *last + 1);
+        *last = attempt.attempt;
+    }
+    one_entry_and_step_is_one_message(world);
+}
+
+/// Between one entering and the next, a step of one key makes one message, save where a restart withdrew it.
+fn one_entry_and_step_is_one_message(world: &World) {
+    let mut made: BTreeSet<String> = BTreeSet::new();
+    for row in &world.log {
+        // A file that gets another name has an `x` more, or less.
+        let campaign = row.campaign.as_str().trim_end_matches('x');
+        let entry = format!("{:?} {campaign} {:?} ", row.customer, row.entry);
+        let key = format!("{entry}{:?}", row.step);
+        match (row.status, row.reason) {
+            (Status::Entered, _) => made.retain(|k| !k.starts_with(&entry)),
+            // An entry that has sent nothing may be moved by its event: it begins anew.
+            (Status::Dropped | Status::Expired, _) => {
+                made.remove(&key);
+            }
+            // An act is done once, too.
+            (Status::Waiting, Reason::StepDue) | (Status::Done, _) => {
+                assert!(made.insert(key), "{row:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Invariant 8: every row has a reason, and every message ends with one last row. How many messages there were.
+pub fn every_row_has_its_reason(world: &World) -> usize {
+    let mut rows: BTreeMap<(CustomerNo, MessageNo), Vec<&LogRow>> = BTreeMap::new();
+    for row in &world.log {
+        assert!(!row.reason.text().is_empty() && !row.reason.code().is_empty());
+        assert!(!row.detail.contains("@mail.example"), "{row:?}");
+        // What is credited to a message, or comes back for it, comes after it.
+        let after = matches!(row.status, Status::Goal | Status::Opened | Status::Clicked);
+        if let Some(message) = row.message.filter(|_| !after) {
+            rows.entry((row.customer, message)).or_default().push(row);
+        }
+    }
+    for rows in rows.values() {
+        assert!(matches!(rows[0].reason, Reason::StepDue | Reason::Notified));
+        assert!(rows.is_sorted_by_key(|r| r.time));
+        let last = rows.iter().position(|r| is_final(r.status));
+        assert!(last.is_none_or(|at| at == rows.len() - 1), "{rows:#?}");
+    }
+    rows.len()
+}
+
+/// Invariant 6: the same causes give the same records and mailboxes, byte for byte, and the same rows.
+pub fn check_replay(world: &World) {
+    let (customers, boxes, rows) = replay(world);
+    assert_eq!(rows, world.log.len());
+    for (no, customer) in &customers {
+        let again = postcard::to_stdvec(&customer.record).unwrap();
+        let first = postcard::to_stdvec(world.record(*no)).unwrap();
+        assert_eq!(again, first, "{no:?}");
+    }
+    let again = postcard::to_stdvec(&boxes).unwrap();
+    assert_eq!(again, postcard::to_stdvec(&world.boxes).unwrap());
+}
+
+/// Plays the recorded causes anew; everything is stored and read again between any two of them.
+fn replay(world: &World) -> (BTreeMap<CustomerNo, Customer>, Boxes, usize) {
+    let mut customers: BTreeMap<CustomerNo, Customer> = (world.first_sight.iter())
+        .map(|record| (record.no, Customer::of(record.clone())))
+        .collect();
+    let mut boxes = Boxes::new();
+    let mut rows = 0;
+    for recorded in &world.recorded {
+        let customer = customers.get_mut(&recorded.customer).unwrap();
+        let reaction = super::play(recorded, customer, &mut boxes);
+        for row in reaction.log {
+            assert_eq!(row, world.log[rows]);
+            rows += 1;
+        }
+        let stored = postcard::to_stdvec(&customer.record).unwrap();
+        customer.record = postcard::from_bytes(&stored).unwrap();
+        let stored = postcard::to_stdvec(&boxes).unwrap();
+        boxes = postcard::from_bytes(&stored).unwrap();
+    }
+    (customers, boxes, rows)
 }

@@ -347,6 +347,17 @@ impl Condition {
             leaf => each(leaf),
         }
     }
+
+    /// The same, to be changed.
+    pub fn each_leaf_mut(&mut self, each: &mut dyn FnMut(&mut Condition)) {
+        match self {
+            Condition::All(children) | Condition::Any(children) => {
+                (children.iter_mut()).for_each(|child| child.each_leaf_mut(each));
+            }
+            Condition::Not(child) => child.each_leaf_mut(each),
+            leaf => each(leaf),
+        }
+    }
 }
 
 /// A condition's answer: it stands until `until` if nothing happens. `until` is strictly after `now`; `None`: only a

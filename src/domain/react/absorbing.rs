@@ -4,7 +4,7 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
-use super::edits::{catch_up, rename_in, renamed_steps};
+use super::edits::catch_up;
 use super::enrollment::may_enter;
 use super::journey::stand_by;
 use super::triggers::Elsewhere;
@@ -83,11 +83,7 @@ impl<'a> Life<'a> {
                 self.absorb_standing(id, standing);
                 continue;
             };
-            let mut standing = standing.clone();
-            for (old, new) in renamed_steps(campaign) {
-                rename_in(&mut standing, old, new);
-            }
-            self.absorb_standing(id, &standing);
+            self.absorb_standing(id, standing);
             self.find_times(id, campaign);
             self.have_appended(id, campaign);
         }
@@ -170,7 +166,7 @@ impl Life<'_> {
             if let Some(campaign) = campaign {
                 let zone = zone_of(&self.record, rules);
                 let former = (from.journey, from.steps.as_slice());
-                catch_up(&mut entry, campaign, former, self.now, zone);
+                catch_up(&mut entry, campaign, former, rules, (self.now, zone));
             }
             let open = entry.state.is_open();
             taken.push((entry, open));
@@ -247,7 +243,7 @@ impl Life<'_> {
         let mut entry = from.clone();
         let campaign = self.rules.campaigns.get(id);
         if let Some(campaign) = campaign {
-            catch_up(&mut entry, campaign, former, now, zone);
+            catch_up(&mut entry, campaign, former, self.rules, (now, zone));
         }
         let told = (standing.entries.iter())
             .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());

@@ -5,25 +5,29 @@
 
 use super::Life;
 use super::journey::{pass_before, place};
+use super::renaming::is_only_renamed;
 use crate::domain::campaign::{Campaign, OnChange};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use chrono_tz::Tz;
 
 impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand.
     pub(super) fn follow_edit(&mut self, id: &CampaignId, campaign: &Campaign) {
+        let by_other_names = (self.record.campaigns.get(id))
+            .is_some_and(|s| is_only_renamed((s.journey, &s.steps), campaign, self.rules));
         self.rename_steps(id, campaign);
-        if self.stays_put(campaign) {
+        if !by_other_names && self.stays_put(campaign) {
             return;
         }
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
-        let edited = standing.journey != campaign.journey;
+        let edited = standing.journey != campaign.journey && !by_other_names;
         let former = std::mem::take(&mut standing.steps);
         standing.journey = campaign.journey;
         standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
@@ -220,12 +224,13 @@ pub(super) fn catch_up(
     entry: &mut Entry,
     campaign: &Campaign,
     (journey, former): (u64, &[StepId]),
-    now: Timestamp,
-    zone: Tz,
+    rules: &Rules,
+    (now, zone): (Timestamp, Tz),
 ) {
     if journey == campaign.journey {
         return;
     }
+    let by_other_names = is_only_renamed((journey, former), campaign, rules);
     let mut former = former.to_vec();
     for (old, new) in renamed_steps(campaign) {
         (former.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
@@ -234,7 +239,7 @@ pub(super) fn catch_up(
     if !entry.state.is_open() {
         return;
     }
-    if campaign.entry.on_change == OnChange::Exit {
+    if campaign.entry.on_change == OnChange::Exit && !by_other_names {
         return entry.end(EntryState::Left { at: now });
     }
     let step = entry.state.step();

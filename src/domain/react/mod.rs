@@ -28,6 +28,7 @@ mod outcome;
 mod places;
 mod quota;
 mod ready;
+mod renaming;
 mod triggers;
 mod walk;
 

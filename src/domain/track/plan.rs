@@ -315,10 +315,12 @@ pub fn count_within(
         return 0;
     };
     let wanted = correlation.map(correlation_hash);
+    // Events that bear no such property share the empty key.
+    let bare = correlation == Some("");
     let counts = |at: Timestamp, own: Option<u64>| {
         at <= now
             && within.is_none_or(|within| at > now - within)
-            && (wanted.is_none() || own == wanted)
+            && (wanted.is_none() || own == wanted || (bare && own.is_none()))
     };
     let single = track
         .instants()
