@@ -92,6 +92,8 @@ fn rows(app: &App, export: &str) -> Vec<(Inbound, u64)> {
         map: Vec::new(),
         dates: None,
         zone: chrono_tz::Asia::Seoul,
+        decimals: None,
+        totals: None,
     };
     let survey = Survey::of(export.as_bytes(), &told).unwrap();
     let taken = survey.read(export.as_bytes(), |e| panic!("{e}")).unwrap();
