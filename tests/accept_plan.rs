@@ -778,7 +778,7 @@ fn a_campaign(chance: &mut Chance, nth: usize) -> String {
         "window = \"Mon-Sat 07:00-10:00\"",
         "holdout = \"40%\"\n[goal]\nevent = \"Order Completed\"\nwithin = \"2d\"",
         "caps = [\"2 per week\"]\nwindow = \"19:00-03:30\"",
-        "quota = \"6 per 1d\"",
+        // Of a number, who is drawn cannot be foretold, only how many.
         "quota = \"30%\"",
     ]);
     let dated = start.contains("renewal");

@@ -637,3 +637,41 @@ async fn an_edit_that_would_mail_many_at_once_waits_for_approval() {
         assert!(!app.awaits_approval("series"));
     }
 }
+
+/// One edit lets more in, and moves many who are under way: each is shown, and approved, by itself.
+#[tokio::test]
+async fn an_approval_lets_in_those_whom_it_showed_and_no_others() {
+    let config = format!("{CONFIG}[safety]\nat_once = \"5\"\n");
+    let app = App::start_on(Watched::new(), START, &config, &[]).await;
+    app.buyers(0..7).await;
+    app.crowd(7..15).await;
+    app.file("series.toml", Some(&series("10d", "Later")));
+    app.reload().await;
+    app.approve("series").await;
+    app.advance(Span::minutes(5)).await;
+    app.leap(Span::days(2)).await;
+    let edited = series("1d", "Sooner").replace(ORDERED, "known_for = \">= 0s\"");
+    app.file("series.toml", Some(&edited));
+    app.reload().await;
+    app.advance(Span::minutes(5)).await;
+    let id = reveille::domain::id::CampaignId::parse("series").unwrap();
+    let shown = async || match app.core.campaign(&id).await.unwrap().unwrap().phase {
+        Phase::AwaitingApproval {
+            customers, edit, ..
+        } => Some((customers, edit.is_some())),
+        _ => None,
+    };
+    assert_eq!(
+        (shown().await, had_later(&app).await),
+        (Some((8, false)), 0)
+    );
+    app.core.approve(&id, "test").await.unwrap();
+    app.settle().await;
+    app.advance(Span::minutes(5)).await;
+    assert_eq!(app.entered("series").await, 15);
+    assert_eq!((shown().await, had_later(&app).await), (Some((7, true)), 0));
+    app.core.approve(&id, "test").await.unwrap();
+    app.settle().await;
+    app.advance(Span::minutes(5)).await;
+    assert_eq!((shown().await, had_later(&app).await), (None, 7));
+}

@@ -83,6 +83,9 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
                 let answer = way.post("/campaign/approve", &order).await?;
                 match json {
                     true => Ok(screen.json(&answer)?),
+                    false if answer["still_waits"] == true => Ok(screen.say(&format!(
+                        "approved: {name}. The edit of its steps waits for an approval of its own: reveille campaign show {name}"
+                    ))?),
                     false => Ok(screen.say(&format!("approved: {name}"))?),
                 }
             })

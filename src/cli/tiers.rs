@@ -26,9 +26,10 @@ pub struct Tiers {
 impl Tiers {
     /// Such as suit a currency, by its code.
     pub fn usual(currency: Option<&str>) -> Tiers {
-        let (high, middle, money) = match currency {
-            Some("KRW") => (1_000_000.0, 300_000.0, "won"),
-            Some("JPY") => (100_000.0, 30_000.0, "yen"),
+        let code = currency.map(|code| code.trim().to_uppercase());
+        let (high, middle, money) = match code.as_deref() {
+            Some("KRW" | "WON" | "원" | "₩") => (1_000_000.0, 300_000.0, "won"),
+            Some("JPY" | "YEN" | "円" | "¥") => (100_000.0, 30_000.0, "yen"),
             _ => return Tiers::shipped(),
         };
         Tiers {

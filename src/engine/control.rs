@@ -170,7 +170,9 @@ impl Core {
             None => 0,
         };
         let one = std::slice::from_ref(id);
-        let goes_on = controls.waiting_to_go_on(id).is_some();
+        // One approval is of what was shown: who would enter first, then whom the edit moves.
+        let enters = (controls.activations.get(id)).is_some_and(|a| a.awaiting_approval);
+        let goes_on = !enters && controls.waiting_to_go_on(id).is_some();
         let counted = (catalogue.rules.campaigns.get(id))
             .map(|campaign| (id.clone(), (campaign.audience_hash, existing)));
         let measured = self.measured_anew(counted).await?;
@@ -178,7 +180,9 @@ impl Core {
             measured,
             |rules| goes_on || guard::let_existing_in(rules, one),
             |controls| {
-                going_on::approve(controls, id);
+                if goes_on {
+                    going_on::approve(controls, id);
+                }
                 let waiting = controls.activations.get_mut(id);
                 if let Some(activation) = waiting.filter(|a| a.awaiting_approval) {
                     activation.awaiting_approval = false;

@@ -12,6 +12,7 @@ use super::catalogue::Catalogue;
 use super::core::Core;
 use super::pages::RecordPages;
 use super::shard::Refused;
+use super::written::as_written;
 use crate::domain::campaign::{Campaign, CampaignState, OnChange};
 use crate::domain::id::{CampaignId, CustomerId};
 use crate::domain::moved::Moved;
@@ -146,7 +147,10 @@ impl Core {
     pub async fn edits_in_files(&self) -> Result<Vec<Waits>, Refused> {
         let in_force = self.catalogue();
         let (salt, controls) = (in_force.rules.salt, Arc::clone(&in_force.rules.controls));
-        let files = Catalogue::read(&self.config(), &*self.store, salt, controls).await?;
+        let in_use = self.config();
+        let config = as_written(&in_use).await;
+        let config = config.unwrap_or_else(|_| (*in_use).clone());
+        let files = Catalogue::read(&config, &*self.store, salt, controls).await?;
         let controls = activated(&files, self.clock.now());
         self.will_wait(&files.with_controls(controls)).await
     }

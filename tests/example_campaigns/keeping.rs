@@ -309,7 +309,7 @@ async fn consent_and_its_withdrawal_are_each_noted_once() {
     shop.says_of("emma", "reminders", ConsentState::Given).await;
     shop.pass(Span::days(1)).await;
     shop.says_of("emma", "monthly", ConsentState::Given).await;
-    shop.pass(Span::days(1)).await;
+    shop.pass(Span::days(2)).await;
     shop.says_of("emma", "offers", ConsentState::Refused).await;
     shop.pass(Span::days(1)).await;
     let (given, refused) = ("Your consent is noted", refused[0]);

@@ -78,6 +78,8 @@ struct Camp {
     /// The steps as the file had them when this was last looked at, and what it said of them.
     order: Vec<String>,
     way: String,
+    /// Why somebody was last kept out, under which key and when.
+    kept_out: Option<(String, &'static str, i64)>,
 }
 
 /// A mail that left, or was held out.
@@ -335,6 +337,18 @@ impl Naive {
         draw(&[purpose.as_bytes(), name.as_bytes(), &no, b""])
     }
 
+    /// In the holdout, in the control group.
+    fn groups(&self, p: usize, name: &str, plan: &Plan) -> (bool, bool) {
+        let customer = (p as u64 + 1).to_le_bytes();
+        let within = |share: Option<i64>, drawn: f64| {
+            share.is_some_and(|share| drawn < share as f64 / 100.0)
+        };
+        (
+            within(plan.holdout, self.drawn_of(p, "holdout", name)),
+            within(self.control, draw(&[b"control", &customer])),
+        )
+    }
+
     fn has_room(&self, name: &str, plan: &Plan) -> bool {
         let Some(Quota::Number { most, days }) = plan.quota() else {
             return true;
@@ -388,12 +402,24 @@ impl Naive {
             return;
         }
         if let Some(why) = self.kept_out(p, name, &plan) {
+            // Told once a day for the same key and reason.
+            let camp = self.people[p].camps.entry(name.to_owned()).or_default();
+            let day = 1_440 / TICK;
+            let known = camp.kept_out.as_ref();
+            if known.is_some_and(|(of, was, at)| of == key && *was == why && self.now < at + day) {
+                return;
+            }
+            camp.kept_out = Some((key.to_owned(), why, self.now));
             return self.tell(p, name, key, format!("kept_out {why}"));
         }
-        if !self.has_room(name, &plan) {
+        // Who gets nothing of it but acts takes no place.
+        let (holdout, control) = self.groups(p, name, &plan);
+        let withheld = holdout || (control && plan.class == "advertising");
+        let takes = !withheld || plan.steps.iter().all(|s| s.does != Does::Mail);
+        if takes && !self.has_room(name, &plan) {
             return self.tell(p, name, key, "not_drawn");
         }
-        if matches!(plan.quota(), Some(Quota::Number { .. })) {
+        if takes && matches!(plan.quota(), Some(Quota::Number { .. })) {
             self.taken
                 .entry(name.to_owned())
                 .or_default()
@@ -433,63 +459,59 @@ impl Naive {
     }
 
     /// A live event starts what it triggers.
-    fn pull(&mut self, p: usize, event: &Told) {
-        for name in self.order() {
-            let plan = self.plans.files[&name].clone();
-            let Start::Event {
-                event: wanted,
-                category,
-                count,
-                within,
-                per,
-                restart,
-                fresh,
-            } = &plan.start
-            else {
-                continue;
-            };
-            let selects = |e: &Told| {
-                e.name == *wanted && category.is_none_or(|c| e.category.as_deref() == Some(c))
-            };
-            let stale = event.at < self.activated[&name] || self.now - event.at > *fresh;
-            if !selects(event) || stale {
-                continue;
+    fn pull(&mut self, p: usize, name: &str, plan: &Plan, event: &Told) {
+        let Start::Event {
+            event: wanted,
+            category,
+            count,
+            within,
+            per,
+            restart,
+            fresh,
+        } = &plan.start
+        else {
+            return;
+        };
+        let selects = |e: &Told| {
+            e.name == *wanted && category.is_none_or(|c| e.category.as_deref() == Some(c))
+        };
+        let stale = event.at < self.activated[name] || self.now - event.at > *fresh;
+        if !selects(event) || stale {
+            return;
+        }
+        let key_of = |e: &Told| match per {
+            true => e.cart.clone().unwrap_or_default(),
+            false => String::new(),
+        };
+        let key = key_of(event);
+        let entries = self.people[p]
+            .camps
+            .get(name)
+            .map_or(&[][..], |c| &c.entries);
+        if let Some(n) = entries.iter().position(|e| e.key == key && e.is_open()) {
+            if *restart && !entries[n].counted && event.at > entries[n].at {
+                self.move_entry(p, name, n, event);
             }
-            let key_of = |e: &Told| match per {
-                true => e.cart.clone().unwrap_or_default(),
-                false => String::new(),
-            };
-            let key = key_of(event);
-            let entries = self.people[p]
-                .camps
-                .get(&name)
-                .map_or(&[][..], |c| &c.entries);
-            if let Some(n) = entries.iter().position(|e| e.key == key && e.is_open()) {
-                if *restart && !entries[n].counted && event.at > entries[n].at {
-                    self.move_entry(p, &name, n, event);
-                }
-                continue;
-            }
-            // A stretch of that length that ends at one of them, and has this one and enough of them in it.
-            let all: Vec<i64> = (self.people[p].events.iter())
-                .filter(|e| selects(e) && key_of(e) == key)
-                .map(|e| e.at)
-                .collect();
-            let reached = *count <= 1
-                || all.iter().any(|end| {
-                    let inside = |at: i64| at <= *end && within.is_none_or(|w| *end - at < w);
-                    inside(event.at) && all.iter().filter(|at| inside(**at)).count() >= *count
-                });
-            let of = Of {
-                at: event.at,
-                key: &key,
-                category: event.category.as_deref(),
-            };
-            let welcome =
-                (plan.audience.as_ref()).is_none_or(|a| self.holds(a, p, &name, Some(&of)));
-            if reached && welcome {
-                self.enter(p, &name, &key, event.at, event.category.clone());
-            }
+            return;
+        }
+        // A stretch of that length that ends at one of them, and has this one and enough of them in it.
+        let all: Vec<i64> = (self.people[p].events.iter())
+            .filter(|e| selects(e) && key_of(e) == key)
+            .map(|e| e.at)
+            .collect();
+        let reached = *count <= 1
+            || all.iter().any(|end| {
+                let inside = |at: i64| at <= *end && within.is_none_or(|w| *end - at < w);
+                inside(event.at) && all.iter().filter(|at| inside(**at)).count() >= *count
+            });
+        let of = Of {
+            at: event.at,
+            key: &key,
+            category: event.category.as_deref(),
+        };
+        let welcome = (plan.audience.as_ref()).is_none_or(|a| self.holds(a, p, name, Some(&of)));
+        if reached && welcome {
+            self.enter(p, name, &key, event.at, event.category.clone());
         }
     }
 
@@ -682,6 +704,10 @@ impl Naive {
 
     /// What follows for one person from how things stand now.
     fn settle(&mut self, p: usize, live: bool) {
+        self.settle_with(p, live, None);
+    }
+
+    fn settle_with(&mut self, p: usize, live: bool, mut came: Option<Told>) {
         let mut live = live;
         for _ in 0..9 {
             self.changed = false;
@@ -690,6 +716,10 @@ impl Naive {
                 match plan.start {
                     Start::Audience => self.edge(p, &name, &plan, live),
                     Start::Event { .. } => {
+                        // In its turn: what the event has ended by then keeps nobody out.
+                        if let Some(event) = &came {
+                            self.pull(p, &name, &plan, event);
+                        }
                         let known = self.people[p].camps.contains_key(&name);
                         if known && plan.again == Again::AfterLeaving {
                             self.look(p, &name, &plan);
@@ -704,6 +734,7 @@ impl Naive {
                     while self.advance(p, &name, n) {}
                 }
             }
+            came = None;
             if !self.changed {
                 return;
             }
@@ -872,16 +903,8 @@ impl Naive {
             self.ask(p, other);
             return self.ask(p, no);
         }
-        let (holdout, control) = entry.drawn.unwrap_or_else(|| {
-            let customer = (p as u64 + 1).to_le_bytes();
-            let within = |share: Option<i64>, drawn: f64| {
-                share.is_some_and(|share| drawn < share as f64 / 100.0)
-            };
-            (
-                within(plan.holdout, self.drawn_of(p, "holdout", &name)),
-                within(self.control, draw(&[b"control", &customer])),
-            )
-        });
+        let drawn = self.groups(p, &name, &plan);
+        let (holdout, control) = entry.drawn.unwrap_or(drawn);
         self.entry(p, &name, n).drawn = Some((holdout, control));
         self.count(p, &name, n);
         let advertises = plan.class == "advertising";
@@ -930,10 +953,7 @@ impl Naive {
                 self.tell(p, &name, &key, format!("goal {step}"));
             }
         }
-        if live {
-            self.pull(p, &event);
-        }
-        self.settle(p, live);
+        self.settle_with(p, live, live.then_some(event));
     }
 
     pub fn news(&mut self, p: usize, given: bool) {
@@ -1217,6 +1237,10 @@ impl Naive {
                 continue;
             };
             if !latest || !matches!(entry.state, State::Finished(_)) {
+                continue;
+            }
+            // Who would leave as they come stays at the end.
+            if plan.exit.iter().any(|exit| self.judge(exit, p, name, n)) {
                 continue;
             }
             let before: Vec<String> = plan.steps[..had].iter().map(|s| s.id.clone()).collect();

@@ -326,8 +326,9 @@ fn tell(
         "Write your own words and links into the mails, and your address as `owner`. Then\n\n  \
          reveille check\n  \
          reveille preview {name}\n  \
-         reveille plan --as-live --campaign {name}\n\n\
-         and say state = \"live\"."
+         reveille plan --campaigns {} --as-live --campaign {name}\n\n\
+         and say state = \"live\".",
+        config.campaigns.display()
     ));
     Ok(screen.say(&parts.join("\n\n"))?)
 }

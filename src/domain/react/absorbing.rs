@@ -10,7 +10,7 @@ use super::journey::stand_by;
 use super::triggers::Elsewhere;
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Again, Campaign};
+use crate::domain::campaign::{Again, Campaign, OnChange};
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::engagement::SentMessage;
@@ -165,7 +165,12 @@ impl Life<'_> {
             // The source may have stood by an older file.
             if let Some(campaign) = campaign {
                 let zone = zone_of(&self.record, rules);
-                let former = (from.journey, from.steps.as_slice());
+                // Whether those under way may jump is asked of those who are here.
+                let on_change = match campaign.entry.on_change {
+                    OnChange::Exit => OnChange::Exit,
+                    OnChange::Finish | OnChange::Jump => OnChange::Finish,
+                };
+                let former = (from.journey, from.steps.as_slice(), on_change);
                 catch_up(&mut entry, campaign, former, rules, (self.now, zone));
             }
             let open = entry.state.is_open();
@@ -243,6 +248,7 @@ impl Life<'_> {
         let mut entry = from.clone();
         let campaign = self.rules.campaigns.get(id);
         if let Some(campaign) = campaign {
+            let former = (former.0, former.1, campaign.entry.on_change);
             catch_up(&mut entry, campaign, former, self.rules, (now, zone));
         }
         let told = (standing.entries.iter())

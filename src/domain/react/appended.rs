@@ -6,6 +6,7 @@
 //! [`Controls::moved`]: crate::domain::rules::Controls::moved
 
 use super::Life;
+use super::enrollment::exits;
 use super::journey::place;
 use super::walk::admits;
 use crate::domain::campaign::Campaign;
@@ -13,14 +14,35 @@ use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, Record};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
 
 /// Whether an entry of this customer has finished, and would go on with what was appended.
-pub(super) fn would_go_on(record: &Record, campaign: &Campaign) -> bool {
-    let entries = (record.campaigns.get(&campaign.id)).map_or(&[][..], |s| s.entries.as_slice());
+pub(super) fn would_go_on(
+    record: &Record,
+    campaign: &Campaign,
+    rules: &Rules,
+    now: Timestamp,
+) -> bool {
     campaign.entry.appended
         && record.moved_to.is_none()
         && admits(record, campaign.state)
-        && (0..entries.len()).any(|n| last_had(&entries[n..], campaign).is_some())
+        && go_on(record, campaign, rules, now).next().is_some()
+}
+
+/// Which entries go on, and the last step that each has had; not those that would leave at once.
+fn go_on<'a>(
+    record: &'a Record,
+    campaign: &'a Campaign,
+    rules: &'a Rules,
+    now: Timestamp,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let entries = (record.campaigns.get(&campaign.id)).map_or(&[][..], |s| s.entries.as_slice());
+    (0..entries.len()).filter_map(move |n| {
+        let last = last_had(&entries[n..], campaign)?;
+        let exits = exits(campaign, record, rules, &entries[n], now);
+        (!exits.iter().any(|(_, verdict)| verdict.holds)).then_some((n, last))
+    })
 }
 
 /// The place of the last step that the first of these entries has had, if it has finished, is the latest of its key, and
@@ -59,14 +81,12 @@ impl Life<'_> {
             return;
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
+        let which: Vec<(usize, usize)> = go_on(&self.record, campaign, self.rules, now).collect();
         let Some(standing) = self.record.campaigns.get_mut(id) else {
             return;
         };
         let mut reopened: Vec<EntryKey> = Vec::new();
-        for n in 0..standing.entries.len() {
-            let Some(last) = last_had(&standing.entries[n..], campaign) else {
-                continue;
-            };
+        for (n, last) in which {
             let entry = &mut standing.entries[n];
             (campaign.steps[..last].iter()).for_each(|s| entry.pass(s.id.clone()));
             place(entry, Some(campaign), now, zone);

@@ -21,6 +21,7 @@ impl Life<'_> {
         let by_other_names = (self.record.campaigns.get(id))
             .is_some_and(|s| is_only_renamed((s.journey, &s.steps), campaign, self.rules));
         self.rename_steps(id, campaign);
+        self.rename_back(id, campaign);
         if !by_other_names && self.stays_put(campaign) {
             return;
         }
@@ -121,29 +122,42 @@ impl Life<'_> {
     /// Steps that the file says were called otherwise before are known by their new ids from now on.
     pub(super) fn rename_steps(&mut self, id: &CampaignId, campaign: &Campaign) {
         for (old, new) in renamed_steps(campaign) {
-            let rename = |step: &mut StepId| {
-                if step == old {
-                    *step = new.clone();
-                }
-            };
-            if let Some(standing) = self.record.campaigns.get_mut(id) {
-                rename_in(standing, old, new);
-            }
-            for message in self
-                .record
-                .messages
-                .values_mut()
-                .filter(|m| m.campaign == *id)
-            {
-                rename(&mut message.step);
-            }
-            for sent in self.record.sent.iter_mut().filter(|m| m.campaign == *id) {
-                rename(&mut sent.step);
-            }
-            for window in (self.record.goals.windows_mut()).filter(|w| w.campaign == *id) {
-                rename(&mut window.step);
-            }
+            self.rename_step(id, old, new);
         }
+    }
+
+    /// An edit under which steps were renamed, and which nobody followed yet, is taken back: they have their former ids.
+    fn rename_back(&mut self, id: &CampaignId, campaign: &Campaign) {
+        let Some(standing) = self.record.campaigns.get(id) else {
+            return;
+        };
+        if standing.journey != campaign.journey || standing.steps.len() != campaign.steps.len() {
+            return;
+        }
+        let ids = campaign.steps.iter().map(|s| &s.id);
+        let other: Vec<(StepId, &StepId)> = (standing.steps.iter().cloned().zip(ids))
+            .filter(|(known, step)| known != *step)
+            .collect();
+        for (known, step) in other {
+            self.rename_step(id, &known, step);
+        }
+    }
+
+    fn rename_step(&mut self, id: &CampaignId, old: &StepId, new: &StepId) {
+        let rename = |step: &mut StepId| {
+            if step == old {
+                *step = new.clone();
+            }
+        };
+        if let Some(standing) = self.record.campaigns.get_mut(id) {
+            rename_in(standing, old, new);
+        }
+        let messages = self.record.messages.values_mut();
+        (messages.filter(|m| m.campaign == *id)).for_each(|m| rename(&mut m.step));
+        let sent = self.record.sent.iter_mut();
+        (sent.filter(|m| m.campaign == *id)).for_each(|m| rename(&mut m.step));
+        let windows = self.record.goals.windows_mut();
+        (windows.filter(|w| w.campaign == *id)).for_each(|w| rename(&mut w.step));
     }
 
     /// Campaigns whose files bear another name now: all that the record knows of them goes on under the new one.
@@ -223,7 +237,7 @@ pub(super) fn rename_of(entry: &mut Entry, old: &StepId, new: &StepId) {
 pub(super) fn catch_up(
     entry: &mut Entry,
     campaign: &Campaign,
-    (journey, former): (u64, &[StepId]),
+    (journey, former, on_change): (u64, &[StepId], OnChange),
     rules: &Rules,
     (now, zone): (Timestamp, Tz),
 ) {
@@ -239,15 +253,17 @@ pub(super) fn catch_up(
     if !entry.state.is_open() {
         return;
     }
-    if campaign.entry.on_change == OnChange::Exit && !by_other_names {
+    if on_change == OnChange::Exit && !by_other_names {
         return entry.end(EntryState::Left { at: now });
     }
     let step = entry.state.step();
     let gone = step.is_some_and(|s| campaign.step(s).is_none());
     // Its file was away at the source when the step before was settled.
     let unknown = matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER);
-    leave_behind(entry, campaign, &former, OnChange::Finish);
-    if gone || unknown {
+    leave_behind(entry, campaign, &former, on_change);
+    let next = (campaign.steps.iter()).find(|s| !entry.passed.contains(&s.id));
+    let stays = next.is_some_and(|s| Some(&s.id) == entry.state.step());
+    if gone || unknown || !stays {
         place(entry, Some(campaign), now, zone);
     }
 }

@@ -29,7 +29,7 @@ pub struct Moves {
 pub fn moves(record: &Record, campaign: &Campaign, rules: &Rules, now: Timestamp) -> Moves {
     let mut moves = Moves {
         behind: false,
-        at_once: would_go_on(record, campaign),
+        at_once: would_go_on(record, campaign, rules, now),
     };
     // Asked before the record was brought up to date, it may know the campaign by its former name.
     let former = || {

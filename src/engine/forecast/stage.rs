@@ -23,6 +23,7 @@ use crate::engine::going_on::{self, Found};
 use crate::engine::guard;
 use crate::engine::quotas::{self, numbered};
 use crate::engine::state::Walk;
+use crate::engine::written::as_written;
 use crate::store::codec::decode;
 use crate::store::{Store, keys};
 use std::collections::BTreeMap;
@@ -281,7 +282,16 @@ async fn campaigns(
     let Some(folder) = &question.campaigns else {
         return Ok(((*in_force).clone(), config));
     };
-    let mut other = (*config).clone();
+    // What the files are taken with is config.toml as it stands beside them.
+    let written = as_written(&config).await;
+    let mut other = written.map_err(|bad| {
+        ForecastError::Files(
+            bad.iter()
+                .filter(|p| p.is_error())
+                .map(|p| p.to_line())
+                .collect(),
+        )
+    })?;
     other.campaigns.clone_from(folder);
     let (salt, controls) = (in_force.rules.salt, Arc::clone(&in_force.rules.controls));
     let catalogue = Catalogue::read(&other, store, salt, controls).await?;

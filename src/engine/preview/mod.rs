@@ -23,6 +23,7 @@ use crate::domain::campaign::{Campaign, Start};
 use crate::domain::id::{CampaignId, CustomerId};
 use crate::domain::record::Record;
 use crate::domain::time::Timestamp;
+use crate::engine::written::as_written;
 use crate::message::lint::Finding;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
@@ -133,7 +134,9 @@ pub async fn made_up(
 impl Core {
     /// The mails as they would go to customers of the store; the files are read anew.
     pub async fn preview(&self, question: &Question) -> Result<Previews, PreviewError> {
-        let (config, now) = (self.config(), self.clock.now());
+        let (in_use, now) = (self.config(), self.clock.now());
+        let config = as_written(&in_use).await;
+        let config = config.unwrap_or_else(|_| (*in_use).clone());
         if question.who == Who::MadeUp {
             return made_up(&config, question, now).await;
         }

@@ -76,7 +76,10 @@ pub async fn approve(
     let id = campaign(&order.id)?;
     admin.core.approve(&id, &order.by).await?;
     admin.wake.notify_one();
-    Ok(Json(json!({ "approved": id.as_str() })))
+    let still = admin.core.catalogue().rules.controls.awaits_approval(&id);
+    Ok(Json(
+        json!({ "approved": id.as_str(), "still_waits": still }),
+    ))
 }
 
 pub async fn cancel(

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-/// What stands before the address of somebody without an account, where the others have ids: as the shops' webhooks name
+/// What stands before the address of somebody without an account, where the others have ids: as WooCommerce's webhook names
 /// them, so that a guest's order is one however it is told.
 const GUEST: &str = "guest:";
 
