@@ -831,7 +831,7 @@ fn a_profile(chance: &mut Chance, now: Timestamp) -> ProfileChange {
     if chance.once_in(2) {
         let day = now + Span::days(chance.between(-3, 14));
         let day = day.to_string().chars().take(10).collect::<String>();
-        (change.attributes).insert("renewal".to_owned(), Value::Text(day.into()));
+        (change.attributes).insert("renewal".to_owned(), Value::Text(day));
     }
     if chance.once_in(6) {
         own.pause_until = Some(Some(now + Span::hours(chance.between(1, 200))));
