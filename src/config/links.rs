@@ -90,8 +90,13 @@ fn page(text: &str) -> Result<String, String> {
             "its host {host:?} is none; write it in ASCII letters (others as xn--...), {example}"
         ));
     }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    Ok(ascii(text))
+}
+
+/// A URL with its letters outside ASCII as URLs write them (RFC 3987 §3.1): the bytes of their UTF-8, percent-encoded.
+pub fn ascii(url: &str) -> String {
+    let mut out = String::with_capacity(url.len());
+    for c in url.chars() {
         if c.is_ascii() {
             out.push(c);
         } else {
@@ -101,7 +106,7 @@ fn page(text: &str) -> Result<String, String> {
             }
         }
     }
-    Ok(out)
+    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::formats;
 use super::header::{one_line, shortened};
-use super::tracking::ascii;
+use crate::config::links::ascii;
 use crate::domain::products::Product;
 use crate::domain::value::{Properties, Value};
 use serde_json::{Map, Value as Json, json};

@@ -5,6 +5,7 @@
 
 use super::links::Links;
 use super::token::Token;
+use crate::config::links::ascii;
 use crate::domain::engagement::LinkPlace;
 use crate::domain::id::{CustomerNo, MessageNo};
 use std::ops::Range;
@@ -137,22 +138,6 @@ fn add_at_end(html: &mut String, what: &str) {
     let lower = html.to_ascii_lowercase();
     let at = lower.rfind("</body").unwrap_or(html.len());
     html.insert_str(at, what);
-}
-
-/// Letters outside ASCII as URLs write them.
-pub(super) fn ascii(url: &str) -> String {
-    let mut out = String::new();
-    for c in url.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    out
 }
 
 /// An attribute's text with its references resolved; one that is not known stays as it is.

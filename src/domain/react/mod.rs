@@ -3,7 +3,8 @@
 //! decided here, so all of it can be unit-tested, replayed, simulated and explained.
 //!
 //! The order within one reaction is always the same: bring the record up to date with the rules; ring the alarm if it
-//! is due; the cause itself; settle what follows from it (exits, edges of audiences, steps that fall due); set the alarm.
+//! is due; the cause itself; settle what follows from it, campaign by campaign (what a live event starts, edges of
+//! audiences, exits, steps that fall due); set the alarm.
 //! Which index keys change follows from the records alone ([`Record::index`]).
 
 mod absorbing;
