@@ -112,7 +112,7 @@ async fn main() {
     read(&store, "hot rows, one event each, at random", &random, 1).await;
     fill(&store, customers, 1..EACH).await;
     store.seal().expect("sealed");
-    let files = std::fs::read_dir(folder.path().join("segments"));
+    let files = std::fs::read_dir(folder.path().join("streams"));
     println!(
         "{events} events of {customers} customers in {} segments",
         files.map_or(0, Iterator::count)

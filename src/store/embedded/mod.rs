@@ -24,8 +24,10 @@ mod pending;
 #[cfg(test)]
 mod power_cut;
 mod rebuild;
+mod recent;
 mod record;
 mod replay;
+mod row_group;
 mod segment;
 mod segment_write;
 mod shared;

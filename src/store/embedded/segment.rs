@@ -1,43 +1,30 @@
 //! Parquet segments: rows of one stream, sorted by customer, in small row groups, so that the rows of one customer
-//! cost a group and not a file. The least and greatest customer, position and time of each group are kept in memory
-//! once the file was touched. Analysts open the files as they are; for ourselves each group has a checksum in the
-//! footer's metadata, and the footer one in the catalog, so that no flipped bit is taken for data.
+//! cost a group and not a file. Where each group stands, and its least and greatest customer, position and time, are kept
+//! in memory once the file was touched, so that its footer is parsed once. Analysts open the files as they are; for
+//! ourselves each group has a checksum in the footer's metadata, and the footer one in the catalog, so that no flipped
+//! bit is taken for data.
 //! Which segments there are is for `streams`.
 
 use super::catalog::Named;
 use super::folder::{corrupt, unavailable};
+use super::recent::Recent;
+use super::row_group::{Decoded, Footer, Group};
 use crate::store::port::{Row, StoreError, StreamFilter};
-use parquet::column::reader::ColumnReader;
-use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::file::statistics::Statistics;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
-
-/// The metadata key under which the groups' checksums stand.
-pub(super) const CHECKSUMS: &str = "reveille.groups";
-/// What is kept in memory of a row group. Numbers are (least, greatest).
-#[derive(Clone, Debug)]
-struct Group {
-    customers: (u64, u64),
-    positions: (u64, u64),
-    times: (i64, i64),
-    checksum: u64,
-    offset: u64,
-}
 
 /// A named segment. One that was replaced removes its file when nobody reads it any more.
 pub(super) struct Segment {
     pub(super) named: Named,
+    name: Arc<str>,
     path: PathBuf,
-    groups: OnceLock<Vec<Group>>,
+    footer: OnceLock<Footer>,
     replaced: AtomicBool,
 }
 
@@ -48,18 +35,6 @@ impl Drop for Segment {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-pub(super) fn group_checksum(rows: &[&Row]) -> u64 {
-    let mut hasher = Xxh3::new();
-    for row in rows {
-        hasher.update(&row.customer.to_le_bytes());
-        hasher.update(&row.position.to_le_bytes());
-        hasher.update(&row.time.to_le_bytes());
-        hasher.update(&(row.payload.len() as u64).to_le_bytes());
-        hasher.update(&row.payload);
-    }
-    hasher.digest()
 }
 
 /// The length of a file and the checksum of all of it.
@@ -103,8 +78,9 @@ impl Segment {
     pub(super) fn new(folder: &Path, named: Named) -> Segment {
         Segment {
             path: folder.join(&named.name),
+            name: Arc::from(named.name.as_str()),
             named,
-            groups: OnceLock::new(),
+            footer: OnceLock::new(),
             replaced: AtomicBool::new(false),
         }
     }
@@ -126,7 +102,7 @@ impl Segment {
         )
     }
 
-    fn open(&self) -> Result<SerializedFileReader<File>, StoreError> {
+    fn open(&self) -> Result<File, StoreError> {
         let file = File::open(&self.path).map_err(|e| {
             if e.kind() == std::io::ErrorKind::NotFound {
                 self.damaged(0, "the file is missing")
@@ -142,51 +118,61 @@ impl Segment {
             let what = format!("it has {length} bytes instead of {}", self.named.length);
             return Err(self.damaged(length.min(self.named.length), what));
         }
+        Ok(file)
+    }
+
+    fn footer(&self) -> Result<&Footer, StoreError> {
+        if let Some(footer) = self.footer.get() {
+            return Ok(footer);
+        }
+        let file = self.open()?;
+        let length = self.named.length;
         if footer_checksum(&self.path, length)? != self.named.footer {
             return Err(self.damaged(length - 8, "its footer is not what was written"));
         }
-        SerializedFileReader::new(file).map_err(|e| self.damaged(0, e))
-    }
-
-    fn groups(&self) -> Result<&[Group], StoreError> {
-        if let Some(groups) = self.groups.get() {
-            return Ok(groups);
-        }
-        let reader = self.open()?;
-        let metadata = reader.metadata();
-        let entries = metadata.file_metadata().key_value_metadata();
-        let checksums = entries
-            .and_then(|all| all.iter().find(|entry| entry.key == CHECKSUMS))
-            .and_then(|entry| entry.value.as_deref())
-            .unwrap_or_default();
-        let mut groups = Vec::new();
-        for (number, group) in metadata.row_groups().iter().enumerate() {
-            let group = checksums
-                .get(number * 16..number * 16 + 16)
-                .and_then(|text| u64::from_str_radix(text, 16).ok())
-                .and_then(|checksum| read_group_head(group, checksum))
-                .ok_or_else(|| self.damaged(0, format!("row group {number} has no statistics")))?;
-            groups.push(group);
-        }
-        Ok(self.groups.get_or_init(|| groups))
+        let footer = Footer::read(&file).map_err(|e| self.damaged(0, e))?;
+        Ok(self.footer.get_or_init(|| footer))
     }
 
     /// Adds the rows that are wanted, in the order of positions, until `out` holds as many as the filter allows.
     pub(super) fn read(&self, filter: &StreamFilter, out: &mut Vec<Row>) -> Result<(), StoreError> {
-        let groups = self.groups()?;
-        let wanted: Vec<usize> = (0..groups.len())
-            .filter(|n| meets(&groups[*n], filter))
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let reader = self.open()?;
+        self.read_by(filter, out, None)
+    }
+
+    /// The same; groups that were decoded a moment ago are found among `recent`.
+    pub(super) fn read_again(
+        &self,
+        filter: &StreamFilter,
+        out: &mut Vec<Row>,
+        recent: &Recent,
+    ) -> Result<(), StoreError> {
+        self.read_by(filter, out, Some(recent))
+    }
+
+    fn read_by(
+        &self,
+        filter: &StreamFilter,
+        out: &mut Vec<Row>,
+        recent: Option<&Recent>,
+    ) -> Result<(), StoreError> {
+        let footer = self.footer()?;
+        let wanted = (footer.groups.iter().enumerate()).filter(|(_, group)| group.meets(filter));
+        let mut file = None;
         let mut found = Vec::new();
-        for number in wanted {
-            let rows = self.read_group(&reader, number, &groups[number])?;
+        for (number, group) in wanted {
+            let mut decode = || {
+                let file = match &mut file {
+                    Some(file) => file,
+                    none => none.insert(self.open()?),
+                };
+                self.read_group(file, footer, number, group)
+            };
+            let rows = match recent {
+                Some(recent) => recent.group(&self.name, number, &mut decode)?,
+                None => Arc::new(decode()?),
+            };
             found.extend(
-                rows.into_iter()
-                    .filter(|row| filter.takes(row.position, row.customer, row.time)),
+                rows.taken(|position, customer, time| filter.takes(position, customer, time)),
             );
         }
         found.sort_by_key(|row| row.position);
@@ -197,10 +183,11 @@ impl Segment {
 
     /// Hands over all rows, one row group after the other; false once `take` has seen enough.
     pub(super) fn read_all(&self, take: &dyn Fn(Vec<Row>) -> bool) -> Result<bool, StoreError> {
-        let groups = self.groups()?;
-        let reader = self.open()?;
-        for (number, group) in groups.iter().enumerate() {
-            if !take(self.read_group(&reader, number, group)?) {
+        let footer = self.footer()?;
+        let file = self.open()?;
+        for (number, group) in footer.groups.iter().enumerate() {
+            let rows = self.read_group(&file, footer, number, group)?;
+            if !take(rows.taken(|_, _, _| true).collect()) {
                 return Ok(false);
             }
         }
@@ -209,104 +196,37 @@ impl Segment {
 
     fn read_group(
         &self,
-        reader: &SerializedFileReader<File>,
+        file: &File,
+        footer: &Footer,
         number: usize,
         group: &Group,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Decoded, StoreError> {
+        let length = group.length();
+        let end = group.offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.named.length) {
+            let what = format!("row group {number} reaches beyond its end");
+            return Err(self.damaged(group.offset, what));
+        }
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, group.offset)
+            .map_err(|e| unavailable("read", &self.path, &e))?;
         // Decoders of foreign formats are not trusted with damaged bytes: a panic is damage too.
-        let decode = std::panic::AssertUnwindSafe(|| decode_group(reader, number));
-        let rows = std::panic::catch_unwind(decode)
+        let decode = std::panic::AssertUnwindSafe(|| footer.decode(group, bytes));
+        let decoded = std::panic::catch_unwind(decode)
             .unwrap_or_else(|_| Err(ParquetError::General("it cannot be decoded".to_owned())))
             .map_err(|e| self.damaged(group.offset, format!("row group {number}: {e}")))?;
-        let all: Vec<&Row> = rows.iter().collect();
-        if group_checksum(&all) != group.checksum {
+        if !group.holds(&decoded) {
             let what = format!("row group {number} is not what was written");
             return Err(self.damaged(group.offset, what));
         }
-        Ok(rows)
+        Ok(decoded)
     }
-}
-
-fn read_group_head(group: &RowGroupMetaData, checksum: u64) -> Option<Group> {
-    let range = |column: usize| -> Option<(i64, i64)> {
-        match group.column(column).statistics()? {
-            Statistics::Int64(found) => Some((*found.min_opt()?, *found.max_opt()?)),
-            _ => None,
-        }
-    };
-    let unsigned = |(least, most): (i64, i64)| (least.cast_unsigned(), most.cast_unsigned());
-    Some(Group {
-        customers: unsigned(range(0)?),
-        positions: unsigned(range(1)?),
-        times: range(2)?,
-        checksum,
-        offset: group.column(0).byte_range().0,
-    })
-}
-
-fn meets(group: &Group, filter: &StreamFilter) -> bool {
-    let (least, most) = group.customers;
-    group.positions.1 >= filter.from_position
-        && group.times.1 >= filter.from_time
-        && group.times.0 < filter.to_time
-        && filter.customers.as_ref().is_none_or(|wanted| {
-            let next = wanted.partition_point(|customer| *customer < least);
-            wanted.get(next).is_some_and(|customer| *customer <= most)
-        })
-}
-
-fn decode_group(
-    reader: &SerializedFileReader<File>,
-    number: usize,
-) -> Result<Vec<Row>, ParquetError> {
-    let group = reader.get_row_group(number)?;
-    let count = usize::try_from(group.metadata().num_rows())?;
-    let short = || ParquetError::General("a column is cut short".to_owned());
-    let mut numbers: [Vec<i64>; 3] = Default::default();
-    for (column, values) in numbers.iter_mut().enumerate() {
-        let ColumnReader::Int64ColumnReader(mut column) = group.get_column_reader(column)? else {
-            return Err(ParquetError::General(
-                "a column has another type".to_owned(),
-            ));
-        };
-        while values.len() < count {
-            if column
-                .read_records(count - values.len(), None, None, values)?
-                .0
-                == 0
-            {
-                return Err(short());
-            }
-        }
-    }
-    let ColumnReader::ByteArrayColumnReader(mut column) = group.get_column_reader(3)? else {
-        return Err(ParquetError::General(
-            "a column has another type".to_owned(),
-        ));
-    };
-    let mut payloads: Vec<ByteArray> = Vec::with_capacity(count);
-    while payloads.len() < count {
-        if column
-            .read_records(count - payloads.len(), None, None, &mut payloads)?
-            .0
-            == 0
-        {
-            return Err(short());
-        }
-    }
-    let [customers, positions, times] = &numbers;
-    let rows = payloads.iter().enumerate().map(|(at, payload)| Row {
-        customer: customers[at].cast_unsigned(),
-        position: positions[at].cast_unsigned(),
-        time: times[at],
-        payload: payload.data().to_vec(),
-    });
-    Ok(rows.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::Segment;
+    use crate::store::embedded::recent::Recent;
     use crate::store::embedded::segment_write::write;
     use crate::store::port::{Row, StoreError, Stream, StreamFilter};
     use std::fs;
@@ -361,6 +281,35 @@ mod tests {
                 .collect();
             assert_eq!(found, expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn what_was_decoded_a_moment_ago_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = rows();
+        let named = write(folder.path(), Stream::Log, &rows, 40_000).unwrap();
+        let segment = Segment::new(folder.path(), named);
+        let recent = Recent::default();
+        let read = |customer: u64| {
+            let filter = StreamFilter {
+                customers: Some(vec![customer]),
+                ..StreamFilter::default()
+            };
+            let mut found = Vec::new();
+            segment.read_again(&filter, &mut found, &recent)?;
+            Ok::<_, StoreError>(found)
+        };
+        let of = |customer: u64| -> Vec<Row> {
+            (rows.iter().filter(|row| row.customer == customer))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(read(77).unwrap(), of(77));
+        fs::remove_file(segment.path()).unwrap();
+        assert_eq!(read(77).unwrap(), of(77));
+        assert!(matches!(read(400), Err(StoreError::Corrupt { .. })));
+        recent.forget(&segment.named.name);
+        assert!(matches!(read(77), Err(StoreError::Corrupt { .. })));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use super::catalog::{Named, stream_name};
 use super::folder::{sync_folder, unavailable};
-use super::segment::{CHECKSUMS, file_checksum, footer_checksum, group_checksum};
+use super::row_group::{CHECKSUMS, group_checksum};
+use super::segment::{file_checksum, footer_checksum};
 use crate::store::port::{Row, StoreError, Stream};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -23,9 +24,9 @@ const SCHEMA: &str = "message row {
     REQUIRED INT64 time (TIMESTAMP(MILLIS,true));
     REQUIRED BYTE_ARRAY payload;
 }";
-/// A row group ends at so many rows or bytes, whichever comes first.
-const GROUP_ROWS: usize = 4096;
-const GROUP_BYTES: usize = 1 << 20;
+/// A row group ends at so many rows or bytes, whichever comes first: who reads one customer's rows decodes all of a group.
+const GROUP_ROWS: usize = 512;
+const GROUP_BYTES: usize = 1 << 17;
 
 fn properties() -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
@@ -43,7 +44,7 @@ fn properties() -> Result<WriterProperties, ParquetError> {
     Ok(builder.build())
 }
 
-fn write_rows(file: &File, sorted: &[&Row]) -> Result<(), ParquetError> {
+fn write_rows<'r>(file: &File, sorted: &'r [&Row]) -> Result<(), ParquetError> {
     let schema = Arc::new(parse_message_type(SCHEMA)?);
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties()?))?;
     let mut checksums = String::new();
@@ -62,7 +63,8 @@ fn write_rows(file: &File, sorted: &[&Row]) -> Result<(), ParquetError> {
             .max(1);
         let (rows, behind) = rest.split_at(most);
         rest = behind;
-        checksums.push_str(&format!("{:016x}", group_checksum(rows)));
+        let of = |row: &'r &Row| (row.customer, row.position, row.time, &row.payload[..]);
+        checksums.push_str(&format!("{:016x}", group_checksum(rows.iter().map(of))));
         let mut group = writer.next_row_group()?;
         let numbers: [Vec<i64>; 3] = [
             rows.iter().map(|row| row.customer.cast_signed()).collect(),

@@ -4,6 +4,7 @@
 
 use super::catalog::{Catalog, Change, Listed, STREAMS, stream_code};
 use super::generation::Generation;
+use super::recent::Recent;
 use super::segment::Segment;
 use crate::store::port::{Append, Row, StoreError, Stream, StreamFilter};
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ impl Inner {
 pub(super) struct Streams {
     folder: PathBuf,
     inner: RwLock<Inner>,
+    recent: Recent,
     /// Files of replaced segments are removed; not while the journal is still being read at opening.
     removing: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl Streams {
         Streams {
             folder,
             inner: RwLock::new(inner),
+            recent: Recent::default(),
             removing: AtomicBool::new(false),
         }
     }
@@ -154,6 +157,7 @@ impl Streams {
                 None => Arc::new(Segment::new(&self.folder, name)),
             });
         }
+        (old.iter()).for_each(|segment| self.recent.forget(&segment.named.name));
         if self.removing.load(Ordering::Acquire) {
             old.iter().for_each(|segment| segment.mark_replaced());
         }
@@ -269,7 +273,10 @@ impl Streams {
                 return Ok(out);
             }
             if segment.named.to > filter.from_position && segment.named.newest >= filter.from_time {
-                segment.read(filter, &mut out)?;
+                match &filter.customers {
+                    Some(_) => segment.read_again(filter, &mut out, &self.recent)?,
+                    None => segment.read(filter, &mut out)?,
+                }
             }
         }
         if let Some(rows) = frozen {
