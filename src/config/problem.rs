@@ -101,12 +101,14 @@ impl Problem {
         }
     }
 
-    /// An error at the first place where `file`'s `source` holds `text`, for what is found out later about a text that
+    /// An error at the first place (of those outside comments) where `file`'s `source` holds `text`, for what is found out later about a text that
     /// was taken from it (a subject that is no template). One that was written with escapes is not found: then it
     /// concerns the file as a whole.
     pub fn at_text(file: &str, source: &str, text: &str, what: &str, help: &str) -> Problem {
         let source: Arc<str> = source.into();
-        let at = source.find(text).filter(|_| !text.is_empty());
+        let found = || (source.match_indices(text).map(|(at, _)| at)).filter(|_| !text.is_empty());
+        // Comments speak of things, too; a text of several lines may hold what looks like one.
+        let at = (found().find(|at| !in_comment(&source, *at))).or_else(|| found().next());
         Problem {
             place: at.map(|at| Place::of(&source, at..at + text.len())),
             ..Problem::of_file(file, what, help)
@@ -201,6 +203,21 @@ pub fn render_all(problems: &[Problem], colour: bool) -> String {
     texts.join("\n\n")
 }
 
+/// Whether a TOML file's line is a comment at `at`, as far as that line alone tells.
+fn in_comment(source: &str, at: usize) -> bool {
+    let line = source[..at].rsplit('\n').next().unwrap_or_default();
+    let mut quote = None;
+    for sign in line.chars() {
+        match (quote, sign) {
+            (None, '#') => return true,
+            (None, '"' | '\'') => quote = Some(sign),
+            (Some(open), sign) if open == sign => quote = None,
+            _ => {}
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Place, Problem, Severity};
@@ -229,6 +246,15 @@ mod tests {
             assert_eq!(whole.to_line(), "f.toml: w (h)");
             assert!(whole.render(false).contains("f.toml: w"));
         }
+    }
+
+    #[test]
+    fn a_comment_that_speaks_of_it_is_not_the_place() {
+        let source = "# asked for \"tea\"\nname = \"# \" # \"tea\"\ndrink = \"tea\"\n";
+        let found = Problem::at_text("f.toml", source, "\"tea\"", "w", "");
+        assert_eq!(found.place.map(|p| (p.line, p.column)), Some((3, 9)));
+        let only = Problem::at_text("f.toml", "# \"tea\"", "\"tea\"", "w", "");
+        assert_eq!(only.place.map(|p| p.line), Some(1));
     }
 
     #[test]
