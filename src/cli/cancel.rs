@@ -7,9 +7,10 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Open entries leave and waiting messages are dropped; each is told in the log (\"left: the campaign was
-cancelled\") as a walk over all customers comes by. Nothing more begins once the command returns. There is no way back: to start it anew, give
-its file another name. `reveille pause` is the gentle way.
+Open entries leave and waiting messages are dropped; each is told in the log (\"left: the campaign
+was cancelled\") as a walk over all customers comes by. Nothing more begins once the command
+returns. There is no way back: to start it anew, give its file another name. `reveille pause` is
+the gentle way.
 
 Example:
   reveille cancel welcome --yes")]

@@ -11,8 +11,8 @@ use serde_json::Value;
 pub enum Arguments {
     /// List the pools: how many codes each has, how many are given and left
     #[command(after_help = "\
-`low`: fewer are left than `warn_below`; `used up`: none is, and messages that need one wait until they
-expire. Add codes to the file, or raise `count`, and `reveille reload`.
+`low`: fewer are left than `warn_below`; `used up`: none is, and messages that need one wait until
+they expire. Add codes to the file, or raise `count`, and `reveille reload`.
 
 Examples:
   reveille coupon list
@@ -24,8 +24,8 @@ Examples:
     },
     /// Print the codes of a pool, given or not, a code a line: for the shop, which must take them
     #[command(after_help = "\
-Of a pool that generates its codes nobody else knows them. They are worth money: keep the file as you
-keep a password.
+Of a pool that generates its codes nobody else knows them. They are worth money: keep the file as
+you keep a password.
 
 Example:
   reveille coupon codes tea > tea.txt")]

@@ -40,8 +40,8 @@ Examples:
     },
     /// Print everything that is kept of a customer: profile, consents, events, send log, sent mails
     #[command(after_help = "\
-One JSON object, to be handed to the customer who asks what is known of them. Sent mails are there as
-long as [retention] sent_copies keeps them.
+One JSON object, to be handed to the customer who asks what is known of them. Sent mails are there
+as long as [retention] sent_copies keeps them.
 
 Example:
   reveille customer export c-1001 > c-1001.json")]
@@ -51,9 +51,9 @@ Example:
     },
     /// Change a customer's address, preferences, consent, tags or attributes
     #[command(after_help = "\
-Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, format, consent, tags,
-created_at, test, and any attribute. A value that is JSON is taken as such (null goes back to the
-shop's default, or removes an attribute); anything else is a text.
+Fields are those of an import: email, timezone, locale, window, caps, gap, pause_until, format,
+consent, tags, created_at, test, and any attribute. A value that is JSON is taken as such (null
+goes back to the shop's default, or removes an attribute); anything else is a text.
 
 Examples:
   reveille customer set c-1001 timezone=Asia/Seoul 'window=Mon-Fri 18:00-22:00'
@@ -76,9 +76,10 @@ Examples:
     Requests(requests::Arguments),
     /// List customers of whom something could not be worked on, and why
     #[command(after_help = "\
-Either the program met a defect, or something that is stored of the customer cannot be read; everybody
-else is served. --json prints what a report needs: the cause (it holds what the customer sent) and the
-text of the failure. An entry stays until it is cleared; what fails again is listed again.
+Either the program met a defect, or something that is stored of the customer cannot be read;
+everybody else is served. --json prints what a report needs: the cause (it holds what the customer
+sent) and the text of the failure. An entry stays until it is cleared; what fails again is listed
+again.
 
 Examples:
   reveille customer poisonous

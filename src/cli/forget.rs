@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-At once, over restarts too: the profile, consents, messages that wait, and the id itself. Keyed hashes
-of id and address stay, so that no later import or event brings the customer back, and the address is
-suppressed until somebody there consents anew. What events, mails and log rows leave in the store's
-files goes once a day while the daemon runs, or with --now; so do snapshots and the journal, so a
-restore to an instant before it is possible from backups only. What lies outside the store (backups,
-the mail folder, the shop's own systems) is not touched.
+At once, over restarts too: the profile, consents, messages that wait, and the id itself. Keyed
+hashes of id and address stay, so that no later import or event brings the customer back, and the
+address is suppressed until somebody there consents anew. What events, mails and log rows leave in
+the store's files goes once a day while the daemon runs, or with --now; so do snapshots and the
+journal, so a restore to an instant before it is possible from backups only. What lies outside the
+store (backups, the mail folder, the shop's own systems) is not touched.
 
 Examples:
   reveille customer forget c-1001

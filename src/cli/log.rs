@@ -11,8 +11,9 @@ use serde_json::Value;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A row is a decision: entered, waiting, attempting, retrying, accepted, refused, uncertain, dropped,
-held_out, expired, bounced, left; skipped or done for a step; then opened, clicked, unsubscribed, goal; with its reason. Times are UTC.
+A row is a decision: entered, waiting, attempting, retrying, accepted, refused, uncertain,
+dropped, held_out, expired, bounced, left; skipped or done for a step; then opened, clicked,
+unsubscribed, goal; with its reason. Times are UTC.
 
 Examples:
   reveille log

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-In force when the command returns, for every message whose attempt has not begun; kept over restarts.
-Waits run on: what has expired when it is resumed is dropped.
+In force when the command returns, for every message whose attempt has not begun; kept over
+restarts. Waits run on: what has expired when it is resumed is dropped.
 
 Examples:
   reveille pause welcome

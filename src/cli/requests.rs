@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Shops pass on what customers have a right to: to be forgotten, and a copy of what is kept of them. Each
-stays listed until it is done. `reveille customer forget ID` closes all of that customer by itself; say
---done after a copy was handed over, or where nothing is kept of the customer.
+Shops pass on what customers have a right to: to be forgotten, and a copy of what is kept of them.
+Each stays listed until it is done. `reveille customer forget ID` closes all of that customer by
+itself; say --done after a copy was handed over, or where nothing is kept of the customer.
 
 Examples:
   reveille customer requests

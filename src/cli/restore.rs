@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The configured store's folder must be empty or not there: move the old one away first. Afterwards
-sending is held, since mails may have left after the backup was made: `reveille resume --all` shows
-what would leave and lets it go. Customers who were forgotten since the backup was made are forgotten
-again when the store is opened, by the list `erasures.json` of the store that was moved away, or by the
-one that --erasures names.
+sending is held, since mails may have left after the backup was made: `reveille resume --all`
+shows what would leave and lets it go. Customers who were forgotten since the backup was made are
+forgotten again when the store is opened, by the list `erasures.json` of the store that was moved
+away, or by the one that --erasures names.
 
 Example:
   mv data data.broken && reveille restore /backup/reveille-2026-03-01")]

@@ -11,10 +11,11 @@ use serde_json::Value;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-After a restore, or when the clock was not what it should be, sending is held: `reveille resume --all`
-shows what would leave and asks before it lets it go (--yes says so beforehand). It also takes imports that
-were broken off as ended. A campaign that would let in more than [safety] at_once at its next occurrence,
-for what gathered meanwhile, is named and waits for `reveille campaign approve`.
+After a restore, or when the clock was not what it should be, sending is held: `reveille resume
+--all` shows what would leave and asks before it lets it go (--yes says so beforehand). It also
+takes imports that were broken off as ended. A campaign that would let in more than [safety]
+at_once at its next occurrence, for what gathered meanwhile, is named and waits for `reveille
+campaign approve`.
 
 Examples:
   reveille resume welcome

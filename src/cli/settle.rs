@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A message is in doubt if the daemon was killed, or the connection broke, before the mail server's answer to it
-was read. With [safety] in_doubt = \"resend\" it is sent again by itself; with \"hold\" it waits for you. Look
-into the mail server's log for its Message-ID, then say which: --sent if it was taken (nothing more is sent, and
-it counts in the customer's limits), --resend if it was not (the same bytes with the same Message-ID, at the next
-instant that the customer's hours and limits allow; dropped if its time is over).
+A message is in doubt if the daemon was killed, or the connection broke, before the mail server's
+answer to it was read. With [safety] in_doubt = \"resend\" it is sent again by itself; with \"hold\"
+it waits for you. Look into the mail server's log for its Message-ID, then say which: --sent if it
+was taken (nothing more is sent, and it counts in the customer's limits), --resend if it was not
+(the same bytes with the same Message-ID, at the next instant that the customer's hours and limits
+allow; dropped if its time is over).
 
 Without a Message-ID all messages in doubt are listed.
 

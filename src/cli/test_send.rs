@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-By the step's transport, from the files as they are now: a draft too, whether a daemon runs or not. The
-subject begins with [TEST], the field X-Reveille-Test says what it is, nothing in it is followed, and
-its links to leave or choose lead to a page that says that this is a test. No window, cap or pause
-stands against it, and no report counts it; `reveille log --status test` shows it. An address that is
-outside `only_to`, or suppressed for anything but unsubscribing, is refused.
+By the step's transport, from the files as they are now: a draft too, whether a daemon runs or
+not. The subject begins with [TEST], the field X-Reveille-Test says what it is, nothing in it is
+followed, and its links to leave or choose lead to a page that says that this is a test. No
+window, cap or pause stands against it, and no report counts it; `reveille log --status test`
+shows it. An address that is outside `only_to`, or suppressed for anything but unsubscribing, is
+refused.
 
 Exits with 1 if one of them was not accepted.
 

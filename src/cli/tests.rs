@@ -28,6 +28,21 @@ fn every_verb_shows_an_example() {
 }
 
 #[test]
+fn what_stands_below_a_help_is_broken_into_lines_by_nobody_else() {
+    fn look(command: &clap::Command, path: &str) {
+        let name = format!("{path} {}", command.get_name());
+        let below = command.get_after_help().map(ToString::to_string);
+        for line in below.unwrap_or_default().lines() {
+            assert!(width(line) <= 100, "{name}: {line}");
+        }
+        for verb in command.get_subcommands() {
+            look(verb, &name);
+        }
+    }
+    look(&Cli::command(), "");
+}
+
+#[test]
 fn queries_are_encoded() {
     let path = query(
         "/log",

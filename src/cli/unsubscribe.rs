@@ -9,10 +9,10 @@ use std::io::{self, Read as _};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The mail server pipes each mail to that address in; docs/operations.md has the lines for postfix. Our mails
-name the address with a signed token in the subject, and that token alone says who leaves what: whom a mail
-says it is from proves nothing, and unsubscribes nobody. What was sent by a machine (vacation notices,
-delivery reports) is passed over.
+The mail server pipes each mail to that address in; docs/operations.md has the lines for postfix.
+Our mails name the address with a signed token in the subject, and that token alone says who
+leaves what: whom a mail says it is from proves nothing, and unsubscribes nobody. What was sent by
+a machine (vacation notices, delivery reports) is passed over.
 
 Exit codes, as mail servers read them (sysexits.h):
   0   done, or nothing to do

@@ -33,12 +33,13 @@ use tokio_stream::wrappers::ReceiverStream;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-JSON Lines in the shape of Segment's messages, or CSV with a header; docs/import.md says all about both.
-What comes in is history: it feeds conditions and starts nothing, unless --live is given. Importing the
-same file again counts nothing twice. Bad rows are told by line and written to FILE.rejected.
+JSON Lines in the shape of Segment's messages, or CSV with a header; docs/import.md says all about
+both. What comes in is history: it feeds conditions and starts nothing, unless --live is given.
+Importing the same file again counts nothing twice. Bad rows are told by line and written to
+FILE.rejected.
 
 Examples:
-  reveille import customers.csv --map \"Kundennummer=customer\" --dates \"%d.%m.%Y\" --zone Europe/Berlin
+  reveille import kunden.csv --map \"Kundennummer=customer\" --dates \"%d.%m.%Y\" --zone Europe/Berlin
   reveille import purchases.csv --event \"Order Completed\"
   reveille import orders.csv --orders
   reveille import events.jsonl

@@ -17,16 +17,17 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Writes config.toml, campaigns/ and templates/, all commented, in English and Korean. Nothing can leave
-from it: mails are written to a folder until config.toml names a mail server.
+Writes config.toml, campaigns/ and templates/, all commented, in English and Korean. Nothing can
+leave from it: mails are written to a folder until config.toml names a mail server.
 
-With --from it reads the shop's own export of its orders, in UTF-8, CP949 or windows-1252, one row an
-order or one an item; it shows what it takes each column for, takes in what was ordered and by whom,
-and ends with what the campaigns would do this week. Nothing but these columns is taken in. What a
-customer of high value spends in a year (campaigns/tags.toml) is picked from it, too.
+With --from it reads the shop's own export of its orders, in UTF-8, CP949 or windows-1252, one row
+an order or one an item; it shows what it takes each column for, takes in what was ordered and by
+whom, and ends with what the campaigns would do this week. Nothing but these columns is taken in.
+What a customer of high value spends in a year (campaigns/tags.toml) is picked from it, too.
 
-With --example it takes one of the example campaigns into a project that is there, as a draft, with its
-mails in English and Korean, and says what else it needs. Nothing that is there is written to.
+With --example it takes one of the example campaigns into a project that is there, as a draft,
+with its mails in English and Korean, and says what else it needs. Nothing that is there is
+written to.
 
 Examples:
   reveille init shop

@@ -20,9 +20,10 @@ use std::path::PathBuf;
 
 #[derive(Clone, clap::Args)]
 #[command(after_help = "\
-The mails are made by what sends them, from the files as they are now: a draft too, whether a daemon
-runs or not. Without --customer or --sample they are for somebody who is made up, and no store is
-needed. Links to pages of ours are not live: they lead to a page that says so. docs/preview.md has more.
+The mails are made by what sends them, from the files as they are now: a draft too, whether a
+daemon runs or not. Without --customer or --sample they are for somebody who is made up, and no
+store is needed. Links to pages of ours are not live: they lead to a page that says so.
+docs/preview.md has more.
 
 A campaign whose files are bad is told, and the others are shown all the same.
 
