@@ -714,7 +714,8 @@ async fn the_example_of_the_page_works_as_it_says() {
     let id = reveille::domain::id::CustomerId::parse(told["userId"].as_str().unwrap()).unwrap();
     let (_, record) = core.whom(&id).await.unwrap().unwrap();
     let record = record.unwrap();
-    let all = reveille::engine::batch::read_history(&*core.store, &record)
+    let rules = &core.catalogue().rules;
+    let all = reveille::engine::batch::read_history(&*core.store, &record, rules.sieve())
         .await
         .unwrap();
     assert_eq!(all[0].name.as_str(), told["event"]);

@@ -91,7 +91,7 @@ pub async fn finish(
     };
     let history = match (&shown.products, trigger) {
         (None, None) => Vec::new(),
-        _ => read_history(store, record).await?,
+        _ => read_history(store, record, rules.sieve()).await?,
     };
     let events: Vec<&Event> = (trigger.iter())
         .flat_map(|trigger| {
@@ -218,7 +218,7 @@ pub async fn lacks_products(
     let Some(wanted) = wanted.filter(|wanted| wanted.fewest > 0) else {
         return Ok(None);
     };
-    let history = read_history(store, record).await?;
+    let history = read_history(store, record, rules.sieve()).await?;
     let found = select(&wanted, &history, &message.entry.0, now).len();
     Ok(too_few(&wanted, found))
 }
