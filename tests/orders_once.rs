@@ -229,6 +229,10 @@ async fn a_cancelled_order_that_is_told_again_stays_cancelled() {
     shop.request(delivery(3, 26, "cancelled")).await.done(1, 0);
     shop.request(delivery(3, 26, "completed")).await.done(0, 1);
     assert_eq!(tags(&shop.app, "26").await, ["one"]);
+    // So does one that was paid back.
+    shop.request(delivery(2, 26, "refunded")).await.done(2, 0);
+    shop.request(delivery(2, 26, "completed")).await.done(0, 1);
+    assert!(tags(&shop.app, "26").await.is_empty());
     shop.close().await;
 }
 

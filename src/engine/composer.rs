@@ -158,7 +158,7 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, rules, now);
-    for (name, page) in &*catalogue.links {
+    for (name, page) in catalogue.links.of(&message.campaign) {
         context["links"][name.as_str()] = page.as_str().into();
     }
     context["customer"]["consents"] = words(record, rules, locale);
