@@ -500,11 +500,14 @@ enum Known {
     Order(u8),
 }
 
+/// What stands in the history, with its number.
+type Stands = (Known, Option<u8>);
+
 /// The same with sets, and nothing else.
 #[derive(Default)]
 struct Naive {
     /// By person: what is known, and what stands in the history, each with its number.
-    people: BTreeMap<usize, (BTreeSet<Known>, BTreeSet<(Known, Option<u8>)>)>,
+    people: BTreeMap<usize, (BTreeSet<Known>, BTreeSet<Stands>)>,
     merged: bool,
 }
 
@@ -554,7 +557,7 @@ impl Naive {
     /// How many orders somebody has.
     fn count(&self, who: usize, once: bool) -> usize {
         let told = self.people.get(&self.person(who)).map(|(_, told)| told);
-        let one = |(row, order): &(Known, Option<u8>)| match order.filter(|_| once) {
+        let one = |(row, order): &Stands| match order.filter(|_| once) {
             Some(order) => Known::Order(order),
             None => row.clone(),
         };

@@ -354,7 +354,7 @@ async fn what_is_delivered_again_counts_once_also_after_a_restart() {
             &refunded,
         )
         .await
-        .done(0, known);
+        .done(known, known);
     }
     let mut all = events(&shop.app, MINA).await;
     all.sort_by_key(|e| e.name.to_string());

@@ -113,7 +113,7 @@ impl Place {
     }
 
     /// What `path` names here, from the top of all that the template sees.
-    fn from_top<'a>(&self, path: &'a str) -> Option<&'a str> {
+    fn below_top<'a>(&self, path: &'a str) -> Option<&'a str> {
         Some(match path.strip_prefix("@root.") {
             Some(rest) => rest,
             None if self.moved => path.strip_prefix("../")?.trim_start_matches("../"),
@@ -123,7 +123,7 @@ impl Place {
 
     /// What `path` names here, below `customer` or `links`.
     fn name(&self, path: &str) -> Option<String> {
-        let rest = self.from_top(path)?;
+        let rest = self.below_top(path)?;
         let (root, always): (&str, &[&str]) = match self.of {
             Of::Customer => ("customer.", &ALWAYS),
             Of::Links => ("links.", &[]),
@@ -191,7 +191,7 @@ fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut L
     let name = call.name.as_name().unwrap_or("");
     let condition = call.params.first();
     let asked: Vec<String> = condition.map(|p| all_of(p, place)).unwrap_or_default();
-    let is_class = |path: &str| place.from_top(path) == Some("class");
+    let is_class = |path: &str| place.below_top(path) == Some("class");
     let (holds, fails) = condition.map_or((Classes::ALL, Classes::ALL), |p| {
         Classes::where_it_holds(p, &is_class)
     });
