@@ -8,6 +8,7 @@ use reveille::clock::stopwatch;
 use reveille::domain::cause::Liveness;
 use reveille::domain::event::Event;
 use reveille::domain::id::{CustomerId, CustomerNo, EventName};
+use reveille::domain::once::Once;
 use reveille::domain::record::Record;
 use reveille::domain::time::{Span, Timestamp};
 use reveille::domain::value::properties_from_json;
@@ -79,11 +80,14 @@ fn record(customer: u64) -> Record {
 
 /// Reads them one by one; prints the median and the worst of a hundred.
 async fn read(store: &EmbeddedStore, what: &str, customers: &[u64], each: usize) {
+    let once = Once::default();
     let mut took = Vec::with_capacity(customers.len());
     for customer in customers {
         let record = record(*customer);
         let begun = stopwatch();
-        let events = read_history(store, &record).await.expect("a history");
+        let events = read_history(store, &record, once.sieve(&[0; 16]))
+            .await
+            .expect("a history");
         took.push(begun.elapsed());
         assert_eq!(events.len(), each);
     }

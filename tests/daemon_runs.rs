@@ -144,6 +144,24 @@ fn a_bad_file_harms_nobody_at_a_reload() {
     house.run(&["reload"]).good();
     let stands = house.run(&["campaign", "show", "welcome", "--json"]).json();
     assert_eq!(stands["file"], "good");
+
+    // What no last good version makes up for: the reload changes nothing.
+    let pages = "\n[http]\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://mail.shop.example\"";
+    house.write("config.toml", &config.replacen("\n[http]", pages, 1));
+    house.write("templates/welcome.html.hbs", "<p>{{links.preferences}}</p>");
+    house.run(&["reload"]).good();
+    house.write("config.toml", &config);
+    let refused = house.run(&["reload"]);
+    assert_eq!(refused.code, 3, "{}", refused.all());
+    for told in [
+        "`welcome` is in force, and it could not go on by this configuration",
+        "welcome.html.hbs:1:4: there is no link `preferences`",
+        "nothing was changed: config.toml is bad",
+    ] {
+        assert!(refused.out.contains(told), "{told}: {}", refused.out);
+    }
+    let stands = house.run(&["campaign", "show", "welcome", "--json"]).json();
+    assert_eq!(stands["file"], "good");
     assert_eq!(running.stop().0.code(), Some(0));
 }
 

@@ -1,5 +1,5 @@
 //! One order counts once, whatever brings it: the shop's webhook, its export, a call of the interface; in whichever order
-//! they come, over restarts and merges, as long as the rule (`once_per`) stands.
+//! they come, over restarts and merges, whenever the rule (`once_per`) was made.
 
 mod app;
 mod cli_house;
@@ -229,6 +229,10 @@ async fn a_cancelled_order_that_is_told_again_stays_cancelled() {
     shop.request(delivery(3, 26, "cancelled")).await.done(1, 0);
     shop.request(delivery(3, 26, "completed")).await.done(0, 1);
     assert_eq!(tags(&shop.app, "26").await, ["one"]);
+    // So does one that was paid back.
+    shop.request(delivery(2, 26, "refunded")).await.done(2, 0);
+    shop.request(delivery(2, 26, "completed")).await.done(0, 1);
+    assert!(tags(&shop.app, "26").await.is_empty());
     shop.close().await;
 }
 
@@ -323,6 +327,138 @@ async fn whatever_commit_it_dies_at_an_order_told_under_two_names_is_one() {
     }
 }
 
+/// Puts down in config.toml whether orders count once, and how many orders somebody has by it.
+fn rule(app: &App, once: bool) {
+    let rule = match once {
+        true => "\"order_id\"",
+        false => "false",
+    };
+    let config = format!("{CONFIG}[events.\"Order Completed\"]\nonce_per = {rule}\n");
+    std::fs::write(app.dir.path().join("config.toml"), config).unwrap();
+}
+
+/// `n1`, `n2`, ...: that many orders, as conditions count them.
+fn counting() -> String {
+    let tag = |n| format!("[n{n}]\nevent = \"Order Completed\"\ncount = \"= {n}\"\n");
+    (1..=MOST).map(tag).collect()
+}
+
+const MOST: usize = 30;
+
+/// What the tags of [`counting`] say.
+async fn counted(app: &App, id: &str) -> usize {
+    let id = CustomerId::shown(id).unwrap();
+    let view = app.core.customer_view(&id).await.unwrap();
+    let tags = view.map(|view| view.tags).unwrap_or_default();
+    let told: Vec<usize> = (tags.iter())
+        .filter_map(|tag| tag.strip_prefix('n')?.parse().ok())
+        .collect();
+    assert!(told.len() <= 1, "{told:?}");
+    told.first().copied().unwrap_or(0)
+}
+
+async fn tell(app: &App, who: &str, number: u32) -> bool {
+    let order = json!({ "order_id": number.to_string(), "total": 30 });
+    app.event(who, "Order Completed", order).await.fresh
+}
+
+/// Told while each row counted, to a browser and to a customer, and once more after the rule; then the two are one.
+#[tokio::test]
+async fn an_order_stored_before_the_rule_counts_once_after_a_merge() {
+    let browser = "anon:7f3a";
+    let counting = counting();
+    for merged_first in [false, true] {
+        let store = Watched::new();
+        let app = App::start_on(store.clone(), START, CONFIG, &[("tags.toml", &counting)]).await;
+        rule(&app, false);
+        app.reload().await;
+        for number in [1, 2] {
+            assert!(tell(&app, browser, number).await);
+        }
+        app.sign_up("mina", "Asia/Seoul").await;
+        assert!(tell(&app, "mina", 3).await && tell(&app, "mina", 3).await);
+        assert_eq!(counted(&app, "mina").await, 2);
+        let [from, to] = [browser, "mina"].map(|id| CustomerId::shown(id).unwrap());
+        if merged_first {
+            assert!(tell(&app, "mina", 1).await);
+            app.core.alias(&from, &to).await.unwrap();
+            assert_eq!(counted(&app, "mina").await, 5);
+        }
+        rule(&app, true);
+        app.reload().await;
+        // What was told twice before is one from now on, and so is what another tells again.
+        assert!(!tell(&app, "mina", 3).await);
+        assert_eq!(tell(&app, "mina", 1).await, !merged_first);
+        app.core.alias(&from, &to).await.unwrap();
+        for who in [browser, "mina"] {
+            for number in [1, 2, 3] {
+                assert!(!tell(&app, who, number).await, "{who}: {number}");
+            }
+        }
+        assert_eq!(counted(&app, "mina").await, 3, "{merged_first}");
+        assert_eq!(orders(&app, "mina").await, 3);
+        // Read again from the history, it is the same; and without the rule each row counts as it was taken in.
+        let app = app.reopen(store.again()).await;
+        app.file(
+            "tags.toml",
+            Some(&format!(
+                "{counting}\n[spent]\nevent = \"Order Completed\"\nsum = \"total\"\nis = \"= 90\"\n"
+            )),
+        );
+        app.reload().await;
+        assert_eq!(counted(&app, "mina").await, 3);
+        assert!(tags(&app, "mina").await.contains(&"spent".to_owned()));
+        rule(&app, false);
+        app.reload().await;
+        assert_eq!(counted(&app, "mina").await, 5);
+    }
+}
+
+/// The same, and the daemon dies at some commit after the rule was written.
+#[tokio::test]
+async fn whatever_commit_it_dies_at_an_order_from_before_the_rule_is_one() {
+    let browser = "anon:7f3a";
+    let counting = counting();
+    for dies in 0.. {
+        let store = Watched::new();
+        let app = App::start_on(store.clone(), START, CONFIG, &[("tags.toml", &counting)]).await;
+        rule(&app, false);
+        app.reload().await;
+        assert!(tell(&app, browser, 1).await);
+        app.sign_up("mina", "Asia/Seoul").await;
+        assert!(tell(&app, "mina", 2).await && tell(&app, "mina", 2).await);
+        rule(&app, true);
+        let mut commits = 0;
+        store.fail(move |_| {
+            commits += 1;
+            (commits > dies).then(|| StoreError::Unavailable("dead".into()))
+        });
+        let [from, to] = [browser, "mina"].map(|id| CustomerId::shown(id).unwrap());
+        let both = export(&[(1, "mina", "completed"), (2, "mina", "completed")]);
+        let reloaded = app.core.reload(app::load_config(app.dir.path())).await;
+        let told = app.core.ingest(rows(&app, &both), Liveness::History).await;
+        let merged = app.core.alias(&from, &to).await;
+        let alive = reloaded.is_ok() && told.iter().all(Result::is_ok) && merged.is_ok();
+        let app = app.reopen(store.again()).await;
+        app.settle().await;
+        // All of it once more, in the other order.
+        app.core.alias(&from, &to).await.unwrap();
+        import(&app, &both).await;
+        app.settle().await;
+        for who in [browser, "mina"] {
+            for number in [1, 2] {
+                assert!(!tell(&app, who, number).await, "{dies}: {who} {number}");
+            }
+        }
+        assert_eq!(counted(&app, "mina").await, 2, "{dies}");
+        if alive {
+            assert!(dies >= 4, "rules, a walk, an order and a merge");
+            break;
+        }
+        assert!(dies < 300, "it is never acknowledged");
+    }
+}
+
 const BROWSER: &str = "anon:b";
 const NAMES: [&str; 3] = [BROWSER, "mina", "joon"];
 
@@ -340,6 +476,8 @@ enum Step {
     Merged,
     /// config.toml says that orders count once, or that each is one.
     Ruled(bool),
+    /// Other conditions ask of orders: what is remembered of them is read anew from the history.
+    Rebuilt,
     Reopened,
 }
 
@@ -350,6 +488,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => told.prop_map(|(who, row, order, as_text)| Step::Told { who, row, order, as_text }),
         1 => Just(Step::Merged),
         2 => any::<bool>().prop_map(Step::Ruled),
+        1 => Just(Step::Rebuilt),
         1 => Just(Step::Reopened),
     ]
 }
@@ -361,11 +500,14 @@ enum Known {
     Order(u8),
 }
 
+/// What stands in the history, with its number.
+type Stands = (Known, Option<u8>);
+
 /// The same with sets, and nothing else.
 #[derive(Default)]
 struct Naive {
-    /// By person: what is known, and what stands in the history.
-    people: BTreeMap<usize, (BTreeSet<Known>, BTreeSet<Known>)>,
+    /// By person: what is known, and what stands in the history, each with its number.
+    people: BTreeMap<usize, (BTreeSet<Known>, BTreeSet<Stands>)>,
     merged: bool,
 }
 
@@ -392,16 +534,35 @@ impl Naive {
         }
         known.insert(by_row.clone());
         known.extend(by_order.clone());
-        told.insert(by_order.unwrap_or(by_row));
+        told.insert((by_order.unwrap_or(by_row), order));
         true
     }
 
-    fn merge(&mut self) {
+    fn merge(&mut self, once: bool) {
         let (known, told) = self.people.remove(&0).unwrap_or_default();
         let mina = self.people.entry(1).or_default();
         mina.0.extend(known);
         mina.1.extend(told);
         self.merged = true;
+        self.rule(once);
+    }
+
+    /// Where orders count once, all that were told are known.
+    fn rule(&mut self, once: bool) {
+        for (known, told) in self.people.values_mut().filter(|_| once) {
+            known.extend(told.iter().filter_map(|(_, order)| order.map(Known::Order)));
+        }
+    }
+
+    /// How many orders somebody has.
+    fn count(&self, who: usize, once: bool) -> usize {
+        let told = self.people.get(&self.person(who)).map(|(_, told)| told);
+        let one = |(row, order): &Stands| match order.filter(|_| once) {
+            Some(order) => Known::Order(order),
+            None => row.clone(),
+        };
+        let all: BTreeSet<Known> = told.into_iter().flatten().map(one).collect();
+        all.len()
     }
 }
 
@@ -433,7 +594,8 @@ fn row(app: &App, who: usize, row: u8, order: Option<u8>, as_text: bool) -> (Inb
 
 async fn as_sets_have_it(steps: &[Step]) {
     let mut store = Watched::new();
-    let mut app = App::start_on(store.clone(), START, CONFIG, &[]).await;
+    let tags = counting();
+    let mut app = App::start_on(store.clone(), START, CONFIG, &[("tags.toml", &tags)]).await;
     let (mut naive, mut once) = (Naive::default(), true);
     for (at, step) in steps.iter().enumerate() {
         match step {
@@ -451,16 +613,19 @@ async fn as_sets_have_it(steps: &[Step]) {
             Step::Merged => {
                 let [browser, mina] = [BROWSER, "mina"].map(|id| CustomerId::shown(id).unwrap());
                 app.core.alias(&browser, &mina).await.unwrap();
-                naive.merge();
+                naive.merge(once);
             }
             Step::Ruled(is_once) => {
                 once = *is_once;
-                let rule = match once {
-                    true => "\"order_id\"",
-                    false => "false",
-                };
-                let config = format!("{CONFIG}[events.\"Order Completed\"]\nonce_per = {rule}\n");
-                std::fs::write(app.dir.path().join("config.toml"), config).unwrap();
+                rule(&app, once);
+                app.reload().await;
+                naive.rule(once);
+            }
+            Step::Rebuilt => {
+                let other = format!(
+                    "{tags}\n[t{at}]\nevent = \"Order Completed\"\nsum = \"p{at}\"\nis = \"> 0\"\n"
+                );
+                app.file("tags.toml", Some(&other));
                 app.reload().await;
             }
             Step::Reopened => {
@@ -470,9 +635,9 @@ async fn as_sets_have_it(steps: &[Step]) {
         }
     }
     for (who, name) in NAMES.iter().enumerate() {
-        let stands = naive.people.get(&naive.person(who));
-        let told = stands.map_or(0, |(_, told)| told.len());
+        let told = naive.count(who, once);
         assert_eq!(orders(&app, name).await, told, "{name}: {steps:#?}");
+        assert_eq!(counted(&app, name).await, told, "{name}: {steps:#?}");
     }
 }
 

@@ -3,14 +3,16 @@
 
 mod app;
 
-use app::{App, CONFIG, shipped};
+use app::{App, CONFIG, load_config, shipped};
 use axum::body::Body;
 use axum::http::{Request, header};
 use mail_parser::MessageParser;
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
+use reveille::domain::id::CampaignId;
 use reveille::domain::time::Span;
 use reveille::engine::catalogue::FileState;
 use reveille::engine::forecast::{Question, Told};
+use reveille::engine::shard::Refused;
 use reveille::http::tracking::{Tracking, router};
 use reveille::store::memory::MemoryStore;
 use serde_json::json;
@@ -408,7 +410,7 @@ async fn the_shops_links_stand_in_mails_and_a_change_of_them_is_taken_up_at_once
     let (html, _) = mail_to(&app, "joon").unwrap();
     assert!(html.contains("https://blog.example"), "{html}");
 
-    // Without a link that its mails print none of them could be written: they wait until it is back.
+    // A link that its mails cannot do without is taken out: they go on with it as it was, over restarts too.
     asks("yuna").await;
     change("crat = \"https://shop.example/cart\"\nshop = \"https://shop.example/\"");
     let told = app.reload().await.template_problems.clone();
@@ -421,13 +423,108 @@ async fn the_shops_links_stand_in_mails_and_a_change_of_them_is_taken_up_at_once
             "note.txt.hbs:1:1: there is no link `cart`\n  help: did you mean `crat`?",
         ]
     );
-    assert_eq!(app.file_state("spring"), Some(FileState::Broken));
+    assert_eq!(app.file_state("spring"), Some(FileState::LastGood));
     app.advance(Span::minutes(11)).await;
-    assert_eq!(mail_to(&app, "yuna"), None);
-    change(LINKS);
+    let (html, text) = mail_to(&app, "yuna").unwrap();
+    assert_eq!(text.trim(), "https://shop.example/cart?a=1&b=2");
+    assert!(html.contains("no blog"), "only asked for: {html}");
+    change("shop = \"https://new.example/\"");
+    let store = app.core.store.clone();
+    let app = app.reopen(store).await;
+    app.settle().await;
+    assert_eq!(app.file_state("spring"), Some(FileState::LastGood));
+    app.sign_up("hana", "Asia/Seoul").await;
+    app.event("hana", "Signed Up", json!({})).await;
+    app.advance(Span::minutes(11)).await;
+    let (_, text) = mail_to(&app, "hana").unwrap();
+    assert_eq!(text.trim(), "https://shop.example/cart?a=1&b=2");
+    let of_staff = |new: &str| {
+        let mails = app.mails();
+        mails.iter().any(|(_, raw)| raw.contains(new))
+    };
+    assert!(of_staff("See https://new.example/"));
+    // Back, with another address, which holds at once.
+    let file = app.dir.path().join("config.toml");
+    let back = LINKS.replace("a=1", "a=2");
+    std::fs::write(&file, config(&back)).unwrap();
     assert!(!app.reload().await.has_errors());
-    app.advance(Span::minutes(1)).await;
-    assert!(mail_to(&app, "yuna").is_some());
+    assert_eq!(app.file_state("spring"), Some(FileState::Good));
+    app.sign_up("dara", "Asia/Seoul").await;
+    app.event("dara", "Signed Up", json!({})).await;
+    app.advance(Span::minutes(11)).await;
+    let (_, text) = mail_to(&app, "dara").unwrap();
+    assert_eq!(text.trim(), "https://shop.example/cart?a=2&b=2");
+}
+
+/// The program's own links and the staff, which no last good version can keep.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_takes_from_campaigns_in_force_what_they_need_changes_nothing() {
+    let pages = "[http]\npublic_url = \"https://mail.shop.example\"\n";
+    let staff = "[staff]\ncrm = \"crm@shop.example\"\n";
+    let store = Arc::new(MemoryStore::new());
+    let both = format!("{CONFIG}{pages}{staff}");
+    let app = App::start_on(store, START, &both, &[]).await;
+    app.template("note.html.hbs", "<p>{{links.preferences}}</p>");
+    app.template("note.txt.hbs", "Hello");
+    let tell = "\n[[step]]\nid = \"tell\"\nnotify = \"crm\"\nsubject = \"New\"\ntext = \"Look\"\n";
+    app.file("spring.toml", Some(&campaign("")));
+    app.file("told.toml", Some(&campaign(tell)));
+    let draft = campaign(tell).replace("live", "draft");
+    app.file("draft.toml", Some(&draft));
+    assert!(!app.reload().await.has_errors());
+    let file = app.dir.path().join("config.toml");
+    let refused = async |app: &App, config: String| {
+        std::fs::write(&file, config).unwrap();
+        let refused = app.core.reload(load_config(app.dir.path())).await;
+        let Err(Refused::TakenAway(why)) = refused else {
+            panic!("it was not refused")
+        };
+        let told = why.told(&file);
+        let places: Vec<String> = (told.iter().map(|p| p.to_line()))
+            .chain(why.template_problems.iter().map(ToString::to_string))
+            .collect();
+        let names = why.campaigns.iter().map(|id| id.to_string());
+        (names.collect::<Vec<_>>().join(" "), places.join("\n"))
+    };
+    let (names, told) = refused(&app, format!("{CONFIG}{staff}")).await;
+    assert_eq!(names, "spring told");
+    assert!(
+        told.contains("`spring`, `told` are in force")
+            && told.contains("note.html.hbs:1:4: there is no link `preferences`"),
+        "{told}"
+    );
+    let (names, told) = refused(&app, format!("{CONFIG}{pages}")).await;
+    assert_eq!(names, "told");
+    assert!(told.contains("campaigns/told.toml:20:10"), "{told}");
+    // All is as it was.
+    let states = |app: &App| ["spring", "told", "draft"].map(|id| app.file_state(id).unwrap());
+    assert_eq!(states(&app), [FileState::Good; 3]);
+    let told = app.core.config();
+    assert!(told.http.public_url.is_some());
+
+    // At a start there is nothing to go on by: it waits, and goes on when the address is back.
+    std::fs::write(&file, format!("{CONFIG}{staff}")).unwrap();
+    let store = app.core.store.clone();
+    let app = app.reopen(store).await;
+    app.settle().await;
+    assert_eq!(states(&app)[0], FileState::Broken);
+    // What is broken is not made worse.
+    std::fs::write(
+        &file,
+        format!("{CONFIG}{staff}[links]\nshop = \"https://shop.example\"\n"),
+    )
+    .unwrap();
+    app.reload().await;
+    std::fs::write(&file, &both).unwrap();
+    assert!(!app.reload().await.has_errors());
+    assert_eq!(states(&app), [FileState::Good; 3]);
+    // Cancelled, it is in nobody's way.
+    for name in ["spring", "told"] {
+        let id = CampaignId::parse(name).unwrap();
+        app.core.cancel(&id, "test").await.unwrap();
+    }
+    std::fs::write(&file, CONFIG).unwrap();
+    app.reload().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

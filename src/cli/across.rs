@@ -6,8 +6,10 @@ use crate::campaign::{Loaded, template_names};
 use crate::config::problem::{Place, Problem, Severity};
 use crate::domain::campaign::{Campaign, Localized};
 use crate::domain::opt_in;
+use crate::domain::preference::Class;
+use crate::message::Templates;
 use crate::message::source::{File, compile_inline};
-use crate::message::{Templates, uses};
+use crate::message::uses::{self, Use};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,13 +54,21 @@ pub struct Needed(BTreeMap<String, BTreeMap<(String, usize, usize), Place>>);
 impl Needed {
     pub fn of(templates: &Templates, loaded: &Loaded, folder: &Path) -> Needed {
         let mut needed = Needed::default();
-        let names: BTreeSet<&str> = (loaded.good())
-            .flat_map(|campaign| template_names(&campaign.steps))
-            .collect();
-        for (path, facts) in templates.reached(&names) {
+        // What is written for one class of message only is needed where a message of it has the template.
+        let steps = || loaded.good().flat_map(|campaign| &campaign.steps);
+        let classes: BTreeSet<Class> = steps().map(|step| step.class).collect();
+        let reached = classes.into_iter().flat_map(|class| {
+            let steps = steps().filter(|step| step.class == class);
+            let names = steps.flat_map(|step| template_names(std::slice::from_ref(step)));
+            let reached = templates.reached(&names.collect());
+            reached
+                .into_iter()
+                .map(move |(path, facts)| (class, path, facts))
+        });
+        for (class, path, facts) in reached {
             let text: Arc<str> = templates.text_of(path).unwrap_or("").into();
             let file = folder.join(path).display().to_string();
-            for one in &facts.uses {
+            for one in facts.uses.iter().filter(|one| one.classes.has(class)) {
                 let start = offset(&text, one.line, one.column);
                 let end = text[start..].find("}}").map_or(start, |at| start + at + 2);
                 let place = Place::of(&text, start..end);
@@ -75,7 +85,8 @@ impl Needed {
                     continue;
                 };
                 let start = whole.find(text).unwrap_or(0);
-                for one in uses::of_customer(&template) {
+                let wanted = |one: &Use| campaign.steps.iter().any(|s| one.classes.has(s.class));
+                for one in uses::of_customer(&template).into_iter().filter(wanted) {
                     let place = Place::of(&whole, start..start + text.len());
                     needed.add(&one.name, &source.file, place);
                 }

@@ -153,7 +153,7 @@ impl From<Refused> for Failure {
                 what: error.to_string(),
                 hint: "`reveille verify` tells what of the store is damaged".into(),
             },
-            Refused::Forgotten => Failure::failed(error.to_string()),
+            Refused::Forgotten | Refused::TakenAway(_) => Failure::failed(error.to_string()),
             Refused::Mode(what) => Failure::failed(what),
             Refused::Stopping => Failure::Store {
                 what: "the engine is stopping".into(),

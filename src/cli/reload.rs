@@ -11,8 +11,8 @@ use serde_json::json;
 
 #[derive(Default, clap::Args)]
 #[command(after_help = "\
-A bad config.toml changes nothing. A campaign whose files are bad goes on as its last good version.
-Exits with 3 if anything is bad.
+A bad config.toml changes nothing, nor does one by which a campaign in force could not go on at all.
+A campaign whose files are bad goes on as its last good version. Exits with 3 if anything is bad.
 
 First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no more
 than 20,000 customers; --diff shows it of as many as there are.

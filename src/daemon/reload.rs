@@ -1,8 +1,12 @@
-//! Reloading: the tree is read once; a bad configuration changes nothing, a bad campaign goes on as its last good version.
+//! Reloading: the tree is read once; a bad configuration changes nothing, nor does one by which campaigns in force could
+//! not go on; a bad campaign goes on as its last good version.
 
 use crate::config::Config;
 use crate::engine::Core;
+use crate::engine::shard::Refused;
+use crate::engine::taken_away::TakenAway;
 use crate::http::admin::{Refusal, Reloaded};
+use crate::message::TemplateProblem;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +56,10 @@ impl Reloader {
         };
         let later = self.taken_up_later(&config);
         let gap = config.engine.clock_gap;
-        let catalogue = self.core.reload(config).await?;
+        let catalogue = match self.core.reload(config).await {
+            Err(Refused::TakenAway(taken_away)) => return Ok(self.refused(&taken_away)),
+            other => other?,
+        };
         self.core.clock.allow(gap);
         for problem in &catalogue.problems {
             let problem_text = problem.to_line();
@@ -71,12 +78,7 @@ impl Reloader {
         );
         Ok(Reloaded {
             problems: catalogue.problems.clone(),
-            // One partial may spoil many campaigns: it is told once.
-            templates: (catalogue.template_problems.iter())
-                .map(ToString::to_string)
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect(),
+            templates: told_once(&catalogue.template_problems),
             taken: true,
             later,
             // All is in force by now: that this could not be told is no failure of it.
@@ -85,6 +87,22 @@ impl Reloader {
                 Vec::new()
             }),
         })
+    }
+
+    fn refused(&self, taken_away: &TakenAway) -> Reloaded {
+        let problems = taken_away.told(&self.path);
+        for problem in problems.iter().filter(|p| p.is_error()) {
+            tracing::error!(problem = problem.to_line(), "the configuration is bad");
+        }
+        for problem in &taken_away.template_problems {
+            tracing::error!(problem = %problem, "a template is bad");
+        }
+        tracing::error!("nothing was reloaded: campaigns that are in force could not go on");
+        Reloaded {
+            problems,
+            templates: told_once(&taken_away.template_problems),
+            ..Reloaded::default()
+        }
     }
 
     fn taken_up_later(&self, new: &Config) -> Vec<String> {
@@ -115,4 +133,10 @@ impl Reloader {
         .map(|(section, _)| section.to_owned())
         .collect()
     }
+}
+
+/// One partial may spoil many campaigns: it is told once.
+fn told_once(problems: &[TemplateProblem]) -> Vec<String> {
+    let told: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
+    told.into_iter().collect()
 }

@@ -4,12 +4,13 @@
 //! Which property tells them apart is config's to say (`once_per`); whether one was met before is the engine's.
 
 use super::chance::{Salt, keyed_hash};
-use super::event::{EventRules, OncePer};
+use super::condition::Canonical;
+use super::event::{Event, EventRules, OncePer};
 use super::id::EventName;
 use super::products::ORDER;
 use super::track::key_text;
 use super::value::Properties;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The property that names an order, in Segment's specification, in shops' webhooks and in what exports of orders become.
 const ORDER_ID: &str = "order_id";
@@ -57,13 +58,50 @@ impl Once {
         ];
         (!text.is_empty()).then(|| keyed_hash(salt, &fields))
     }
+
+    /// What tells this rule from others.
+    pub(in crate::domain) fn write(&self, to: &mut Canonical) {
+        for (name, property) in &self.0 {
+            to.text(name.as_str());
+            to.text(property);
+        }
+    }
+
+    /// For events in the order in which they were taken in.
+    pub fn sieve<'a>(&'a self, salt: &'a Salt) -> Sieve<'a> {
+        Sieve {
+            once: self,
+            salt,
+            met: HashSet::new(),
+        }
+    }
+}
+
+/// Lets each event through once, the first of all that are one: two copies of a row, or, by the rule as it is now, two
+/// that say the same. What was taken in before there was the rule is sifted like all else.
+#[derive(Debug)]
+pub struct Sieve<'a> {
+    once: &'a Once,
+    salt: &'a Salt,
+    met: HashSet<u64>,
+}
+
+impl Sieve<'_> {
+    /// Whether it is the first of its kind. Whatever is asked for counts as met from then on.
+    pub fn lets_through(&mut self, event: &Event) -> bool {
+        let said = (self.once).identity(self.salt, &event.name, &event.properties);
+        let by_row = self.met.insert(event.identity);
+        let by_word = said.is_none_or(|said| said == event.identity || self.met.insert(said));
+        by_row && by_word
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Once;
-    use crate::domain::event::{EventRule, EventRules, OncePer};
+    use crate::domain::event::{Event, EventRule, EventRules, OncePer};
     use crate::domain::id::EventName;
+    use crate::domain::time::Timestamp;
     use crate::domain::value::{Properties, Value};
     use serde_json::{Value as Json, json};
 
@@ -133,5 +171,43 @@ mod tests {
         let cancelled = of(&other, "Order Cancelled");
         assert!(cancelled.is_some() && cancelled != usual);
         assert_eq!(of(&other, "Order Completed"), usual);
+    }
+
+    /// A row of its own identity, or one that stands under its number's.
+    fn row(identity: Option<u64>, said: Json) -> Event {
+        let properties = told(said);
+        let order = name("Order Completed");
+        let by_number = Once::default().identity(&[0; 16], &order, &properties);
+        Event {
+            identity: identity.or(by_number).unwrap(),
+            name: order,
+            time: Timestamp::EARLIEST,
+            properties,
+            ahead: false,
+        }
+    }
+
+    #[test]
+    fn rows_from_before_the_rule_are_sifted_with_those_since() {
+        let rows = [
+            row(Some(1), json!("1001")),
+            row(None, json!(1001)),
+            row(None, json!("1002")),
+            row(Some(2), json!("1002")),
+            row(Some(2), json!("1003")),
+            row(Some(3), json!("1003")),
+            row(Some(4), Json::Null),
+            row(Some(5), Json::Null),
+            row(Some(4), Json::Null),
+        ];
+        let passed = |once: &Once| -> Vec<usize> {
+            let mut sieve = once.sieve(&[0; 16]);
+            let rows = rows.iter().enumerate();
+            let passed = rows.filter(|(_, row)| sieve.lets_through(row));
+            passed.map(|(n, _)| n).collect()
+        };
+        assert_eq!(passed(&Once::default()), [0, 2, 6, 7]);
+        let never = Once::of(&rules("Order Completed", OncePer::Never));
+        assert_eq!(passed(&never), [0, 1, 2, 3, 5, 6, 7]);
     }
 }

@@ -13,7 +13,7 @@ use super::holdout::Share;
 use super::hours::Learned;
 use super::id::{CampaignId, PoolName, SegmentName, StaffName, TagName, TopicId};
 use super::moved::Moved;
-use super::once::Once;
+use super::once::{Once, Sieve};
 use super::preference::Class;
 use super::time::{Span, Timestamp};
 use super::track::TrackPlan;
@@ -42,11 +42,16 @@ pub struct Rules {
     /// Pools of coupon codes. The codes are outside the version, changing them walks nobody; what one customer may have,
     /// and what a pool was called before, are in it.
     pub pools: Arc<Pools>,
-    /// Which events are one by what they say. Changing it walks nobody: what was taken in stays.
+    /// Which events are one by what they say. It is part of the plan: by another rule tracks are made anew.
     pub once: Once,
 }
 
 impl Rules {
+    /// For a customer's events in the order in which they were taken in: it lets each through that counts.
+    pub fn sieve(&self) -> Sieve<'_> {
+        self.once.sieve(&self.salt)
+    }
+
     /// How long a mailbox keeps its places: a cap's period is at most that long (366 days), so no cap that is made
     /// longer later lacks the places that it counts.
     pub fn keep_places(&self) -> Span {

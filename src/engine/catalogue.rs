@@ -6,10 +6,9 @@
 
 use super::coupons;
 use super::kept::{self, Good};
-use super::linked;
+use super::linked::{self, ShopLinks};
 use super::opt_in;
 use super::shard::Refused;
-use super::state::Text;
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
@@ -17,14 +16,14 @@ use crate::domain::campaign::{Campaign, CampaignState, Start, Topic};
 use crate::domain::condition::{Condition, Named};
 use crate::domain::coupon::Pools;
 use crate::domain::event::EventRules;
-use crate::domain::id::{CampaignId, LinkName, SegmentName, TagName, TopicId};
+use crate::domain::id::{CampaignId, SegmentName, TagName, TopicId};
 use crate::domain::once::Once;
 use crate::domain::order::judging_order;
 use crate::domain::rules::{Controls, Rules, Shop};
 use crate::domain::track::TrackPlan;
 use crate::message::{TemplateProblem, Templates};
-use crate::store::codec::{decode, encode};
-use crate::store::{Batch, Key, Store, StoreError, keys};
+use crate::store::codec::encode;
+use crate::store::{Batch, Store};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -57,12 +56,10 @@ pub struct Catalogue {
     /// Every error and warning of every file.
     pub problems: Vec<Problem>,
     pub template_problems: Vec<TemplateProblem>,
-    /// New last good versions, to be kept.
-    keep: Vec<(Key, Vec<u8>)>,
-    /// Of names that campaigns no longer bear: not to be kept any more.
-    forget: Vec<Key>,
+    /// New last good versions, to be kept; and those of names that campaigns no longer bear, which are not any more.
+    keep: Batch,
     /// The shop's own pages (`[links]`), which templates name.
-    pub links: Arc<BTreeMap<LinkName, String>>,
+    pub links: Arc<ShopLinks>,
 }
 
 impl Catalogue {
@@ -75,6 +72,8 @@ impl Catalogue {
         controls: Arc<Controls>,
     ) -> Result<Catalogue, Refused> {
         let kept = kept::all(store).await.map_err(Refused::Store)?;
+        let links = ShopLinks::read(config, store).await;
+        let mut links = links.map_err(Refused::Store)?;
         let (mut templates, mut template_problems) = match Templates::load(&config.templates) {
             Ok(templates) => (templates, Vec::new()),
             Err(problems) => (Templates::from_sources(BTreeMap::new()), problems),
@@ -109,28 +108,38 @@ impl Catalogue {
             files: BTreeMap::new(),
             tells_events: BTreeSet::new(),
         };
+        let mut keep = Batch::default();
         let (asking, mut shipped) = opt_in::own_campaign(&templates);
         compile_texts(shipped.as_mut().unwrap_or(&mut templates), &asking);
         if loaded.topics.values().any(|topic| topic.confirm) {
-            template_problems.extend(linked::unknown_of_asking(config, &templates).printed);
+            let wanted = linked::unknown_of_asking(config, &templates).printed;
+            match wanted.is_empty() {
+                true => links.keep(&asking, shipped.as_ref().unwrap_or(&templates), &mut keep),
+                false => links.stay(&asking.id),
+            }
+            template_problems.extend(wanted);
         }
         let all_templates = Arc::new(templates);
-        let mut keep = Vec::new();
         for (id, outcome) in &loaded.campaigns {
             match outcome {
                 Ok(campaign) => {
                     let good = good_version(campaign, &loaded.sources, &all_templates);
                     if kept.get(id) != Some(&good) {
-                        keep.push((kept::key(id), encode(&good)));
+                        keep.puts.push((kept::key(id), encode(&good)));
                     }
+                    links.keep(campaign, &all_templates, &mut keep);
                     made.take(
                         campaign.clone(),
                         Arc::clone(&all_templates),
                         FileState::Good,
                     );
                 }
-                Err(_) => match kept.get(id).and_then(|good| revive(id, good, config)) {
+                Err(_) => match kept
+                    .get(id)
+                    .and_then(|good| revive(id, good, &links.as_it_was(id, config)))
+                {
                     Some((campaign, topics, templates)) => {
+                        links.stay(id);
                         for (topic, row) in topics {
                             made.topics.entry(topic).or_insert(row);
                         }
@@ -150,10 +159,10 @@ impl Catalogue {
             let mut campaigns = made.campaigns.values();
             campaigns.any(|c| c.renamed_from.as_ref() == Some(id))
         };
-        let mut forget = Vec::new();
         for id in kept.keys().filter(|id| !loaded.campaigns.contains_key(*id)) {
             if former(id) {
-                forget.push(kept::key(id));
+                let keys = [kept::key(id), kept::key_of_links(id)];
+                keep.deletes.extend(keys);
             } else if !controls.cancelled.contains(id) {
                 made.files.insert(id.clone(), FileState::Missing);
             }
@@ -170,18 +179,13 @@ impl Catalogue {
             problems: loaded.problems,
             template_problems,
             keep,
-            forget,
-            links: Arc::new(config.links.clone()),
+            links: Arc::new(links),
         })
     }
 
     /// What the store is to keep of this, and what no more.
     pub fn take_kept(&mut self) -> Batch {
-        Batch {
-            puts: std::mem::take(&mut self.keep),
-            deletes: std::mem::take(&mut self.forget),
-            ..Batch::default()
-        }
+        std::mem::take(&mut self.keep)
     }
 
     pub fn has_errors(&self) -> bool {
@@ -432,15 +436,4 @@ impl Making {
             once: Once::of(&self.events),
         }
     }
-}
-
-/// A text that the house keeps under `name`.
-pub async fn read_text(store: &dyn Store, name: &str) -> Result<Option<String>, StoreError> {
-    let found = store.get_many(vec![keys::house(name)]).await?;
-    Ok(found
-        .into_iter()
-        .next()
-        .flatten()
-        .and_then(|v| decode::<Text>(&v.value).ok())
-        .map(|t| t.0))
 }

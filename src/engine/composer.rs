@@ -91,7 +91,7 @@ pub async fn finish(
     };
     let history = match (&shown.products, trigger) {
         (None, None) => Vec::new(),
-        _ => read_history(store, record).await?,
+        _ => read_history(store, record, rules.sieve()).await?,
     };
     let events: Vec<&Event> = (trigger.iter())
         .flat_map(|trigger| {
@@ -158,7 +158,7 @@ pub async fn finish(
     let to_name = display_name(record).filter(|_| !to_staff);
     let unsubscribe = unsubscribe.filter(|_| !to_staff);
     let mut context = context(record, message, &events, rules, now);
-    for (name, page) in &*catalogue.links {
+    for (name, page) in catalogue.links.of(&message.campaign) {
         context["links"][name.as_str()] = page.as_str().into();
     }
     context["customer"]["consents"] = words(record, rules, locale);
@@ -218,7 +218,7 @@ pub async fn lacks_products(
     let Some(wanted) = wanted.filter(|wanted| wanted.fewest > 0) else {
         return Ok(None);
     };
-    let history = read_history(store, record).await?;
+    let history = read_history(store, record, rules.sieve()).await?;
     let found = select(&wanted, &history, &message.entry.0, now).len();
     Ok(too_few(&wanted, found))
 }

@@ -12,6 +12,7 @@ use super::quotas;
 use super::shard::{Order, Refused};
 use super::state::Number;
 use super::surprise::{Held, guarded};
+use super::taken_away::TakenAway;
 use crate::config::Config;
 use crate::domain::id::CampaignId;
 use crate::domain::opt_in;
@@ -135,7 +136,7 @@ impl Core {
         self.require(&Scope::Campaign(id.clone()))?;
         tracing::info!(campaign = %id, by, "cancelled");
         let forget = Batch {
-            deletes: vec![kept::key(id)],
+            deletes: vec![kept::key(id), kept::key_of_links(id)],
             ..Batch::default()
         };
         self.turn_and_walk(
@@ -202,8 +203,8 @@ impl Core {
             .await
     }
 
-    /// Reads config and campaigns again. A bad configuration changes nothing; a bad campaign goes on as its last good
-    /// version.
+    /// Reads config and campaigns again. A bad configuration changes nothing, nor does one by which a campaign that is in
+    /// force could not go on; a bad campaign goes on as its last good version.
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<Arc<Catalogue>, Refused> {
         let (was, wanted) = (Mode::of(&self.config()), Mode::of(&config));
         if was != wanted {
@@ -220,6 +221,9 @@ impl Core {
             Arc::clone(&old.rules.controls),
         )
         .await?;
+        if let Some(taken_away) = TakenAway::of(&old, &catalogue) {
+            return Err(Refused::TakenAway(Box::new(taken_away)));
+        }
         let controls = activated(&catalogue, self.clock.now());
         let kept = catalogue.take_kept();
         keep_former(&mut catalogue.rules, &old.rules);

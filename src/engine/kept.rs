@@ -1,12 +1,13 @@
 //! The last good version of each campaign, as the store keeps it.
 
-use crate::domain::id::CampaignId;
+use crate::domain::id::{CampaignId, LinkName};
 use crate::store::codec::{CodecError, Stored, decode, read_body};
 use crate::store::{Direction, Key, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const GOOD: &str = "good/";
+const LINKS: &str = "links/";
 
 /// Everything that a campaign was made of when it last validated.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -76,14 +77,41 @@ impl Stored for Good {
     }
 }
 
+/// The shop's pages (`[links]`) that a campaign's mails cannot do without, as config.toml named them when the campaign
+/// last validated. Only where there are any; beside the version and not of it, since another address makes no new one.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GoodLinks(pub BTreeMap<LinkName, String>);
+
+impl Stored for GoodLinks {
+    const WHAT: &'static str = "links of a campaign's last good version";
+    const VERSION: u8 = 1;
+}
+
 /// Where one is kept.
 pub fn key(id: &CampaignId) -> Key {
     keys::house(&format!("{GOOD}{id}"))
 }
 
+/// Where its links are.
+pub fn key_of_links(id: &CampaignId) -> Key {
+    keys::house(&format!("{LINKS}{id}"))
+}
+
 /// All that are kept.
 pub async fn all(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreError> {
-    let range = keys::house_all(GOOD);
+    read(store, GOOD).await
+}
+
+/// The links of all that have some.
+pub async fn all_links(store: &dyn Store) -> Result<BTreeMap<CampaignId, GoodLinks>, StoreError> {
+    read(store, LINKS).await
+}
+
+async fn read<T: Stored>(
+    store: &dyn Store,
+    below: &str,
+) -> Result<BTreeMap<CampaignId, T>, StoreError> {
+    let range = keys::house_all(below);
     let skip = range.from.len();
     let rows = store.scan(range, Direction::Forward, usize::MAX).await?;
     let mut kept = BTreeMap::new();
@@ -91,7 +119,7 @@ pub async fn all(store: &dyn Store) -> Result<BTreeMap<CampaignId, Good>, StoreE
         let id = std::str::from_utf8(&key[skip..])
             .ok()
             .and_then(|t| CampaignId::parse(t).ok());
-        match (id, decode::<Good>(&value.value)) {
+        match (id, decode::<T>(&value.value)) {
             (Some(id), Ok(good)) => {
                 kept.insert(id, good);
             }

@@ -44,6 +44,7 @@ pub mod shard;
 pub mod state;
 pub mod surprise;
 pub mod survey;
+pub mod taken_away;
 pub mod tally;
 mod ticked;
 mod tokens;

@@ -9,6 +9,7 @@ use super::clockwork::{Clockwork, Draws};
 use super::forget::Forgotten;
 use super::post::{Delivery, Post};
 use super::state::Standing;
+use super::taken_away::TakenAway;
 use super::tally::Tally;
 pub use super::ticked::Ticked;
 use crate::clock::Clock;
@@ -45,6 +46,9 @@ pub enum Refused {
     /// The store is for rehearsing and the configuration is not, or the other way round; nothing was opened.
     #[error("{0}")]
     Mode(String),
+    /// A reload would have campaigns that are in force stand still; nothing was changed.
+    #[error("{0}")]
+    TakenAway(Box<TakenAway>),
 }
 
 impl From<BatchError> for Refused {

@@ -14,6 +14,7 @@
 mod answers;
 pub mod asked;
 pub mod check;
+pub mod classes;
 pub mod compose;
 pub mod dates;
 pub mod formats;

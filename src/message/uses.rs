@@ -2,9 +2,10 @@
 //! stands there when one is absent, so the message of a customer without it could not be made. And which of the shop's
 //! links it prints, and which it only asks for.
 //!
-//! Only what is certain is told. `{{default customer.first_name "friend"}}` and what stands inside
+//! Only what is certain is told, and for which classes of message. `{{default customer.first_name "friend"}}` and what stands inside
 //! `{{#if customer.first_name}}` are no such use; inside `{{#each}}` and `{{#with}}` names mean something else.
 
+use super::classes::Classes;
 use super::vocabulary::needs_its_values;
 use handlebars::template::{
     DecoratorTemplate, HelperTemplate, Parameter, Template, TemplateElement,
@@ -17,6 +18,8 @@ pub struct Use {
     pub name: String,
     pub line: usize,
     pub column: usize,
+    /// In messages of these classes; in others nothing of it is written.
+    pub classes: Classes,
 }
 
 /// What a template does with links.
@@ -26,8 +29,9 @@ pub struct LinkUses {
     pub printed: Vec<Use>,
     /// As `{{#if}}` and `default` do; and all that stands in an inline partial, which may never be put in.
     pub asked: Vec<Use>,
-    /// The partials that it puts in, each with the links that are asked for around it.
-    pub partials: Vec<(String, Vec<String>)>,
+    /// The partials that it puts in, each with the links that are asked for around it, and the classes of message in which
+    /// it is put in.
+    pub partials: Vec<(String, Vec<String>, Classes)>,
 }
 
 /// Every customer has these, or (tags, consents) a list of them that may be empty; none is an attribute.
@@ -66,6 +70,8 @@ struct Place {
     moved: bool,
     /// In an inline partial.
     inline: bool,
+    /// In messages of these it is written.
+    classes: Classes,
     depth: usize,
 }
 
@@ -76,6 +82,7 @@ impl Place {
             sure: Vec::new(),
             moved: false,
             inline: false,
+            classes: Classes::ALL,
             depth: 0,
         }
     }
@@ -91,6 +98,13 @@ impl Place {
         self.with([])
     }
 
+    fn only(self, classes: Classes) -> Place {
+        Place {
+            classes: self.classes.and(classes),
+            ..self
+        }
+    }
+
     fn moved(&self) -> Place {
         Place {
             moved: true,
@@ -98,13 +112,18 @@ impl Place {
         }
     }
 
-    /// What `path` names here, below `customer` or `links`.
-    fn name(&self, path: &str) -> Option<String> {
-        let rest = match path.strip_prefix("@root.") {
+    /// What `path` names here, from the top of all that the template sees.
+    fn below_top<'a>(&self, path: &'a str) -> Option<&'a str> {
+        Some(match path.strip_prefix("@root.") {
             Some(rest) => rest,
             None if self.moved => path.strip_prefix("../")?.trim_start_matches("../"),
             None => path.strip_prefix("this.").unwrap_or(path),
-        };
+        })
+    }
+
+    /// What `path` names here, below `customer` or `links`.
+    fn name(&self, path: &str) -> Option<String> {
+        let rest = self.below_top(path)?;
         let (root, always): (&str, &[&str]) = match self.of {
             Of::Customer => ("customer.", &ALWAYS),
             Of::Links => ("links.", &[]),
@@ -161,18 +180,24 @@ fn put_in(partial: &DecoratorTemplate, place: &Place, at: (usize, usize), found:
         && !place.moved
         && !place.inline
         && partial.params.is_empty()
+        && !partial.hash.contains_key("class")
     {
-        found.partials.push((name.to_owned(), place.sure.clone()));
+        let sure = place.sure.clone();
+        found.partials.push((name.to_owned(), sure, place.classes));
     }
 }
 
 fn block(call: &HelperTemplate, place: &Place, at: (usize, usize), found: &mut LinkUses) {
     let name = call.name.as_name().unwrap_or("");
-    let asked = call.params.first();
-    let asked: Vec<String> = asked.map(|p| all_of(p, place)).unwrap_or_default();
+    let condition = call.params.first();
+    let asked: Vec<String> = condition.map(|p| all_of(p, place)).unwrap_or_default();
+    let is_class = |path: &str| place.below_top(path) == Some("class");
+    let (holds, fails) = condition.map_or((Classes::ALL, Classes::ALL), |p| {
+        Classes::where_it_holds(p, &is_class)
+    });
     let (then, otherwise) = match name {
-        "if" => (place.with(asked), place.within()),
-        "unless" => (place.within(), place.with(asked)),
+        "if" => (place.with(asked).only(holds), place.within().only(fails)),
+        "unless" => (place.within().only(fails), place.with(asked).only(holds)),
         "each" | "with" => (place.moved(), place.within()),
         _ => (place.within(), place.within()),
     };
@@ -239,6 +264,7 @@ fn take(path: &Parameter, lenient: bool, place: &Place, at: (usize, usize), foun
             name,
             line: at.0,
             column: at.1,
+            classes: place.classes,
         };
         match lenient || place.inline {
             true => found.asked.push(one),
@@ -250,6 +276,7 @@ fn take(path: &Parameter, lenient: bool, place: &Place, at: (usize, usize), foun
 #[cfg(test)]
 mod tests {
     use super::{of_customer, of_links};
+    use crate::domain::preference::Class::{Advertising, Informational, Transactional};
     use handlebars::Template;
 
     fn uses(text: &str) -> Vec<String> {
@@ -323,6 +350,49 @@ mod tests {
     }
 
     #[test]
+    fn what_hangs_on_the_class_is_for_messages_of_that_class() {
+        let of = |text: &str| {
+            let template = Template::compile(text).unwrap();
+            let (customer, links) = (of_customer(&template), of_links(&template));
+            let classes = (customer.iter().chain(&links.printed).map(|one| one.classes))
+                .chain(links.partials.iter().map(|(.., classes)| *classes));
+            let each = [Advertising, Informational, Transactional];
+            let told: Vec<String> = classes
+                .map(|classes| {
+                    let named = each.iter().filter(|class| classes.has(**class));
+                    named.map(|class| &class.as_str()[..1]).collect()
+                })
+                .collect();
+            told.join(" ")
+        };
+        for (text, expected) in [
+            (
+                "{{#unless (eq class \"transactional\")}}{{links.preferences}}{{else}}{{customer.a}}{{/unless}}",
+                "t ai",
+            ),
+            (
+                "{{#if (eq @root.class \"advertising\")}}{{> leave}}{{else}}{{customer.a}}{{/if}}",
+                "it a",
+            ),
+            (
+                "{{#if (ne class \"advertising\")}}{{#if (ne class \"transactional\")}}{{customer.a}}{{/if}}{{/if}}",
+                "i",
+            ),
+            (
+                "{{#each products}}{{#if (eq class \"x\")}}{{../customer.a}}{{/if}}{{/each}}",
+                "ait",
+            ),
+            (
+                "{{#each products}}{{#if (eq ../class \"advertising\")}}{{../customer.a}}{{/if}}{{/each}}",
+                "a",
+            ),
+            ("{{#if customer.vip}}{{customer.a}}{{/if}}", "ait"),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn links_are_printed_or_asked_for() {
         let of = |text: &str| {
             let found = of_links(&Template::compile(text).unwrap());
@@ -331,7 +401,7 @@ mod tests {
                 names.join(" ")
             };
             let partials: Vec<String> = (found.partials.into_iter())
-                .map(|(name, sure)| format!("{name}:{}", sure.join("+")))
+                .map(|(name, sure, _)| format!("{name}:{}", sure.join("+")))
                 .collect();
             [names(found.printed), names(found.asked), partials.join(" ")]
         };

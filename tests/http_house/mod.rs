@@ -169,7 +169,11 @@ impl Shop {
 pub async fn events(app: &App, id: &str) -> Vec<Event> {
     let id = CustomerId::shown(id).unwrap();
     match app.core.whom(&id).await.unwrap() {
-        Some((_, Some(record))) => read_history(&*app.core.store, &record).await.unwrap(),
+        Some((_, Some(record))) => {
+            let rules = &app.core.catalogue().rules;
+            let read = read_history(&*app.core.store, &record, rules.sieve());
+            read.await.unwrap()
+        }
         _ => Vec::new(),
     }
 }

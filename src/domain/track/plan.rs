@@ -10,6 +10,7 @@ use crate::domain::campaign::Trigger;
 use crate::domain::condition::{Canonical, Condition, EventCondition, EventSelector, EventTest};
 use crate::domain::event::{Event, EventRules, Undo};
 use crate::domain::id::EventName;
+use crate::domain::once::Once;
 use crate::domain::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 
@@ -213,7 +214,7 @@ impl TrackPlan {
         }
         TrackPlan {
             undoing,
-            ..TrackPlan::indexed(kinds.into_values().collect())
+            ..TrackPlan::indexed(kinds.into_values().collect(), &Once::of(events))
         }
     }
 
@@ -226,10 +227,12 @@ impl TrackPlan {
         self.undoing.is_empty()
     }
 
-    fn indexed(kinds: Vec<TrackKind>) -> TrackPlan {
+    fn indexed(kinds: Vec<TrackKind>, once: &Once) -> TrackPlan {
         let mut by_name: BTreeMap<EventName, Vec<usize>> = BTreeMap::new();
         let mut of_any = Vec::new();
         let mut canonical = Canonical::default();
+        // By another rule other events count.
+        once.write(&mut canonical);
         for (place, kind) in kinds.iter().enumerate() {
             match &kind.select.name {
                 Some(name) => by_name.entry(name.clone()).or_default().push(place),

@@ -2,20 +2,21 @@
 //! that reads them. So each takes effect exactly once.
 //!
 //! The events of whoever was merged are not copied into a letter, nor into the history: they stay under their number.
-//! Here they are read, and those that the target has not met are handed to `react` with the letter. That is one batch
-//! for all of them, as rebuilding a customer's tracks is.
+//! Here they are read, and those that the target's own history does not hold already are handed to `react` with the
+//! letter: what counts afterwards is what counts when that history is read again. That is one batch for all of them, as
+//! rebuilding a customer's tracks is.
 
+use super::once::said_by;
 use super::overlay::Overlay;
 use super::{BatchError, Done, Surroundings, Work, read_events};
 use crate::domain::cause::{Cause, Liveness};
 use crate::domain::event::Event;
 use crate::domain::id::CustomerNo;
-use crate::domain::posted::{Letter, Posted};
+use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::record::Record;
-use crate::engine::state::{CustomerState, EventRow, Seen, SeenPage};
+use crate::engine::state::{CustomerState, Seen, SeenPage};
 use crate::store::codec::{decode, encode};
 use crate::store::{Store, keys};
-use std::collections::HashSet;
 
 impl Overlay {
     /// The cause as `react` is to meet it: with the events that belong to it.
@@ -36,12 +37,8 @@ impl Overlay {
         {
             return Ok(None);
         }
-        let numbers: Vec<CustomerNo> = std::iter::once(from.source)
-            .chain(from.earlier.iter().copied())
-            .collect();
-        let rows = read_events(around.store, &numbers).await?;
         let mut from = from.clone();
-        from.events = self.unmet(around, work.customer, rows).await?;
+        from.events = self.unmet(around, work.customer, &from).await?;
         let letter = Letter {
             sender: letter.sender,
             no: letter.no,
@@ -53,29 +50,33 @@ impl Overlay {
         }))
     }
 
-    /// Those of `rows` whose identity the customer has not met.
+    /// The events of the source, and of whom it had absorbed, that are none of the customer's.
     async fn unmet(
-        &mut self,
+        &self,
         around: &Surroundings<'_>,
         no: CustomerNo,
-        rows: Vec<EventRow>,
+        from: &Absorb,
     ) -> Result<Vec<(Event, Liveness)>, BatchError> {
-        let state = self.customers.get(&no).and_then(|c| c.state.as_ref());
-        let pages: HashSet<_> = (rows.iter())
-            .filter_map(|row| state?.seen.page_of(row.event.identity))
-            .map(|page| (no, page))
-            .collect();
-        self.load_pages(around, pages).await?;
-        let mut unmet = Vec::with_capacity(rows.len());
-        for EventRow { event, liveness } in rows {
-            if !self.is_known(around, no, event.identity).await? {
-                unmet.push((event, liveness));
-            }
+        let Some(customer) = self.customers.get(&no) else {
+            return Ok(Vec::new());
+        };
+        let record = customer.state.as_ref().map(|state| &state.record);
+        let own: Vec<CustomerNo> = record.into_iter().flat_map(Record::numbers).collect();
+        let theirs = std::iter::once(from.source).chain(from.earlier.iter().copied());
+        let numbers: Vec<CustomerNo> = own.iter().copied().chain(theirs).collect();
+        let rows = read_events(around.store, &numbers).await?;
+        let (known, told): (Vec<_>, Vec<_>) =
+            (rows.into_iter()).partition(|(no, _)| own.contains(no));
+        let mut sieve = around.rules.sieve();
+        let known = known.iter().map(|(_, row)| &row.event);
+        // Those of this batch are stored with it.
+        for event in known.chain(&customer.events) {
+            sieve.lets_through(event);
         }
-        match self.unreadable.get(&no) {
-            Some(error) => Err(error.clone().into()),
-            None => Ok(unmet),
-        }
+        Ok((told.into_iter())
+            .filter(|(_, row)| sieve.lets_through(&row.event))
+            .map(|(_, row)| (row.event, row.liveness))
+            .collect())
     }
 
     /// The letter was read, or cannot be and is listed: it is gone with this commit.
@@ -103,8 +104,11 @@ impl Overlay {
         let Some(state) = customer.state.as_mut() else {
             return Ok(());
         };
-        let met = from.events.iter().map(|(event, _)| event.identity);
-        state.seen.recent.extend(met);
+        for (event, _) in &from.events {
+            let said = said_by(around.rules, event).filter(|said| *said != event.identity);
+            state.seen.recent.push(event.identity);
+            state.seen.recent.extend(said);
+        }
         // Of profiles and consents only the identities are kept: a copy that comes under the target's number from now on
         // must not undo what was said since.
         let theirs = seen_by(around.store, from.source).await?;

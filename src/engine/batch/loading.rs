@@ -10,7 +10,7 @@ use crate::store::codec::decode;
 use crate::store::{Stream, StreamFilter, keys};
 use std::collections::HashSet;
 
-use super::once::said_once;
+use super::once::{is_by_another_rule, said_by, said_once};
 use super::overlay::{Box_, Customer, Overlay, Page};
 use super::{BatchError, Surroundings, Work};
 
@@ -103,13 +103,9 @@ impl Overlay {
         &mut self,
         around: &Surroundings<'_>,
     ) -> Result<(), BatchError> {
-        let plan = around.rules.plan.fingerprint();
+        // Those who absorbed others, and those who moved, are few: theirs are read one by one.
         let outdated = |state: &CustomerState| {
-            let record = &state.record;
-            // Those who absorbed others, and those who moved, are few: theirs are read one by one.
-            let alone = record.absorbed.is_empty() && record.moved_to.is_none();
-            let older = record.rules != 0 && record.rules != around.rules.version;
-            alone && older && record.plan != plan
+            state.record.absorbed.is_empty() && is_by_another_rule(around.rules, &state.record)
         };
         let mut wanted: Vec<u64> = (self.customers.iter())
             .filter(|(_, c)| c.state.as_ref().is_some_and(outdated))
@@ -141,7 +137,17 @@ impl Overlay {
                 Err(error) => _ = self.unreadable.insert(no, error),
             }
         }
-        Ok(())
+        let mut pages = HashSet::new();
+        for (no, customer) in &mut self.customers {
+            let (Some(history), Some(state)) = (&mut customer.history, &customer.state) else {
+                continue;
+            };
+            let mut sieve = around.rules.sieve();
+            history.retain(|event| sieve.lets_through(event));
+            let said = history.iter().filter_map(|e| said_by(around.rules, e));
+            pages.extend(said.filter_map(|said| Some((*no, state.seen.page_of(said)?))));
+        }
+        self.load_pages(around, pages).await
     }
 
     pub(super) async fn load_boxes(

@@ -21,6 +21,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::cause::{Cause, Liveness, Operator};
 use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerId, CustomerNo, ShardNo};
+use crate::domain::once::Sieve;
 use crate::domain::quota::Quotas;
 use crate::domain::react::Answer;
 use crate::domain::record::Record;
@@ -179,17 +180,23 @@ pub async fn process(
 }
 
 /// A customer's events, in the order in which they were taken in; then those of each who was merged into this customer.
-pub async fn read_history(store: &dyn Store, record: &Record) -> Result<Vec<Event>, BatchError> {
+/// Of those that are one by the rules that the sieve is of, the first: whenever the rules were made.
+pub async fn read_history(
+    store: &dyn Store,
+    record: &Record,
+    mut sieve: Sieve<'_>,
+) -> Result<Vec<Event>, BatchError> {
     let numbers: Vec<CustomerNo> = record.numbers().collect();
     let rows = read_events(store, &numbers).await?;
-    Ok(rows.into_iter().map(|row| row.event).collect())
+    let events = rows.into_iter().map(|(_, row)| row.event);
+    Ok(events.filter(|event| sieve.lets_through(event)).collect())
 }
 
-/// The events that stand under these numbers, number by number; of several copies of one the first.
+/// All events that stand under these numbers, number by number.
 async fn read_events(
     store: &dyn Store,
     numbers: &[CustomerNo],
-) -> Result<Vec<EventRow>, BatchError> {
+) -> Result<Vec<(CustomerNo, EventRow)>, BatchError> {
     let mut sorted: Vec<u64> = numbers.iter().map(|no| no.0).collect();
     sorted.sort_unstable();
     sorted.dedup();
@@ -202,12 +209,9 @@ async fn read_events(
     for row in &rows {
         events.push((CustomerNo(row.customer), decode::<EventRow>(&row.payload)?));
     }
-    if let [_] = numbers {
-        return Ok(events.into_iter().map(|(_, row)| row).collect());
-    }
     let place = |no: &CustomerNo| numbers.iter().position(|n| n == no);
-    events.sort_by_key(|(no, _)| place(no));
-    let mut met = HashSet::new();
-    events.retain(|(_, row)| met.insert(row.event.identity));
-    Ok(events.into_iter().map(|(_, row)| row).collect())
+    if numbers.len() > 1 {
+        events.sort_by_key(|(no, _)| place(no));
+    }
+    Ok(events)
 }

@@ -109,6 +109,10 @@ impl Overlay {
             });
             known.changed = true;
         }
+        match self.learn_history(around, no).await {
+            Err(BatchError::Codec(error)) => return self.refuse(around, work, error, done).await,
+            other => other?,
+        }
         if self.was_met(around, work).await? {
             reply.fresh = false;
             done.replies.push(Ok(reply));

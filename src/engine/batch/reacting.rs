@@ -58,7 +58,7 @@ impl Overlay {
                     let known = customer.and_then(|c| c.history.take());
                     let mut events = match known {
                         Some(events) => events,
-                        None => read_history(around.store, &record).await?,
+                        None => read_history(around.store, &record, around.rules.sieve()).await?,
                     };
                     if let Some(customer) = self.customers.get(&no) {
                         events.extend(customer.events.iter().cloned());

@@ -1,16 +1,18 @@
 //! Who are played together: the customers of one mailbox, and what is kept of each while they are played.
 
+use super::play::ReadHistory;
 use crate::domain::event::Event;
 use crate::domain::id::CustomerNo;
 use crate::domain::react::Boxes;
 use crate::domain::record::Record;
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 
 /// One customer of a group.
 #[derive(Clone)]
 pub struct Person {
     pub record: Record,
-    /// Their history, where it was read.
+    /// Their history as it stands, where it was read.
     pub history: Option<Vec<Event>>,
     pub(super) wants_release: bool,
     /// `react` panicked over this customer: they stand still from then on.
@@ -35,6 +37,16 @@ impl Person {
 }
 
 impl Person {
+    /// All that counts of their history by these rules.
+    pub(super) fn history(&self, rules: &Rules, read: ReadHistory<'_>) -> Option<Vec<Event>> {
+        let Some(history) = &self.history else {
+            return read(&self.record, rules);
+        };
+        let mut sieve = rules.sieve();
+        let counts = history.iter().filter(|event| sieve.lets_through(event));
+        Some(counts.cloned().collect())
+    }
+
     /// Left out from some instant on.
     pub fn is_broken(&self) -> bool {
         self.broken

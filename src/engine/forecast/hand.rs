@@ -13,6 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{CampaignId, CustomerNo, PoolName};
 use crate::domain::react::Boxes;
 use crate::domain::record::Record;
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::batch::{BatchError, read_history};
 use crate::engine::forget::Forgotten;
@@ -146,7 +147,10 @@ impl Hand {
 
     fn group(&mut self, group: Group, done: &mut Done) {
         let (runtime, store) = (&self.runtime, &self.store);
-        let read = |record: &Record| runtime.block_on(read_history(&**store, record)).ok();
+        let read = |record: &Record, rules: &Rules| {
+            let read = read_history(&**store, record, rules.sieve());
+            runtime.block_on(read).ok()
+        };
         if let Some((stage, firings)) = &mut self.against {
             let (mut before, mut after) = (Gathered::default(), Gathered::default());
             Play::of(stage, firings, &read, group.clone(), &mut before).through();

@@ -53,8 +53,8 @@ pub struct Stage {
     pub moved: BTreeMap<CampaignId, Found>,
 }
 
-/// Reads a customer's whole history.
-pub type ReadHistory<'a> = &'a (dyn Fn(&Record) -> Option<Vec<Event>> + 'a);
+/// Reads a customer's whole history, as these rules have it.
+pub type ReadHistory<'a> = &'a (dyn Fn(&Record, &Rules) -> Option<Vec<Event>> + 'a);
 
 /// What is told of a group as it is played.
 pub trait Teller {

@@ -28,8 +28,7 @@ pub fn reaction(
                     code = Some(imagined(&person.record, cause));
                 }
                 Err(Needs::History) if history.is_none() => {
-                    let known = person.history.clone();
-                    history = Some(known.or_else(|| read(&person.record))?);
+                    history = Some(person.history(bare.rules, read)?);
                 }
                 reacted => return reacted.ok(),
             }

@@ -22,10 +22,7 @@ pub fn lacks_products(
     let step = (rules.campaigns.get(&message.campaign)?).step_of(message)?;
     let wanted = step.shown(message.variant.as_deref()).products;
     let wanted = wanted.filter(|wanted| wanted.fewest > 0)?;
-    let history = match &person.history {
-        Some(history) => history.clone(),
-        None => read(&person.record)?,
-    };
+    let history = person.history(rules, read)?;
     let found = select(&wanted, &history, &message.entry.0, now).len();
     let why = too_few(&wanted, found)?;
     Some(Cause::Outcome {

@@ -204,7 +204,8 @@ async fn sample(
             let did = match trigger {
                 None => true,
                 Some(trigger) => {
-                    let history = super::batch::read_history(store, &record).await?;
+                    let sieve = stage.catalogue.rules.sieve();
+                    let history = super::batch::read_history(store, &record, sieve).await?;
                     history.iter().any(|event| trigger.event.selects(event))
                 }
             };

@@ -279,7 +279,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Option<EntryKey>, PreviewError> {
         match &campaign.start {
             Start::Triggered(trigger) => {
-                let history = read_history(store, record).await?;
+                let history = read_history(store, record, self.catalogue.rules.sieve()).await?;
                 let starts = history.iter().filter(|e| trigger.event.selects(e));
                 let latest = starts.max_by_key(|e| e.time);
                 let key = |property: &String, event: &crate::domain::event::Event| {

@@ -217,7 +217,9 @@ impl Core {
             }))
         };
         let reacted = match walk(None) {
-            Ok(Err(Needs::History)) => walk(Some(&read_history(&*self.store, &record).await?)),
+            Ok(Err(Needs::History)) => walk(Some(
+                &read_history(&*self.store, &record, rules.sieve()).await?,
+            )),
             other => other,
         };
         Ok(match reacted {

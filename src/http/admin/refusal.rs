@@ -62,6 +62,7 @@ impl From<Refused> for Refusal {
             }
             Refused::Forgotten => Refusal::new(StatusCode::GONE, error.to_string()),
             Refused::Mode(text) => Refusal::new(StatusCode::CONFLICT, text),
+            Refused::TakenAway(_) => Refusal::new(StatusCode::CONFLICT, error.to_string()),
             Refused::Stopping => {
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping")
                     .hint("try again when it runs")

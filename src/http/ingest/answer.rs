@@ -91,9 +91,11 @@ impl Answer {
             Refused::Stopping => return Answer::stopping(),
             Refused::Store(StoreError::Full(_)) => ("the disk is full", 60),
             Refused::Store(_) => ("the store cannot take anything now", 10),
-            Refused::Data(_) | Refused::Unreadable(_) | Refused::Mode(_) | Refused::Forgotten => {
-                ("this cannot be taken now; the daemon's log says why", 60)
-            }
+            Refused::Data(_)
+            | Refused::Unreadable(_)
+            | Refused::Mode(_)
+            | Refused::TakenAway(_)
+            | Refused::Forgotten => ("this cannot be taken now; the daemon's log says why", 60),
         };
         Answer::Unavailable {
             why: why.into(),

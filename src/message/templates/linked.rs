@@ -1,10 +1,11 @@
 //! Links that templates print and nobody makes: `{{links.crat}}`.
 //!
-//! A link that is asked for first may be absent, in a partial too where the question stands around what puts it in. Which
-//! links there are is for others to say.
+//! A link that is asked for first may be absent, in a partial too where the question stands around what puts it in; and one
+//! that hangs on the class of message is none of others. Which links there are is for others to say.
 
 use super::{File, Templates};
 use crate::config::links::MADE;
+use crate::domain::preference::Class;
 use crate::message::problem::{TemplateProblem, near, nearest};
 use crate::message::source::compile_inline;
 use crate::message::uses::{LinkUses, Use, of_links};
@@ -17,25 +18,29 @@ pub struct UnknownLinks {
     pub printed: BTreeSet<TemplateProblem>,
     /// Asked for, under a name that is nearly one that there is: what hangs on it is never shown.
     pub doubtful: BTreeSet<TemplateProblem>,
+    /// What those are called that are printed.
+    pub names: BTreeSet<String>,
 }
 
 impl UnknownLinks {
-    /// What these templates, with the partials that they reach in any locale, and these texts want beside `known`.
+    /// What these templates, with the partials that they reach in any locale, and these texts want beside `known`, in a
+    /// message of this class.
     pub fn of(
         templates: &Templates,
         names: &BTreeSet<&str>,
         texts: &[&str],
         known: &BTreeSet<&str>,
+        class: Class,
     ) -> UnknownLinks {
         let mut unknown = UnknownLinks::default();
-        for (path, (uses, asked_around)) in reached(templates, names) {
+        for (path, (uses, asked_around)) in reached(templates, names, class) {
             let name = File::named(path).map_or("", |file| file.name);
-            unknown.take(uses, &asked_around, known, (name, path));
+            unknown.take(uses, &asked_around, known, class, (name, path));
         }
         for text in texts {
             if let Ok(template) = compile_inline(text) {
                 let uses = of_links(&template);
-                unknown.take(&uses, &BTreeSet::new(), known, ("", text));
+                unknown.take(&uses, &BTreeSet::new(), known, class, ("", text));
             }
         }
         unknown
@@ -46,6 +51,7 @@ impl UnknownLinks {
         uses: &LinkUses,
         asked_around: &BTreeSet<&str>,
         known: &BTreeSet<&str>,
+        class: Class,
         (template, file): (&str, &str),
     ) {
         let problem = |one: &Use, what: String, help: String| TemplateProblem {
@@ -56,10 +62,11 @@ impl UnknownLinks {
             what,
             help,
         };
-        let is_known = |one: &&Use| known.contains(one.name.as_str());
-        let printed = uses.printed.iter().filter(|one| !is_known(one));
+        let wanted = |one: &&Use| one.classes.has(class) && !known.contains(one.name.as_str());
+        let printed = uses.printed.iter().filter(wanted);
         for one in printed.filter(|one| !asked_around.contains(one.name.as_str())) {
             let name = &one.name;
+            self.names.insert(name.clone());
             let ask = format!("ask first: {{{{#if links.{name}}}}} ... {{{{/if}}}}");
             let help = match made(name) {
                 Some(where_it_is) => format!("it is there {where_it_is}; {ask}"),
@@ -73,7 +80,7 @@ impl UnknownLinks {
             let what = format!("there is no link `{name}`");
             self.printed.insert(problem(one, what, help));
         }
-        let asked = uses.asked.iter().filter(|one| !is_known(one));
+        let asked = uses.asked.iter().filter(wanted);
         for one in asked.filter(|one| made(&one.name).is_none()) {
             if let Some(nearly) = near(&one.name, known.iter().copied()) {
                 let what = format!(
@@ -98,6 +105,7 @@ fn made(name: &str) -> Option<&'static str> {
 fn reached<'a>(
     templates: &'a Templates,
     names: &BTreeSet<&str>,
+    class: Class,
 ) -> BTreeMap<&'a str, (&'a LinkUses, BTreeSet<&'a str>)> {
     let named = templates.named();
     let mut reached: BTreeMap<&str, (&LinkUses, BTreeSet<&str>)> = BTreeMap::new();
@@ -114,7 +122,7 @@ fn reached<'a>(
             None => around,
         };
         reached.insert(path, (uses, around.clone()));
-        for (partial, asked) in &uses.partials {
+        for (partial, asked, _) in uses.partials.iter().filter(|(.., in_)| in_.has(class)) {
             let mut inner = around.clone();
             inner.extend(asked.iter().map(String::as_str));
             let files = named.get(&(true, partial.as_str())).into_iter().flatten();
@@ -127,17 +135,27 @@ fn reached<'a>(
 #[cfg(test)]
 mod tests {
     use super::UnknownLinks;
+    use crate::domain::preference::Class;
     use crate::message::Templates;
     use std::collections::BTreeSet;
 
     fn told(files: &[(&str, &str)], texts: &[&str], known: &[&str]) -> [Vec<String>; 2] {
+        told_in(Class::Advertising, files, texts, known)
+    }
+
+    fn told_in(
+        class: Class,
+        files: &[(&str, &str)],
+        texts: &[&str],
+        known: &[&str],
+    ) -> [Vec<String>; 2] {
         let files = files
             .iter()
             .map(|(f, t)| ((*f).to_owned(), (*t).to_owned()));
         let templates = Templates::from_sources(files.collect());
         assert_eq!(templates.problems(), []);
         let known: BTreeSet<&str> = known.iter().copied().collect();
-        let found = UnknownLinks::of(&templates, &BTreeSet::from(["t"]), texts, &known);
+        let found = UnknownLinks::of(&templates, &BTreeSet::from(["t"]), texts, &known, class);
         let lines = |all: BTreeSet<_>| all.iter().map(ToString::to_string).collect();
         [lines(found.printed), lines(found.doubtful)]
     }
@@ -175,6 +193,23 @@ mod tests {
         let both = format!("{asks}{{{{> button}}}}");
         let [printed, _] = told(&[("t.html.hbs", &both), button], &[], &[]);
         assert_eq!(printed.len(), 1, "{printed:?}");
+    }
+
+    #[test]
+    fn a_link_that_hangs_on_the_class_is_wanted_in_that_class_only() {
+        let foot = (
+            "partials/foot.html.hbs",
+            "{{#unless (eq class \"transactional\")}}{{links.preferences}}{{> leave}}{{/unless}}",
+        );
+        let leave = ("partials/leave.html.hbs", "{{links.away}}");
+        let files = [("t.html.hbs", "{{> foot}}"), foot, leave];
+        let subject = ["{{#if (eq class \"advertising\")}}{{links.shop}}{{/if}}"];
+        let none: [Vec<String>; 2] = Default::default();
+        assert_eq!(told_in(Class::Transactional, &files, &subject, &[]), none);
+        for (class, expected) in [(Class::Informational, 2), (Class::Advertising, 3)] {
+            let [printed, _] = told_in(class, &files, &subject, &[]);
+            assert_eq!(printed.len(), expected, "{printed:?}");
+        }
     }
 
     #[test]

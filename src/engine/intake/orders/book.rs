@@ -110,6 +110,19 @@ impl Taken {
         }
     }
 
+    /// The number of the order that a row is of. A refund may stand under a number of its own; what it takes back goes off
+    /// the order that it names beside it.
+    fn number<'a>(&self, row: &Row<'a>) -> Option<&'a str> {
+        let of = row.get(Known::RefundOf).filter(|of| *of != "0");
+        let negative = |known| {
+            let text = row.get(known);
+            text.and_then(|text| self.decimals.read(text))
+                .is_some_and(|n| n < 0.0)
+        };
+        let is_back = || negative(Known::Total) || negative(Known::Quantity);
+        of.filter(|_| is_back()).or(row.get(Known::Order))
+    }
+
     /// Takes one row.
     pub(super) fn take(&mut self, cells: Vec<String>, when: &When) -> Result<(), String> {
         let columns = std::mem::take(&mut self.columns);
@@ -118,7 +131,7 @@ impl Taken {
             cells: &cells,
         };
         let taken = self.take_row(&row, when);
-        let number = row.get(Known::Order).map(str::to_owned);
+        let number = self.number(&row).map(str::to_owned);
         if let (Err(_), Some(number)) = (&taken, &number) {
             self.bad.insert(number.clone());
         }
@@ -165,7 +178,7 @@ impl Taken {
             columns: &self.columns,
             cells,
         };
-        row.get(Known::Order).is_some_and(|n| self.bad.contains(n))
+        self.number(&row).is_some_and(|n| self.bad.contains(n))
     }
 
     /// Those of which no row is bad.
@@ -181,7 +194,7 @@ impl Taken {
     }
 
     fn take_row(&mut self, row: &Row, when: &When) -> Result<(), String> {
-        let number = row.get(Known::Order);
+        let number = self.number(row);
         // Some exports say only in an order's first row who ordered, and when.
         let known = number
             .and_then(|number| self.by_number.get(number))

@@ -40,17 +40,19 @@ pub enum Known {
     Price,
     Quantity,
     Category,
+    RefundOf,
 }
 
 use Known::{
     Birthday, Cancelled, Category, Consent, Country, Currency, Customer, Email, FirstName,
-    LastName, Name, Order, Phone, Price, Product, ProductId, Quantity, Sku, Status, Time, Total,
+    LastName, Name, Order, Phone, Price, Product, ProductId, Quantity, RefundOf, Sku, Status, Time,
+    Total,
 };
 
 /// What each is called by `--map` and in what we show, and the headings that it goes by, likeliest first. Headings are
 /// compared without case, spaces and punctuation.
 #[rustfmt::skip]
-const HEADINGS: [(Known, &str, &[&str]); 21] = [
+const HEADINGS: [(Known, &str, &[&str]); 22] = [
     (Customer, "customer", &["customerid", "userid", "customeruserid", "customeruser", "memberid", "customernumber", "customerno", "customer", "고객번호", "고객id", "고객아이디", "회원번호", "회원id", "회원아이디", "구매자id", "구매자아이디", "주문자id", "주문자아이디", "아이디", "고객"]),
     (Email, "email", &["email", "emailaddress", "customeremail", "billingemail", "mail", "이메일", "이메일주소", "주문자이메일", "구매자이메일", "메일", "메일주소"]),
     (FirstName, "first_name", &["firstname", "customerfirstname", "billingfirstname", "givenname"]),
@@ -72,6 +74,7 @@ const HEADINGS: [(Known, &str, &[&str]); 21] = [
     (Price, "price", &["lineitemprice", "unitprice", "itemprice", "price", "단가", "판매가", "상품가격", "상품구매금액", "상품금액"]),
     (Quantity, "quantity", &["lineitemquantity", "quantity", "qty", "itemquantity", "units", "수량", "구매수량", "주문수량"]),
     (Category, "category", &["category", "productcategory", "producttype", "카테고리", "상품분류", "분류", "상품카테고리"]),
+    (RefundOf, "refund_of", &["refundof", "refundedorder", "refundedorderid", "originalorderid", "originalordernumber", "originalorder", "parentorderid", "parentordernumber", "parentorder", "parentid", "원주문번호", "원주문id", "원주문"]),
 ];
 
 /// Headings of what nobody needs to know for writing a mail, and so is not taken in: where things were sent to, how they

@@ -230,6 +230,12 @@ fn what_is_taken_back_goes_off_totals_of_orders_and_off_sums_of_prices() {
             "order id,customer,date,status,product,qty,total\n1,a,2025-01-01,refunded,Tea,1,8\n1,a,2025-01-01,paid,Cup,1,5\n1,a,2025-01-02,refunded,Tea,-1,-8\n2,b,2025-01-01,paid,Tea,1,8\n2,b,2025-01-01,paid,Tea,2,16\n",
             &[("a", 5), ("b", 24)],
         ),
+        // A refund under a number of its own, with its order's beside it, before it or behind; of one that is not here; and
+        // an order that follows another.
+        (
+            "order id,parent id,customer,date,product,qty,total\n9,1,a,2025-01-03,Tea,-1,-8\n1,0,a,2025-01-01,Tea,1,8\n2,0,b,2025-01-01,Tea,2,16\n2,0,b,2025-01-01,Cup,1,5\n10,2,b,2025-01-03,Tea,-1,-8\n11,7,c,2025-01-03,Tea,-1,-8\n12,2,d,2025-02-01,Tea,1,8\n",
+            &[("b", 13), ("d", 8)],
+        ),
         // No products.
         (
             "order id,customer,date,total\n1,a,2025-01-01,8\n1,a,2025-01-03,-8\n2,b,2025-01-01,8\n2,b,2025-01-03,-3\n",
