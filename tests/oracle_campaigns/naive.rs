@@ -650,7 +650,12 @@ impl Naive {
 
     fn go_on(&mut self, p: usize, name: &str, n: usize, otherwise: &Else) {
         if *otherwise == Else::Exit {
-            return self.leave(p, name, n, "only_if");
+            // Of a mail that did not go for it that has been told.
+            let now = self.now;
+            let entry = self.entry(p, name, n);
+            entry.state = State::Left(now);
+            let key = entry.key.clone();
+            return self.tell(p, name, &key, "left only_if");
         }
         let plan = self.plans.files[name].clone();
         let now = self.now;
@@ -845,7 +850,12 @@ impl Naive {
     pub fn tick(&mut self) {
         for _ in 0..500 {
             for p in 0..self.people.len() {
+                let before = self.out.len();
                 self.settle(p, true);
+                // Who waited to be let in enters when what kept them has ended.
+                if self.out.len() > before {
+                    self.settle(p, true);
+                }
             }
             if !self.ask_all() {
                 return;
