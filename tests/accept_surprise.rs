@@ -675,3 +675,81 @@ async fn an_approval_lets_in_those_whom_it_showed_and_no_others() {
     app.advance(Span::minutes(5)).await;
     assert_eq!((shown().await, had_later(&app).await), (None, 7));
 }
+
+/// Each cart on its own: a mail at once, and one later.
+fn carts(wait: &str) -> String {
+    let begun = TRIGGERED.replace("Signed Up", "Product Added").replace(
+        "\n[[step]]",
+        "per = \"cart_id\"\n\n[entry]\non_change = \"jump\"\n\n[[step]]",
+    );
+    format!(
+        "{begun}\n[[step]]\nid = \"later\"\nwait = \"{wait}\"\ntemplate = \"welcome\"\nsubject = \"Later\"\n"
+    )
+}
+
+/// While an edit waits for approval, the same customer's next cart goes by the file; and somebody who waits, and turns out
+/// to be a known customer, waits on as that one. Each gets each mail once.
+#[tokio::test]
+async fn what_begins_while_an_edit_waits_goes_on_and_a_merge_mails_nobody_who_waits() {
+    let store = Watched::new();
+    let config = format!("{CONFIG}[safety]\nat_once = \"5\"\n");
+    let files = [("carts.toml", carts("10d"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let mut app = App::start_on(store.clone(), START, &config, &files).await;
+    app.crowd(0..7).await;
+    let fill = async |app: &App, who: &str, cart: &str| {
+        app.event(who, "Product Added", json!({"cart_id": cart}))
+            .await;
+    };
+    for n in 0..7 {
+        fill(&app, &format!("c{n}"), "old").await;
+    }
+    fill(&app, "anon:7f3a", "theirs").await;
+    app.advance(Span::minutes(5)).await;
+    app.leap(Span::days(2)).await;
+    app.file("carts.toml", Some(&carts("1d")));
+    app.reload().await;
+    assert!(app.awaits_approval("carts"));
+    fill(&app, "c3", "new").await;
+    app.advance(Span::minutes(5)).await;
+    let (one, anonymous) = (
+        CustomerId::shown("c3").unwrap(),
+        CustomerId::shown("anon:7f3a").unwrap(),
+    );
+    app.core.alias(&anonymous, &one).await.unwrap();
+    app = app.reopen(store.again()).await;
+    app.settle().await;
+    let id = reveille::domain::id::CampaignId::parse("carts").unwrap();
+    let told = app.core.explain(&one, Some(&id)).await.unwrap().unwrap();
+    let mut stays: Vec<(&str, bool)> = (told.campaigns[0].enrollments.iter())
+        .map(|e| (e.key.as_str(), e.stays.is_some()))
+        .collect();
+    stays.sort_unstable();
+    assert_eq!(stays, [("new", false), ("old", true), ("theirs", true)]);
+    assert_eq!(told.campaigns[0].messages.len(), 1, "that of the new cart");
+    let counted = app.core.standings(&id, |_, _| true).await.unwrap().unwrap();
+    let later = &counted.steps[1];
+    assert_eq!((later.waiting, later.unknown, later.due.day), (9, 8, 1));
+    app.leap(Span::days(2)).await;
+    app.advance(Span::minutes(5)).await;
+    let of_later = async |app: &App| {
+        let log = app.log().await;
+        let later = |r: &&LogRow| r.step.as_ref().is_some_and(|s| s.as_str() == "later");
+        let sent = log.iter().filter(later);
+        let mut carts: Vec<String> = (sent.filter(|r| r.status == Status::Attempting))
+            .map(|r| r.entry.0.clone())
+            .collect();
+        carts.sort_unstable();
+        carts
+    };
+    assert_eq!(of_later(&app).await, ["new"]);
+    app.approve("carts").await;
+    app.advance(Span::minutes(5)).await;
+    app.leap(Span::days(12)).await;
+    app.advance(Span::minutes(5)).await;
+    let mut all = vec!["new".to_owned(), "theirs".to_owned()];
+    all.extend(vec!["old".to_owned(); 7]);
+    all.sort_unstable();
+    assert_eq!(of_later(&app).await, all);
+    assert!(!app.awaits_approval("carts"));
+}

@@ -540,6 +540,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                 clock: None,
                 drawn: None,
                 about: About::default(),
+                journey: 0,
             };
             let campaign = world::campaign_id(campaign);
             let posted = match which {
@@ -552,8 +553,7 @@ fn hostile_letter() -> impl Strategy<Value = Cause> {
                 1..10 => Posted::Entry {
                     campaign,
                     entry,
-                    journey: 0,
-                    steps: Vec::new(),
+                    way: None,
                 },
                 _ => {
                     let standing = Standing {

@@ -30,4 +30,6 @@ mod starts;
 mod tags;
 #[path = "react_stories/triggers.rs"]
 mod triggers;
+#[path = "react_stories/ways.rs"]
+mod ways;
 mod world;

@@ -60,20 +60,28 @@ fn told(step: &Value) -> Vec<String> {
         ];
         let within = within.map(|(key, when)| (step["due"][key].as_u64().unwrap_or(0), when));
         let within = within.iter().filter(|(many, _)| *many > 0);
-        let within: Vec<String> = within
+        let mut within: Vec<String> = within
             .map(|(many, when)| format!("{} {when}", grouped(*many)))
             .collect();
+        if number("unknown") > 0 {
+            within.push(format!(
+                "{} at a time not known yet (the edit of the steps waits, or the file was gone)",
+                grouped(number("unknown"))
+            ));
+        }
         let verb = match number("waiting") {
             1 => "waits",
             _ => "wait",
         };
         let at = |key: &str| short(step[key].as_str().unwrap_or_default());
         let mut line = format!(
-            "{} {verb} for it: {}; the first {} UTC",
+            "{} {verb} for it: {}",
             grouped(number("waiting")),
-            within.join(", "),
-            at("first")
+            within.join(", ")
         );
+        if !step["first"].is_null() {
+            line.push_str(&format!("; the first {} UTC", at("first")));
+        }
         if step["first"] != step["last"] {
             line.push_str(&format!(", the last {}", at("last")));
         }

@@ -41,4 +41,5 @@ pub mod time;
 pub mod track;
 pub mod value;
 pub mod wall;
+pub mod way;
 pub mod window;

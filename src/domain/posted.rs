@@ -11,12 +11,13 @@ use super::engagement::SentMessage;
 use super::event::Event;
 use super::goal::Goals;
 use super::hours::Hours;
-use super::id::{CampaignId, CustomerNo, MessageRef, StepId, TagName};
+use super::id::{CampaignId, CustomerNo, MessageRef, TagName};
 use super::opt_in::Pendings;
 use super::preference::{Consents, Preferences};
 use super::record::{Entry, Standing};
 use super::time::Timestamp;
 use super::value::Properties;
+use super::way::Way;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,9 +39,8 @@ pub enum Posted {
     Entry {
         campaign: CampaignId,
         entry: Entry,
-        /// The steps that it stood by at the source, as in its [`Standing`].
-        journey: u64,
-        steps: Vec<StepId>,
+        /// The way by which it stood at the source, as in its [`Standing`]; none where that is not known, or it is over.
+        way: Option<Way>,
     },
     /// To the target: what came back for a message that the source got, or `None` where it did not leave after all.
     Sent {

@@ -20,6 +20,7 @@ use super::preference::{Class, Consents, Preferences};
 use super::time::Timestamp;
 use super::track::Tracks;
 use super::value::Properties;
+use super::way::Way;
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -198,12 +199,10 @@ pub struct Standing {
     pub entries: Vec<Entry>,
     /// Entries that counted, over all keys.
     pub entered: u32,
-    /// The campaign's [`journey`](Campaign::journey) that its entries stand by; 0 for none.
-    pub journey: u64,
-    /// Its steps, in order.
-    pub steps: Vec<StepId>,
     /// When somebody was last kept out, under which key and why: told once a day.
     pub kept_out: Option<(EntryKey, Reason, Timestamp)>,
+    /// The ways by which its open entries stand.
+    pub ways: Vec<Way>,
 }
 
 /// A place in a scheduled campaign's due index.
@@ -233,10 +232,13 @@ pub struct Entry {
     pub drawn: Option<Drawn>,
     /// What the campaign's conditions ask of the event that started it.
     pub about: About,
+    /// The campaign's [`journey`](Campaign::journey) by which it stands, one of the standing's ways while it is open;
+    /// 0: that is not known.
+    pub journey: u64,
 }
 
 impl Entry {
-    /// One that begins at `at` and waits for `step` until `due`.
+    /// One that begins at `at` and waits for `step` until `due`; by which steps is to be said.
     pub fn waiting(key: EntryKey, at: Timestamp, step: StepId, due: Timestamp) -> Entry {
         Entry {
             key,
@@ -248,6 +250,7 @@ impl Entry {
             clock: None,
             drawn: None,
             about: About::default(),
+            journey: 0,
         }
     }
 

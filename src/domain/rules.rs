@@ -189,14 +189,29 @@ impl Controls {
         self.learned = Learned::default();
     }
 
+    /// What somebody has to approve of the campaign next. One approval is of what was shown: who would enter first, then
+    /// whom an edit moves.
+    pub fn awaited(&self, id: &CampaignId) -> Option<Awaited<'_>> {
+        let activation = self.activations.get(id);
+        match activation.filter(|a| a.awaiting_approval) {
+            Some(activation) => Some(Awaited::Entering(activation)),
+            None => self.waiting_to_go_on(id).map(Awaited::GoingOn),
+        }
+    }
+
     /// Somebody has to approve that many enter, or go on, at once.
     pub fn awaits_approval(&self, id: &CampaignId) -> bool {
-        let enters = self
-            .activations
-            .get(id)
-            .is_some_and(|a| a.awaiting_approval);
-        enters || self.waiting_to_go_on(id).is_some()
+        self.awaited(id).is_some()
     }
+}
+
+/// What waits for approval.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Awaited<'a> {
+    /// That many enter at once.
+    Entering(&'a Activation),
+    /// That an edit of the steps moves so many at once.
+    GoingOn(u64),
 }
 
 /// How a campaign came into force.

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::id::CampaignId;
 use crate::domain::opt_in;
 use crate::domain::preference::Class;
-use crate::domain::rules::{Controls, Rules};
+use crate::domain::rules::{Awaited, Controls, Rules};
 use crate::store::codec::encode;
 use crate::store::{Batch, keys};
 use serde::Serialize;
@@ -158,9 +158,9 @@ impl Core {
         self.require(&Scope::Campaign(id.clone()))?;
         let catalogue = self.catalogue();
         let controls = &catalogue.rules.controls;
-        if !controls.awaits_approval(id) {
-            return Err(ControlError::NotAwaiting(id.to_string()));
-        }
+        let awaited = controls.awaited(id);
+        let awaited = awaited.ok_or_else(|| ControlError::NotAwaiting(id.to_string()))?;
+        let goes_on = matches!(awaited, Awaited::GoingOn(_));
         tracing::info!(campaign = %id, by, "approved");
         let _changing = self.imports.changing().await;
         let now = self.clock.now();
@@ -171,9 +171,6 @@ impl Core {
             None => 0,
         };
         let one = std::slice::from_ref(id);
-        // One approval is of what was shown: who would enter first, then whom the edit moves.
-        let enters = (controls.activations.get(id)).is_some_and(|a| a.awaiting_approval);
-        let goes_on = !enters && controls.waiting_to_go_on(id).is_some();
         let counted = (catalogue.rules.campaigns.get(id))
             .map(|campaign| (id.clone(), (campaign.audience_hash, existing)));
         let measured = self.measured_anew(counted).await?;

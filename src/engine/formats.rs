@@ -5,11 +5,13 @@ mod before_goals;
 mod controls;
 mod letters;
 mod one_step;
+mod one_way;
 
 pub use before_goals::{CustomerState4, LogRow1};
 pub use controls::Controls1;
 pub use letters::{Letter1, Letter2, Letter3};
 pub use one_step::{Message1, Standing1};
+pub use one_way::{CustomerState5, Letter4};
 
 use super::state::{CustomerState, Seen};
 use crate::domain::address::EmailAddress;

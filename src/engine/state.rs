@@ -4,8 +4,8 @@
 //! for one reads one page however many there are.
 
 use super::formats::{
-    Controls1, CustomerState1, CustomerState2, CustomerState3, CustomerState4, Letter1, Letter2,
-    Letter3, LogRow1,
+    Controls1, CustomerState1, CustomerState2, CustomerState3, CustomerState4, CustomerState5,
+    Letter1, Letter2, Letter3, Letter4, LogRow1,
 };
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::cause::Liveness;
@@ -32,7 +32,7 @@ pub struct CustomerState {
 
 impl Stored for CustomerState {
     const WHAT: &'static str = "customer record";
-    const VERSION: u8 = 5;
+    const VERSION: u8 = 6;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
@@ -43,6 +43,7 @@ impl Stored for CustomerState {
             }
             3 => read_body::<Self, CustomerState3>(body).map(CustomerState::from),
             4 => read_body::<Self, CustomerState4>(body).map(CustomerState::from),
+            5 => read_body::<Self, CustomerState5>(body).map(CustomerState::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,
@@ -115,13 +116,14 @@ impl Stored for SeenPage {
 
 impl Stored for Letter {
     const WHAT: &'static str = "letter between customers";
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
 
     fn migrate(version: u8, body: &[u8]) -> Result<Self, CodecError> {
         match version {
             1 => read_body::<Self, Letter1>(body).map(Letter::from),
             2 => read_body::<Self, Letter2>(body).map(Letter::from),
             3 => read_body::<Self, Letter3>(body).map(Letter::from),
+            4 => read_body::<Self, Letter4>(body).map(Letter::from),
             version => Err(CodecError::Unknown {
                 what: Self::WHAT,
                 version,

@@ -22,8 +22,8 @@ enum State {
     Waiting {
         step: String,
         due: i64,
-        /// From when on, and at which minute of the day, where it goes by the clock.
-        clock: Option<(i64, i64)>,
+        /// From when on, at which minute of the day, and by whose clock, where it goes by one.
+        clock: Option<(i64, i64, Tz)>,
     },
     Sending {
         step: String,
@@ -51,7 +51,13 @@ struct Entry {
     /// In the holdout, in the control group.
     drawn: Option<(bool, bool)>,
     category: Option<String>,
+    /// The steps of the file by which it goes, and what that said of them.
+    order: Vec<String>,
+    way: String,
 }
+
+/// When a step falls due whose time nobody knows.
+const NEVER: i64 = i64::MAX;
 
 impl Entry {
     fn is_open(&self) -> bool {
@@ -75,9 +81,6 @@ struct Camp {
     /// Held when the campaign began, and is to be let in.
     existing: bool,
     left_since: bool,
-    /// The steps as the file had them when this was last looked at, and what it said of them.
-    order: Vec<String>,
-    way: String,
     /// Why somebody was last kept out, under which key and when.
     kept_out: Option<(String, &'static str, i64)>,
 }
@@ -126,6 +129,11 @@ pub struct Naive {
     taken: BTreeMap<String, Vec<i64>>,
     changed: bool,
     walking: bool,
+    /// Of which steps, and of which word on edits, it was said that those go on whom they move.
+    let_on: BTreeMap<String, (String, Change, bool)>,
+    /// How many entries have jumped when that was let, and how many began beside such as waited for it.
+    pub jumped: usize,
+    pub beside: usize,
     pub out: Vec<String>,
 }
 
@@ -166,6 +174,9 @@ impl Naive {
             taken: BTreeMap::new(),
             changed: false,
             walking: false,
+            let_on: BTreeMap::new(),
+            jumped: 0,
+            beside: 0,
             out: Vec::new(),
         }
     }
@@ -430,11 +441,11 @@ impl Naive {
             ask.names(&mut |ask| compares |= matches!(ask, Ask::NoneLikeIt { .. }));
             compares
         });
-        let way = plan.way(&self.plans.keen);
+        let (order, way) = (ids_of(&plan), plan.way(&self.plans.keen));
+        let waits = (0..self.camp(p, name).entries.len()).any(|n| self.is_held(p, name, n));
+        self.beside += usize::from(waits);
         let camp = self.camp(p, name);
         (camp.existing, camp.left_since) = (false, false);
-        camp.order = plan.steps.iter().map(|s| s.id.clone()).collect();
-        camp.way = way;
         camp.entries.push(Entry {
             key: key.to_owned(),
             at,
@@ -444,6 +455,8 @@ impl Naive {
             state: State::Left(i64::MIN),
             drawn: None,
             category: category.filter(|_| compares),
+            order,
+            way,
         });
         let n = camp.entries.len() - 1;
         self.place(p, name, n);
@@ -525,6 +538,8 @@ impl Naive {
         (entry.at, entry.since) = (event.at, event.at);
         entry.category = event.category.clone().filter(|_| compares);
         entry.behind.clear();
+        self.stand_by(p, name, n);
+        let entry = self.entry(p, name, n);
         let (before, key) = (entry.state.clone(), entry.key.clone());
         self.place(p, name, n);
         if let State::Sending { step, .. } = before {
@@ -534,7 +549,7 @@ impl Naive {
 
     // ---- the way -------------------------------------------------------------------------------------------------------
 
-    fn due_of(&self, p: usize, step: &Step, entry: &Entry) -> (i64, Option<(i64, i64)>) {
+    fn due_of(&self, p: usize, step: &Step, entry: &Entry) -> (i64, Option<(i64, i64, Tz)>) {
         let from = match step.from {
             From::Nothing => entry.since,
             From::Wait(ticks) => entry.since + ticks,
@@ -543,14 +558,54 @@ impl Naive {
         self.by_clock(p, step.at, from.max(self.now))
     }
 
-    fn by_clock(&self, p: usize, at: Option<i64>, from: i64) -> (i64, Option<(i64, i64)>) {
+    fn by_clock(&self, p: usize, at: Option<i64>, from: i64) -> (i64, Option<(i64, i64, Tz)>) {
         match at {
             None => (from, None),
             Some(at) => {
-                let due = self.first_showing(at, from, self.people[p].zone);
-                (due, Some((from, at)))
+                let zone = self.people[p].zone;
+                let due = self.first_showing(at, from, zone);
+                (due, Some((from, at, zone)))
             }
         }
+    }
+
+    /// Whoever has moved to another zone before a step is due has it at that time there.
+    fn follow_clock(&mut self, p: usize, name: &str, n: usize) {
+        let zone = self.people[p].zone;
+        if let State::Waiting {
+            step,
+            due,
+            clock: Some((from, at, by)),
+        } = self.people[p].camps[name].entries[n].state.clone()
+            && by != zone
+            && due > self.now
+        {
+            let due = self.first_showing(at, from.max(self.now), zone);
+            let clock = Some((from, at, zone));
+            self.entry(p, name, n).state = State::Waiting { step, due, clock };
+        }
+    }
+
+    /// Its place is to be worked out anew, and nobody has let it yet.
+    fn is_held(&self, p: usize, name: &str, n: usize) -> bool {
+        let Some(plan) = self.plans.files.get(name) else {
+            return false;
+        };
+        let entry = &self.people[p].camps[name].entries[n];
+        let jumps = plan.on_change == Change::Jump && entry.way != plan.way(&self.plans.keen);
+        jumps && entry.is_open() && !self.is_let(name, plan)
+    }
+
+    fn is_let(&self, name: &str, plan: &Plan) -> bool {
+        self.let_on.get(name) == Some(&word_on(plan, &self.plans.keen))
+    }
+
+    /// It goes by the file from now on.
+    fn stand_by(&mut self, p: usize, name: &str, n: usize) {
+        let plan = &self.plans.files[name];
+        let (order, way) = (ids_of(plan), plan.way(&self.plans.keen));
+        let entry = self.entry(p, name, n);
+        (entry.order, entry.way) = (order, way);
     }
 
     /// They wait for the first step that is not behind them.
@@ -595,7 +650,12 @@ impl Naive {
 
     fn go_on(&mut self, p: usize, name: &str, n: usize, otherwise: &Else) {
         if *otherwise == Else::Exit {
-            return self.leave(p, name, n, "only_if");
+            // Of a mail that did not go for it that has been told.
+            let now = self.now;
+            let entry = self.entry(p, name, n);
+            entry.state = State::Left(now);
+            let key = entry.key.clone();
+            return self.tell(p, name, &key, "left only_if");
         }
         let plan = self.plans.files[name].clone();
         let now = self.now;
@@ -608,7 +668,21 @@ impl Naive {
             entry.behind.extend(before.map(|s| s.id.clone()));
         }
         entry.since = now;
-        self.place(p, name, n);
+        if !self.is_held(p, name, n) {
+            return self.place(p, name, n);
+        }
+        // By the order known what is next waits with it.
+        let entry = self.entry(p, name, n);
+        let all = entry.order.iter().cloned().chain(ids_of(&plan));
+        let next = all.into_iter().find(|s| !entry.behind.contains(s));
+        entry.state = match next {
+            None => State::Finished(now),
+            Some(step) => State::Waiting {
+                step,
+                due: NEVER,
+                clock: None,
+            },
+        };
     }
 
     fn count(&mut self, p: usize, name: &str, n: usize) {
@@ -628,6 +702,10 @@ impl Naive {
             self.leave(p, name, n, "exit");
             return false;
         }
+        if self.is_held(p, name, n) {
+            return false;
+        }
+        self.follow_clock(p, name, n);
         let entry = self.people[p].camps[name].entries[n].clone();
         let State::Waiting { step, mut due, .. } = entry.state else {
             return false;
@@ -772,7 +850,12 @@ impl Naive {
     pub fn tick(&mut self) {
         for _ in 0..500 {
             for p in 0..self.people.len() {
+                let before = self.out.len();
                 self.settle(p, true);
+                // Who waited to be let in enters when what kept them has ended.
+                if self.out.len() > before {
+                    self.settle(p, true);
+                }
             }
             if !self.ask_all() {
                 return;
@@ -821,7 +904,9 @@ impl Naive {
     /// Why a mail must not go at all.
     fn forbidden(&self, p: usize, name: &str, n: usize) -> Option<&'static str> {
         let plan = &self.plans.files[name];
-        let step = plan.step(self.people[p].camps[name].entries[n].step()?)?;
+        let Some(step) = plan.step(self.people[p].camps[name].entries[n].step()?) else {
+            return Some("step_gone");
+        };
         if !step.recheck {
             return None;
         }
@@ -957,7 +1042,10 @@ impl Naive {
     }
 
     pub fn news(&mut self, p: usize, given: bool) {
-        self.people[p].news = Some((self.now, given));
+        // A refusal told at the same instant wins.
+        if self.people[p].news != Some((self.now, false)) {
+            self.people[p].news = Some((self.now, given));
+        }
         self.settle(p, true);
     }
 
@@ -969,27 +1057,8 @@ impl Naive {
         self.settle(p, true);
     }
 
-    /// Who moves to another zone before a step is due has it at that time there.
     pub fn moves(&mut self, p: usize, zone: Tz) {
-        let changes = self.people[p].zone != zone;
         self.people[p].zone = zone;
-        let names: Vec<String> = self.people[p].camps.keys().cloned().collect();
-        for name in names.into_iter().filter(|_| changes) {
-            for n in 0..self.people[p].camps[&name].entries.len() {
-                let entry = &self.people[p].camps[&name].entries[n];
-                if let State::Waiting {
-                    step,
-                    due,
-                    clock: Some((from, at)),
-                } = entry.state.clone()
-                    && due > self.now
-                {
-                    let due = self.first_showing(at, from.max(self.now), zone);
-                    let clock = Some((from, at));
-                    self.entry(p, &name, n).state = State::Waiting { step, due, clock };
-                }
-            }
-        }
         self.settle(p, true);
     }
 
@@ -1023,8 +1092,8 @@ impl Naive {
 
     // ---- edits -------------------------------------------------------------------------------------------------------------
 
-    /// The files are read anew.
-    pub fn adopt(&mut self, plans: Plans) {
+    /// The files are read anew. Whom an edit moves goes on, or waits until that is approved.
+    pub fn adopt(&mut self, plans: Plans, waits: bool) {
         let before = std::mem::replace(&mut self.plans, plans.clone());
         for (name, plan) in &plans.files {
             if let Some(old) = plan
@@ -1047,6 +1116,9 @@ impl Naive {
                 anew.insert(name.clone());
             }
         }
+        if !waits {
+            self.let_all();
+        }
         self.walking = true;
         for p in 0..self.people.len() {
             for (name, plan) in &plans.files {
@@ -1062,9 +1134,48 @@ impl Naive {
             self.settle(p, false);
         }
         self.walking = false;
+        self.have_appended();
+    }
+
+    /// What is in the files is let.
+    fn let_all(&mut self) {
+        for (name, plan) in &self.plans.files {
+            if plan.appended || plan.on_change == Change::Jump {
+                let word = word_on(plan, &self.plans.keen);
+                self.let_on.insert(name.clone(), word);
+            }
+        }
+    }
+
+    /// Somebody approves what waits.
+    pub fn approve(&mut self) {
+        let held = |naive: &Naive| -> usize {
+            let all = naive.people.iter().enumerate();
+            all.flat_map(|(p, person)| person.camps.iter().map(move |(name, camp)| (p, name, camp)))
+                .map(|(p, name, camp)| {
+                    let entries = 0..camp.entries.len();
+                    entries.filter(|n| naive.is_held(p, name, *n)).count()
+                })
+                .sum()
+        };
+        self.jumped += held(self);
+        self.let_all();
+        let plans = self.plans.clone();
+        for p in 0..self.people.len() {
+            for (name, plan) in &plans.files {
+                if self.people[p].camps.contains_key(name) {
+                    self.follow(p, name, plan, &plans.keen);
+                }
+            }
+        }
+        self.have_appended();
+    }
+
+    fn have_appended(&mut self) {
+        let plans = self.plans.clone();
         for p in 0..self.people.len() {
             for (name, plan) in plans.files.iter().filter(|(_, plan)| plan.appended) {
-                if self.people[p].camps.contains_key(name) {
+                if self.people[p].camps.contains_key(name) && self.is_let(name, plan) {
                     self.append(p, name, plan);
                 }
             }
@@ -1076,6 +1187,9 @@ impl Naive {
     fn rename(&mut self, old: &str, new: &str) {
         if let Some(at) = self.activated.remove(old) {
             self.activated.insert(new.to_owned(), at);
+        }
+        if let Some(word) = self.let_on.remove(old) {
+            self.let_on.insert(new.to_owned(), word);
         }
         if let Some(taken) = self.taken.remove(old) {
             self.taken.insert(new.to_owned(), taken);
@@ -1120,12 +1234,13 @@ impl Naive {
             state: State::Finished(now),
             drawn: None,
             category: None,
+            order: Vec::new(),
+            way: String::new(),
         });
     }
 
     /// What a change of the steps means for those under way.
     fn follow(&mut self, p: usize, name: &str, plan: &Plan, keen: &Ask) {
-        let mut way = self.people[p].camps[name].way.clone();
         for step in &plan.steps {
             let Some(old) = step
                 .renamed_from
@@ -1134,7 +1249,6 @@ impl Naive {
             else {
                 continue;
             };
-            way = renamed_in(&way, old, &step.id);
             let to = &step.id;
             let person = &mut self.people[p];
             let camp = person.camps.get_mut(name).unwrap();
@@ -1143,8 +1257,9 @@ impl Naive {
                     id.clone_from(to);
                 }
             };
-            camp.order.iter_mut().for_each(change);
             for entry in &mut camp.entries {
+                entry.way = renamed_in(&entry.way, old, to);
+                entry.order.iter_mut().for_each(change);
                 if entry.behind.remove(old) {
                     entry.behind.insert(to.clone());
                 }
@@ -1157,19 +1272,17 @@ impl Naive {
                 change(&mut mail.step);
             }
         }
-        let now_way = plan.way(keen);
-        let edited = way != now_way;
-        let camp = self.camp(p, name);
-        camp.way = now_way;
-        let former = std::mem::replace(
-            &mut camp.order,
-            plan.steps.iter().map(|s| s.id.clone()).collect(),
-        );
-        for n in 0..camp.entries.len() {
-            if !edited || !self.people[p].camps[name].entries[n].is_open() {
+        for n in 0..self.people[p].camps[name].entries.len() {
+            let entry = &self.people[p].camps[name].entries[n];
+            if !entry.is_open() || self.is_held(p, name, n) {
                 continue;
             }
+            let (edited, former) = (entry.way != plan.way(keen), entry.order.clone());
+            let unknown = matches!(entry.state, State::Waiting { due: NEVER, .. });
+            self.stand_by(p, name, n);
             match plan.on_change {
+                _ if !edited && unknown => self.place(p, name, n),
+                _ if !edited => {}
                 Change::Exit => self.leave(p, name, n, "edited"),
                 change => self.find_place(p, name, n, plan, &former, change),
             }
@@ -1187,6 +1300,7 @@ impl Naive {
     ) {
         let entry = self.entry(p, name, n);
         let (before, key) = (entry.state.clone(), entry.key.clone());
+        let unknown = matches!(before, State::Waiting { due: NEVER, .. });
         let at = entry.step().unwrap().to_owned();
         let gone = plan.step(&at).is_none();
         if gone {
@@ -1218,7 +1332,7 @@ impl Naive {
             }
             let why = if gone { "step_gone" } else { "edited" };
             self.tell(p, name, &key, format!("dropped {at} {why}"));
-        } else if stays && change == Change::Finish {
+        } else if stays && change == Change::Finish && !unknown {
             return;
         }
         self.place(p, name, n);
@@ -1245,6 +1359,7 @@ impl Naive {
             }
             let before: Vec<String> = plan.steps[..had].iter().map(|s| s.id.clone()).collect();
             self.entry(p, name, n).behind.extend(before);
+            self.stand_by(p, name, n);
             self.place(p, name, n);
             let step = plan.steps[had + 1..]
                 .iter()
@@ -1253,6 +1368,15 @@ impl Naive {
             self.tell(p, name, &entry.key, format!("appended {}", step.id));
         }
     }
+}
+
+fn ids_of(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|s| s.id.clone()).collect()
+}
+
+/// What an approval is of.
+fn word_on(plan: &Plan, keen: &Ask) -> (String, Change, bool) {
+    (plan.way(keen), plan.on_change, plan.appended)
 }
 
 /// The same steps, one of them under another name.

@@ -692,6 +692,22 @@ impl Plans {
         plans
     }
 
+    /// The same, so that many are under way at once, and edits have them jump.
+    pub fn busy(mut self) -> Plans {
+        for plan in self.files.values_mut() {
+            plan.on_change = Change::Jump;
+            plan.exit.truncate(1);
+            if let Start::Event {
+                count, within, per, ..
+            } = &mut plan.start
+            {
+                (*count, *within, *per) = (1, None, true);
+                (plan.at_most, plan.quota, plan.again) = (None, None, Again::Always);
+            }
+        }
+        self
+    }
+
     /// Somebody has worked on the files.
     pub fn edited(&self, chance: &mut Chance, is_good: impl Fn(&Plans) -> bool) -> Plans {
         for _ in 0..20 {

@@ -96,6 +96,7 @@ pub fn standings(world: &World, now: i64) -> BTreeMap<CampaignId, Standing> {
             clock: None,
             drawn: None,
             about: About::default(),
+            journey: 0,
         });
     }
     all

@@ -930,10 +930,12 @@ pub fn happens(chance: &mut Chance, world: &mut World, folder: &mut Folder, no: 
         }
         11 | 12 => {
             *folder = an_edit(chance, folder, &world.rules.shop);
+            world.withhold_edits = chance.once_in(3);
             adopt(world, folder);
         }
         13 => {
-            // The same files once more.
+            // The same files once more, and what waits is approved.
+            world.withhold_edits = false;
             adopt(world, folder);
         }
         _ => {

@@ -181,6 +181,8 @@ pub struct World {
     pub unfinished: bool,
     /// A new campaign waits for approval instead of going live when its walk ends.
     pub withhold_approval: bool,
+    /// Campaigns go live, and nobody approves what edits move.
+    pub withhold_edits: bool,
     /// In which order customers, campaigns and their causes of one instant are taken: reversed.
     pub backwards: bool,
     /// Called after each reaction.
@@ -229,6 +231,7 @@ impl World {
             script: Box::new(|_| (accepted(), Span::ZERO)),
             unfinished: false,
             withhold_approval: false,
+            withhold_edits: false,
             backwards: false,
             after_each: None,
             reactions: 0,
@@ -291,8 +294,10 @@ impl World {
                 }
             }
         });
-        if !self.withhold_approval {
-            self.approve();
+        match (self.withhold_approval, self.withhold_edits) {
+            (true, _) => {}
+            (false, true) => self.let_enter(),
+            (false, false) => self.approve(),
         }
     }
 
@@ -316,6 +321,18 @@ impl World {
     }
 
     /// Every campaign that waits goes live; those who hold are walked to once more.
+    pub fn let_enter(&mut self) {
+        let now = self.now;
+        self.control(|controls| {
+            for activation in controls.activations.values_mut() {
+                activation.live.get_or_insert(now);
+            }
+        });
+        self.walk();
+        self.settle_down();
+    }
+
+    /// The same, and whom edits move goes on.
     pub fn approve(&mut self) {
         let now = self.now;
         let rules = Arc::clone(&self.rules);

@@ -5,7 +5,7 @@ use reveille::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::Class;
 use reveille::domain::react::{Boxes, stays_put};
-use reveille::domain::record::{EntryState, MessageState, Record};
+use reveille::domain::record::{Entry, EntryState, MessageState, Record, Standing};
 use reveille::domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,7 @@ fn entries_and_messages_agree(world: &World, record: &Record) {
                     let m = record.messages.get(message).expect("its message is there");
                     assert!(m.campaign == *id && m.step == *step && m.entry == entry.key);
                 }
-                EntryState::Waiting { due, .. } if is_followed(world, record, id) => {
+                EntryState::Waiting { due, .. } if is_followed(world, entry, id) => {
                     assert!(*due > world.now, "a step fell due and has no message");
                     assert!(record.alarm.is_some_and(|alarm| alarm <= *due));
                 }
@@ -68,14 +68,23 @@ fn entries_and_messages_agree(world: &World, record: &Record) {
             }
         }
         assert!(open.len() <= 20);
+        each_open_entry_has_its_way(standing);
         assert!(standing.entries.len() <= 220);
     }
 }
 
-/// Whether the campaign's file is there, and those under way go by it.
-fn is_followed(world: &World, record: &Record, id: &CampaignId) -> bool {
+/// Whether the campaign's file is there, and the entry goes by it.
+fn is_followed(world: &World, entry: &Entry, id: &CampaignId) -> bool {
     let campaign = world.rules.campaigns.get(id);
-    campaign.is_some_and(|c| !stays_put(record, c, &world.rules.controls))
+    campaign.is_some_and(|c| !stays_put(entry, c, &world.rules.controls))
+}
+
+/// What is kept of files' steps is what open entries stand by, once each.
+fn each_open_entry_has_its_way(standing: &Standing) {
+    let open = standing.entries.iter().filter(|e| e.state.is_open());
+    let by: BTreeSet<u64> = open.map(|e| e.journey).filter(|j| *j != 0).collect();
+    let known: BTreeSet<u64> = standing.ways.iter().map(|w| w.journey).collect();
+    assert_eq!((&by, by.len()), (&known, standing.ways.len()));
 }
 
 fn places_are_taken_by_those_that_left(world: &World, record: &Record) {

@@ -197,11 +197,10 @@ fn enrollments(
     let Some(standing) = record.campaigns.get(id) else {
         return Vec::new();
     };
-    let waiting = rules.controls.waiting_to_go_on(id).is_some();
-    let stays = stays_put(record, campaign, &rules.controls).then_some(match waiting {
-        true => "the edit of the steps waits for approval; until then it stays where it is",
-        false => "the steps were edited: it goes on when all customers have been looked at",
-    });
+    let why_it_stays = match rules.controls.waiting_to_go_on(id) {
+        Some(_) => "the edit of the steps waits for approval; until then it stays where it is",
+        None => "the steps were edited: it goes on when all customers have been looked at",
+    };
     let latest_over = standing.entries.iter().rposition(|e| !e.state.is_open());
     (standing.entries.iter().enumerate())
         .filter(|(place, e)| e.state.is_open() || Some(*place) == latest_over)
@@ -235,7 +234,7 @@ fn enrollments(
                 held_out: (entry.drawn)
                     .and_then(|drawn| drawn.withholds(campaign.class))
                     .map(Reason::code),
-                stays: stays.filter(|_| entry.state.is_open()),
+                stays: stays_put(entry, campaign, &rules.controls).then_some(why_it_stays),
             }
         })
         .collect()

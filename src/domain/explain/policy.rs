@@ -111,7 +111,6 @@ pub(super) fn messages(
             judged(m, state_word(m.state), from)
         })
         .collect();
-    let stays = stays_put(record, campaign, &rules.controls);
     let entries = record
         .campaigns
         .get(id)
@@ -119,7 +118,7 @@ pub(super) fn messages(
         .flat_map(|s| &s.entries);
     for entry in entries {
         if let EntryState::Waiting { step, due } = &entry.state
-            && !stays
+            && !stays_put(entry, campaign, &rules.controls)
             && let Some(step) = campaign.step(step).filter(|s| s.act.is_none())
         {
             let due = match entry.clock {

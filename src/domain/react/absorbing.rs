@@ -4,24 +4,23 @@
 //! stands, as of words told out of order. Audiences are judged afresh. What started at the source does not start again;
 //! what only both together amount to (a third order, a cart that nobody could be reminded of) starts now.
 
-use super::edits::catch_up;
 use super::enrollment::may_enter;
-use super::journey::stand_by;
 use super::triggers::Elsewhere;
+use super::ways::take_ways;
 use super::{Life, NeedsHistory};
 use crate::domain::address::EmailAddress;
-use crate::domain::campaign::{Again, Campaign, OnChange};
+use crate::domain::campaign::Again;
 use crate::domain::cause::{ConsentChange, Liveness};
 use crate::domain::consent_ledger::Origin;
 use crate::domain::engagement::SentMessage;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, EntryKey, StepId, TopicId};
+use crate::domain::id::{CampaignId, EntryKey, TopicId};
 use crate::domain::ledger::{Reason, Status};
-use crate::domain::policy::zone_of;
 use crate::domain::posted::Absorb;
 use crate::domain::preference::{Consent, Preferences};
 use crate::domain::record::{Entry, EntryState, Standing};
 use crate::domain::track::Tracks;
+use crate::domain::way::Way;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Life<'a> {
@@ -78,14 +77,7 @@ impl<'a> Life<'a> {
             .map(|(id, e)| (id.clone(), e.key.clone()))
             .collect();
         for (id, standing) in &from.standings {
-            let id = rules.present_name(id);
-            let Some(campaign) = rules.campaigns.get(id) else {
-                self.absorb_standing(id, standing);
-                continue;
-            };
-            self.absorb_standing(id, standing);
-            self.find_times(id, campaign);
-            self.have_appended(id, campaign);
+            self.absorb_standing(rules.present_name(id), standing);
         }
         // The letter may be older than the files.
         for (id, campaign) in &rules.campaigns {
@@ -148,9 +140,8 @@ impl Life<'_> {
         let known = self.record.campaigns.get(id);
         let was_inside = known.is_some_and(|s| !s.entries.is_empty());
         // Judged by what the target had: at the source each was let in already.
-        let mut taken: Vec<(Entry, bool)> = Vec::new();
-        for entry in &from.entries {
-            let open = entry.state.is_open();
+        let mut taken = from.entries.clone();
+        for entry in &mut taken {
             let goes_on = match campaign {
                 Some(campaign) => may_enter(known, campaign, &entry.key, self.now).0,
                 // Its file is gone for now; what keeps two of one key apart holds all the same.
@@ -158,32 +149,12 @@ impl Life<'_> {
                     (s.entries.iter()).all(|e| e.key != entry.key || !e.state.is_open())
                 }),
             };
-            let mut entry = entry.clone();
-            if open && !goes_on {
+            if entry.state.is_open() && !goes_on {
                 entry.end(EntryState::Left { at: self.now });
             }
-            // The source may have stood by an older file.
-            if let Some(campaign) = campaign {
-                let zone = zone_of(&self.record, rules);
-                // Whether those under way may jump is asked of those who are here.
-                let on_change = match campaign.entry.on_change {
-                    OnChange::Exit => OnChange::Exit,
-                    OnChange::Finish | OnChange::Jump => OnChange::Finish,
-                };
-                let former = (from.journey, from.steps.as_slice(), on_change);
-                catch_up(&mut entry, campaign, former, rules, (self.now, zone));
-            }
-            let open = entry.state.is_open();
-            taken.push((entry, open));
         }
         let standing = self.record.campaigns.entry(id.clone()).or_default();
-        match campaign {
-            Some(campaign) => stand_by(standing, campaign),
-            None if standing.steps.is_empty() => {
-                (standing.journey, standing.steps) = (from.journey, from.steps.clone());
-            }
-            None => {}
-        }
+        take_ways(standing, &from.ways, &mut taken);
         // Held by the same audience on the other side: it does not begin to hold.
         if campaign.is_some_and(|c| from.judged_by == c.audience_hash) && from.held {
             standing.judged_by = from.judged_by;
@@ -196,18 +167,22 @@ impl Life<'_> {
         };
         standing.met = standing.met.max(from.met);
         standing.entered += from.entered;
-        standing
-            .entries
-            .extend(taken.iter().map(|(entry, _)| entry.clone()));
+        standing.entries.extend(taken.iter().cloned());
         standing.entries.sort_by_key(|e| e.at);
-        for (entry, open) in taken {
-            if open {
-                let row = self.row(id, &entry.key, Status::Entered, Reason::Merged, "");
-                self.log.push(row);
-            }
+        for entry in taken.iter().filter(|e| e.state.is_open()) {
+            let row = self.row(id, &entry.key, Status::Entered, Reason::Merged, "");
+            self.log.push(row);
         }
+        self.bring_in(id);
+    }
+
+    /// What has come in goes by the file as it stands, or stays where it is, as it would have here all along.
+    fn bring_in(&mut self, id: &CampaignId) {
         while self.leave_the_oldest(id) {}
         self.forget_old_entries(id);
+        if let Some(campaign) = self.rules.campaigns.get(id) {
+            self.follow_edit(id, campaign);
+        }
     }
 
     /// Open entries of which nothing was sent, and which `again` would not have let in after what was sent at the source:
@@ -238,19 +213,11 @@ impl Life<'_> {
     }
 
     /// An entry that stayed at the source until its message was settled.
-    pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry, former: (u64, &[StepId])) {
-        let (now, zone) = (self.now, zone_of(&self.record, self.rules));
+    pub(super) fn absorb_entry(&mut self, id: &CampaignId, from: &Entry, way: &[Way]) {
         let id = self.rules.present_name(id);
         let standing = self.record.campaigns.entry(id.clone()).or_default();
-        if let Some(campaign) = self.rules.campaigns.get(id) {
-            stand_by(standing, campaign);
-        }
         let mut entry = from.clone();
-        let campaign = self.rules.campaigns.get(id);
-        if let Some(campaign) = campaign {
-            let former = (former.0, former.1, campaign.entry.on_change);
-            catch_up(&mut entry, campaign, former, self.rules, (now, zone));
-        }
+        take_ways(standing, way, std::slice::from_mut(&mut entry));
         let told = (standing.entries.iter())
             .position(|e| e.key == entry.key && e.at == entry.at && !e.state.is_open());
         let counted = told.is_some_and(|n| standing.entries[n].counted);
@@ -261,7 +228,7 @@ impl Life<'_> {
         }
         let other = (standing.entries.iter()).any(|e| e.key == entry.key && e.state.is_open());
         if entry.state.is_open() && other {
-            entry.end(EntryState::Left { at: now });
+            entry.end(EntryState::Left { at: self.now });
         }
         let goes_on = entry.state.is_open();
         let key = entry.key.clone();
@@ -273,23 +240,7 @@ impl Life<'_> {
             let row = self.row(id, &key, Status::Entered, Reason::Merged, "");
             self.log.push(row);
         }
-        while self.leave_the_oldest(id) {}
-        self.forget_old_entries(id);
-        // The source may have ended it by an older file.
-        if let Some(campaign) = campaign {
-            self.find_times(id, campaign);
-            self.have_appended(id, campaign);
-        }
-    }
-
-    /// Where the file was away at the source, or the edit of it waited, it is known only here when the next step falls due.
-    fn find_times(&mut self, id: &CampaignId, campaign: &Campaign) {
-        if self.stays_put(campaign) {
-            return;
-        }
-        for (key, _) in self.open_entries(id) {
-            self.find_time(id, campaign, &key);
-        }
+        self.bring_in(id);
     }
 }
 

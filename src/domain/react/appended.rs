@@ -93,6 +93,7 @@ impl Life<'_> {
             reopened.push(entry.key.clone());
         }
         for key in reopened {
+            self.stand_by(id, campaign, &key);
             if let Some(Entry {
                 state: EntryState::Waiting { step, due },
                 ..

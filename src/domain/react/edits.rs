@@ -1,49 +1,61 @@
 //! Edits: what a change of a campaign's steps, or of its name, means for those who are under way.
 //!
 //! It is worked out when the record is brought up to date with the rules, so exactly once for each change and customer,
-//! whatever touches the record first. A record names the steps by which its entries stand; texts are none of that.
+//! whatever touches the record first; and when an entry comes from another customer, who may have stood by an older file. A
+//! record names the steps by which each entry stands; texts are none of that.
 
 use super::Life;
 use super::journey::{pass_before, place};
-use super::renaming::is_only_renamed;
+use super::jumping::stays_put;
+use super::ways::{only_renamed, take_ways};
 use crate::domain::campaign::{Campaign, OnChange};
 use crate::domain::id::{CampaignId, EntryKey, StepId};
 use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
-use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
-use chrono_tz::Tz;
 
 impl Life<'_> {
-    /// Brings this customer's entries in `campaign` to its steps as they stand.
+    /// Brings this customer's entries in `campaign` to its steps as they stand; save those that may not jump yet.
     pub(super) fn follow_edit(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let by_other_names = (self.record.campaigns.get(id))
-            .is_some_and(|s| is_only_renamed((s.journey, &s.steps), campaign, self.rules));
+        let Some(standing) = self.record.campaigns.get(id) else {
+            return self.rename_steps(id, campaign);
+        };
+        let by_other_names = only_renamed(standing, campaign, self.rules);
         self.rename_steps(id, campaign);
         self.rename_back(id, campaign);
-        if !by_other_names && self.stays_put(campaign) {
-            return;
-        }
-        let Some(standing) = self.record.campaigns.get_mut(id) else {
-            return;
-        };
-        let edited = standing.journey != campaign.journey && !by_other_names;
-        let former = std::mem::take(&mut standing.steps);
-        standing.journey = campaign.journey;
-        standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
         for (key, _) in self.open_entries(id) {
-            match campaign.entry.on_change {
-                _ if !edited => self.find_time(id, campaign, &key),
-                OnChange::Exit => self.leave(id, &key, Reason::Edited, ""),
-                on_change => self.find_place(id, campaign, &key, &former, on_change),
-            }
+            self.follow(id, campaign, &key, &by_other_names);
         }
         self.have_appended(id, campaign);
     }
 
+    /// Brings one entry to the steps as they stand.
+    fn follow(
+        &mut self,
+        id: &CampaignId,
+        campaign: &Campaign,
+        key: &EntryKey,
+        by_other_names: &[u64],
+    ) {
+        let rules = self.rules;
+        let Some(entry) = self.open_entry(id, key) else {
+            return;
+        };
+        let edited = entry.journey != campaign.journey && !by_other_names.contains(&entry.journey);
+        if edited && stays_put(entry, campaign, &rules.controls) {
+            return;
+        }
+        let former = self.stand_by(id, campaign, key);
+        match campaign.entry.on_change {
+            _ if !edited => self.find_time(id, campaign, key),
+            OnChange::Exit => self.leave(id, key, Reason::Edited, ""),
+            on_change => self.find_place(id, campaign, key, &former, on_change),
+        }
+    }
+
     /// The file was away when the step before was settled: only now is it known when this one falls due.
-    pub(super) fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
+    fn find_time(&mut self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) {
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
         if let Some(entry) = self.open_entry(id, key)
             && matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER)
@@ -126,16 +138,16 @@ impl Life<'_> {
         }
     }
 
-    /// An edit under which steps were renamed, and which nobody followed yet, is taken back: they have their former ids.
+    /// An edit under which steps were renamed, and which somebody did not follow yet, is taken back: they have their
+    /// former ids.
     fn rename_back(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let Some(standing) = self.record.campaigns.get(id) else {
-            return;
-        };
-        if standing.journey != campaign.journey || standing.steps.len() != campaign.steps.len() {
+        let standing = self.record.campaigns.get(id);
+        let known = standing.map_or(&[][..], |s| s.steps_of(campaign.journey));
+        if known.len() != campaign.steps.len() {
             return;
         }
         let ids = campaign.steps.iter().map(|s| &s.id);
-        let other: Vec<(StepId, &StepId)> = (standing.steps.iter().cloned().zip(ids))
+        let other: Vec<(StepId, &StepId)> = (known.iter().cloned().zip(ids))
             .filter(|(known, step)| known != *step)
             .collect();
         for (known, step) in other {
@@ -187,7 +199,7 @@ impl Life<'_> {
         }
     }
 
-    fn take_over(&mut self, id: &CampaignId, from: Standing) {
+    fn take_over(&mut self, id: &CampaignId, mut from: Standing) {
         let Some(own) = self.record.campaigns.get_mut(id) else {
             self.record.campaigns.insert(id.clone(), from);
             return;
@@ -196,6 +208,7 @@ impl Life<'_> {
         let now = self.now;
         own.entered += from.entered;
         own.met = own.met.max(from.met);
+        take_ways(own, &from.ways, &mut from.entries);
         for mut entry in from.entries {
             let open = |e: &Entry| e.key == entry.key && e.state.is_open();
             if entry.state.is_open() && own.entries.iter().any(open) {
@@ -216,7 +229,8 @@ pub(super) fn renamed_steps(campaign: &Campaign) -> impl Iterator<Item = (&StepI
 }
 
 pub(super) fn rename_in(standing: &mut Standing, old: &StepId, new: &StepId) {
-    (standing.steps.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
+    let steps = standing.ways.iter_mut().flat_map(|w| &mut w.steps);
+    steps.filter(|s| *s == old).for_each(|s| *s = new.clone());
     for entry in &mut standing.entries {
         rename_of(entry, old, new);
     }
@@ -230,41 +244,6 @@ pub(super) fn rename_of(entry: &mut Entry, old: &StepId, new: &StepId) {
         && step == old
     {
         *step = new.clone();
-    }
-}
-
-/// An entry that was told by a letter, and stood by the steps of an older file where it was written.
-pub(super) fn catch_up(
-    entry: &mut Entry,
-    campaign: &Campaign,
-    (journey, former, on_change): (u64, &[StepId], OnChange),
-    rules: &Rules,
-    (now, zone): (Timestamp, Tz),
-) {
-    if journey == campaign.journey {
-        return;
-    }
-    let by_other_names = is_only_renamed((journey, former), campaign, rules);
-    let mut former = former.to_vec();
-    for (old, new) in renamed_steps(campaign) {
-        (former.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
-        rename_of(entry, old, new);
-    }
-    if !entry.state.is_open() {
-        return;
-    }
-    if on_change == OnChange::Exit && !by_other_names {
-        return entry.end(EntryState::Left { at: now });
-    }
-    let step = entry.state.step();
-    let gone = step.is_some_and(|s| campaign.step(s).is_none());
-    // Its file was away at the source when the step before was settled.
-    let unknown = matches!(entry.state, EntryState::Waiting { due, .. } if due == Timestamp::NEVER);
-    leave_behind(entry, campaign, &former, on_change);
-    let next = (campaign.steps.iter()).find(|s| !entry.passed.contains(&s.id));
-    let stays = next.is_some_and(|s| Some(&s.id) == entry.state.step());
-    if gone || unknown || !stays {
-        place(entry, Some(campaign), now, zone);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries: who enters a campaign, and who leaves. The way through it is [`super::journey`]'s.
 
 use super::Life;
-use super::journey::{place, stand_by};
+use super::journey::place;
 use super::kept_out::kept_out;
 use crate::domain::about::About;
 use crate::domain::campaign::{Again, Campaign, Otherwise, Repeat};
@@ -70,6 +70,8 @@ impl Life<'_> {
         entry.about = about.clone();
         entry.passed.clear();
         place(entry, Some(campaign), now, zone);
+        // It begins anew, by the steps as they stand.
+        self.stand_by(id, campaign, key);
         // A message that has fallen due, but was never attempted, is withdrawn and falls due anew.
         if let EntryState::Sending { message, .. } = before
             && let Some(m) = self.record.messages.remove(&message)
@@ -114,8 +116,8 @@ impl Life<'_> {
         let standing = self.record.campaigns.entry(id.clone()).or_default();
         standing.existing = false;
         standing.left_since_entry = false;
-        stand_by(standing, campaign);
         standing.entries.push(entry);
+        self.stand_by(id, campaign, &key);
         self.take_room(campaign);
         self.log_entry(id, &key, Status::Entered, reason, detail);
         self.leave_the_oldest(id);
@@ -185,6 +187,7 @@ impl Life<'_> {
                 excess -= usize::from(goes);
                 !goes
             });
+            standing.forget_ways();
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Life;
 use super::enrollment::exits;
-use super::jumping::is_behind;
+use super::jumping::stays_put;
 use crate::domain::best::{best_instant, learned_from};
 use crate::domain::campaign::{At, Campaign, DueFrom, Otherwise, Step};
 use crate::domain::condition::{Condition, EntryFacts, Facts, Verdict, evaluate};
@@ -15,6 +15,7 @@ use crate::domain::policy::zone_of;
 use crate::domain::record::{ByClock, Entry, EntryState, Message, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::wall::{first_showing, local};
+use crate::domain::way::steps_of;
 use chrono::{NaiveTime, Timelike};
 use chrono_tz::Tz;
 
@@ -71,26 +72,19 @@ pub fn first_due(step: &Step, at: Timestamp, zone: Tz) -> Timestamp {
     by_clock(step.timing.at, at + span, zone).0
 }
 
-/// The steps of the file by which the entries of a standing stand, unless some stay by those before.
-pub(super) fn stand_by(standing: &mut Standing, campaign: &Campaign) {
-    if standing.journey != campaign.journey && !is_behind(standing, campaign) {
-        standing.journey = campaign.journey;
-        standing.steps = campaign.steps.iter().map(|s| s.id.clone()).collect();
-    }
-}
-
 impl Life<'_> {
     /// Those whose exit condition holds leave; those whose step fell due have it.
     pub(super) fn advance_entries(&mut self, id: &CampaignId, campaign: &Campaign) {
         if self.rules.controls.cancelled.contains(id) {
             return self.leave_all(id, Reason::CampaignCancelled);
         }
-        if self.keep_in_place(id, campaign) {
-            return;
-        }
+        self.let_jump(id, campaign);
         for (key, _) in self.open_entries(id) {
             // What ends at once makes room for the next step, before which the exits are judged again.
-            while self.stays(id, campaign, &key) && self.step_due(id, campaign, &key) {}
+            while self.stays(id, campaign, &key)
+                && !self.stays_put(id, campaign, &key)
+                && self.step_due(id, campaign, &key)
+            {}
         }
     }
 
@@ -300,14 +294,17 @@ impl Life<'_> {
             return self.leave(id, key, Reason::OnlyIf, "");
         }
         let (now, zone) = (self.now, zone_of(&self.record, self.rules));
-        let stays = campaign.is_some_and(|c| self.stays_put(c));
-        let Some(standing) = self.record.campaigns.get_mut(id) else {
+        let controls = &self.rules.controls;
+        let Some(Standing { entries, ways, .. }) = self.record.campaigns.get_mut(id) else {
             return;
         };
-        let open = (standing.entries.iter_mut()).find(|e| e.key == *key && e.state.is_open());
+        let open = entries
+            .iter_mut()
+            .find(|e| e.key == *key && e.state.is_open());
         let Some(entry) = open else {
             return;
         };
+        let stays = campaign.is_some_and(|c| stays_put(entry, c, controls));
         if let Some(step) = entry.state.step().cloned() {
             entry.pass(step);
         }
@@ -319,7 +316,9 @@ impl Life<'_> {
         match campaign {
             Some(_) if !stays => place(entry, campaign, now, zone),
             // Its file is gone for now, or the edit of it waits; by the order known what is next waits with it.
-            _ => match (standing.steps.iter().chain(new)).find(|s| !entry.passed.contains(s)) {
+            _ => match (steps_of(ways, entry.journey).iter().chain(new))
+                .find(|s| !entry.passed.contains(s))
+            {
                 Some(next) => {
                     entry.clock = None;
                     entry.state = EntryState::Waiting {

@@ -2,17 +2,19 @@
 //! where they are until it is known that not too many would be mailed at once ([`Controls::go_on`]): no step of theirs
 //! falls due, what waits to be sent may go, an exit ends them. Then their place is worked out ([`super::edits`]).
 //!
-//! A record says by which steps its entries stand; that they are not the file's is all that there is to it.
+//! A record says of each entry by which steps it stands; that they are not the file's is all that there is to it. What has
+//! begun since the edit stands by the file's, and goes on beside those.
 
 use super::Life;
 use super::appended::would_go_on;
 use super::edits::{leave_behind, rename_in, renamed_steps};
 use super::journey::{counts_from, falls_due, pass_before};
+use super::ways::only_renamed;
 use crate::domain::campaign::{Campaign, OnChange, Otherwise, Step};
 use crate::domain::condition::{Condition, EntryFacts, Facts, evaluate};
-use crate::domain::id::CampaignId;
+use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::policy::zone_of;
-use crate::domain::record::{Entry, EntryState, MessageState, Record, Standing};
+use crate::domain::record::{Entry, EntryState, MessageState, Record};
 use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::Timestamp;
 
@@ -41,34 +43,32 @@ pub fn moves(record: &Record, campaign: &Campaign, rules: &Rules, now: Timestamp
     let Some(standing) = record.campaigns.get(&campaign.id).or_else(former) else {
         return moves;
     };
-    if record.moved_to.is_some() || !jumps(standing, campaign) {
+    let behind = |e: &Entry| jumps(e, campaign);
+    if record.moved_to.is_some() || !standing.entries.iter().any(behind) {
         return moves;
     }
-    moves.behind = true;
+    let by_other_names = only_renamed(standing, campaign, rules);
     let mut standing = standing.clone();
+    (standing.entries).retain(|e| behind(e) && !by_other_names.contains(&e.journey));
+    moves.behind = !standing.entries.is_empty();
     for (old, new) in renamed_steps(campaign) {
         rename_in(&mut standing, old, new);
     }
-    let mut open = standing.entries.iter().filter(|e| e.state.is_open());
-    moves.at_once |= open.any(|entry| is_mailed(entry, record, campaign, rules, now));
+    let mut entries = standing.entries.iter();
+    moves.at_once |= entries.any(|entry| is_mailed(entry, record, campaign, rules, now));
     moves
 }
 
-/// Whether the entries of a standing are to jump to another place.
-fn jumps(standing: &Standing, campaign: &Campaign) -> bool {
-    campaign.entry.on_change == OnChange::Jump && is_behind(standing, campaign)
+/// Whether the entry is to jump to another place: it is under way by other steps than the file's. Of one by none, an
+/// older version's, that is unknown.
+fn jumps(entry: &Entry, campaign: &Campaign) -> bool {
+    let other = entry.journey != campaign.journey && entry.journey != 0;
+    campaign.entry.on_change == OnChange::Jump && other && entry.state.is_open()
 }
 
-/// Whether entries are under way by other steps than the file's; of those by none, an older version's, that is unknown.
-pub(super) fn is_behind(standing: &Standing, campaign: &Campaign) -> bool {
-    let other = standing.journey != campaign.journey && standing.journey != 0;
-    other && standing.entries.iter().any(|e| e.state.is_open())
-}
-
-/// Whether the customer's entries stay where they are until the edit has been counted, or approved.
-pub fn stays_put(record: &Record, campaign: &Campaign, controls: &Controls) -> bool {
-    let standing = record.campaigns.get(&campaign.id);
-    standing.is_some_and(|s| jumps(s, campaign))
+/// Whether the entry stays where it is until the edit has been counted, or approved.
+pub fn stays_put(entry: &Entry, campaign: &Campaign, controls: &Controls) -> bool {
+    jumps(entry, campaign)
         && !controls.cancelled.contains(&campaign.id)
         && !controls.go_on(campaign)
 }
@@ -126,24 +126,20 @@ fn next_of<'c>(entry: &Entry, campaign: &'c Campaign) -> Option<&'c Step> {
 }
 
 impl Life<'_> {
-    pub(super) fn stays_put(&self, campaign: &Campaign) -> bool {
-        stays_put(&self.record, campaign, &self.rules.controls)
+    /// Whether the open entry under `key` stays where it is. It may leave all the same.
+    pub(super) fn stays_put(&self, id: &CampaignId, campaign: &Campaign, key: &EntryKey) -> bool {
+        let entries = self.record.campaigns.get(id).map(|s| s.entries.iter());
+        let mut open = entries.into_iter().flatten().filter(|e| e.key == *key);
+        open.any(|e| stays_put(e, campaign, &self.rules.controls))
     }
 
-    /// Those who stay where they are may leave all the same. True if the entries do stay; where they were let since,
-    /// their place is worked out now.
-    pub(super) fn keep_in_place(&mut self, id: &CampaignId, campaign: &Campaign) -> bool {
-        let behind = (self.record.campaigns.get(id)).is_some_and(|s| is_behind(s, campaign));
-        if !behind {
-            return false;
-        }
-        if !self.stays_put(campaign) {
+    /// Where entries that stayed were let since, their place is worked out now.
+    pub(super) fn let_jump(&mut self, id: &CampaignId, campaign: &Campaign) {
+        let controls = &self.rules.controls;
+        let let_since = |e: &Entry| jumps(e, campaign) && !stays_put(e, campaign, controls);
+        let standing = self.record.campaigns.get(id);
+        if standing.is_some_and(|s| s.entries.iter().any(let_since)) {
             self.follow_edit(id, campaign);
-            return false;
         }
-        for (key, _) in self.open_entries(id) {
-            self.stays(id, campaign, &key);
-        }
-        true
     }
 }

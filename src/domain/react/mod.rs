@@ -32,6 +32,7 @@ mod ready;
 mod renaming;
 mod triggers;
 mod walk;
+mod ways;
 
 pub use coupons::{has_stale_code, pool_wanted, wants_code};
 pub use journey::first_due;

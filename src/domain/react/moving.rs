@@ -59,11 +59,10 @@ impl<'a> Life<'a> {
                 Posted::Entry {
                     campaign,
                     entry,
-                    journey,
-                    steps,
+                    way,
                 },
                 None,
-            ) => self.absorb_entry(campaign, entry, (*journey, steps)),
+            ) => self.absorb_entry(campaign, entry, way.as_slice()),
             (Posted::Coupons(coupons), None) => self.take_over_coupons(coupons),
             (
                 Posted::Sent {
@@ -102,16 +101,16 @@ impl Life<'_> {
                 self.give_out(&id, entry);
             }
             if !stays.is_empty() {
-                // An edit meanwhile is followed as by anybody.
-                let kept = Standing {
+                // An edit is followed here until the message is settled.
+                let mut kept = Standing {
                     entries: stays.clone(),
-                    // An edit is followed here until the message is settled.
-                    journey: standing.journey,
-                    steps: standing.steps.clone(),
+                    ways: standing.ways.clone(),
                     ..Standing::default()
                 };
+                kept.forget_ways();
                 self.record.campaigns.insert(id.clone(), kept);
             }
+            standing.forget_ways();
             if let Some(absorb) = &mut moving {
                 standing.due = None;
                 absorb.standings.insert(id, standing);
@@ -122,12 +121,14 @@ impl Life<'_> {
                 if kept(&entry) {
                     continue;
                 }
-                let (campaign, journey) = (id.clone(), standing.journey);
+                let campaign = id.clone();
+                let mut ways = standing.ways.iter();
+                let way = ways.find(|w| w.journey == entry.journey && entry.state.is_open());
+                let way = way.cloned();
                 let posted = Posted::Entry {
                     campaign,
                     entry,
-                    journey,
-                    steps: standing.steps.clone(),
+                    way,
                 };
                 self.posts.push((to, posted));
             }

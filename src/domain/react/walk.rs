@@ -122,6 +122,7 @@ impl Life<'_> {
                     clock: None,
                     drawn: None,
                     about: About::default(),
+                    journey: 0,
                 });
                 self.forget_old_entries(id);
             }

@@ -2,6 +2,7 @@
 //! entries remembered the event that started them.
 
 use super::letters::{Letter3, Posted3};
+use super::one_way::{Entry5, Standing5};
 use crate::domain::about::About;
 use crate::domain::address::{EmailAddress, MailboxId};
 use crate::domain::engagement::SentMessages;
@@ -15,7 +16,7 @@ use crate::domain::opt_in::Pendings;
 use crate::domain::posted::{Absorb, Letter, Posted};
 use crate::domain::preference::{Class, Consents, Preferences};
 use crate::domain::record::{
-    BeforeAttempt, ByClock, DueAt, Entry, EntryState, Message, MessageState, Record, Standing,
+    BeforeAttempt, ByClock, DueAt, EntryState, Message, MessageState, Record, Standing,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::track::Tracks;
@@ -170,7 +171,7 @@ pub struct Standing4 {
 
 impl From<Standing4> for Standing {
     fn from(old: Standing4) -> Standing {
-        Standing {
+        Standing::from(Standing5 {
             judged_by: old.judged_by,
             held: old.held,
             existing: old.existing,
@@ -178,12 +179,12 @@ impl From<Standing4> for Standing {
             due: old.due,
             blocked: old.blocked,
             met: old.met,
-            entries: old.entries.into_iter().map(Entry::from).collect(),
+            entries: old.entries.into_iter().map(Entry5::from).collect(),
             entered: old.entered,
             journey: old.journey,
             steps: old.steps,
             kept_out: None,
-        }
+        })
     }
 }
 
@@ -198,9 +199,9 @@ pub struct Entry4 {
     pub clock: Option<ByClock>,
 }
 
-impl From<Entry4> for Entry {
-    fn from(old: Entry4) -> Entry {
-        Entry {
+impl From<Entry4> for Entry5 {
+    fn from(old: Entry4) -> Entry5 {
+        Entry5 {
             key: old.key,
             at: old.at,
             state: old.state,
@@ -237,9 +238,8 @@ impl From<Letter3> for Letter {
             })),
             Posted3::Entry { campaign, entry } => Posted::Entry {
                 campaign,
-                entry: entry.into(),
-                journey: 0,
-                steps: Vec::new(),
+                entry: Entry5::from(entry).into(),
+                way: None,
             },
             Posted3::Sent { message, sent } => Posted::Sent { message, sent },
         };
@@ -290,7 +290,7 @@ impl From<LogRow1> for LogRow {
 #[cfg(test)]
 mod tests {
     use super::super::letters::{Letter3, Posted3};
-    use super::{CustomerState4, Entry4, LogRow1, Message4, Record4, Standing4};
+    use super::{CustomerState4, Entry4, Entry5, LogRow1, Message4, Record4, Standing4};
     use crate::domain::id::{CampaignId, CustomerId, CustomerNo, EntryKey, MessageNo, StepId};
     use crate::domain::ledger::{LogRow, Reason, Status};
     use crate::domain::posted::{Letter, Posted};
@@ -316,7 +316,7 @@ mod tests {
             passed: vec![StepId::parse("first").unwrap()],
             clock: None,
         };
-        let expected = Entry::from(entry.clone());
+        let expected = Entry::from(Entry5::from(entry.clone()));
         assert!(expected.drawn.is_none() && expected.passed.len() == 1);
         let record = Record::new(
             CustomerNo(7),
@@ -388,8 +388,12 @@ mod tests {
         assert_eq!((message.attempts, message.doubted), (2, true));
         assert!(message.coupon.is_none() && !message.dry && state.record.coupons.is_empty());
         let standing = &state.record.campaigns[&campaign];
-        assert_eq!((standing.entered, standing.journey), (1, 6));
-        assert_eq!(standing.entries, std::slice::from_ref(&expected));
+        assert_eq!((standing.entered, standing.ways[0].journey), (1, 6));
+        let by_six = Entry {
+            journey: 6,
+            ..expected.clone()
+        };
+        assert_eq!(standing.entries, [by_six]);
         let letter = Letter3 {
             sender: CustomerNo(3),
             no: 9,

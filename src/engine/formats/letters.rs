@@ -91,8 +91,7 @@ impl From<Letter1> for Letter {
             Posted1::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
-                journey: 0,
-                steps: Vec::new(),
+                way: None,
             },
             // Needed no more: whom a message is of now is asked before it leaves. No message has this number.
             Posted1::Refusal(_) => Posted::Sent {
@@ -172,8 +171,7 @@ impl From<Letter2> for Letter {
             Posted2::Entry { campaign, entry } => Posted::Entry {
                 campaign,
                 entry: entry.into(),
-                journey: 0,
-                steps: Vec::new(),
+                way: None,
             },
             Posted2::Sent { message, sent } => Posted::Sent { message, sent },
         };
@@ -243,7 +241,7 @@ mod tests {
         ]
         .concat();
         let letter = decode::<Letter>(&bytes).unwrap();
-        assert_eq!(encode(&letter)[0], 4);
+        assert_eq!(encode(&letter)[0], 5);
         let Posted::Absorb(from) = letter.posted else {
             panic!("{letter:?}");
         };

@@ -41,9 +41,8 @@ impl From<Standing1> for Standing {
             met: old.met,
             entries: old.entries.into_iter().map(Entry::from).collect(),
             entered: old.entered,
-            journey: 0,
-            steps: Vec::new(),
             kept_out: None,
+            ways: Vec::new(),
         }
     }
 }
@@ -68,6 +67,7 @@ impl From<Entry1> for Entry {
             clock: None,
             drawn: None,
             about: About::default(),
+            journey: 0,
         }
     }
 }
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((state.posted, state.record.rules), (4, 8));
         assert_eq!(state.record.told["email"], Timestamp(4));
         let standing = &state.record.campaigns[&campaign];
-        assert_eq!((standing.entered, standing.journey), (1, 0));
+        assert_eq!((standing.entered, standing.ways.len()), (1, 0));
         let (expected, found) = (Entry::from(entry.clone()), &standing.entries[0]);
         assert_eq!(*found, expected);
         assert!(found.sends(MessageNo(1)) && found.since == Timestamp(5));

@@ -59,7 +59,7 @@ fn a_record_of_before_customers_could_be_merged_is_read() {
     assert_eq!(decode::<CustomerState>(&bytes), Ok(new.clone()));
     assert_eq!(id_of_stored(&bytes), Some(id));
     // Written again, it is of the newest format.
-    assert_eq!(encode(&new)[0], 5);
+    assert_eq!(encode(&new)[0], 6);
     assert!(decode::<CustomerState>(&[9, 0]).is_err());
     assert!(decode::<CustomerState>(&[1, 0]).is_err());
 }

@@ -6,6 +6,7 @@ use crate::domain::explain::{next_occurrence, rfc3339, start_words, step_words};
 use crate::domain::id::{CampaignId, CustomerId, ShardNo};
 use crate::domain::preference::Class;
 use crate::domain::record::Record;
+use crate::domain::rules::Awaited;
 use crate::domain::time::Timestamp;
 use crate::domain::wall;
 use crate::engine::batch::BatchError;
@@ -210,24 +211,27 @@ impl Core {
             return Ok(Phase::Draft);
         }
         let activation = controls.activations.get(id);
-        if let Some(activation) = activation.filter(|a| a.awaiting_approval) {
-            return Ok(Phase::AwaitingApproval {
-                customers: match due {
-                    Some(due) => due,
-                    None => (self.count_existing(id, campaign).await?).max(activation.existing),
-                },
-                allowed: self.allowed_at_once().await?,
-                examples: self.examples(id).await?,
-                edit: None,
-            });
-        }
-        if let Some(customers) = controls.waiting_to_go_on(id) {
-            return Ok(Phase::AwaitingApproval {
-                customers,
-                allowed: self.allowed_at_once().await?,
-                examples: self.examples_moved(campaign, &catalogue.rules).await?,
-                edit: Some(campaign.who_moves(customers)),
-            });
+        match controls.awaited(id) {
+            Some(Awaited::Entering(activation)) => {
+                return Ok(Phase::AwaitingApproval {
+                    customers: match due {
+                        Some(due) => due,
+                        None => (self.count_existing(id, campaign).await?).max(activation.existing),
+                    },
+                    allowed: self.allowed_at_once().await?,
+                    examples: self.examples(id).await?,
+                    edit: None,
+                });
+            }
+            Some(Awaited::GoingOn(customers)) => {
+                return Ok(Phase::AwaitingApproval {
+                    customers,
+                    allowed: self.allowed_at_once().await?,
+                    examples: self.examples_moved(campaign, &catalogue.rules).await?,
+                    edit: Some(campaign.who_moves(customers)),
+                });
+            }
+            None => {}
         }
         if let Some(trip) = controls.tripped.get(id).filter(|_| !controls.paused_all) {
             let (since, why) = (trip.at, trip.to_string());

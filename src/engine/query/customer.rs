@@ -275,7 +275,11 @@ pub(super) fn ledger(
 
 pub(super) fn enrollment(campaign: &CampaignId, entry: &Entry, rules: &Rules) -> EnrollmentView {
     let (state, step, at) = match &entry.state {
-        EntryState::Waiting { step, due } => ("waiting", Some(step), Some(*due)),
+        // When it falls due may be unknown: its file is gone, or the edit of it waits for approval.
+        EntryState::Waiting { step, due } => {
+            let due = Some(*due).filter(|due| *due != Timestamp::NEVER);
+            ("waiting", Some(step), due)
+        }
         EntryState::Sending { step, .. } | EntryState::Elsewhere { step } => {
             ("sending", Some(step), None)
         }

@@ -6,7 +6,9 @@
 use crate::domain::campaign::Campaign;
 use crate::domain::explain::rfc3339_or_null;
 use crate::domain::id::{CampaignId, StepId};
+use crate::domain::react::stays_put;
 use crate::domain::record::{Entry, EntryState, MessageState, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::core::Core;
 use crate::engine::pages::RecordPages;
@@ -45,9 +47,12 @@ pub struct StepStanding {
     pub held: u64,
     /// Of those: nobody knows whether it arrived.
     pub in_doubt: u64,
+    /// Of those who wait: nobody knows when it falls due, since the edit of the steps waits, or the file was gone when
+    /// the step before was settled. They are not among `due`.
+    pub unknown: u64,
 }
 
-/// Each is counted once, where it first fits.
+/// Each whose time is known is counted once, where it first fits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct DueIn {
     /// The time has come, or is over: a pause or a file that is bad keeps it from being done.
@@ -76,7 +81,7 @@ impl Core {
         let mut pages = RecordPages::of(&*self.store);
         while let Some(records) = pages.next().await? {
             for record in &records {
-                standings.count(record, id, now);
+                standings.count(record, id, &catalogue.rules, now);
             }
             if !told(standings.customers, of) {
                 return Ok(None);
@@ -95,21 +100,26 @@ impl Standings {
         }
     }
 
-    fn count(&mut self, record: &Record, id: &CampaignId, now: Timestamp) {
+    fn count(&mut self, record: &Record, id: &CampaignId, rules: &Rules, now: Timestamp) {
         self.customers += 1;
         let standing = record.campaigns.get(id);
         let entries = standing.into_iter().flat_map(|standing| &standing.entries);
         let mut under_way = false;
         for entry in entries.filter(|entry| entry.state.is_under_way()) {
             under_way = true;
-            self.count_entry(record, entry, now);
+            let campaign = rules.campaigns.get(id);
+            let stays = campaign.is_some_and(|c| stays_put(entry, c, &rules.controls));
+            self.count_entry(record, entry, stays, now);
         }
         self.under_way += u64::from(under_way);
     }
 
-    fn count_entry(&mut self, record: &Record, entry: &Entry, now: Timestamp) {
+    fn count_entry(&mut self, record: &Record, entry: &Entry, stays: bool, now: Timestamp) {
         match &entry.state {
-            EntryState::Waiting { step, due } => self.step(step).wait(*due, now),
+            EntryState::Waiting { step, due } => {
+                let known = !stays && *due != Timestamp::NEVER;
+                self.step(step).wait(known.then_some(*due), now);
+            }
             EntryState::Sending { step, message } => {
                 let message = record.messages.get(message);
                 let step = self.step(step);
@@ -148,11 +158,16 @@ impl StepStanding {
             sending: 0,
             held: 0,
             in_doubt: 0,
+            unknown: 0,
         }
     }
 
-    fn wait(&mut self, due: Timestamp, now: Timestamp) {
+    fn wait(&mut self, due: Option<Timestamp>, now: Timestamp) {
         self.waiting += 1;
+        let Some(due) = due else {
+            self.unknown += 1;
+            return;
+        };
         self.first = Some(self.first.map_or(due, |first| first.min(due)));
         self.last = Some(self.last.map_or(due, |last| last.max(due)));
         let within = &mut self.due;
