@@ -243,6 +243,7 @@ fn play(seed: u64, kinds: &mut BTreeMap<String, usize>) {
         trail: Vec::new(),
         compared: (0, 0),
     };
+    pair.world.after_each = Some(soundness::is_at_rest);
     for (p, zone) in zones.iter().enumerate() {
         let no = pair.world.customer(&format!("c{p}"));
         let zone = *zone;

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
-const DOMAIN_VERSION: u64 = 2;
+const DOMAIN_VERSION: u64 = 3;
 
 /// How a campaign's file stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

@@ -733,6 +733,11 @@ impl Naive {
                 for n in 0..many {
                     while self.advance(p, &name, n) {}
                 }
+                // Who waits for their turn goes in as soon as they may, also in the instant at which they come out.
+                if plan.start == Start::Audience && self.let_in(p, &name, &plan) {
+                    let n = self.people[p].camps[&name].entries.len() - 1;
+                    while self.advance(p, &name, n) {}
+                }
             }
             came = None;
             if !self.changed {
@@ -762,10 +767,18 @@ impl Naive {
         if !held && live {
             self.enter(p, name, "", self.now, None);
         }
+    }
+
+    /// Of those who stood there at the start; true if they entered.
+    fn let_in(&mut self, p: usize, name: &str, plan: &Plan) -> bool {
         let waits = self.people[p].camps.get(name).is_some_and(|c| c.existing);
-        if waits && !self.walking && self.kept_out(p, name, plan).is_none() {
-            self.enter(p, name, "", self.now, None);
+        let holds = (plan.audience.as_ref()).is_none_or(|a| self.holds(a, p, name, None));
+        if !waits || !holds || self.walking || self.kept_out(p, name, plan).is_some() {
+            return false;
         }
+        let before = self.people[p].camps[name].entries.len();
+        self.enter(p, name, "", self.now, None);
+        self.people[p].camps[name].entries.len() > before
     }
 
     /// Plays what is due now.
