@@ -71,6 +71,20 @@ fn told(row: &LogRow, start: Timestamp) -> Option<String> {
     Some(format!("{tick:>5} c{p} {} {key:?} {what}", row.campaign))
 }
 
+/// What stands in one list more often than in the other.
+fn beyond<'a>(list: &'a [String], other: &[String]) -> Vec<&'a String> {
+    let mut left: Vec<&String> = other.iter().collect();
+    (list.iter())
+        .filter(|line| match left.iter().position(|l| l == line) {
+            Some(at) => {
+                left.swap_remove(at);
+                false
+            }
+            None => true,
+        })
+        .collect()
+}
+
 struct Pair {
     world: World,
     naive: Naive,
@@ -99,8 +113,7 @@ impl Pair {
         one.sort();
         other.sort();
         if one != other {
-            let missing: Vec<_> = other.iter().filter(|l| !one.contains(l)).collect();
-            let extra: Vec<_> = one.iter().filter(|l| !other.contains(l)).collect();
+            let (missing, extra) = (beyond(&other, &one), beyond(&one, &other));
             for (name, plan) in &self.naive.plans.files {
                 println!("--- {name}.toml\n{}", plan.text());
             }

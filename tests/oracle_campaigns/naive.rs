@@ -416,7 +416,8 @@ impl Naive {
         let (holdout, control) = self.groups(p, name, &plan);
         let withheld = holdout || (control && plan.class == "advertising");
         let takes = !withheld || plan.steps.iter().all(|s| s.does != Does::Mail);
-        if takes && !self.has_room(name, &plan) {
+        // Who takes none comes in beside those who do, while there are any: by the same chance.
+        if !self.has_room(name, &plan) {
             return self.tell(p, name, key, "not_drawn");
         }
         if takes && matches!(plan.quota(), Some(Quota::Number { .. })) {
@@ -903,6 +904,9 @@ impl Naive {
                 "only_if" => plan.step(step).unwrap().otherwise.clone(),
                 _ => Else::Skip,
             };
+            // The mail is over, so that leaving drops none.
+            let (step, due, clock) = (step.clone(), self.now, None);
+            self.entry(p, &name, n).state = State::Waiting { step, due, clock };
             self.go_on(p, &name, n, &otherwise);
             return self.settle(p, true);
         }
@@ -970,7 +974,11 @@ impl Naive {
     }
 
     pub fn news(&mut self, p: usize, given: bool) {
-        self.people[p].news = Some((self.now, given));
+        // A refusal binds until a later consent: of two words of one instant it is the one that stands.
+        let just_refused = self.people[p].news == Some((self.now, false));
+        if !just_refused {
+            self.people[p].news = Some((self.now, given));
+        }
         self.settle(p, true);
     }
 

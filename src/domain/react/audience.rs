@@ -83,11 +83,11 @@ impl Life<'_> {
                     self.advance_entries(id, campaign);
                 }
                 Start::Dated(trigger) => {
+                    self.enter_by_date(id, campaign, trigger, liveness);
                     let known = self.record.campaigns.contains_key(id);
                     if known && campaign.entry.again == Again::AfterLeaving {
                         self.judge_audience(id, campaign);
                     }
-                    self.enter_by_date(id, campaign, trigger, liveness);
                     self.advance_entries(id, campaign);
                 }
             }
