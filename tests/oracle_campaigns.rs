@@ -195,14 +195,16 @@ impl Pair {
                 self.naive.adopt(plans);
             }
             11 => {
-                // A restart, with the same files: everything is stored and read again.
+                // A restart of another version with the same files: everything is stored and read again, and everybody
+                // walked to.
                 self.note("restart");
                 for customer in self.world.customers.values_mut() {
                     let stored = postcard::to_stdvec(&customer.record).unwrap();
                     customer.record = postcard::from_bytes(&stored).unwrap();
                 }
-                let files = folder(&self.naive.plans);
-                language::adopt(&mut self.world, &files);
+                let plans = self.naive.plans.clone();
+                language::adopt(&mut self.world, &folder(&plans));
+                self.naive.adopt(plans);
             }
             n => {
                 let late = match chance.below(6) {

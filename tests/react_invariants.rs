@@ -272,7 +272,7 @@ fn an_instant_is_one_instant_and_a_second_ring_changes_nothing() {
         );
         let whole = Shape {
             whole: true,
-            edited: true,
+            merged: seed % 2 == 0,
             after_each,
             ..Shape::of(2, 60)
         };
