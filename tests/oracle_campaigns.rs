@@ -71,6 +71,20 @@ fn told(row: &LogRow, start: Timestamp) -> Option<String> {
     Some(format!("{tick:>5} c{p} {} {key:?} {what}", row.campaign))
 }
 
+/// What stands in one list more often than in the other.
+fn beyond<'a>(list: &'a [String], other: &[String]) -> Vec<&'a String> {
+    let mut left: Vec<&String> = other.iter().collect();
+    (list.iter())
+        .filter(|line| match left.iter().position(|l| l == line) {
+            Some(at) => {
+                left.swap_remove(at);
+                false
+            }
+            None => true,
+        })
+        .collect()
+}
+
 struct Pair {
     world: World,
     naive: Naive,
@@ -101,8 +115,7 @@ impl Pair {
         one.sort();
         other.sort();
         if one != other {
-            let missing: Vec<_> = other.iter().filter(|l| !one.contains(l)).collect();
-            let extra: Vec<_> = one.iter().filter(|l| !other.contains(l)).collect();
+            let (missing, extra) = (beyond(&other, &one), beyond(&one, &other));
             for (name, plan) in &self.naive.plans.files {
                 println!("--- {name}.toml\n{}", plan.text());
             }
@@ -197,14 +210,16 @@ impl Pair {
                 self.naive.approve();
             }
             11 => {
-                // A restart, with the same files: everything is stored and read again.
+                // A restart of another version with the same files: everything is stored and read again, and everybody
+                // walked to.
                 self.note("restart");
                 for customer in self.world.customers.values_mut() {
                     let stored = postcard::to_stdvec(&customer.record).unwrap();
                     customer.record = postcard::from_bytes(&stored).unwrap();
                 }
-                let files = folder(&self.naive.plans);
-                language::adopt(&mut self.world, &files);
+                let plans = self.naive.plans.clone();
+                language::adopt(&mut self.world, &folder(&plans));
+                self.naive.adopt(plans);
             }
             n => {
                 let late = match chance.below(6) {
@@ -259,6 +274,7 @@ fn play(seed: u64, kinds: &mut BTreeMap<String, usize>) {
         compared: (0, 0),
         busy: false,
     };
+    pair.world.after_each = Some(soundness::is_at_rest);
     for (p, zone) in zones.iter().enumerate() {
         let no = pair.world.customer(&format!("c{p}"));
         let zone = *zone;

@@ -275,6 +275,7 @@ fn where_no_campaign_is_named_the_good_ones_are_shown_and_each_bad_one_is_told()
     house.write("campaigns/a_bad.toml", "name = \"A\"\nstat = \"draft\"\n");
     house.write("campaigns/z_bad.toml", "name = \"Z\"\nclass = 7\n");
     house.write("templates/welcome.html.hbs", "<p>\n{{#if x}}\n</p>");
+    house.write("templates/spare.html.hbs", "<p>\n\n{{#if x}}\n</p>");
 
     let came = house.run(&["preview", "--check", "--json"]);
     assert_eq!(came.code, 3, "{}", came.all());
@@ -285,8 +286,10 @@ fn where_no_campaign_is_named_the_good_ones_are_shown_and_each_bad_one_is_told()
     assert_eq!(names, expected, "{told}");
     for (at, place) in [
         (0, "a_bad.toml:2:1"),
+        (1, "welcome.toml:14:13"),
+        (1, "welcome.html.hbs:3:5"),
         (2, "z_bad.toml:2:9"),
-        (3, "welcome.html.hbs:"),
+        (3, "spare.html.hbs:4:5"),
     ] {
         assert!(bad[at]["problems"].to_string().contains(place), "{told}");
     }
@@ -323,6 +326,48 @@ fn where_no_campaign_is_named_the_good_ones_are_shown_and_each_bad_one_is_told()
     let came = house.run(&["preview", "--check", "--sample", "1"]);
     assert_eq!(came.code, 3, "{}", came.all());
     assert!(came.err.contains("welcome"), "{}", came.err);
+}
+
+/// A file that is good by itself may be bad by its texts, or by a link that no mail has.
+#[test]
+fn a_bad_subject_and_a_link_that_is_not_there_are_told_with_their_places() {
+    let house = House::new();
+    let file = house.path("campaigns/welcome.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let html = std::fs::read_to_string(house.path("templates/welcome.html.hbs")).unwrap();
+    let begins = |text: &str| {
+        assert!(good.contains("{ en = 'Welcome,"), "{good}");
+        good.replace("{ en = 'Welcome,", &format!("{{ en = 'Welcome {text},"))
+    };
+    for (text, first_line, wanted) in [
+        (
+            "{{#if x}}",
+            "",
+            &["campaigns/welcome.toml:17:21: this is not"][..],
+        ),
+        (
+            "{{links.nope}}",
+            "{{links.nowhere}}\n",
+            &[
+                "campaigns/welcome.toml:17:21: there is no link `nope`",
+                "welcome.html.hbs:1:1: there is no link `nowhere`",
+            ],
+        ),
+    ] {
+        house.write("campaigns/welcome.toml", &begins(text));
+        house.write("templates/welcome.html.hbs", &format!("{first_line}{html}"));
+        let came = house.run(&["preview", "welcome"]);
+        assert_eq!(came.code, 3, "{}", came.all());
+        for place in wanted {
+            assert!(came.err.contains(place), "{place}: {}", came.err);
+        }
+        // Each once, under the campaign.
+        assert_eq!(came.err.matches("error: ").count(), 1, "{}", came.err);
+        assert!(!came.err.contains("{{:"), "{}", came.err);
+        let checked = house.run(&["check", "--json"]);
+        let told: Value = serde_json::from_str(&checked.out).unwrap();
+        assert_eq!(told["errors"], wanted.len(), "{told}");
+    }
 }
 
 const TOLD: &str = r#"

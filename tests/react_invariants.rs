@@ -255,6 +255,32 @@ fn invariant_6_the_same_causes_give_the_same_record_byte_for_byte() {
 }
 
 #[test]
+fn an_instant_is_one_instant_and_a_second_ring_changes_nothing() {
+    for seed in seeds(6, 200) {
+        let of_seed = match seed % 3 {
+            0 => merging(),
+            1 => asking(),
+            _ => busy(),
+        };
+        let after_each = Some(soundness::is_at_rest as fn(&World, CustomerNo));
+        play(
+            seed,
+            &Shape {
+                after_each,
+                ..of_seed
+            },
+        );
+        let whole = Shape {
+            whole: true,
+            merged: seed % 2 == 0,
+            after_each,
+            ..Shape::of(2, 60)
+        };
+        play(seed, &whole);
+    }
+}
+
+#[test]
 fn the_order_of_causes_at_one_instant_decides_nothing() {
     for seed in seeds(6, 200) {
         let sent = |backwards: bool| {

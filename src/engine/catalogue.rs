@@ -9,6 +9,7 @@ use super::kept::{self, Good};
 use super::linked::{self, ShopLinks};
 use super::opt_in;
 use super::shard::Refused;
+use super::wording::{self, Wrong};
 use crate::campaign::{self, Context, Source, Sources};
 use crate::config::Config;
 use crate::config::problem::Problem;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Rises when the domain decides differently, so that every record is brought up to date.
-const DOMAIN_VERSION: u64 = 2;
+const DOMAIN_VERSION: u64 = 3;
 
 /// How a campaign's file stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -87,15 +88,13 @@ impl Catalogue {
             .problems
             .extend(campaign::cross::check(config, &loaded));
         loaded.problems.extend(config.warnings.iter().cloned());
-        for campaign in loaded.campaigns.values_mut() {
+        for (id, campaign) in &mut loaded.campaigns {
             let Ok(good) = campaign else { continue };
-            let mut wrong: Vec<_> = compile_texts(&mut templates, good).into_iter().collect();
-            for mut problem in linked::unknown(config, good, &templates).printed {
-                problem.template = good.id.to_string();
-                wrong.push(problem);
-            }
-            if !wrong.is_empty() {
-                template_problems.extend(wrong);
+            let source = loaded.sources.campaigns.get(id);
+            let wrong = Wrong::of(config, good, source, &mut templates);
+            if !wrong.is_nothing() {
+                loaded.problems.extend(wrong.texts);
+                template_problems.extend(wrong.templates);
                 *campaign = Err(Vec::new());
             }
         }
@@ -110,7 +109,7 @@ impl Catalogue {
         };
         let mut keep = Batch::default();
         let (asking, mut shipped) = opt_in::own_campaign(&templates);
-        compile_texts(shipped.as_mut().unwrap_or(&mut templates), &asking);
+        wording::compile(shipped.as_mut().unwrap_or(&mut templates), &asking);
         if loaded.topics.values().any(|topic| topic.confirm) {
             let wanted = linked::unknown_of_asking(config, &templates).printed;
             match wanted.is_empty() {
@@ -225,26 +224,6 @@ fn context(config: &Config, templates: &Templates) -> Context {
     context
 }
 
-/// Compiles the subjects and preheaders of a campaign; what is wrong with the first bad one.
-fn compile_texts(templates: &mut Templates, campaign: &Campaign) -> Option<TemplateProblem> {
-    for step in &campaign.steps {
-        let own = [&step.subject, &step.preheader].into_iter();
-        let own = own.chain(&step.text);
-        let variants = step
-            .variants
-            .iter()
-            .flat_map(|v| v.subject.iter().chain(v.preheader.iter()));
-        let texts = own.chain(variants).flat_map(|texts| texts.values());
-        for text in texts {
-            if let Err(mut problem) = templates.inline(text) {
-                problem.template = campaign.id.to_string();
-                return Some(problem);
-            }
-        }
-    }
-    None
-}
-
 /// Whether any text of the campaign may name its events.
 fn tells_events(campaign: &Campaign, templates: &Templates) -> bool {
     let names = |text: &str| text.contains("products") || text.contains("entry");
@@ -325,7 +304,7 @@ fn revive(
     let mut loaded = campaign::compile(sources, &context);
     let campaign = loaded.campaigns.remove(id)?.ok()?;
     let wants = |templates: &Templates| linked::unknown(config, &campaign, templates).printed;
-    if compile_texts(&mut templates, &campaign).is_some() || !wants(&templates).is_empty() {
+    if wording::compile(&mut templates, &campaign).is_some() || !wants(&templates).is_empty() {
         return None;
     }
     let campaign = campaign::alone(

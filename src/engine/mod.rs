@@ -49,6 +49,7 @@ pub mod tally;
 mod ticked;
 mod tokens;
 pub mod waiting;
+mod wording;
 mod written;
 
 pub use composer::localized;

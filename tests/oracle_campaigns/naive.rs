@@ -427,7 +427,8 @@ impl Naive {
         let (holdout, control) = self.groups(p, name, &plan);
         let withheld = holdout || (control && plan.class == "advertising");
         let takes = !withheld || plan.steps.iter().all(|s| s.does != Does::Mail);
-        if takes && !self.has_room(name, &plan) {
+        // Who takes none comes in beside those who do, while there are any: by the same chance.
+        if !self.has_room(name, &plan) {
             return self.tell(p, name, key, "not_drawn");
         }
         if takes && matches!(plan.quota(), Some(Quota::Number { .. })) {
@@ -811,6 +812,11 @@ impl Naive {
                 for n in 0..many {
                     while self.advance(p, &name, n) {}
                 }
+                // Who waits for their turn goes in as soon as they may, also in the instant at which they come out.
+                if plan.start == Start::Audience && self.let_in(p, &name, &plan) {
+                    let n = self.people[p].camps[&name].entries.len() - 1;
+                    while self.advance(p, &name, n) {}
+                }
             }
             came = None;
             if !self.changed {
@@ -840,10 +846,18 @@ impl Naive {
         if !held && live {
             self.enter(p, name, "", self.now, None);
         }
+    }
+
+    /// Of those who stood there at the start; true if they entered.
+    fn let_in(&mut self, p: usize, name: &str, plan: &Plan) -> bool {
         let waits = self.people[p].camps.get(name).is_some_and(|c| c.existing);
-        if waits && !self.walking && self.kept_out(p, name, plan).is_none() {
-            self.enter(p, name, "", self.now, None);
+        let holds = (plan.audience.as_ref()).is_none_or(|a| self.holds(a, p, name, None));
+        if !waits || !holds || self.walking || self.kept_out(p, name, plan).is_some() {
+            return false;
         }
+        let before = self.people[p].camps[name].entries.len();
+        self.enter(p, name, "", self.now, None);
+        self.people[p].camps[name].entries.len() > before
     }
 
     /// Plays what is due now.
@@ -975,6 +989,9 @@ impl Naive {
                 "only_if" => plan.step(step).unwrap().otherwise.clone(),
                 _ => Else::Skip,
             };
+            // The mail is over, so that leaving drops none.
+            let (step, due, clock) = (step.clone(), self.now, None);
+            self.entry(p, &name, n).state = State::Waiting { step, due, clock };
             self.go_on(p, &name, n, &otherwise);
             return self.settle(p, true);
         }
@@ -1042,8 +1059,9 @@ impl Naive {
     }
 
     pub fn news(&mut self, p: usize, given: bool) {
-        // A refusal told at the same instant wins.
-        if self.people[p].news != Some((self.now, false)) {
+        // A refusal binds until a later consent: of two words of one instant it is the one that stands.
+        let just_refused = self.people[p].news == Some((self.now, false));
+        if !just_refused {
             self.people[p].news = Some((self.now, given));
         }
         self.settle(p, true);

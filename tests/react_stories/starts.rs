@@ -4,10 +4,11 @@ use crate::world::files::{dormant, ever, none, since_entry, tagged};
 use crate::world::soundness::check_log;
 use crate::world::{Draft, World, at, audience, scheduled, triggered};
 use chrono_tz::Tz;
-use reveille::domain::campaign::{Again, CampaignState, Existing};
+use reveille::domain::campaign::{Act, Again, CampaignState, Existing};
 use reveille::domain::cause::Cause;
 use reveille::domain::condition::Condition;
-use reveille::domain::id::CustomerNo;
+use reveille::domain::explain::explain;
+use reveille::domain::id::{CustomerNo, TagName};
 use reveille::domain::ledger::{Reason, Status};
 use reveille::domain::preference::ConsentState;
 use reveille::domain::time::Span;
@@ -403,4 +404,85 @@ fn a_cancelled_campaign_enters_nobody_even_if_its_schedule_fires() {
     };
     world.apply(mina, cause);
     assert_eq!(world.count("daily", Status::Entered), 0);
+}
+
+/// Mina is under way as a vip while the file comes to be for all who have visited, whom she is one of.
+fn under_way_as_the_audience_changes(draft: fn(Condition) -> Draft) -> (World, CustomerNo) {
+    let mut world = World::new(START, vec![draft(tagged("vip"))]);
+    let mina = world.customer("mina");
+    world.event(mina, "Visited", &[]);
+    world.tag(mina, "vip", true);
+    assert_eq!(world.count("back", Status::Entered), 1);
+    world.tag(mina, "vip", false);
+    world.run_for(Span::hours(1));
+    world.adopt(vec![draft(ever("Visited"))]);
+    (world, mina)
+}
+
+fn outlook(world: &World, no: CustomerNo) -> String {
+    let back = crate::world::campaign_id("back");
+    let (record, boxes) = (world.record(no), &world.boxes);
+    let explained = explain(record, boxes, &world.rules, None, world.now, Some(&back));
+    let found = &explained.campaigns[0];
+    format!("{} {:?}", found.outlook, found.enters)
+}
+
+#[test]
+fn who_waits_to_be_let_in_enters_in_the_instant_in_which_a_former_way_ends() {
+    // It ends by an event, or as its time comes.
+    for by_event in [true, false] {
+        let (mut world, mina) = under_way_as_the_audience_changes(|condition| {
+            let untag = Act::Untag(TagName::parse("nobody_bears_it").unwrap());
+            audience("back", condition)
+                .existing(Existing::Enter)
+                .again(Again::Always)
+                .then("last")
+                .wait(Span::days(2))
+                .until(since_entry("Order Completed", None))
+                .act(untag)
+        });
+        world.run_for(Span::hours(1));
+        assert_eq!(world.count("back", Status::Entered), 1);
+        assert_eq!(
+            outlook(&world, mina),
+            "enters with those whose audience held when the campaign started, once this way is over None"
+        );
+        let end = match by_event {
+            true => {
+                world.event(mina, "Order Completed", &[]);
+                world.now
+            }
+            false => {
+                let end = at(START) + Span::days(2);
+                world.run_until(end);
+                end
+            }
+        };
+        let entered = (world.log.iter()).rfind(|row| row.status == Status::Entered);
+        let entered = entered.map(|row| (row.time, row.reason));
+        assert_eq!(entered, Some((end, Reason::Existing)), "{by_event}");
+        assert_eq!(world.count("back", Status::Entered), 2);
+        // Once: the way that began so lets nobody in as it ends.
+        world.run_for(Span::days(30));
+        assert_eq!(world.count("back", Status::Entered), 2);
+    }
+}
+
+#[test]
+fn who_waits_to_be_let_in_and_may_not_yet_by_again_enters_when_they_may() {
+    let (mut world, mina) = under_way_as_the_audience_changes(|condition| {
+        audience("back", condition)
+            .existing(Existing::Enter)
+            .again(Again::After(Span::hours(30)))
+    });
+    world.run_for(Span::hours(1));
+    assert_eq!(world.count("back", Status::Entered), 1);
+    let may = at(START) + Span::hours(30);
+    assert_eq!(
+        outlook(&world, mina),
+        format!("enters with those whose audience held when the campaign started Some({may:?})")
+    );
+    world.run_until(may);
+    assert!(world.has("back", Status::Entered, Reason::Existing));
+    assert_eq!(world.sent("back"), [at(START), may]);
 }

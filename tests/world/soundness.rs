@@ -1,10 +1,11 @@
 //! What must hold of a record after every reaction, whatever happened.
 
 use super::{Customer, World};
+use reveille::domain::cause::Cause;
 use reveille::domain::id::{CampaignId, CustomerNo, MessageNo, MessageRef};
 use reveille::domain::ledger::{LogRow, Reason, Status};
 use reveille::domain::preference::Class;
-use reveille::domain::react::{Boxes, stays_put};
+use reveille::domain::react::{Boxes, Context, mailboxes_for, react, stays_put};
 use reveille::domain::record::{Entry, EntryState, MessageState, Record, Standing};
 use reveille::domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,48 @@ pub fn check(world: &World, no: CustomerNo) {
     each_message_stands_in_one_place(record);
     entries_and_messages_agree(world, record);
     places_are_taken_by_those_that_left(world, record);
+}
+
+/// An instant is one instant: all that follows from a cause has followed, so that the alarm's ring at the same `now`
+/// finds nothing left to do, however often it comes; and what time alone brings about later, the alarm was set for.
+pub fn is_at_rest(world: &World, no: CustomerNo) {
+    let record = world.record(no);
+    let boxes: Boxes = mailboxes_for(record, &Cause::Alarm, &world.rules)
+        .into_iter()
+        .map(|id| {
+            (
+                id.clone(),
+                world.boxes.get(&id).cloned().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let context = Context {
+        now: world.now,
+        rules: &world.rules,
+        history: None,
+        unfinished: world.unfinished,
+        person: None,
+        quotas: &world.quotas,
+        coupon: None,
+    };
+    // As it stands; and as if the alarm were due, so that the ring clears it and it is set anew.
+    for alarm in [record.alarm, Some(world.now)] {
+        let mut rung = record.clone();
+        rung.alarm = alarm;
+        let again = react(&rung, &boxes, &Cause::Alarm, &context).expect("it needs nothing");
+        assert!(again.log.is_empty(), "{no:?}: {:#?}", again.log);
+        assert!(again.consents.is_empty() && again.posts.is_empty() && again.existing.is_empty());
+        assert_eq!((again.drawn, again.given_back), (None, Vec::new()));
+        assert_eq!(again.boxes, boxes);
+        let late = again.record.alarm.is_some_and(|anew| {
+            let set = record.alarm;
+            set.is_none_or(|set| set > anew)
+        });
+        let told = (record.alarm, again.record.alarm);
+        assert!(!late, "{no:?}: the alarm was set too late: {told:?}");
+        rung.alarm = again.record.alarm;
+        assert_eq!(again.record, rung, "{no:?}: the ring changed something");
+    }
 }
 
 /// A message is never stuck: the outbox, the parked index, the attempts under way or the alarm has it.

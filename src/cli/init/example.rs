@@ -5,11 +5,13 @@
 //! an address of staff) it prints the lines.
 
 use super::embedded::{FILES, campaigns, text_of};
+use super::project::tiers_of;
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::shipped;
 use crate::cli::table::wrapped;
+use crate::cli::tiers::Tiers;
 use crate::config::Config;
 use crate::config::nearest::suggest;
 use crate::domain::id::StaffName;
@@ -178,7 +180,8 @@ impl Example {
         let codes = config.campaigns.join("coupons.toml");
         let mut pools = named.of("coupons").peekable();
         if pools.peek().is_some() && !is_there(&codes) {
-            let pools = pools.filter_map(|pool| section("coupons", pool));
+            let tiers = tiers_of(config);
+            let pools = pools.filter_map(|pool| section("coupons", pool, &tiers));
             let all: Vec<String> = std::iter::once(CODES.to_owned()).chain(pools).collect();
             files.push((codes, all.join("\n")));
         }
@@ -195,18 +198,47 @@ impl Example {
         Ok(written)
     }
 
-    /// What it refers to and the project does not have.
+    /// What it refers to and the project does not have, with what that refers to in its turn.
     fn missing(&self, config: &Config) -> Vec<Missing> {
-        let named = self.names();
-        let mut missing = Vec::new();
-        for kind in ["topics", "segments", "tags", "coupons"] {
+        let mut named = self.names();
+        let tiers = tiers_of(config);
+        let files = ["topics", "segments", "tags", "coupons"].map(|kind| {
             let file = config.campaigns.join(format!("{kind}.toml"));
             let text = std::fs::read_to_string(&file).unwrap_or_default();
             // Of a file that cannot be read `check` tells what is wrong.
             let known: toml::Table = text.parse().unwrap_or_default();
-            let wanted = named.of(kind).filter(|name| !known.contains_key(*name));
-            // A tag that no shipped rule gives is given by a step, or by hand.
-            let lines: Vec<String> = wanted.filter_map(|name| section(kind, name)).collect();
+            (kind, file, known)
+        });
+        let mut wanted: BTreeMap<(&str, String), String> = BTreeMap::new();
+        loop {
+            let new: Vec<_> = (files.iter())
+                .flat_map(|(kind, _, known)| {
+                    let wanted = &wanted;
+                    let lacks = move |name: &&str| {
+                        !known.contains_key(*name)
+                            && !wanted.contains_key(&(*kind, (*name).to_owned()))
+                    };
+                    named
+                        .of(kind)
+                        .filter(lacks)
+                        .map(|name| (*kind, name.to_owned()))
+                })
+                // A tag that no shipped rule gives is given by a step, or by hand.
+                .filter_map(|key| Some((section(key.0, &key.1, &tiers)?, key)))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            for (lines, key) in new {
+                let table: toml::Table = lines.parse().unwrap_or_default();
+                named.walk(&toml::Value::Table(table));
+                wanted.insert(key, lines);
+            }
+        }
+        let mut missing = Vec::new();
+        for (kind, file, _) in files {
+            let of_kind = wanted.iter().filter(|((of, _), _)| *of == kind);
+            let lines: Vec<&str> = of_kind.map(|(_, lines)| lines.as_str()).collect();
             if !lines.is_empty() {
                 let (under, lines) = (None, lines.join("\n"));
                 missing.push(Missing { file, under, lines });
@@ -233,11 +265,12 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// A name's table in the shipped file of that kind, to the next blank line.
-fn section(kind: &str, name: &str) -> Option<String> {
+/// A name's table in the shipped file of that kind, to the next blank line, with the figures of the shop's money.
+fn section(kind: &str, name: &str, tiers: &Tiers) -> Option<String> {
     let path = format!("campaigns/{kind}.toml");
     let shipped = shipped::FILES.iter().find(|(file, _)| *file == path);
     let text = text_of(&path).or(shipped.map(|(_, text)| *text))?;
+    let text = tiers.put(&path, text);
     let start = text.find(&format!("\n[{name}]\n"))? + 1;
     let rest = &text[start..];
     let end = rest.find("\n\n").map_or(rest.len(), |at| at + 1);
@@ -331,4 +364,57 @@ fn tell(
         config.campaigns.display()
     ));
     Ok(screen.say(&parts.join("\n\n"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Example;
+    use crate::config::Config;
+
+    fn lines_for(audience: &str, configuration: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("campaigns")).unwrap();
+        let own = "[stage_dormant]\nevent = \"Order Completed\"\nlast = \">= 90d\"\n";
+        std::fs::write(folder.path().join("campaigns/tags.toml"), own).unwrap();
+        let path = folder.path().join("config.toml");
+        let example = Example {
+            name: "one".into(),
+            text: "",
+            file: format!("audience = {audience}").parse().unwrap(),
+        };
+        let config = Config::parse(&path, configuration).unwrap();
+        let missing = example.missing(&config);
+        missing.into_iter().map(|missing| missing.lines).collect()
+    }
+
+    #[test]
+    fn what_a_rule_asks_for_in_its_turn_is_named_too_and_what_is_there_is_not() {
+        let lines = lines_for("{ tag = \"stage_new\" }", "");
+        let names: Vec<&str> = lines.lines().filter(|line| line.starts_with('[')).collect();
+        assert_eq!(
+            names,
+            ["[stage_loyal]", "[stage_new]", "[stage_resurrected]"]
+        );
+        lines.parse::<toml::Table>().unwrap();
+        // By way of a tag the topic that it asks for.
+        let lines = lines_for("{ not = { tag = \"new_subscriber\" } }", "");
+        assert!(
+            lines.contains("[offers]") && lines.contains("[new_subscriber]"),
+            "{lines}"
+        );
+        assert_eq!(lines_for("{ tag = \"vip\" }", ""), "");
+    }
+
+    #[test]
+    fn value_is_told_in_the_money_of_the_shop() {
+        let dollars = lines_for("{ tag = \"value_middle\" }", "");
+        let won = "[defaults]\ntimezone = \"Asia/Seoul\"\nlocale = \"ko\"\n";
+        let won = lines_for("{ tag = \"value_middle\" }", won);
+        for (lines, high, middle) in [
+            (dollars, "\">= 1000\"", "\">= 300\""),
+            (won, "\">= 1000000\"", "\">= 300000\""),
+        ] {
+            assert!(lines.contains(high) && lines.contains(middle), "{lines}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::cli::schema;
 use crate::cli::screen::Screen;
 use crate::cli::shipped::{self, FILES};
 use crate::cli::tiers::Tiers;
+use crate::config::Config;
 use crate::config::settings::DEFAULT_FILE;
 use crate::config::text;
 use chrono_tz::Tz;
@@ -35,6 +36,26 @@ pub fn zone(told: Option<&str>) -> Result<Tz, Failure> {
         .unwrap_or(Tz::UTC))
 }
 
+/// The money of a shop that names none.
+fn money(country: Option<&str>, locale: &str, zone: Tz) -> Option<&'static str> {
+    let is_korean = locale.split('-').next() == Some("ko") || zone == Tz::Asia__Seoul;
+    let is_japan = locale.ends_with("-JP") || matches!(zone, Tz::Asia__Tokyo | Tz::Japan);
+    match country {
+        Some("KR") => Some("KRW"),
+        Some("JP") => Some("JPY"),
+        Some(_) => None,
+        None if is_korean => Some("KRW"),
+        None => is_japan.then_some("JPY"),
+    }
+}
+
+/// The figures that suit the money of a project that is there.
+pub fn tiers_of(config: &Config) -> Tiers {
+    let defaults = &config.defaults;
+    let country = config.law.country.as_deref();
+    Tiers::usual(money(country, &defaults.locale, defaults.timezone))
+}
+
 impl Shop {
     /// Where nothing is said of the language, Korean customers are written to in Korean.
     pub fn new(zone: Tz, locale: Option<&str>, is_korean: bool) -> Result<Shop, Failure> {
@@ -47,16 +68,11 @@ impl Shop {
             )));
         }
         let country = (language == "ko" || zone == Tz::Asia__Seoul).then_some("KR");
-        let is_japan = locale.ends_with("-JP") || matches!(zone, Tz::Asia__Tokyo | Tz::Japan);
-        let currency = match country {
-            Some(_) => Some("KRW"),
-            None => is_japan.then_some("JPY"),
-        };
         Ok(Shop {
             zone,
             locale: locale.to_owned(),
             country,
-            tiers: Tiers::usual(currency),
+            tiers: Tiers::usual(money(country, locale, zone)),
         })
     }
 
@@ -156,7 +172,7 @@ impl Project {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shop, zone};
+    use super::{Shop, tiers_of, zone};
     use crate::cli::tiers::Tiers;
     use crate::config::Config;
     use std::path::Path;
@@ -196,6 +212,9 @@ mod tests {
         ] {
             let shop = Shop::new(zone(Some(timezone)).unwrap(), Some(locale), false).unwrap();
             assert_eq!(shop.tiers, Tiers::usual(currency), "{timezone} {locale}");
+            // Of a project that is there its configuration says it.
+            let config = Config::parse(Path::new("config.toml"), &shop.configuration()).unwrap();
+            assert_eq!(tiers_of(&config), shop.tiers, "{timezone} {locale}");
         }
         let told = Shop::new(chrono_tz::Tz::UTC, Some("de"), false).unwrap_err();
         assert!(told.to_string().contains("English and Korean"), "{told}");

@@ -117,8 +117,15 @@ fn apart_from_draws(
         words: words.to_owned(),
         supposed: false,
     };
+    let waits = matches!(campaign.start, Start::Audience) && standing.is_some_and(|s| s.existing);
     if !may_enter.may && may_enter.until.is_none() {
-        return no("would not enter");
+        let under_way = standing.is_some_and(|s| s.entries.iter().any(|e| e.state.is_under_way()));
+        return match campaign.entry.again {
+            Again::Always | Again::After(_) if waits && under_way => no(
+                "enters with those whose audience held when the campaign started, once this way is over",
+            ),
+            _ => no("would not enter"),
+        };
     }
     if let Some(quota) = campaign.quota()
         && !quota.admits(&rules.salt, id, record.no)
@@ -186,11 +193,11 @@ fn apart_from_draws(
             ))
         }
         Start::Audience => {
-            if standing.is_some_and(|s| s.existing) {
+            if waits {
                 let at = admitted(id, campaign, record, rules);
                 return match at {
                     Some(at) => Outlook {
-                        enters: Some(at.max(now)),
+                        enters: Some(at.max(free_from)),
                         words: "enters with those whose audience held when the campaign started"
                             .to_owned(),
                         supposed: false,

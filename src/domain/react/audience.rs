@@ -68,6 +68,10 @@ impl Life<'_> {
                 Start::Audience => {
                     self.enter_at_edge(id, campaign, liveness);
                     self.advance_entries(id, campaign);
+                    // Whose way ends now makes room for itself.
+                    if self.enter_existing(id, campaign) {
+                        self.advance_entries(id, campaign);
+                    }
                 }
                 Start::Asked => self.advance_entries(id, campaign),
                 Start::Triggered(trigger) => {
@@ -79,11 +83,11 @@ impl Life<'_> {
                     self.advance_entries(id, campaign);
                 }
                 Start::Dated(trigger) => {
+                    self.enter_by_date(id, campaign, trigger, liveness);
                     let known = self.record.campaigns.contains_key(id);
                     if known && campaign.entry.again == Again::AfterLeaving {
                         self.judge_audience(id, campaign);
                     }
-                    self.enter_by_date(id, campaign, trigger, liveness);
                     self.advance_entries(id, campaign);
                 }
             }
@@ -175,23 +179,39 @@ impl Life<'_> {
                 self.hold_at_start(id, campaign.entry.existing);
             }
         }
-        if let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) {
-            if at > self.now {
-                self.wake_at(Some(at));
-            } else if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
-                // They wait until nothing keeps them out any more.
-                self.wake_at(kept.until);
-            } else {
-                self.enter(
-                    id,
-                    campaign,
-                    EntryKey::default(),
-                    self.now,
-                    Reason::Existing,
-                    String::new(),
-                );
-            }
+    }
+
+    /// Lets in whose audience held at the start, as soon as it is their turn and nothing stands in the way: the same
+    /// instant at which a former way of theirs ends, too. True if they entered.
+    fn enter_existing(&mut self, id: &CampaignId, campaign: &Campaign) -> bool {
+        let activation = self.rules.controls.activations.get(id);
+        let Some(at) = activation.and_then(|a| self.admitted_at(id, campaign, a)) else {
+            return false;
+        };
+        // What their steps did just now may have taken them out of the audience: then all is judged again.
+        let facts = Facts::of(&self.record, self.rules);
+        let holds =
+            (campaign.audience.as_ref()).is_none_or(|a| evaluate(a, &facts, self.now).holds);
+        if !holds || self.rules.controls.cancelled.contains(id) {
+            return false;
         }
+        if at > self.now {
+            self.wake_at(Some(at));
+            return false;
+        }
+        let key = EntryKey::default();
+        let (free, until) = may_enter(self.record.campaigns.get(id), campaign, &key, self.now);
+        if !free {
+            self.wake_at(until);
+            return false;
+        }
+        if let Some(kept) = kept_out(campaign, &self.record, self.rules, self.now) {
+            // They wait until nothing keeps them out any more.
+            self.wake_at(kept.until);
+            return false;
+        }
+        let (now, detail) = (self.now, String::new());
+        self.enter(id, campaign, key, now, Reason::Existing, detail)
     }
 
     /// From when on a customer whose audience already held at the start may enter: at once, or at the pace of the file;

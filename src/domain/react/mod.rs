@@ -4,7 +4,8 @@
 //!
 //! The order within one reaction is always the same: bring the record up to date with the rules; ring the alarm if it
 //! is due; the cause itself; settle what follows from it, campaign by campaign (what a live event starts, edges of
-//! audiences, exits, steps that fall due); set the alarm.
+//! audiences, exits, steps that fall due); set the alarm. An instant is one instant: what ends in it makes room for what
+//! begins in it, and when all has followed a second ring at the same instant finds nothing left to do.
 //! Which index keys change follows from the records alone ([`Record::index`]).
 
 mod absorbing;
@@ -202,7 +203,8 @@ pub fn react<'a>(
     }
     let mut answer = None;
     let mut liveness = Liveness::Live;
-    if life.record.alarm.is_some_and(|at| at <= life.now) {
+    let rings = life.record.alarm.is_some_and(|at| at <= life.now);
+    if rings {
         life.record.alarm = None;
         life.settle(Liveness::Live);
     }
@@ -269,7 +271,10 @@ pub fn react<'a>(
     if let Some(pool) = life.lacks.take() {
         return Err(Needs::Code(pool));
     }
-    life.settle(liveness);
+    // What follows from the ring has followed.
+    if !(rings && matches!(cause, Cause::Alarm)) {
+        life.settle(liveness);
+    }
     if let Some(to) = record.moved_to {
         life.tell_of_sent(to, &record.sent);
     }

@@ -6,6 +6,7 @@ use super::{Bad, PreviewError};
 use crate::domain::campaign::Campaign;
 use crate::domain::id::CampaignId;
 use crate::engine::catalogue::FileState;
+use crate::message::TemplateProblem;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,24 +59,30 @@ impl Stage<'_> {
         )
     }
 
-    /// What is wrong with these campaigns' files, and once with templates: theirs may be among them.
+    /// What is wrong with these campaigns' files and what their mails want, and once with other templates: theirs may be
+    /// among them.
     fn bad(&self, ids: &[&CampaignId]) -> Vec<Bad> {
+        let catalogue = &self.catalogue;
+        let shown = |p: &TemplateProblem| p.to_string().replace("\n  help: ", "; ");
         let of_campaigns = ids.iter().map(|id| {
             let of_file = |file: &str| {
                 let stem = Path::new(file).file_stem();
                 stem.is_some_and(|s| s == id.as_str())
             };
-            let errors = self.catalogue.problems.iter().filter(|p| p.is_error());
+            let errors = catalogue.problems.iter().filter(|p| p.is_error());
             let own = errors.filter(|p| of_file(&p.file)).map(|p| p.to_line());
+            let templates = catalogue.template_problems.iter();
+            let templates = templates.filter(|p| p.template == id.as_str()).map(shown);
             Bad {
                 campaign: Some(id.to_string()),
-                problems: own.collect(),
+                problems: own.chain(templates).collect(),
             }
         });
         let mut bad: Vec<Bad> = of_campaigns.collect();
-        let templates = self.catalogue.template_problems.iter();
-        let problems = templates.map(|p| p.to_string().replace("\n  help: ", "; "));
-        let problems: Vec<String> = problems.collect();
+        let is_told =
+            |p: &&TemplateProblem| bad.iter().any(|b| b.campaign.as_ref() == Some(&p.template));
+        let others = catalogue.template_problems.iter();
+        let problems: Vec<String> = others.filter(|p| !is_told(p)).map(shown).collect();
         if !ids.is_empty() && !problems.is_empty() {
             bad.push(Bad {
                 campaign: None,

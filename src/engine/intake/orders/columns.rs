@@ -3,6 +3,7 @@
 
 use crate::engine::intake::mapping::column_named;
 use crate::engine::intake::quoted;
+use std::collections::HashSet;
 
 /// The property that names an order.
 pub const ORDER_ID: &str = "order_id";
@@ -123,13 +124,21 @@ pub fn understood(
         });
     }
     let names: Vec<String> = headings.iter().map(|h| bare(h)).collect();
-    // Some platforms call the order's number its name: "#1001".
+    // Some platforms call the order's number its name: "#1001". All rows of an order bear it; its id, by which their
+    // webhooks know it, only the first.
     let is_number = |at: &usize| sample(*at).is_some_and(|text| text.trim_start().starts_with('#'));
     let number = (names.iter()).position(|name| name == "name");
     if let Some(at) = number.filter(is_number).filter(|at| columns[*at].is_none()) {
-        columns[at] = Some(Column::Known(Order));
-        // By its id their webhooks know it.
+        let told = (columns.iter()).position(|c| *c == Some(Column::Known(Order)));
         let id = (names.iter().zip(&columns)).position(|(n, c)| n == "id" && c.is_none());
+        match told {
+            Some(told) if names[told] != "id" => columns[at] = Some(Column::Ignored),
+            _ => columns[at] = Some(Column::Known(Order)),
+        }
+        // Told or not, the id is that.
+        let id = told
+            .filter(|at| names[*at] == "id")
+            .or(id.filter(|_| told.is_none()));
         if let Some(id) = id {
             columns[id] = Some(Column::Property(ORDER_ID.to_owned()));
         }
@@ -158,7 +167,8 @@ pub fn understood(
         });
     }
     let columns: Vec<Column> = columns.into_iter().flatten().collect();
-    check(headings, &columns)?;
+    let told = told.iter().map(|(column, _)| column.trim()).collect();
+    check(headings, &columns, &told)?;
     Ok(columns)
 }
 
@@ -170,7 +180,7 @@ fn property(heading: &str) -> String {
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
 
-fn check(headings: &[String], columns: &[Column]) -> Result<(), String> {
+fn check(headings: &[String], columns: &[Column], told: &HashSet<&str>) -> Result<(), String> {
     let has = |known: Known| columns.contains(&Column::Known(known));
     let all = || headings.join(", ");
     for (known, what) in [
@@ -188,12 +198,18 @@ fn check(headings: &[String], columns: &[Column]) -> Result<(), String> {
     for (at, column) in columns.iter().enumerate() {
         let earlier = columns[..at].iter().position(|c| c == column);
         if let Some(earlier) = earlier.filter(|_| *column != Column::Ignored) {
+            // Not what the user says of one, rather what was made of the other.
+            let is_told = |at: usize| told.contains(headings[at].trim());
+            let out = match is_told(at) && !is_told(earlier) {
+                true => earlier,
+                false => at,
+            };
             return Err(format!(
                 "columns {} and {} are both {}; leave one out with --map \"{}=-\"",
                 quoted(&headings[earlier]),
                 quoted(&headings[at]),
                 column.name(),
-                headings[at]
+                headings[out]
             ));
         }
     }
@@ -247,6 +263,32 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_an_order_may_be_told_beside_its_name() {
+        let header = "Name,Email,Id,Ref,Created at";
+        let first = [
+            "#1001",
+            "mina@customers.example",
+            "5001",
+            "R-1",
+            "2026-03-01",
+        ];
+        for (told, want) in [
+            // As without a word: rows of one order bear its name, and its id is what it is known by.
+            (&[][..], "order_id,email,order_id,ref,time"),
+            (&[("Id", "order_id")], "order_id,email,order_id,ref,time"),
+            // A name that is a number is nobody's name.
+            (&[("Ref", "order_id")], "-,email,id,order_id,time"),
+            (
+                &[("Name", "-"), ("Id", "order_id")],
+                "-,email,order_id,ref,time",
+            ),
+        ] {
+            let shown = shown(header, told, &first);
+            assert_eq!(shown.as_deref(), Ok(want), "{told:?}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_told() {
         for (header, told, want) in [
             (
@@ -263,6 +305,12 @@ mod tests {
                 "customer,date,who",
                 &[("who", "customer"), ("customer", "customer")],
                 "columns \"customer\" and \"who\" are both customer; leave one out with --map \"who=-\"",
+            ),
+            // What the user says stands.
+            (
+                "date,customer,Order Channel,way",
+                &[("way", "order_channel")],
+                "columns \"Order Channel\" and \"way\" are both order_channel; leave one out with --map \"Order Channel=-\"",
             ),
             (
                 "customer,date",

@@ -69,6 +69,25 @@ fn an_order_of_several_items_is_one_order() {
 }
 
 #[test]
+fn an_order_whose_id_is_told_beside_its_name_is_put_together_by_the_name() {
+    // Only the first row of an order bears the id.
+    let export = "Name,Email,Paid at,Total,Lineitem quantity,Lineitem name,Lineitem price,Id\n\
+         #1001,jo@customers.example,2025-03-01 18:30:00 +0000,25.50,2,Green tea,8.00,5001\n\
+         #1001,jo@customers.example,,,1,\"Cup, blue\",9.50,\n";
+    let map = vec![("Id".to_owned(), "order_id".to_owned())];
+    for told in [told(), Told { map, ..told() }] {
+        let (lines, refused) = made_as(export, &told);
+        assert_eq!(refused, Vec::<String>::new());
+        let [_, order] = lines.as_slice() else {
+            panic!("a customer and an order: {lines:?}")
+        };
+        assert_eq!(order["properties"]["order_id"], "5001");
+        let products = order["properties"]["products"].as_array();
+        assert_eq!(products.map(Vec::len), Some(2));
+    }
+}
+
+#[test]
 fn a_korean_shops_words_dates_and_amounts_are_understood() {
     let export = "주문번호,주문일시,회원아이디,주문자명,이메일,상품명,수량,결제금액,수신동의,주문상태,배송지주소\n\
          A-1,2025. 3. 1. 오후 6:30,mina,김민아,mina@customers.example,녹차,2,\"24,000원\",동의,배송완료,서울\n\
