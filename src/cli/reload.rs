@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Reload at once, and show nothing of the kind
     #[arg(long, conflicts_with = "diff")]
     no_diff: bool,
+    /// Tells which edits wait for approval all the same
+    #[arg(skip)]
+    edits: bool,
     /// Print one JSON object; `compared` holds who is met otherwise, or `not_compared` why that is not known
     #[arg(long)]
     json: bool,
@@ -37,6 +40,7 @@ impl Arguments {
     pub fn without_comparison() -> Arguments {
         Arguments {
             no_diff: true,
+            edits: true,
             ..Arguments::default()
         }
     }
@@ -77,7 +81,8 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             None => {}
         }
     }
-    let mut done = way.post("/reload", &json!({})).await?;
+    let quick = arguments.no_diff && !arguments.edits;
+    let mut done = way.post("/reload", &json!({ "quick": quick })).await?;
     match edited {
         Some(Edited::Compared(told)) => done["compared"] = told,
         Some(Edited::Not { why, .. }) => done["not_compared"] = why.into(),
