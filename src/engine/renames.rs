@@ -37,8 +37,7 @@ pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp)
         let scheduled =
             (rules.campaigns.get(new)).is_some_and(|c| matches!(c.start, Start::Scheduled(_)));
         if scheduled {
-            activation.at = now;
-            activation.live = None;
+            activation.rename(now);
         }
         controls
             .activations
