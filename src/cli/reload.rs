@@ -15,7 +15,8 @@ A bad config.toml changes nothing. A campaign whose files are bad goes on as its
 Exits with 3 if anything is bad.
 
 First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no more
-than 20,000 customers; --diff shows it of as many as there are.
+than 20,000 customers; --diff shows it of as many as there are. At last it says which edits of steps wait
+for approval; where some may, it reads every customer once for that.
 
 Examples:
   reveille reload
@@ -25,7 +26,7 @@ pub struct Arguments {
     /// First show who is met otherwise in the next day, of however many customers; that may take a while
     #[arg(long)]
     diff: bool,
-    /// Reload at once, and show nothing of the kind
+    /// Reload at once, and show nothing of the kind, nor which edits wait for approval
     #[arg(long, conflicts_with = "diff")]
     no_diff: bool,
     /// Tells which edits wait for approval all the same
