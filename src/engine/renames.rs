@@ -55,8 +55,8 @@ fn carry_counts(rules: &Rules, controls: &mut Controls) {
             continue;
         };
         let counted = known.goes_on;
-        let before = |journey| campaign.goes_on_by(journey) == counted;
-        if counted != campaign.goes_on() && journeys_before(campaign, rules).any(before) {
+        let before = |journey: &u64| campaign.goes_on_by(*journey) == counted;
+        if counted != campaign.goes_on() && journeys_before(campaign, rules).iter().any(before) {
             known.goes_on = campaign.goes_on();
         }
     }

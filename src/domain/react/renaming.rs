@@ -11,10 +11,21 @@ use crate::domain::campaign::{Campaign, Otherwise, Step, journey_of};
 use crate::domain::condition::{Condition, Named};
 use crate::domain::id::{CampaignId, SegmentName, StepId, TagName};
 use crate::domain::rules::Rules;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use xxhash_rust::xxh3::Xxh3;
 
 /// So many names are told apart, which is 4,096 hashes; of more than that the last ones are taken as renamed together.
 const MOST: usize = 12;
+/// So many answers are remembered.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    /// A walk asks the same of every customer who stands in an edited campaign, so it is worked out once: by what it rests
+    /// on, hence as good as asked anew.
+    static ANSWERS: RefCell<VecDeque<(u64, Rc<BTreeSet<u64>>)>> = const { RefCell::new(VecDeque::new()) };
+}
 
 /// Whether the steps are those by which the entries stand, some of them under new ids, or asking about campaigns and
 /// steps under their new names: that is no change of the way.
@@ -28,49 +39,74 @@ pub(super) fn is_only_renamed(
     if journey == 0 || journey == campaign.journey || others {
         return false;
     }
-    former_journeys(campaign, rules, stood_by).any(|former| former == journey)
+    journeys_before(campaign, rules).contains(&journey)
 }
 
 /// What the journey of the campaign's steps was while some of the names in them were those before, as far as the rules
-/// know of them; the present one is not among these.
-pub fn journeys_before(campaign: &Campaign, rules: &Rules) -> impl Iterator<Item = u64> + use<> {
-    former_journeys(campaign, rules, &[])
+/// know of them.
+pub fn journeys_before(campaign: &Campaign, rules: &Rules) -> Rc<BTreeSet<u64>> {
+    let Some(key) = rests_on(campaign, rules) else {
+        return Rc::default();
+    };
+    ANSWERS.with_borrow_mut(|answers| {
+        if let Some((_, known)) = answers.iter().find(|(known, _)| *known == key) {
+            return Rc::clone(known);
+        }
+        let found = Rc::new(former_journeys(campaign, rules));
+        answers.truncate(REMEMBERED - 1);
+        answers.push_front((key, Rc::clone(&found)));
+        found
+    })
 }
 
-/// The same for a record that knows the steps by these ids, one by one: where that is the former one, so it was in the hash.
-fn former_journeys(
-    campaign: &Campaign,
-    rules: &Rules,
-    stood_by: &[StepId],
-) -> impl Iterator<Item = u64> + use<> {
+/// A hash of what the answer rests on: the campaign's steps, and every name that was another one. None if none was.
+fn rests_on(campaign: &Campaign, rules: &Rules) -> Option<u64> {
+    let mut hash = Xxh3::new();
+    let mut add = |texts: &[&str]| {
+        hash.update(&(texts.len() as u64).to_le_bytes());
+        for text in texts {
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+    };
+    let mut any = false;
+    for other in rules.campaigns.values().map(|c| &**c).chain([campaign]) {
+        if let Some(old) = &other.renamed_from {
+            any = true;
+            add(&[old.as_str(), other.id.as_str()]);
+        }
+        for step in &other.steps {
+            if let Some(old) = &step.renamed_from {
+                any = true;
+                add(&[other.id.as_str(), old.as_str(), step.id.as_str()]);
+            }
+        }
+    }
+    add(&[campaign.id.as_str()]);
+    hash.update(&campaign.journey.to_le_bytes());
+    hash.update(&rules.version.to_le_bytes());
+    any.then(|| hash.digest())
+}
+
+fn former_journeys(campaign: &Campaign, rules: &Rules) -> BTreeSet<u64> {
     let parts: Vec<Part> = (campaign.steps.iter())
         .map(|step| Part::of(step, campaign, rules))
         .collect();
-    let stood_before = |name: &Renamed| match name {
-        Renamed::Step { of, old, new } if *of == campaign.id => {
-            let at = campaign.steps.iter().position(|s| s.id == *new);
-            at.and_then(|at| stood_by.get(at)) == Some(old)
-        }
-        Renamed::Step { .. } | Renamed::File { .. } => false,
-    };
-    let all: BTreeSet<Renamed> = parts.iter().flat_map(|p| p.names.clone()).collect();
-    let (surely, perhaps): (Vec<Renamed>, Vec<Renamed>) = all.into_iter().partition(stood_before);
-    let bits = perhaps.len().min(MOST);
+    let names: BTreeSet<&Renamed> = parts.iter().flat_map(|p| &p.names).collect();
+    let names: Vec<&Renamed> = names.into_iter().collect();
     let bit = |n: usize| 1u32 << n.min(MOST - 1);
-    // Which of the open choices concern a step, and how it reads by each choice of them.
+    // Which of the names stand in a step, and how it reads by each choice of them.
     let mut written: Vec<(u32, BTreeMap<u32, String>)> = Vec::new();
-    for part in parts {
-        let own = |(n, name): (usize, &Renamed)| part.names.contains(name).then(|| bit(n));
-        let mask = (perhaps.iter().enumerate())
-            .filter_map(own)
-            .fold(0, |mask, bit| mask | bit);
+    for part in &parts {
+        let own = (names.iter().enumerate()).filter(|(_, name)| part.names.contains(**name));
+        let mask = own.fold(0, |mask, (n, _)| mask | bit(n));
         let mut texts = BTreeMap::new();
         let mut choice = mask;
         loop {
-            let chosen = perhaps.iter().enumerate();
+            let chosen = names.iter().enumerate();
             let chosen = chosen.filter(|(n, _)| choice & bit(*n) != 0);
-            let names: Vec<&Renamed> = chosen.map(|(_, name)| name).chain(&surely).collect();
-            texts.insert(choice, part.under(&names));
+            let chosen: Vec<&Renamed> = chosen.map(|(_, name)| *name).collect();
+            texts.insert(choice, part.under(&chosen));
             if choice == 0 {
                 break;
             }
@@ -78,18 +114,16 @@ fn former_journeys(
         }
         written.push((mask, texts));
     }
-    let first = u32::from(surely.is_empty());
-    let last = match perhaps.is_empty() {
-        true => 0,
-        false => (1u32 << bits) - 1,
-    };
-    // Most often all of them were renamed at once.
-    (first..=last).rev().map(move |choice| {
-        let texts = written
-            .iter()
-            .filter_map(|(mask, t)| t.get(&(choice & mask)));
-        journey_of(texts.map(String::as_str))
-    })
+    // By none of them it is the present one.
+    let choices = 1..(1u32 << names.len().min(MOST));
+    choices
+        .map(|choice| {
+            let texts = written
+                .iter()
+                .filter_map(|(mask, t)| t.get(&(choice & mask)));
+            journey_of(texts.map(String::as_str))
+        })
+        .collect()
 }
 
 /// A name that the rules know to have been another one.
