@@ -235,6 +235,44 @@ fn the_daemon_forecasts_and_tells_what_edited_files_would_change() {
     running.stop();
 }
 
+/// Which edits wait for approval is told, of all customers; a quick reload does not look.
+#[test]
+fn a_quick_reload_does_not_ask_whom_edits_move() {
+    let house = house();
+    let config = std::fs::read_to_string(house.path("config.toml")).unwrap();
+    let strict = config.replace("\"200 or 1%\"", "\"1\"");
+    assert!(strict != config);
+    house.write("config.toml", &strict);
+    let file = |wait: &str| {
+        format!(
+            "name = \"Asked\"\nstate = \"live\"\nclass = \"transactional\"\n[trigger]\nevent = \"Asked\"\n[entry]\n\
+             on_change = \"jump\"\n[[step]]\nid = \"one\"\n{wait}template = \"dormant\"\nsubject = \"Hello\"\n"
+        )
+    };
+    house.write("campaigns/asked.toml", &file("wait = \"10d\"\n"));
+    let running = house.start();
+    let asked = ["c-1", "c-2"]
+        .map(|id| format!("{{\"type\":\"track\",\"userId\":\"{id}\",\"event\":\"Asked\"}}\n"));
+    let rows = asked.concat();
+    house.run_with(&["import", "--live", "-"], &rows).good();
+    house.write("campaigns/asked.toml", &file(""));
+    let told = house.run(&["reload", "--no-diff", "--json"]).json();
+    assert_eq!(
+        (&told["taken"], &told["waits"]),
+        (&true.into(), &Value::Array(Vec::new()))
+    );
+    // Still so, whether the daemon has counted them by now or not.
+    let told = house.run(&["reload", "--json"]).json();
+    assert_eq!(told["waits"][0]["campaign"], "asked", "{told}");
+    assert_eq!(told["waits"][0]["customers"], 2, "{told}");
+    let text = house.run(&["reload"]).good();
+    assert!(
+        text.contains("`reveille campaign approve asked` lets them go on"),
+        "{text}"
+    );
+    running.stop();
+}
+
 /// What everybody gets again and again bears the same entry key each time: it is the number that differs.
 #[test]
 fn a_digest_that_comes_daily_instead_of_weekly_is_told() {

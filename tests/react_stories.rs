@@ -22,6 +22,8 @@ mod journeys;
 mod merging;
 #[path = "react_stories/quotas.rs"]
 mod quotas;
+#[path = "react_stories/renames.rs"]
+mod renames;
 #[path = "react_stories/sending.rs"]
 mod sending;
 #[path = "react_stories/starts.rs"]

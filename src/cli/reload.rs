@@ -15,7 +15,8 @@ A bad config.toml changes nothing, nor does one by which a campaign in force cou
 A campaign whose files are bad goes on as its last good version. Exits with 3 if anything is bad.
 
 First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no more
-than 20,000 customers; --diff shows it of as many as there are.
+than 20,000 customers; --diff shows it of as many as there are. At last it says which edits of steps wait
+for approval; where some may, it reads every customer once for that.
 
 Examples:
   reveille reload
@@ -25,9 +26,12 @@ pub struct Arguments {
     /// First show who is met otherwise in the next day, of however many customers; that may take a while
     #[arg(long)]
     diff: bool,
-    /// Reload at once, and show nothing of the kind
+    /// Reload at once, and show nothing of the kind, nor which edits wait for approval
     #[arg(long, conflicts_with = "diff")]
     no_diff: bool,
+    /// Tells which edits wait for approval all the same
+    #[arg(skip)]
+    edits: bool,
     /// Print one JSON object; `compared` holds who is met otherwise, or `not_compared` why that is not known
     #[arg(long)]
     json: bool,
@@ -37,6 +41,7 @@ impl Arguments {
     pub fn without_comparison() -> Arguments {
         Arguments {
             no_diff: true,
+            edits: true,
             ..Arguments::default()
         }
     }
@@ -77,7 +82,8 @@ pub async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure
             None => {}
         }
     }
-    let mut done = way.post("/reload", &json!({})).await?;
+    let quick = arguments.no_diff && !arguments.edits;
+    let mut done = way.post("/reload", &json!({ "quick": quick })).await?;
     match edited {
         Some(Edited::Compared(told)) => done["compared"] = told,
         Some(Edited::Not { why, .. }) => done["not_compared"] = why.into(),

@@ -81,11 +81,6 @@ impl Reloader {
             templates: told_once(&catalogue.template_problems),
             taken: true,
             later,
-            // All is in force by now: that this could not be told is no failure of it.
-            waits: (self.core.edits_in_force().await).unwrap_or_else(|error| {
-                tracing::warn!(%error, "which edits will wait for approval is not known yet");
-                Vec::new()
-            }),
         })
     }
 

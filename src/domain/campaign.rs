@@ -123,18 +123,15 @@ impl Campaign {
 
     /// What [`Campaign::journey`] is of these steps.
     pub fn journey_hash(&self, named: &Named<'_>) -> u64 {
-        let hash = |c: &Condition| c.stable_hash(named);
-        let steps: Vec<String> = (self.steps.iter())
-            .map(|s| {
-                let until = s.timing.until.as_ref().map(hash);
-                let only_if = s.only_if.as_ref().map(hash);
-                let timing = (s.timing.from, s.timing.at, until);
-                format!("{:?}", (&s.id, timing, only_if, &s.otherwise, &s.act))
-            })
-            .collect();
-        // 0 is kept for "by none".
-        xxh3_64(steps.join("\n").as_bytes()).max(1)
+        let steps: Vec<String> = self.steps.iter().map(|s| s.journey_part(named)).collect();
+        journey_of(steps.iter().map(String::as_str))
     }
+}
+
+/// The hash of a journey whose steps read so.
+pub(in crate::domain) fn journey_of<'a>(steps: impl Iterator<Item = &'a str>) -> u64 {
+    // 0 is kept for "by none".
+    xxh3_64(steps.collect::<Vec<_>>().join("\n").as_bytes()).max(1)
 }
 
 /// What lets customers in.
@@ -345,6 +342,18 @@ pub enum Act {
 }
 
 impl Step {
+    /// How it reads in the hash of its journey.
+    pub(in crate::domain) fn journey_part(&self, named: &Named<'_>) -> String {
+        let hash = |c: &Condition| c.stable_hash(named);
+        let until = self.timing.until.as_ref().map(hash);
+        let only_if = self.only_if.as_ref().map(hash);
+        let timing = (self.timing.from, self.timing.at, until);
+        format!(
+            "{:?}",
+            (&self.id, timing, only_if, &self.otherwise, &self.act)
+        )
+    }
+
     /// The pool out of which a message has a code: the variant's where it names one, else the step's.
     pub fn coupon_of(&self, variant: Option<&str>) -> Option<&PoolName> {
         let variant = variant.and_then(|name| self.variants.iter().find(|v| v.name == name));

@@ -24,8 +24,13 @@ impl Campaign {
     /// Of what decides whom its steps move: the steps themselves, what the file says of edits, and which customers are
     /// meant.
     pub fn goes_on(&self) -> u64 {
+        self.goes_on_by(self.journey)
+    }
+
+    /// The same if its steps had this journey, as while they bore other names.
+    pub fn goes_on_by(&self, journey: u64) -> u64 {
         let (entry, state) = (&self.entry, self.state);
-        let whole = (self.journey, state, entry.appended, entry.on_change);
+        let whole = (journey, state, entry.appended, entry.on_change);
         xxh3_64(format!("{whole:?}").as_bytes())
     }
 

@@ -231,6 +231,23 @@ pub struct Activation {
     pub awaiting_approval: bool,
 }
 
+impl Activation {
+    /// A campaign that goes by a schedule was live under another name: it waits until all customers stand in its index
+    /// under the new one, and for nobody's approval.
+    pub fn rename(&mut self, now: Timestamp) {
+        if self.live.take().is_some() {
+            self.existing = self.existing.max(1);
+        }
+        self.at = now;
+    }
+
+    /// Whether it was live before it got its present name. What was counted of a campaign is written down as it goes live
+    /// or begins to wait, so of one that does neither it is of then.
+    pub fn was_let(&self) -> bool {
+        self.live.is_none() && !self.awaiting_approval && self.existing > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Controls, Moved};

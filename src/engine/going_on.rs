@@ -3,16 +3,13 @@
 //! does (invariant 11).
 //!
 //! They are counted when the walk to the edited files has ended, by one pass over all customers; then another walk, or the
-//! approval's, lets them on ([`crate::domain::react`]). Who has just edited is told before, as far as the records say so
-//! then.
+//! approval's, lets them on ([`crate::domain::react`]). Who has just edited is told before, by a rehearsal of that walk
+//! (`forecast/edits.rs`).
 
-use super::activation::activated;
 use super::batch::BatchError;
-use super::catalogue::Catalogue;
 use super::core::Core;
 use super::pages::RecordPages;
 use super::shard::Refused;
-use super::written::as_written;
 use crate::domain::campaign::{Campaign, CampaignState, OnChange};
 use crate::domain::id::{CampaignId, CustomerId};
 use crate::domain::moved::Moved;
@@ -23,7 +20,6 @@ use crate::domain::time::Timestamp;
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// So many examples are told.
 const EXAMPLES: usize = 5;
@@ -57,7 +53,7 @@ impl Found {
     }
 }
 
-/// An edit that will wait for approval.
+/// An edit that waits for approval, or will.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Waits {
     pub campaign: CampaignId,
@@ -68,6 +64,23 @@ pub struct Waits {
     pub allowed: u64,
     /// Five of them.
     pub examples: Vec<CustomerId>,
+}
+
+impl Waits {
+    pub(super) fn of(
+        campaign: &Campaign,
+        customers: u64,
+        allowed: u64,
+        examples: Vec<CustomerId>,
+    ) -> Waits {
+        Waits {
+            campaign: campaign.id.clone(),
+            what: campaign.who_moves(customers),
+            customers,
+            allowed,
+            examples,
+        }
+    }
 }
 
 /// Campaigns whose edits may move many, as far as these were not counted by the present file.
@@ -138,42 +151,6 @@ pub(super) fn approve(controls: &mut Controls, id: &CampaignId) {
 }
 
 impl Core {
-    /// Which of the edits in force will wait for approval once their walk has ended.
-    pub async fn edits_in_force(&self) -> Result<Vec<Waits>, Refused> {
-        self.will_wait(&self.catalogue()).await
-    }
-
-    /// The same of the files as they stand in their folder, if they were taken now. Where some are bad, nothing is said.
-    pub async fn edits_in_files(&self) -> Result<Vec<Waits>, Refused> {
-        let in_force = self.catalogue();
-        let (salt, controls) = (in_force.rules.salt, Arc::clone(&in_force.rules.controls));
-        let in_use = self.config();
-        let config = as_written(&in_use).await;
-        let config = config.unwrap_or_else(|_| (*in_use).clone());
-        let files = Catalogue::read(&config, &*self.store, salt, controls).await?;
-        let controls = activated(&files, self.clock.now());
-        self.will_wait(&files.with_controls(controls)).await
-    }
-
-    async fn will_wait(&self, catalogue: &Catalogue) -> Result<Vec<Waits>, Refused> {
-        let rules = &catalogue.rules;
-        let uncounted = uncounted(rules);
-        let found = count(&*self.store, rules, &uncounted, self.clock.now()).await?;
-        let allowed = self.allowed_at_once().await?;
-        let told = found.into_iter().filter(|(_, f)| f.at_once > allowed);
-        Ok(told
-            .filter_map(|(id, found)| {
-                Some(Waits {
-                    what: rules.campaigns.get(&id)?.who_moves(found.at_once),
-                    campaign: id,
-                    customers: found.at_once,
-                    allowed,
-                    examples: found.examples,
-                })
-            })
-            .collect())
-    }
-
     /// Five of those whom the steps of a campaign would move at once.
     pub(super) async fn examples_moved(
         &self,

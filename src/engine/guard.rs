@@ -138,8 +138,9 @@ impl Core {
                 let Some(activation) = counted.filter(undecided) else {
                     continue;
                 };
+                let was_let = activation.was_let();
                 activation.existing = *all;
-                if *at_once > allowed {
+                if *at_once > allowed && !was_let {
                     activation.awaiting_approval = true;
                     tracing::warn!(campaign = %id, customers = at_once, allowed, "would enter more customers at once than [safety] at_once allows; `reveille campaign approve` lets it");
                 } else {

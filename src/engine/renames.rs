@@ -3,6 +3,7 @@
 
 use crate::domain::campaign::Start;
 use crate::domain::id::CampaignId;
+use crate::domain::react::journeys_before;
 use crate::domain::rules::{Controls, Rules};
 use crate::domain::time::Timestamp;
 
@@ -36,12 +37,27 @@ pub(super) fn carry_over(rules: &Rules, controls: &mut Controls, now: Timestamp)
         let scheduled =
             (rules.campaigns.get(new)).is_some_and(|c| matches!(c.start, Start::Scheduled(_)));
         if scheduled {
-            activation.at = now;
-            activation.live = None;
+            activation.rename(now);
         }
         controls
             .activations
             .entry(new.clone())
             .or_insert(activation);
+    }
+    carry_counts(rules, controls);
+}
+
+/// What was counted of a campaign's steps, and what was let, stands for the same steps under other names: of the file
+/// itself, of steps, or of campaigns that their conditions ask about.
+fn carry_counts(rules: &Rules, controls: &mut Controls) {
+    for (id, known) in &mut controls.moved {
+        let Some(campaign) = rules.campaigns.get(id).filter(|c| c.may_move()) else {
+            continue;
+        };
+        let counted = known.goes_on;
+        let before = |journey: &u64| campaign.goes_on_by(*journey) == counted;
+        if counted != campaign.goes_on() && journeys_before(campaign, rules).iter().any(before) {
+            known.goes_on = campaign.goes_on();
+        }
     }
 }

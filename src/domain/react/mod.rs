@@ -41,6 +41,7 @@ pub use jumping::{Moves, moves, stays_put};
 pub use kept_out::{KeptOut, kept_out};
 pub use quota::{keeps_some_out, takes_room, would_enter};
 pub use ready::goes_before;
+pub use renaming::journeys_before;
 
 use super::address::MailboxId;
 use super::cause::{Cause, Liveness, Operator};

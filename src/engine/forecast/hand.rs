@@ -114,6 +114,9 @@ impl Hand {
             }
             let stage = &self.stage;
             let idle = |record: &Record, firings: &mut Firings| is_idle(stage, firings, record);
+            if group.iter().all(|record| self.passes_by(record)) {
+                continue;
+            }
             let plays = self.wanted.pass == Pass::Count
                 || self.against.is_some()
                 || group.iter().any(|record| !idle(record, &mut self.firings));
@@ -143,6 +146,20 @@ impl Hand {
             self.group(group, &mut done);
         }
         Ok(done)
+    }
+
+    /// Whether only those are counted whom edits move, and this customer stands in none of these campaigns by any name.
+    fn passes_by(&self, record: &Record) -> bool {
+        let wanted = &self.wanted;
+        let by_name = |id: &CampaignId| {
+            let campaign = self.stage.rules.campaigns.get(id);
+            let mut former = campaign.and_then(|c| c.renamed_from.as_ref()).into_iter();
+            record.campaigns.contains_key(id)
+                || former.any(|old| record.campaigns.contains_key(old))
+        };
+        wanted.pass == Pass::Count
+            && wanted.undecided.is_empty()
+            && !wanted.edited.iter().any(by_name)
     }
 
     fn group(&mut self, group: Group, done: &mut Done) {

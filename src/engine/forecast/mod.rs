@@ -12,6 +12,7 @@
 mod crew;
 mod diff;
 mod drawn;
+mod edits;
 mod firings;
 mod group;
 mod groups;
@@ -248,7 +249,8 @@ struct Run<'a> {
     store: &'a Arc<dyn Store>,
     forgotten: Arc<Forgotten>,
     shared: Arc<Shared>,
-    out: &'a mpsc::Sender<Told>,
+    /// Who hears how far it is.
+    out: Option<&'a mpsc::Sender<Told>>,
     done: u64,
     of: u64,
     threads: usize,
@@ -264,11 +266,24 @@ impl<'a> Run<'a> {
             store,
             forgotten: Arc::clone(&core.forgotten),
             shared: Arc::new(Shared::find(&**store).await?),
-            out,
+            out: Some(out),
             done: 0,
             of: 0,
             threads: threads(running),
         })
+    }
+
+    /// For what customers of one mailbox need not be played together; by one thread, and nobody hears how far it is.
+    fn apart(core: &Core, store: &'a Arc<dyn Store>) -> Run<'a> {
+        Run {
+            store,
+            forgotten: Arc::clone(&core.forgotten),
+            shared: Arc::default(),
+            out: None,
+            done: 0,
+            of: 0,
+            threads: 1,
+        }
     }
 
     /// The stage of a scene: where campaigns are not decided on, all customers are walked and counted first.
@@ -345,7 +360,10 @@ impl<'a> Run<'a> {
     }
 
     async fn tell(&self, told: Told) -> Result<(), ForecastError> {
-        (self.out.send(told).await).map_err(|_| ForecastError::Unwanted)
+        match self.out {
+            Some(out) => (out.send(told).await).map_err(|_| ForecastError::Unwanted),
+            None => Ok(()),
+        }
     }
 }
 

@@ -162,12 +162,13 @@ impl Scene {
                     Start::Audience => self.counted.get(id).copied().unwrap_or(0),
                     Start::Scheduled(_) | Start::Triggered(_) | Start::Dated(_) | Start::Asked => 0,
                 };
+            let let_on = self.approve || activation.was_let();
             // Of one that waited for approval more may have been counted than stand in it now.
             activation.existing = match self.approve {
                 true => activation.existing.max(all),
                 false => all,
             };
-            if self.approve || guard::at_once(campaign, all) <= allowed {
+            if let_on || guard::at_once(campaign, all) <= allowed {
                 activation.live = Some(self.start);
                 live.push(id.clone());
             } else {

@@ -25,7 +25,6 @@ pub use refusal::Refusal;
 
 use crate::config::problem::Problem;
 use crate::engine::Core;
-use crate::engine::going_on::Waits;
 use crate::store::embedded::EmbeddedStore;
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -44,8 +43,6 @@ pub struct Reloaded {
     pub taken: bool,
     /// What changed and is taken up at the next start only.
     pub later: Vec<String>,
-    /// Edits that will wait for approval.
-    pub waits: Vec<Waits>,
 }
 
 /// Reads configuration and campaigns again; the daemon's own, since it knows what else hangs on them.

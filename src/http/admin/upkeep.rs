@@ -36,12 +36,32 @@ pub async fn waiting(State(admin): State<Admin>) -> Result<Json<Value>, Refusal>
     ))
 }
 
-pub async fn reload(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> {
+/// What is wanted of a reload beside itself.
+#[derive(Default, Deserialize)]
+pub struct Reloading {
+    /// Which edits wait for approval is not wanted: to tell that, every customer may have to be read.
+    #[serde(default)]
+    quick: bool,
+}
+
+pub async fn reload(
+    State(admin): State<Admin>,
+    wanted: Option<Json<Reloading>>,
+) -> Result<Json<Value>, Refusal> {
     let Some(reload) = &admin.reload else {
         return Err(Refusal::not_found("no daemon is running")
             .hint("there is nothing to reload; `reveille check` checks the files"));
     };
     let done = reload().await?;
+    let quick = wanted.is_some_and(|Json(wanted)| wanted.quick);
+    let waits = match done.taken && !quick {
+        // All is in force by now: that this could not be told is no failure of it.
+        true => (admin.core.edits_in_force().await).unwrap_or_else(|error| {
+            tracing::warn!(%error, "which edits will wait for approval is not known yet");
+            Vec::new()
+        }),
+        false => Vec::new(),
+    };
     let problems: Vec<Value> = done
         .problems
         .iter()
@@ -56,7 +76,7 @@ pub async fn reload(State(admin): State<Admin>) -> Result<Json<Value>, Refusal> 
         "problems": problems,
         "templates": done.templates,
         "later": done.later,
-        "waits": done.waits,
+        "waits": waits,
     })))
 }
 
