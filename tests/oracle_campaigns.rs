@@ -219,7 +219,8 @@ impl Pair {
                 }
                 let plans = self.naive.plans.clone();
                 language::adopt(&mut self.world, &folder(&plans));
-                self.naive.adopt(plans);
+                // What was let stays so, and what waits waits on.
+                self.naive.adopt(plans, true);
             }
             n => {
                 let late = match chance.below(6) {
