@@ -205,6 +205,7 @@ impl Pair {
                 }
                 let files = folder(&self.naive.plans);
                 language::adopt(&mut self.world, &files);
+                self.naive.have_appended();
             }
             n => {
                 let late = match chance.below(6) {
