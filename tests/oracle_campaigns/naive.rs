@@ -1189,7 +1189,8 @@ impl Naive {
         self.have_appended();
     }
 
-    fn have_appended(&mut self) {
+    /// All are met: who has finished, and would have left at once when it was appended, may go on by now.
+    pub fn have_appended(&mut self) {
         let plans = self.plans.clone();
         for p in 0..self.people.len() {
             for (name, plan) in plans.files.iter().filter(|(_, plan)| plan.appended) {

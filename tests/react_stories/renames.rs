@@ -249,8 +249,11 @@ fn other_names_change_nothing_for_those_under_way() {
                     folder.adopt(&mut world);
                     let standing = &world.record(mina).campaigns[folder.series.0];
                     let campaign = &world.rules.campaigns[folder.series.0];
-                    assert_eq!(standing.journey, campaign.journey, "{what}");
-                    let steps = standing.steps.iter().map(StepId::as_str);
+                    let [way] = &standing.ways[..] else {
+                        panic!("{what}: {:?}", standing.ways);
+                    };
+                    assert_eq!(way.journey, campaign.journey, "{what}");
+                    let steps = way.steps.iter().map(StepId::as_str);
                     assert!(steps.eq(folder.steps.map(|s| s.0)), "{what}");
                     assert!(!world.has(folder.series.0, Status::Left, Reason::Edited));
                 }
@@ -310,6 +313,23 @@ fn a_name_that_stays_when_its_edit_is_taken_back_keeps_nobody_waiting() {
         world.now,
     );
     assert!(!told.behind && !told.at_once);
+    world.run_for(Span::days(30));
+    assert_eq!(days(&world, from), [0, 7, 14]);
+    check_log(&world);
+}
+
+/// The edit is taken back with the name that it gave, while another step gets a new one: the first has its former name.
+#[test]
+fn a_name_is_taken_back_while_another_step_is_renamed() {
+    let folder = Folder::new(OnChange::Jump, Through::Itself);
+    let (mut world, mina, from) = begin(&folder);
+    world.run_for(Span::days(1));
+    world.withhold_approval = true;
+    (folder.with(|f| (f.steps[1], f.wait) = (was("second", "two"), 1))).adopt(&mut world);
+    world.run_for(Span::days(1));
+    (folder.with(|f| f.steps[2] = was("third", "three"))).adopt(&mut world);
+    let steps = &world.record(mina).campaigns["series"].ways[0].steps;
+    assert!(steps.iter().map(StepId::as_str).eq(["one", "two", "third"]));
     world.run_for(Span::days(30));
     assert_eq!(days(&world, from), [0, 7, 14]);
     check_log(&world);

@@ -14,6 +14,7 @@ use crate::domain::ledger::{LogRow, Reason, Status};
 use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
 use crate::domain::time::Timestamp;
+use crate::domain::way::Way;
 
 impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand; save those that may not jump yet.
@@ -23,7 +24,7 @@ impl Life<'_> {
         };
         let by_other_names = only_renamed(standing, campaign, self.rules);
         self.rename_steps(id, campaign);
-        self.rename_back(id, campaign);
+        self.rename_by_place(id, campaign, &by_other_names);
         for (key, _) in self.open_entries(id) {
             self.follow(id, campaign, &key, &by_other_names);
         }
@@ -138,20 +139,23 @@ impl Life<'_> {
         }
     }
 
-    /// An edit under which steps were renamed, and which somebody did not follow yet, is taken back: they have their
-    /// former ids.
-    fn rename_back(&mut self, id: &CampaignId, campaign: &Campaign) {
-        let standing = self.record.campaigns.get(id);
-        let known = standing.map_or(&[][..], |s| s.steps_of(campaign.journey));
-        if known.len() != campaign.steps.len() {
+    /// Where names are all that differs, each step is known by the id that stands in its place: an edit under which steps
+    /// were renamed, and which somebody did not follow yet, may have been taken back.
+    fn rename_by_place(&mut self, id: &CampaignId, campaign: &Campaign, by_other_names: &[u64]) {
+        let Some(standing) = self.record.campaigns.get(id) else {
             return;
-        }
-        let ids = campaign.steps.iter().map(|s| &s.id);
-        let other: Vec<(StepId, &StepId)> = (known.iter().cloned().zip(ids))
-            .filter(|(known, step)| known != *step)
+        };
+        let same = |way: &&Way| {
+            let journey = way.journey == campaign.journey || by_other_names.contains(&way.journey);
+            journey && way.steps.len() == campaign.steps.len()
+        };
+        let ids = || campaign.steps.iter().map(|s| s.id.clone());
+        let other: Vec<(StepId, StepId)> = (standing.ways.iter().filter(same))
+            .flat_map(|way| way.steps.iter().cloned().zip(ids()))
+            .filter(|(known, step)| known != step && campaign.step(known).is_none())
             .collect();
         for (known, step) in other {
-            self.rename_step(id, &known, step);
+            self.rename_step(id, &known, &step);
         }
     }
 
