@@ -5,7 +5,7 @@ mod app;
 use app::watched::Watched;
 use app::{App, CONFIG};
 use reveille::domain::cause::{Cause, Liveness, ProfileChange};
-use reveille::domain::id::{CampaignId, CustomerNo};
+use reveille::domain::id::{CampaignId, CustomerNo, ShardNo};
 use reveille::domain::ledger::Status;
 use reveille::domain::quota::{Taken, lot_of};
 use reveille::domain::time::Span;
@@ -563,4 +563,37 @@ async fn a_shard_that_has_stopped_keeps_nobody_waiting_for_long() {
     app.leap(Span::hours(23)).await;
     app.leap(Span::hours(1)).await;
     assert_eq!(app.entered("lottery").await, 40);
+}
+
+/// An edit has just come into force, and no shard has walked to it yet: who is drawn is judged by it all the same.
+#[tokio::test]
+async fn whom_the_walk_has_not_met_yet_is_judged_by_the_files_in_force() {
+    let store = Watched::new();
+    preset_salt(&*store, SALT).await.unwrap();
+    let before = lottery("20 per 1d");
+    let app = App::start_on(store.clone(), START, CONFIG, &[("lottery.toml", &before)]).await;
+    let people = app.buyers(0..120).await;
+    let viewed = people[..60].iter();
+    let viewed = viewed.map(|no| app.past(*no, "Product Viewed", app.now()));
+    assert!(app.offer(viewed.collect()).await.iter().all(Result::is_ok));
+    app.settle().await;
+    let walks: BTreeSet<Vec<u8>> = ShardNo::all().map(keys::walk).collect();
+    store.fail(move |batch| {
+        let walks = batch.puts.iter().any(|(key, _)| walks.contains(key));
+        walks.then(|| StoreError::Unavailable("no walk yet".into()))
+    });
+    let exit = "existing = \"enter\"\nexit = [{ event = \"Product Viewed\" }]";
+    let after = before.replace("existing = \"enter\"", exit);
+    app.file("lottery.toml", Some(&after));
+    let config = (*app.core.config()).clone();
+    app.core.reload(config).await.unwrap();
+    app.clock.advance(Span::hours(1));
+    app.core.tick().await.unwrap();
+    assert_eq!(
+        who_entered(&app, "lottery").await,
+        lowest(&people[60..], 20, 2)
+    );
+    store.mend();
+    app.settle().await;
+    assert_eq!(app.entered("lottery").await, 20);
 }
