@@ -201,7 +201,7 @@ async fn rings_that_change_nothing_are_fewer_than_one_for_every_three_events() {
             total += app
                 .core
                 .shard(CustomerNo(u64::from(shard.0)))
-                .tick()
+                .tick(app.core.next_tick())
                 .await
                 .unwrap();
             alarms[usize::from(shard.0)] = next_alarm(&app, shard).await;

@@ -3,6 +3,7 @@
 use super::activation::activated;
 use super::batch::{BatchError, Recorded, Reply, Work};
 use super::catalogue::Catalogue;
+use super::clockwork::{Course, Tick};
 use super::composer::From;
 use super::copies::seeds::Seeds;
 use super::coupons::{self, Watch};
@@ -80,6 +81,7 @@ pub struct Core {
     pub(super) token_keys: Arc<KeyRing>,
     pub(super) notices: Mutex<mpsc::UnboundedReceiver<Notice>>,
     progress: Arc<AtomicU64>,
+    course: Arc<Course>,
     tally: Arc<Tally>,
     pub(super) walked: Mutex<Walked>,
     pub(super) seeds: Seeds,
@@ -140,7 +142,7 @@ impl Core {
         let progress = Arc::new(AtomicU64::new(0));
         let hourly = Hourly::open(&*store).await?;
         let tally = Arc::new(Tally::with(hourly));
-        let draws = Arc::default();
+        let course = Arc::<Course>::default();
         let mut shards = Vec::new();
         for no in ShardNo::all() {
             let (shard, handle) = Shard::open(ShardParts {
@@ -152,7 +154,7 @@ impl Core {
                 post: post.clone(),
                 progress: Arc::clone(&progress),
                 tally: Arc::clone(&tally),
-                draws: Arc::clone(&draws),
+                course: Arc::clone(&course),
                 forgotten: Arc::clone(&forgotten),
                 first_message,
                 recorder: recorder.clone(),
@@ -198,6 +200,7 @@ impl Core {
             coupons: Watch::default(),
             notices: Mutex::new(notices),
             progress,
+            course,
             tally,
             walked: Mutex::new(Walked::default()),
             seeds: Seeds::default(),
@@ -289,15 +292,21 @@ impl Core {
         &self.tally
     }
 
+    /// A tick of all that is due by now, for the shards.
+    pub fn next_tick(&self) -> Tick {
+        self.course.next_tick(self.clock.now())
+    }
+
     /// A tick without the outbox: alarms, occurrences and release in every shard. For the daemon, whose outbox may have
     /// to wait for a relay while time goes on.
     pub async fn advance(self: &Arc<Self>) -> Result<Ticked, Refused> {
         // What a minute ago was a hit may be an answer now, and end or start something.
         let settled = self.settle_hits().await;
+        let tick = self.next_tick();
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
-            shard.order(Order::Tick(answer)).await;
+            shard.order(Order::Tick(tick, answer)).await;
             waiting.push(answered);
         }
         let mut total = Ticked::default();

@@ -5,7 +5,7 @@
 //! at least one turn in four. A turn is never interrupted; the wait between two turns always may be.
 
 use super::batch::{BatchError, Done, Extra, Recorded, Reply, Surroundings, Work, process};
-use super::clockwork::{Clockwork, Draws};
+use super::clockwork::{Clockwork, Course, Runner, Tick};
 use super::forget::Forgotten;
 use super::post::{Delivery, Post};
 use super::state::Standing;
@@ -69,8 +69,8 @@ pub(super) type Item = (Work, Option<Answered>);
 pub enum Order {
     /// From the next batch on, these rules are in force.
     Adopt(Arc<Rules>, oneshot::Sender<()>),
-    /// Do all that is due by now, then answer.
-    Tick(oneshot::Sender<Result<Ticked, Refused>>),
+    /// Do all that is due by this tick's instant, then answer.
+    Tick(Tick, oneshot::Sender<Result<Ticked, Refused>>),
     /// Paused messages that may go again are released.
     Unpark(oneshot::Sender<Result<u64, Refused>>),
     /// Letters lie in this customer's inbox; the answer comes when they have taken effect.
@@ -146,10 +146,10 @@ impl ShardHandle {
         let _ = self.orders.send(order).await;
     }
 
-    /// Do all that is due by now.
-    pub async fn tick(&self) -> Result<Ticked, Refused> {
+    /// Do all that is due in this tick. Where lots are to be drawn it waits for the other shards to come so far in it.
+    pub async fn tick(&self, tick: Tick) -> Result<Ticked, Refused> {
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Tick(answer)).await;
+        self.order(Order::Tick(tick, answer)).await;
         answered.await.unwrap_or(Err(Refused::Stopping))
     }
 }
@@ -164,7 +164,7 @@ pub struct ShardParts {
     pub post: Post,
     pub progress: Arc<AtomicU64>,
     pub tally: Arc<Tally>,
-    pub draws: Arc<Draws>,
+    pub course: Arc<Course>,
     pub forgotten: Arc<Forgotten>,
     /// No message gets a lower number.
     pub first_message: u32,
@@ -183,10 +183,10 @@ pub struct Shard {
     /// Counts the chunks of the clockwork, of all shards.
     pub(super) progress: Arc<AtomicU64>,
     tally: Arc<Tally>,
-    /// The lots that any shard is drawing.
-    pub(super) draws: Arc<Draws>,
+    /// How far it and the others have come in a tick.
+    pub(super) runner: Runner,
     pub(super) forgotten: Arc<Forgotten>,
-    first_message: u32,
+    pub(super) first_message: u32,
     recorder: Option<mpsc::UnboundedSender<Recorded>>,
     urgent: mpsc::Receiver<Item>,
     consent: mpsc::Receiver<Item>,
@@ -213,7 +213,7 @@ impl Shard {
             post: parts.post,
             progress: parts.progress,
             tally: parts.tally,
-            draws: parts.draws,
+            runner: Runner::new(parts.no, parts.course),
             forgotten: parts.forgotten,
             first_message: parts.first_message,
             recorder: parts.recorder,
@@ -243,7 +243,7 @@ impl Shard {
                 self.clockwork_turn().await;
             }
             let batch = self.waiting();
-            let clockwork = self.clockwork.is_busy();
+            let clockwork = self.has_work();
             if batch.is_empty() && !clockwork {
                 if !self.wait().await {
                     return;
@@ -273,6 +273,10 @@ impl Shard {
                 }
                 None => return false,
             },
+            () = self.runner.moved(), if self.clockwork.waits => {
+                self.clockwork.waits = false;
+                return true;
+            }
             item = self.urgent.recv() => item,
             item = self.consent.recv() => item,
             item = self.intake.recv() => item,
@@ -423,7 +427,7 @@ impl Shard {
                 self.clockwork.adopt(&self.rules);
                 let _ = answer.send(());
             }
-            Order::Tick(answer) => self.clockwork.begin_tick(answer),
+            Order::Tick(tick, answer) => self.ask_tick(tick, answer),
             Order::Unpark(answer) => self.clockwork.unparking.ask(answer),
             Order::Collect(customer, answer) => self.clockwork.letters.ask(customer, answer),
             Order::Forget(numbers, erasure, answer) => {

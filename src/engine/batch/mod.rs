@@ -15,6 +15,9 @@ mod person;
 mod reacting;
 mod seen;
 mod unreadable;
+mod walked;
+
+pub use walked::walked;
 
 use super::state::EventRow;
 use crate::domain::address::EmailAddress;

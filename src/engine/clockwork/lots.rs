@@ -1,17 +1,23 @@
 //! Lots: who is drawn of those who are due at one occurrence, where the campaign's quota is a number.
 //!
-//! Each shard walks its own customers, so the draw comes before: whichever shard comes to the occurrence first looks
-//! through the due index of all, a stretch of it each turn, and writes down up to which number is drawn. The others come
-//! back until it stands there, and so does one that goes on after a crash. Who comes to stand in the index since is drawn
-//! by the same number, while there is room. Who is due and takes no place, since they would not enter or are held out, is
-//! not counted.
+//! Each shard walks its own customers, so the draw comes before. Who is due, and who of them would enter, hangs on what is
+//! done before this occurrence: alarms, occurrences of the same instant, what those of other zones have taken. So nobody
+//! draws before all shards have come to this occurrence or past it ([`super::course`]): who is drawn hangs on none being
+//! faster. Then one of them looks through the due index of all, a stretch of it each turn, and writes down up to which
+//! number is drawn; the others wait until it stands there, and one that goes on after a crash finds it. For a shard that
+//! has stopped (its part of the store fails) the draw is put off from tick to tick, but not for long; its customers
+//! who stand in the index are looked at all the same.
+//!
+//! Who comes to stand in the index since is drawn by the same number, while there is room. Who is due and takes no place,
+//! since they would not enter or are held out, is not counted.
 
 use crate::domain::campaign::Campaign;
 use crate::domain::id::{CampaignId, CustomerNo, SHARDS, ShardNo};
 use crate::domain::quota::{Lot, Quota, Taken, lot_of};
 use crate::domain::react::{keeps_some_out, takes_room, would_enter};
 use crate::domain::record::{DueAt, Record};
-use crate::engine::batch::BatchError;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::batch::{BatchError, Surroundings, walked};
 use crate::engine::pages::records_of;
 use crate::engine::quotas::read_one;
 use crate::engine::shard::{Refused, Shard};
@@ -20,15 +26,14 @@ use crate::store::{Batch, Direction, KeyRange, StoreError, keys};
 use chrono::NaiveDateTime;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
 
 use super::CHUNK;
+use super::course::{Course, Occasion, Others};
 
 /// So many chunks of the due index are looked through in one turn.
 const STRETCH: usize = 8;
-/// So long a shard that waits for another's draw lies idle before it looks whether there is something else to do.
-const PATIENCE: Duration = Duration::from_millis(10);
+/// So long a draw is put off for shards that have stopped: less than what makes an occurrence a missed one.
+const PATIENCE: Span = Span::minutes(1);
 
 /// Which draw: of this campaign, at this place of the due index, for this occurrence.
 type Which = (CampaignId, DueAt, NaiveDateTime);
@@ -37,7 +42,16 @@ type Which = (CampaignId, DueAt, NaiveDateTime);
 #[derive(Default)]
 pub struct Draws {
     under_way: Mutex<Vec<Which>>,
-    ended: Notify,
+}
+
+/// How it stands with the lots of an occurrence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lots {
+    Drawn,
+    /// It is to be asked again: the draw goes on, or something is waited for.
+    Later,
+    /// Not in this tick.
+    PutOff,
 }
 
 impl Draws {
@@ -52,11 +66,8 @@ impl Draws {
 /// A draw that this shard makes, as far as it has come. However it ends, another shard may begin it anew then.
 pub struct Draw {
     which: Which,
-    draws: Arc<Draws>,
-    /// The lowest numbers so far, at most as many as the quota may ever let in; numbers from 0 on sort as their bits do.
-    lowest: BinaryHeap<u64>,
-    /// All who stand there, and would take a place.
-    all: u64,
+    course: Arc<Course>,
+    lowest: Lowest,
     /// Where it goes on: the rest of this shard's index, and the shards after it.
     shard: u8,
     rest: Option<KeyRange>,
@@ -64,14 +75,15 @@ pub struct Draw {
 
 impl Drop for Draw {
     fn drop(&mut self) {
-        self.draws.under_way().retain(|which| *which != self.which);
-        self.draws.ended.notify_waiters();
+        let under_way = &self.course.draws;
+        under_way.under_way().retain(|which| *which != self.which);
+        self.course.stir();
     }
 }
 
 impl Draw {
-    fn begun(draws: &Arc<Draws>, which: &Which) -> Option<Draw> {
-        let mut under_way = draws.under_way();
+    fn begun(course: &Arc<Course>, which: &Which) -> Option<Draw> {
+        let mut under_way = course.draws.under_way();
         let first = !under_way.contains(which);
         if first {
             under_way.push(which.clone());
@@ -79,16 +91,34 @@ impl Draw {
         drop(under_way);
         first.then(|| Draw {
             which: which.clone(),
-            draws: Arc::clone(draws),
-            lowest: BinaryHeap::new(),
-            all: 0,
+            course: Arc::clone(course),
+            lowest: Lowest::default(),
             shard: 0,
             rest: None,
         })
     }
+}
 
-    /// The number up to which so many of those who stand there are drawn.
-    fn upto(&self, places: u64) -> f64 {
+/// The numbers of all who stand there and would take a place.
+#[derive(Default)]
+pub struct Lowest {
+    /// The lowest so far, at most as many as the quota may ever let in; numbers from 0 on sort as their bits do.
+    lowest: BinaryHeap<u64>,
+    all: u64,
+}
+
+impl Lowest {
+    /// One more; `most` is what the quota may ever let in.
+    pub fn add(&mut self, number: f64, most: u64) {
+        self.all += 1;
+        self.lowest.push(number.to_bits());
+        if self.lowest.len() as u64 > most {
+            self.lowest.pop();
+        }
+    }
+
+    /// The number up to which so many of them are drawn.
+    pub fn upto(&self, places: u64) -> f64 {
         if self.all <= places {
             return 1.0;
         }
@@ -103,30 +133,40 @@ impl Draw {
 }
 
 impl Shard {
-    /// Sees to it that the lots of this occurrence are drawn; false: not yet, it is to be asked again.
+    /// Sees to it that the lots of this occurrence are drawn.
     pub(in crate::engine) async fn draw_lots(
         &mut self,
         campaign: &Campaign,
         place: DueAt,
         occurrence: NaiveDateTime,
-    ) -> Result<bool, Refused> {
+        here: &Occasion,
+    ) -> Result<Lots, Refused> {
         let Some(quota) = campaign.quota().filter(|quota| quota.is_number()) else {
-            return Ok(true);
+            return Ok(Lots::Drawn);
         };
         let which = (campaign.id.clone(), place, occurrence);
         let own = self.clockwork.draw.take();
         let own = own.filter(|draw| draw.which == which);
         if own.is_none() {
+            // What moves from here on is not missed.
+            self.runner.look();
+            match self.others_at(here) {
+                Others::Abreast => {}
+                Others::Behind => {
+                    self.clockwork.waits = true;
+                    return Ok(Lots::Later);
+                }
+                Others::Stopped | Others::Ahead => return Ok(Lots::PutOff),
+            }
             let stood = read_one(&*self.store, &self.rules, campaign).await?;
             if is_drawn(&stood.taken, &which) {
-                return Ok(true);
+                return Ok(Lots::Drawn);
             }
         }
-        let Some(mut draw) = own.or_else(|| Draw::begun(&self.draws, &which)) else {
-            let ended = self.draws.ended.notified();
-            // Whether it ends in that time or not: there is another look.
-            let _ = tokio::time::timeout(PATIENCE, ended).await;
-            return Ok(false);
+        let Some(mut draw) = own.or_else(|| Draw::begun(&self.runner.course, &which)) else {
+            // Another shard draws.
+            self.clockwork.waits = true;
+            return Ok(Lots::Later);
         };
         // An error drops the draw: another shard may do better.
         let stretch = match keeps_some_out(campaign) {
@@ -136,11 +176,23 @@ impl Shard {
         for _ in 0..stretch {
             if self.look_on(&mut draw, campaign, quota).await? {
                 self.write_lot(campaign, quota, &draw).await?;
-                return Ok(true);
+                return Ok(Lots::Drawn);
             }
         }
         self.clockwork.draw = Some(draw);
-        Ok(false)
+        Ok(Lots::Later)
+    }
+
+    /// How the other shards stand to this occurrence.
+    fn others_at(&mut self, here: &Occasion) -> Others {
+        let tick = self.clockwork.tick;
+        match self.runner.others(tick, here, true) {
+            Others::Stopped => {
+                let patient = (self.clockwork).is_patient(here, self.clock.now(), PATIENCE);
+                self.runner.others(tick, here, patient)
+            }
+            others => others,
+        }
     }
 
     /// Looks through one more chunk; true when that was the last one.
@@ -159,10 +211,6 @@ impl Shard {
             .scan(range.clone(), Direction::Forward, CHUNK)
             .await;
         let found = found.map_err(BatchError::from)?;
-        let most = match quota {
-            Quota::Number { most, .. } => *most,
-            Quota::Share(_) => u64::MAX,
-        };
         let due = (found.iter()).filter_map(|(key, _)| keys::read_due_customer(key));
         let takes = |no: &CustomerNo| takes_room(*no, campaign, &self.rules);
         let mut due: Vec<CustomerNo> = due.filter(takes).collect();
@@ -170,12 +218,8 @@ impl Shard {
             due = self.who_would_enter(campaign, due, *occurrence).await?;
         }
         for no in due {
-            draw.all += 1;
             let number = lot_of(&self.rules.salt, id, no, *occurrence);
-            draw.lowest.push(number.to_bits());
-            if draw.lowest.len() as u64 > most {
-                draw.lowest.pop();
-            }
+            draw.lowest.add(number, most_of(quota));
         }
         match found.last() {
             Some((last, _)) if found.len() == CHUNK => draw.rest = Some(range.after(last.clone())),
@@ -192,10 +236,40 @@ impl Shard {
         occurrence: NaiveDateTime,
     ) -> Result<Vec<CustomerNo>, Refused> {
         let now = self.clock.now();
-        let records = records_of(&*self.store, &due).await?;
+        let mut records = records_of(&*self.store, &due).await?;
+        self.bring_up_to_date(&mut records, now).await?;
         let enters = |r: &Record| would_enter(r, campaign, &self.rules, occurrence, now);
         let enter = (records.iter().flatten()).filter(|r| enters(r));
         Ok(enter.map(|r| r.no).collect())
+    }
+
+    /// Those whom the walk to the present rules has not met yet: as it will find them. Nothing is written.
+    async fn bring_up_to_date(
+        &self,
+        records: &mut [Option<Record>],
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let outdated = |r: &&mut Record| r.rules != self.rules.version;
+        let mut outdated: Vec<&mut Record> =
+            (records.iter_mut().flatten()).filter(outdated).collect();
+        let numbers: Vec<CustomerNo> = outdated.iter().map(|record| record.no).collect();
+        let around = Surroundings {
+            store: &*self.store,
+            shard: self.no,
+            rules: &self.rules,
+            forgotten: &self.forgotten,
+            first_message: self.first_message,
+            now,
+            unfinished: true,
+            urgent: false,
+        };
+        let mut walked = walked(&around, &numbers).await?;
+        for record in &mut outdated {
+            if let Some(walked) = walked.remove(&record.no) {
+                **record = walked;
+            }
+        }
+        Ok(())
     }
 
     async fn write_lot(
@@ -214,7 +288,7 @@ impl Shard {
             let left = taken.left(quota, self.clock.now(), self.rules.shop.timezone);
             let lot = Lot {
                 occurrence: *occurrence,
-                upto: draw.upto(left),
+                upto: draw.lowest.upto(left),
             };
             taken.lots.insert(zone_name(*place).to_owned(), lot);
             let batch = Batch {
@@ -233,6 +307,14 @@ impl Shard {
     }
 }
 
+/// How many the quota may ever let in at once.
+pub(in crate::engine) fn most_of(quota: &Quota) -> u64 {
+    match quota {
+        Quota::Number { most, .. } => *most,
+        Quota::Share(_) => u64::MAX,
+    }
+}
+
 fn is_drawn(taken: &Taken, (_, place, occurrence): &Which) -> bool {
     let lot = taken.lots.get(zone_name(*place));
     lot.is_some_and(|lot| lot.occurrence >= *occurrence)
@@ -244,7 +326,7 @@ fn zone_name(place: DueAt) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Draw, Draws};
+    use super::{Course, Draw};
     use crate::domain::id::CampaignId;
     use crate::domain::record::DueAt;
     use chrono::NaiveDate;
@@ -252,7 +334,7 @@ mod tests {
 
     #[test]
     fn one_draws_and_the_lowest_numbers_are_drawn() {
-        let draws = Arc::new(Draws::default());
+        let course = Arc::new(Course::default());
         let place = DueAt {
             hash: 1,
             zone: None,
@@ -260,15 +342,14 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
         let at = day.and_hms_opt(9, 0, 0).unwrap();
         let which = (CampaignId::parse("a").unwrap(), place, at);
-        let mut draw = Draw::begun(&draws, &which).unwrap();
-        assert!(Draw::begun(&draws, &which).is_none());
+        let mut draw = Draw::begun(&course, &which).unwrap();
+        assert!(Draw::begun(&course, &which).is_none());
         for number in [0.7, 0.1, 0.4, 0.9] {
-            draw.lowest.push(f64::to_bits(number));
-            draw.all += 1;
+            draw.lowest.add(number, 4);
         }
-        let upto: Vec<f64> = (0..6).map(|places| draw.upto(places)).collect();
+        let upto: Vec<f64> = (0..6).map(|places| draw.lowest.upto(places)).collect();
         assert_eq!(upto, [-1.0, 0.1, 0.4, 0.7, 1.0, 1.0]);
         drop(draw);
-        assert!(Draw::begun(&draws, &which).is_some());
+        assert!(Draw::begun(&course, &which).is_some());
     }
 }

@@ -1,14 +1,17 @@
 //! The clockwork of a shard: letters, alarms that have rung, occurrences of schedules, release, and the walk. All of it rereads
 //! what is durable, in chunks with a cursor, so that timer, restart and crash are one path.
 
+mod agenda;
+mod course;
 mod letters;
 mod lots;
 mod occurrences;
 mod unpark;
 mod walk;
 
+pub use course::{Course, Occasion, Runner, Tick};
 pub use letters::Letters;
-pub use lots::{Draw, Draws};
+pub(super) use lots::{Draw, Lots, Lowest, most_of};
 pub(super) use occurrences::{is_made_up, late_by, latest_of, live_schedule, next_of};
 pub use unpark::Unparking;
 
@@ -43,6 +46,10 @@ type Zone = (CampaignId, Option<Tz>);
 #[derive(Default)]
 pub struct Clockwork {
     ticks: Vec<Answered>,
+    /// The tick under way, or the last one.
+    tick: Tick,
+    /// The latest that was asked for.
+    asked: Tick,
     phase: Phase,
     ticked: Ticked,
     /// The last alarm key that this tick has done.
@@ -50,16 +57,22 @@ pub struct Clockwork {
     /// Customers with a message that waits to be released.
     release: BTreeSet<CustomerNo>,
     occurrences: BTreeMap<(CampaignId, String), Row>,
+    /// Which of them are due in this tick, once that was worked out.
+    agenda: Option<BTreeSet<Occasion>>,
+    /// The one that this tick is at: those before it are over.
+    at: Option<Occasion>,
     /// The lots that this shard is drawing.
     draw: Option<Draw>,
+    /// There is nothing to do before another shard has moved.
+    pub(super) waits: bool,
+    /// The occurrence that is put off until others have come to it, too, and since when.
+    put_off: Option<(Occasion, Timestamp)>,
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,
     /// The last chunk failed.
     failing: bool,
     pub(super) letters: Letters,
-    /// Every alarm up to here has rung in this tick: only occurrences up to here are due in it.
-    rung_upto: Timestamp,
     /// Every occurrence up to here is done; where a zone has no row yet, nobody in it was due before.
     upto: Timestamp,
     /// `upto` as last written.
@@ -140,6 +153,7 @@ impl Clockwork {
         }
         self.walk_wanted = !self.walk.done;
         self.draw = None;
+        self.agenda = None;
         for ((id, zone), row) in &mut self.occurrences {
             row.next = next_of(rules, id, zone, row.stored.upto);
         }
@@ -193,21 +207,30 @@ impl Clockwork {
         })
     }
 
-    pub fn begin_tick(&mut self, answer: Answered) {
+    /// A tick is asked for; true: it begins now. Else it does as soon as the one under way has ended.
+    fn ask_tick(&mut self, tick: Tick, answer: Answered) -> bool {
         self.ticks.push(answer);
+        if tick.no > self.asked.no {
+            self.asked = tick;
+        }
+        self.waits = false;
         // A walk that an error stopped goes on.
         self.walk_wanted |= !self.walk.done;
         self.unparking.take_up();
         self.letters.again();
-        if self.phase == Phase::Idle {
-            self.phase = Phase::Alarms;
-            self.alarm_cursor = None;
+        let idle = self.phase == Phase::Idle;
+        if idle {
             self.ticked = Ticked::default();
         }
+        idle
     }
 
     pub fn is_busy(&self) -> bool {
-        self.phase != Phase::Idle || self.unparking.is_asked() || self.walk_wanted
+        let at_work = match self.phase {
+            Phase::Idle => self.walk_wanted,
+            _ => !self.waits,
+        };
+        at_work || self.unparking.is_asked()
     }
 
     pub fn want_release(&mut self, customers: impl Iterator<Item = CustomerNo>) {
@@ -222,7 +245,8 @@ impl Clockwork {
     }
 
     /// Rows for zones in which a campaign's due index has its first customers: occurrences count from the last tick (the
-    /// one at this very instant is met), or, while the campaign is not live yet, from its activation.
+    /// one at this very instant is met) or, in the middle of one, from where it has come to; or, while the campaign is not
+    /// live yet, from its activation.
     pub fn rows_for(
         &self,
         rules: &Rules,
@@ -240,6 +264,7 @@ impl Clockwork {
             let next = next_of(rules, &id, zone, stored.upto);
             self.occurrences
                 .insert((id, zone.to_owned()), Row { stored, next });
+            self.agenda = None;
         }
     }
 
@@ -257,10 +282,11 @@ impl Clockwork {
                     .contains_key(&(id.clone(), (*zone).to_owned()))
             })
             .map(move |(id, zone)| {
+                let over = self.over_for(rules, &id, zone);
                 let upto = match rules.controls.activations.get(&id) {
                     Some(a) if a.live.is_none() => a.at,
-                    Some(a) => a.at.max(self.upto),
-                    None => self.upto,
+                    Some(a) => a.at.max(over),
+                    None => over,
                 };
                 (
                     id,
@@ -308,6 +334,8 @@ impl Shard {
             }
             self.clockwork.phase = Phase::Idle;
             self.clockwork.draw = None;
+            self.clockwork.at = None;
+            self.runner.stops();
             self.clockwork.walk_wanted = false;
             self.clockwork.unparking.stop(&error);
             self.clockwork.letters.stop(&error);
@@ -339,15 +367,14 @@ impl Shard {
     }
 
     async fn alarm_chunk(&mut self) -> Result<(), Refused> {
-        let now = self.clock.now();
-        let mut range = keys::alarms_until(self.no, now);
+        let mut range = keys::alarms_until(self.no, self.clockwork.tick.upto);
         if let Some(cursor) = self.clockwork.alarm_cursor.clone() {
             range = range.after(cursor);
         }
         let of_key = |key: &[u8]| Some((key.to_vec(), keys::read_alarm(key)?.1));
         let rung = self.chunk(range, of_key).await?;
         let Some((last, _)) = rung.last().cloned() else {
-            self.clockwork.rung_upto = now;
+            self.clockwork.agenda = None;
             self.clockwork.phase = Phase::Occurrences;
             return Ok(());
         };
@@ -364,6 +391,10 @@ impl Shard {
     pub(super) async fn release_chunk(&mut self) -> Result<(), Refused> {
         let chunk: Vec<CustomerNo> = self.clockwork.release.iter().take(CHUNK).copied().collect();
         if chunk.is_empty() {
+            if self.clockwork.asked.no > self.clockwork.tick.no {
+                self.begin_tick();
+                return Ok(());
+            }
             self.clockwork.phase = Phase::Idle;
             let ticked = std::mem::take(&mut self.clockwork.ticked);
             for answer in self.clockwork.ticks.drain(..) {

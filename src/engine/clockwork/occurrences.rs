@@ -17,7 +17,7 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::sync::Arc;
 
-use super::{CHUNK, KEEP, PROMPT, Phase, Row};
+use super::{CHUNK, KEEP, Lots, PROMPT, Phase, Row};
 
 /// The next occurrence of a campaign in a zone after `upto`; none for a campaign that is not live, or paused, nor
 /// while history is imported.
@@ -66,18 +66,21 @@ pub(in crate::engine) fn live_schedule<'a>(
 impl Shard {
     /// One chunk of an occurrence that is due, or the end of the phase.
     pub(in crate::engine) async fn occurrence_chunk(&mut self) -> Result<(), Refused> {
-        let now = self.clockwork.rung_upto;
-        let due = self.clockwork.occurrences.iter().find(|(_, row)| {
-            row.stored.walking.is_some() || row.next.is_some_and(|(_, at)| at <= now)
-        });
-        let Some(((id, zone), row)) = due else {
+        let now = self.clockwork.tick.upto;
+        let rules = Arc::clone(&self.rules);
+        let Some(here) = self.clockwork.first_due(&rules) else {
             self.clockwork.draw = None;
             self.clockwork.phase = Phase::Release;
+            self.runner.arrives();
             return self.note_tick(now).await;
         };
-        let (id, zone) = (id.clone(), zone.clone());
-        let mut stored = row.stored.clone();
-        let rules = Arc::clone(&self.rules);
+        self.runner.comes_to(&here);
+        let (id, zone) = (here.campaign.clone(), here.zone.clone());
+        let row = self.clockwork.occurrences.get(&(id.clone(), zone.clone()));
+        let Some(mut stored) = row.map(|row| row.stored.clone()) else {
+            self.clockwork.agenda = None;
+            return Ok(());
+        };
         let Some((campaign, schedule, tz)) = live_schedule(&rules, &id, &zone) else {
             // Paused or gone in the middle of it: what is not done yet is missed.
             stored.walking = None;
@@ -107,8 +110,18 @@ impl Shard {
             hash: campaign.audience_hash,
             zone: (schedule.zone == ScheduleZone::Customer).then_some(tz),
         };
-        if walking.cursor.is_none() && !self.draw_lots(campaign, place, walking.local).await? {
-            return Ok(());
+        if walking.cursor.is_none() {
+            match self
+                .draw_lots(campaign, place, walking.local, &here)
+                .await?
+            {
+                Lots::Drawn => {}
+                Lots::Later => return Ok(()),
+                Lots::PutOff => {
+                    self.put_off();
+                    return Ok(());
+                }
+            }
         }
         let mut range = keys::prefix(keys::due_prefix(self.no, &id, place));
         if let Some(cursor) = walking.cursor {
@@ -170,9 +183,8 @@ impl Shard {
 
     fn note_occurrence(&mut self, id: CampaignId, zone: String, stored: Occurrence) {
         let next = next_of(&self.rules, &id, &zone, stored.upto);
-        self.clockwork
-            .occurrences
-            .insert((id, zone), Row { stored, next });
+        let rules = Arc::clone(&self.rules);
+        (self.clockwork).note_row(&rules, id, zone, Row { stored, next });
     }
 }
 

@@ -23,6 +23,11 @@ pub struct Jobs<J> {
 pub struct Unwanted;
 
 impl<J> Jobs<J> {
+    /// How many were put in.
+    pub fn put_in(&self) -> u64 {
+        self.next
+    }
+
     pub async fn put(&mut self, job: J) -> Result<(), Unwanted> {
         let sent = self.jobs.send((self.next, job)).await;
         self.next += 1;

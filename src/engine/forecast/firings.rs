@@ -77,7 +77,7 @@ impl Marks {
         Ok(Marks(marks))
     }
 
-    /// What a shard makes up for at its first tick: local times, and after which customer each goes on.
+    /// What a shard makes up for at its first tick, and after which customer each goes on.
     pub fn made_up(
         &self,
         shard: ShardNo,
@@ -85,7 +85,7 @@ impl Marks {
         campaign: &CampaignId,
         place: DueAt,
         start: Timestamp,
-    ) -> Vec<(NaiveDateTime, Option<CustomerNo>)> {
+    ) -> Vec<(Firing, Option<CustomerNo>)> {
         let name = place.zone.map_or("", |zone| zone.name());
         let mut found = Vec::new();
         let (Some((_, schedule, zone)), Some(mark)) = (
@@ -103,23 +103,34 @@ impl Marks {
             }
         };
         if let Some(walking) = row.and_then(|row| row.walking) {
-            found.push((walking.local, walking.cursor));
+            let firing = Firing {
+                at: start,
+                local: walking.local,
+                due: walking.at,
+            };
+            found.push((firing, walking.cursor));
             upto = walking.at;
         }
         if let Some((local, at)) = latest_of(schedule, upto, start, zone)
             && is_made_up(schedule, late_by(rules, campaign, at, start))
         {
-            found.push((local, None));
+            let firing = Firing {
+                at: start,
+                local,
+                due: at,
+            };
+            found.push((firing, None));
         }
         found
     }
 }
 
-/// One firing: the tick at which it is met, and the local time that it stands for.
+/// One firing: the tick at which it is met, the local time that it stands for, and the instant at which it was due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Firing {
     pub at: Timestamp,
     pub local: NaiveDateTime,
+    pub due: Timestamp,
 }
 
 /// The firings after the first tick, worked out once for each campaign and zone.
@@ -167,7 +178,11 @@ impl Firings {
                 .unwrap_or_else(|| (crate::domain::wall::local(next, zone), next));
             upto = at;
             if is_made_up(schedule, late_by(rules, campaign, at, tick)) {
-                firings.push(Firing { at: tick, local });
+                firings.push(Firing {
+                    at: tick,
+                    local,
+                    due: at,
+                });
             }
         }
         firings
@@ -185,17 +200,17 @@ impl Firings {
         firings.get(next).map(|firing| firing.at)
     }
 
-    /// The local time that fires there at exactly `now`.
+    /// What fires there at exactly `now`.
     pub fn at(
         &mut self,
         campaign: &CampaignId,
         zone: Option<Tz>,
         now: Timestamp,
-    ) -> Option<NaiveDateTime> {
+    ) -> Option<Firing> {
         let firings = self.of(campaign, zone);
         let at = firings
             .binary_search_by_key(&now, |firing| firing.at)
             .ok()?;
-        Some(firings[at].local)
+        firings.get(at).copied()
     }
 }

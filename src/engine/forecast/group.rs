@@ -7,6 +7,8 @@ use crate::domain::react::Boxes;
 use crate::domain::record::Record;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use crate::engine::clockwork::Occasion;
+use std::collections::BTreeSet;
 
 /// One customer of a group.
 #[derive(Clone)]
@@ -58,9 +60,26 @@ impl Person {
 pub struct Group {
     pub people: Vec<Person>,
     pub boxes: Boxes,
+    /// When each has something to do next.
+    pub(super) queue: BTreeSet<(Timestamp, usize)>,
+    /// The tick under way: its instant, those who have something to do at it, and the occurrence that is over for whom.
+    pub(super) now: Timestamp,
+    pub(super) acting: Vec<usize>,
+    pub(super) passed: Option<(Occasion, usize)>,
 }
 
 impl Group {
+    pub fn new(people: Vec<Person>, boxes: Boxes) -> Group {
+        Group {
+            people,
+            boxes,
+            queue: BTreeSet::new(),
+            now: Timestamp::EARLIEST,
+            acting: Vec::new(),
+            passed: None,
+        }
+    }
+
     /// Whom the customer of this number was merged into, at the end of the chain, where that one is of this group.
     pub fn whom(&self, mut no: CustomerNo) -> Option<&Record> {
         loop {

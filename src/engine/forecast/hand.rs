@@ -4,8 +4,10 @@ use super::diff::{Differences, Gathered};
 use super::firings::Firings;
 use super::group::{Group, Person};
 use super::idle::is_idle;
+use super::lots::Paused;
 use super::play::{Play, Stage, Teller};
 use super::summary::Counts;
+use super::ticks::Played;
 use super::told::Decision;
 use crate::domain::address::MailboxId;
 use crate::domain::campaign::Start;
@@ -33,8 +35,13 @@ pub enum Pass {
     Play,
 }
 
-/// Customers as stored, in groups.
-pub type Job = Vec<Vec<Vec<u8>>>;
+/// What a hand is given.
+pub enum Job {
+    /// Customers as stored, in groups.
+    Stored(Vec<Vec<Vec<u8>>>),
+    /// Groups that go on, since the lots that they waited for are drawn.
+    GoOn(Vec<Paused>),
+}
 
 /// What came of a job.
 #[derive(Default)]
@@ -47,6 +54,8 @@ pub struct Done {
     /// Whom the edit of each campaign moves.
     pub going_on: BTreeMap<CampaignId, Found>,
     pub differences: Differences,
+    /// Groups that wait for lots.
+    pub paused: Vec<Paused>,
 }
 
 /// What is wanted of it.
@@ -102,6 +111,15 @@ impl Hand {
 
     pub fn work(&mut self, job: Job) -> Result<Done, BatchError> {
         let mut done = Done::default();
+        let job = match job {
+            Job::Stored(job) => job,
+            Job::GoOn(paused) => {
+                for of in paused {
+                    self.play(of.group, of.decisions, &mut done, |play| play.go_on());
+                }
+                return Ok(done);
+            }
+        };
         let mut groups: Vec<Vec<Record>> = Vec::with_capacity(job.len());
         for stored in job {
             let mut group = Vec::with_capacity(stored.len());
@@ -139,11 +157,7 @@ impl Hand {
                 let history = histories.remove(&record.no);
                 Person::new(record, history)
             });
-            let group = Group {
-                people: people.collect(),
-                boxes,
-            };
-            self.group(group, &mut done);
+            self.group(Group::new(people.collect(), boxes), &mut done);
         }
         Ok(done)
     }
@@ -177,16 +191,40 @@ impl Hand {
             done.differences.add(&before, &after, start);
             return;
         }
+        match self.wanted.pass {
+            Pass::Count => self.play(group, Vec::new(), done, |play| (play.walk(), None)),
+            Pass::Play => self.play(group, Vec::new(), done, |play| play.through()),
+        }
+    }
+
+    /// Plays a group on. What was decided of it is told when it is through.
+    fn play(
+        &mut self,
+        group: Group,
+        decided: Vec<Decision>,
+        done: &mut Done,
+        on: impl FnOnce(Play<'_, Told<'_>>) -> Played,
+    ) {
+        let (runtime, store) = (&self.runtime, &self.store);
+        let read = |record: &Record| runtime.block_on(read_history(&**store, record)).ok();
+        let before = std::mem::replace(&mut done.decisions, decided);
         let mut teller = Told {
             wanted: &self.wanted,
             stage: &self.stage,
             done,
         };
         let play = Play::of(&self.stage, &mut self.firings, &read, group, &mut teller);
-        let group = match self.wanted.pass {
-            Pass::Count => play.walk(),
-            Pass::Play => play.through(),
-        };
+        let (group, waits) = on(play);
+        let decisions = std::mem::replace(&mut done.decisions, before);
+        if let Some(waits) = waits {
+            done.paused.push(Paused {
+                group,
+                waits,
+                decisions,
+            });
+            return;
+        }
+        done.decisions.extend(decisions);
         for person in &group.people {
             done.counts.unplayable += u64::from(person.is_broken());
             match self.wanted.pass {
@@ -273,7 +311,7 @@ fn mailboxes(record: &Record) -> BTreeSet<MailboxId> {
 }
 
 /// Takes down what is told of a group.
-struct Told<'a> {
+pub struct Told<'a> {
     wanted: &'a Wanted,
     stage: &'a Stage,
     done: &'a mut Done,

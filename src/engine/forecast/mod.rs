@@ -4,7 +4,8 @@
 //! Customers of different mailboxes have nothing in common that a decision rests on. So each record is copied with its
 //! mailbox at one instant and played by itself to the end ([`play`]): its alarms, the schedules, its messages, at the
 //! ticks of the engine. What many share is done before or after: campaigns that are new are decided on first, by the
-//! guard's own count ([`stage`]); the transports' rates are laid over the result ([`summary`]).
+//! guard's own count ([`stage`]); where lots are drawn all who come to them wait for each other ([`lots`]); the
+//! transports' rates are laid over the result ([`summary`]).
 //!
 //! It equals what then happens as far as is given: nobody does anything, every message is accepted, the engine keeps its
 //! tick. The store is read through an overlay, so nothing could be written to it by mistake.
@@ -18,12 +19,14 @@ mod group;
 mod groups;
 mod hand;
 mod idle;
+mod lots;
 mod play;
 mod pools;
 mod reacting;
 mod short;
 mod stage;
 mod summary;
+mod ticks;
 mod told;
 
 pub use diff::{Compared, Difference, Who};
@@ -45,6 +48,7 @@ use crate::store::{Store, keys};
 use crew::{Crew, Jobs};
 use groups::Shared;
 use hand::{Done, Hand, Job, Pass, Wanted};
+use lots::Waiting;
 use play::Stage;
 use stage::Scene;
 use std::collections::BTreeMap;
@@ -321,19 +325,43 @@ impl<'a> Run<'a> {
             true => 1,
             false => self.threads,
         };
+        // Lots are drawn from all who come to them. Where two sets of files are compared each group is played by both to
+        // the end.
+        if let Some(against) = against {
+            stage.drawn.give_up();
+            against.drawn.give_up();
+        }
         let (jobs, mut crew) = Crew::start(threads, || {
             let data = (Arc::clone(self.store), Arc::clone(&self.forgotten));
             let mut hand = Hand::new(Arc::clone(stage), against.cloned(), data, wanted.clone());
             move |job| hand.work(job)
         })?;
         let (store, shared) = (Arc::clone(self.store), Arc::clone(&self.shared));
-        let feeding = tokio::spawn(async move { feed(&*store, &shared, jobs).await });
+        let mut feeding = tokio::spawn(async move {
+            let mut jobs = jobs;
+            let fed = feed(&*store, &shared, &mut jobs).await;
+            fed.map(|()| jobs)
+        });
+        let (mut fed, mut results, mut waiting) = (None, 0, Waiting::default());
         let mut all = Done::default();
         let mut found: BTreeMap<CampaignId, u64> = BTreeMap::new();
         let mut going_on: BTreeMap<CampaignId, Found> = BTreeMap::new();
         let mut counts = Counts::default();
-        while let Some(done) = crew.next().await? {
-            let done = done?;
+        loop {
+            let done = tokio::select! {
+                jobs = &mut feeding, if fed.is_none() => {
+                    let jobs = jobs.map_err(|e| Refused::Data(format!("reading failed: {e}")))?;
+                    fed = Some(jobs?);
+                    None
+                }
+                done = crew.next() => match done? {
+                    Some(done) => Some(done?),
+                    None => break,
+                },
+            };
+            results += u64::from(done.is_some());
+            let mut done = done.unwrap_or_default();
+            waiting.extend(std::mem::take(&mut done.paused), &stage.drawn);
             all.customers += done.customers;
             counts.merge(done.counts);
             all.differences.merge(done.differences);
@@ -349,10 +377,15 @@ impl<'a> Run<'a> {
             }
             let (done, of) = (self.done, self.of);
             self.tell(Told::Progress { done, of }).await?;
-        }
-        match feeding.await {
-            Ok(fed) => fed?,
-            Err(error) => return Err(Refused::Data(format!("reading failed: {error}")).into()),
+            if let Some(jobs) = &mut fed
+                && jobs.put_in() == results
+            {
+                // Nobody is played: whoever is not through waits.
+                match waiting.draw(&stage.drawn, &stage.rules) {
+                    Some(paused) => _ = jobs.put(Job::GoOn(paused)).await,
+                    None => break,
+                }
+            }
         }
         (all.found, all.going_on) = (found, going_on);
         all.counts = counts;
@@ -368,15 +401,15 @@ impl<'a> Run<'a> {
 }
 
 /// Hands all customers out: those who are alone with their mailbox as they stand in the store, then the others.
-async fn feed(store: &dyn Store, shared: &Shared, mut jobs: Jobs<Job>) -> Result<(), BatchError> {
+async fn feed(store: &dyn Store, shared: &Shared, jobs: &mut Jobs<Job>) -> Result<(), BatchError> {
     let mut pages = RecordPages::of(store);
     while let Some((_, found)) = pages.next_stored().await? {
         let alone = found.into_iter().filter_map(|(key, value)| {
             let no = keys::read_record(&key)?;
             (!shared.holds(no)).then(|| vec![value.value])
         });
-        let job: Job = alone.collect();
-        if !job.is_empty() && jobs.put(job).await.is_err() {
+        let job: Vec<_> = alone.collect();
+        if !job.is_empty() && jobs.put(Job::Stored(job)).await.is_err() {
             return Ok(());
         }
     }
@@ -394,7 +427,7 @@ async fn feed(store: &dyn Store, shared: &Shared, mut jobs: Jobs<Job>) -> Result
             let stored = found.by_ref().take(group.len()).flatten();
             stored.map(|value| value.value).collect()
         });
-        if jobs.put(job.collect()).await.is_err() {
+        if jobs.put(Job::Stored(job.collect())).await.is_err() {
             return Ok(());
         }
     }

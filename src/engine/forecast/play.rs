@@ -12,16 +12,17 @@ use super::group::Group;
 use super::idle::fits;
 use super::reacting::reaction;
 use super::short::lacks_products;
+use super::ticks::Played;
 use super::told::{Decision, in_the_way};
 use crate::domain::address::MailboxId;
 use crate::domain::cause::Cause;
 use crate::domain::event::Event;
-use crate::domain::id::{CampaignId, CustomerNo, MessageNo, PoolName};
+use crate::domain::id::{CampaignId, MessageNo, PoolName};
 use crate::domain::outcome::Outcome;
 use crate::domain::posted::Letter;
 use crate::domain::preference::Class;
 use crate::domain::react::{Answer, Boxes, Context, goes_before, mailboxes_for};
-use crate::domain::record::{DueAt, MessageState, Record};
+use crate::domain::record::{MessageState, Record};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::engine::going_on::Found;
@@ -67,13 +68,13 @@ pub trait Teller {
 
 /// One group being played.
 pub struct Play<'a, T> {
-    stage: &'a Stage,
-    firings: &'a mut Firings,
+    pub(super) stage: &'a Stage,
+    pub(super) firings: &'a mut Firings,
     read: ReadHistory<'a>,
-    group: Group,
+    pub(super) group: Group,
     teller: &'a mut T,
     /// Who got a letter at this tick.
-    stirred: Vec<usize>,
+    pub(super) stirred: Vec<usize>,
 }
 
 impl<'a, T: Teller> Play<'a, T> {
@@ -102,45 +103,19 @@ impl<'a, T: Teller> Play<'a, T> {
         self.group
     }
 
-    /// Plays the group to the end; gives it back as it stands then.
-    pub fn through(mut self) -> Group {
+    /// Plays the group to the end, or up to lots that are not drawn; gives it back as it stands then.
+    pub fn through(mut self) -> Played {
         let start = self.stage.ticks.start;
-        let mut everybody: Vec<usize> = Vec::with_capacity(self.group.people.len());
         for who in 0..self.group.people.len() {
             self.bring_up_to_date(who);
             if self.stage.walk_again {
                 self.react(who, &Cause::Walk, start);
             }
             self.settle_attempts(who);
-            everybody.push(who);
+            self.group.queue.insert((start, who));
         }
-        self.tick(&everybody, start);
         self.stirred.clear();
-        let mut queue: BTreeSet<(Timestamp, usize)> = (self.group.people.iter().enumerate())
-            .map(|(who, person)| (person.next, who))
-            .collect();
-        while let Some((now, _)) = queue.first().copied() {
-            if now >= self.stage.ticks.end {
-                break;
-            }
-            let mut acting = Vec::new();
-            while let Some((at, who)) = queue.first().copied().filter(|(at, _)| *at == now) {
-                queue.remove(&(at, who));
-                acting.push(who);
-            }
-            self.tick(&acting, now);
-            for who in acting {
-                queue.insert((self.group.people[who].next, who));
-            }
-            // Whoever was written to by another looks about at the next tick.
-            for who in std::mem::take(&mut self.stirred) {
-                let person = &mut self.group.people[who];
-                queue.remove(&(person.next, who));
-                person.next = person.next.min(self.stage.ticks.after(now));
-                queue.insert((person.next, who));
-            }
-        }
-        self.group
+        self.go_on()
     }
 
     fn bring_up_to_date(&mut self, who: usize) {
@@ -177,67 +152,8 @@ impl<'a, T: Teller> Play<'a, T> {
         }
     }
 
-    /// One tick of those who have something to do at it.
-    fn tick(&mut self, acting: &[usize], now: Timestamp) {
-        for &who in acting {
-            let alarm = self.group.people[who].record.alarm;
-            if alarm.is_some_and(|at| at <= now) {
-                self.react(who, &Cause::Alarm, now);
-            }
-        }
-        for &who in acting {
-            self.fire(who, now);
-        }
-        for &who in acting {
-            if self.group.people[who].wants_release {
-                self.react(who, &Cause::Release, now);
-                self.group.people[who].wants_release = false;
-            }
-        }
-        if self.stage.sends {
-            self.pump(acting, now);
-        }
-        for &who in acting {
-            self.group.people[who].next = self.next(who, now);
-        }
-    }
-
-    /// Occurrences that are met at this tick.
-    fn fire(&mut self, who: usize, now: Timestamp) {
-        let record = &self.group.people[who].record;
-        let rules = &self.stage.rules;
-        let due: Vec<(CampaignId, DueAt)> = (record.index().due.into_iter())
-            .filter(|(id, place)| fits(rules, id, *place))
-            .map(|(id, place)| (id.clone(), place))
-            .collect();
-        let no = record.no;
-        for (campaign, place) in due {
-            let mut locals = Vec::new();
-            if now == self.stage.ticks.start {
-                let made_up = &self.stage.marks;
-                let made_up = made_up.made_up(no.shard(), rules, &campaign, place, now);
-                let after = |cursor: Option<CustomerNo>| cursor.is_none_or(|last| no > last);
-                let made_up = made_up.into_iter().filter(|(_, cursor)| after(*cursor));
-                locals.extend(made_up.map(|(local, _)| local));
-            } else {
-                locals.extend(self.firings.at(&campaign, place.zone, now));
-            }
-            for occurrence in locals {
-                let standing = self.group.people[who].record.campaigns.get(&campaign);
-                if standing.is_some_and(|s| s.due == Some(place)) {
-                    let campaign = campaign.clone();
-                    let cause = Cause::Fires {
-                        campaign,
-                        occurrence,
-                    };
-                    self.react(who, &cause, now);
-                }
-            }
-        }
-    }
-
     /// The outbox, until nothing stands in it for now.
-    fn pump(&mut self, acting: &[usize], now: Timestamp) {
+    pub(super) fn pump(&mut self, acting: &[usize], now: Timestamp) {
         for _ in 0..LOOKS {
             let mut standing = Vec::new();
             for &who in acting {
@@ -314,7 +230,7 @@ impl<'a, T: Teller> Play<'a, T> {
     }
 
     /// The next tick at which there is something to do for this customer.
-    fn next(&mut self, who: usize, now: Timestamp) -> Timestamp {
+    pub(super) fn next(&mut self, who: usize, now: Timestamp) -> Timestamp {
         let stage = self.stage;
         let ticks = stage.ticks;
         let person = &self.group.people[who];
@@ -346,7 +262,7 @@ impl<'a, T: Teller> Play<'a, T> {
         next
     }
 
-    fn react(&mut self, who: usize, cause: &Cause, now: Timestamp) -> Option<Answer> {
+    pub(super) fn react(&mut self, who: usize, cause: &Cause, now: Timestamp) -> Option<Answer> {
         let rules = Arc::clone(&self.stage.rules);
         self.react_by(who, cause, now, &rules)
     }

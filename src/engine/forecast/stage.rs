@@ -5,7 +5,7 @@
 //! by the same count and rule.
 
 use super::Question;
-use super::drawn::Drawn;
+use super::drawn::{Drawn, by_lot};
 use super::firings::{Marks, Ticks};
 use super::play::Stage;
 use super::{ForecastError, LONGEST};
@@ -248,10 +248,16 @@ impl Scene {
                 .quota()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            notes.push(format!(
-                "{}: its quota ({quota}) is kept to; how many enter is foretold, not who, since that is drawn",
-                campaign.id
-            ));
+            let id = &campaign.id;
+            if by_lot(campaign) && !stage.drawn.draws(campaign) {
+                notes.push(format!(
+                    "{id}: its quota ({quota}) is kept to; how many enter is foretold, not who is drawn"
+                ));
+            } else if !by_lot(campaign) {
+                notes.push(format!(
+                    "{id}: its quota ({quota}) is kept to; how many enter is foretold, not who comes first"
+                ));
+            }
         }
         for (id, state) in &self.catalogue.files {
             match state {
