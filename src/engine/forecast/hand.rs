@@ -206,7 +206,10 @@ impl Hand {
         on: impl FnOnce(Play<'_, Told<'_>>) -> Played,
     ) {
         let (runtime, store) = (&self.runtime, &self.store);
-        let read = |record: &Record| runtime.block_on(read_history(&**store, record)).ok();
+        let read = |record: &Record, rules: &Rules| {
+            let read = read_history(&**store, record, rules.sieve());
+            runtime.block_on(read).ok()
+        };
         let before = std::mem::replace(&mut done.decisions, decided);
         let mut teller = Told {
             wanted: &self.wanted,
