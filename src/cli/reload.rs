@@ -14,9 +14,9 @@ use serde_json::json;
 A bad config.toml changes nothing, nor does one by which a campaign in force could not go on at all.
 A campaign whose files are bad goes on as its last good version. Exits with 3 if anything is bad.
 
-First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no more
-than 20,000 customers; --diff shows it of as many as there are. At last it says which edits of steps wait
-for approval; where some may, it reads every customer once for that.
+First it shows who is met otherwise in the next day, as `plan --diff` does, where there are no
+more than 20,000 customers; --diff shows it of as many as there are. At last it says which edits
+of steps wait for approval; where some may, it reads every customer once for that.
 
 Examples:
   reveille reload
