@@ -33,7 +33,9 @@ use reveille::domain::outcome::{Outcome, RelayPart};
 use reveille::domain::posted::{Letter, Posted};
 use reveille::domain::preference::{Class, ConsentState, Preferences};
 use reveille::domain::quota::Quotas;
-use reveille::domain::react::{Answer, Boxes, Context, Needs, Offer, mailboxes_for, react};
+use reveille::domain::react::{
+    Answer, Boxes, Context, Needs, Offer, journeys_before, mailboxes_for, react,
+};
 use reveille::domain::record::{Mailbox, Record, Suppression, SuppressionCause};
 use reveille::domain::rules::{Activation, Controls, Rules, Shop};
 use reveille::domain::schedule::instant_of;
@@ -317,6 +319,16 @@ impl World {
                 (activation.at, activation.live) = (self.now, None);
             }
             (controls.activations.entry(new.clone())).or_insert(activation);
+        }
+        // Nor are its steps others for their names: what was let is let.
+        for (id, known) in &mut controls.moved {
+            if let Some(campaign) = rules.campaigns.get(id).filter(|c| c.may_move()) {
+                let let_on = known.goes_on;
+                let before = |journey: &u64| campaign.goes_on_by(*journey) == let_on;
+                if journeys_before(campaign, rules).iter().any(before) {
+                    known.goes_on = campaign.goes_on();
+                }
+            }
         }
     }
 

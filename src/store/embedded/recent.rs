@@ -16,13 +16,30 @@ struct Kept {
 }
 
 #[derive(Default)]
-pub(super) struct Recent {
+struct Groups {
     /// The one asked for last stands first.
-    groups: Mutex<VecDeque<Kept>>,
+    kept: VecDeque<Kept>,
+    /// How often a segment was let go of.
+    forgotten: u64,
+}
+
+impl Groups {
+    fn find(&mut self, segment: &str, group: usize) -> Option<Arc<Decoded>> {
+        let at = (self.kept.iter()).position(|k| k.group == group && *k.segment == *segment)?;
+        let kept = self.kept.remove(at)?;
+        let decoded = Arc::clone(&kept.decoded);
+        self.kept.push_front(kept);
+        Some(decoded)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Recent {
+    groups: Mutex<Groups>,
 }
 
 impl Recent {
-    fn groups(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+    fn groups(&self) -> MutexGuard<'_, Groups> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,21 +50,19 @@ impl Recent {
         group: usize,
         decode: impl FnOnce() -> Result<Decoded, StoreError>,
     ) -> Result<Arc<Decoded>, StoreError> {
-        let find = |groups: &mut VecDeque<Kept>| {
-            let at = (groups.iter()).position(|k| k.group == group && k.segment == *segment)?;
-            let kept = groups.remove(at)?;
-            let decoded = Arc::clone(&kept.decoded);
-            groups.push_front(kept);
-            Some(decoded)
+        let forgotten = {
+            let mut groups = self.groups();
+            match groups.find(segment, group) {
+                Some(decoded) => return Ok(decoded),
+                None => groups.forgotten,
+            }
         };
-        if let Some(decoded) = find(&mut self.groups()) {
-            return Ok(decoded);
-        }
         let decoded = Arc::new(decode()?);
         let mut groups = self.groups();
-        if find(&mut groups).is_none() {
-            groups.truncate(MOST - 1);
-            groups.push_front(Kept {
+        // One that was let go of meanwhile may hold rows that were erased: nothing of it stays behind.
+        if forgotten == groups.forgotten && groups.find(segment, group).is_none() {
+            groups.kept.truncate(MOST - 1);
+            groups.kept.push_front(Kept {
                 segment: Arc::clone(segment),
                 group,
                 decoded: Arc::clone(&decoded),
@@ -58,7 +73,9 @@ impl Recent {
 
     /// Lets go of all groups of a segment that is none any more.
     pub(super) fn forget(&self, segment: &str) {
-        self.groups().retain(|kept| *kept.segment != *segment);
+        let mut groups = self.groups();
+        groups.forgotten += 1;
+        groups.kept.retain(|kept| *kept.segment != *segment);
     }
 }
 
@@ -87,6 +104,18 @@ mod tests {
         assert!(!made(&a, 0) && made(&a, 1) && !made(&a, 3));
         recent.forget("a");
         assert!(!made(&b, 0) && made(&a, 0));
-        assert_eq!(recent.groups().len(), 2);
+        assert_eq!(recent.groups().kept.len(), 2);
+    }
+
+    #[test]
+    fn what_was_let_go_of_while_it_was_decoded_is_not_kept() {
+        let recent = Recent::default();
+        let segment: Arc<str> = "a".into();
+        let decode = || {
+            recent.forget("a");
+            Ok(Decoded::default())
+        };
+        recent.group(&segment, 1, decode).unwrap();
+        assert!(recent.groups().kept.is_empty());
     }
 }
