@@ -335,7 +335,8 @@ fn play(seed: u64, kinds: &mut BTreeMap<String, usize>) {
 #[test]
 fn campaigns_do_what_a_naive_reading_of_the_manual_says() {
     let soak = std::env::var_os("REVEILLE_SOAK").is_some();
-    let first: u64 = (std::env::var("REVEILLE_SEED").ok())
+    let chosen = std::env::var("REVEILLE_SEED").ok();
+    let first: u64 = (chosen.as_deref())
         .and_then(|text| text.parse().ok())
         .unwrap_or(20_260_302);
     let how_many = if soak { 3_000 } else { 50 };
@@ -346,6 +347,10 @@ fn campaigns_do_what_a_naive_reading_of_the_manual_says() {
         play(seed, &mut kinds);
     }
     println!("{kinds:#?}");
+    // Fifty worlds of one's own choice need not show everything.
+    if chosen.is_some() {
+        return;
+    }
     let seen: BTreeSet<&str> = kinds.keys().map(|kind| kind.trim()).collect();
     for rare in ["jumped late", "begun beside"] {
         assert!(kinds[rare] > 0, "never: {rare}");
