@@ -1134,9 +1134,6 @@ impl Naive {
                 anew.insert(name.clone());
             }
         }
-        if !waits {
-            self.let_all();
-        }
         self.walking = true;
         for p in 0..self.people.len() {
             for (name, plan) in &plans.files {
@@ -1152,7 +1149,14 @@ impl Naive {
             self.settle(p, false);
         }
         self.walking = false;
-        self.have_appended();
+        // Whom an edit moves is known when everybody was met: who leaves by then is moved no more.
+        if !waits {
+            let jumped = self.jumped;
+            self.approve();
+            self.jumped = jumped;
+        } else {
+            self.have_appended();
+        }
     }
 
     /// What is in the files is let.
