@@ -524,6 +524,10 @@ async fn woocommerce_pings_orders_and_customers() {
     woo(&shop, "order.created", &status("pending", 30))
         .await
         .done(0, 0);
+    // Declined, and paid after all.
+    woo(&shop, "order.updated", &status("failed", 30))
+        .await
+        .done(1, 0);
     woo(&shop, "order.updated", order).await.done(2, 0);
     woo(&shop, "order.updated", &status("completed", 40))
         .await
@@ -542,11 +546,17 @@ async fn woocommerce_pings_orders_and_customers() {
     let all = events(&shop.app, "guest:joon@customers.example").await;
     assert_eq!(
         names(&all),
-        ["Order Completed", "Order Cancelled", "Order Refunded"]
+        [
+            "Payment Failed",
+            "Order Completed",
+            "Order Cancelled",
+            "Order Refunded"
+        ]
     );
     for event in &all {
         assert_eq!(event.properties["order_id"].as_text(), Some("4711"));
     }
+    let all = &all[1..];
     assert_eq!(all[0].time.to_string(), "2026-03-02T08:30:00Z");
     let properties = reveille::domain::value::properties_to_json(&all[0].properties);
     assert_eq!(properties["total"], 44.7);
@@ -955,6 +965,35 @@ async fn the_address_of_an_order_is_not_the_accounts() {
     let sora = record(&shop, "sora7").await;
     assert_eq!(attribute(&sora, "name").unwrap(), "소라");
     assert_eq!(events(&shop.app, "sora7").await.len(), 2);
+}
+
+/// An order that was paid back long ago and is told again now, as when it is put away, was taken back then.
+#[tokio::test]
+async fn a_refund_of_before_is_told_as_of_its_own_time() {
+    let shop = open(&[]).await;
+    let mut order = value(ORDER);
+    order["financial_status"] = "refunded".into();
+    let at = "2026-03-02T08:59:00Z";
+    for (id, refunds, told) in [
+        (
+            1_u64,
+            json!([{ "created_at": "2026-01-05T10:00:00+09:00" }, { "created_at": "2026-01-07T10:00:00+09:00" }]),
+            "2026-01-07T01:00:00Z",
+        ),
+        (2, json!([]), "2026-03-02T08:55:02Z"),
+    ] {
+        order["id"] = id.into();
+        order["refunds"] = refunds;
+        let event = format!("e-{id}");
+        shopify(&shop, "orders/updated", &event, at, &order.to_string()).await;
+        let all = events(&shop.app, MINA).await;
+        let last = all
+            .iter()
+            .find(|event| event.properties["order_id"].as_text() == Some(id.to_string().as_str()));
+        let last = last.unwrap();
+        assert_eq!(last.name.as_str(), "Order Cancelled");
+        assert_eq!(last.time.to_string(), told);
+    }
 }
 
 /// Without a customer, order, cancellation and refund are one guest's, who is the checkout's; and the order counts once

@@ -30,8 +30,8 @@ pub struct LinkUses {
     /// As `{{#if}}` and `default` do; and all that stands in an inline partial, which may never be put in.
     pub asked: Vec<Use>,
     /// The partials that it puts in, each with the links that are asked for around it, and the classes of message in which
-    /// it is put in.
-    pub partials: Vec<(String, Vec<String>, Classes)>,
+    /// it is put in; and whether it is given a `class` of its own there, whose questions may turn out either way.
+    pub partials: Vec<(String, Vec<String>, Classes, bool)>,
 }
 
 /// Every customer has these, or (tags, consents) a list of them that may be empty; none is an attribute.
@@ -180,10 +180,9 @@ fn put_in(partial: &DecoratorTemplate, place: &Place, at: (usize, usize), found:
         && !place.moved
         && !place.inline
         && partial.params.is_empty()
-        && !partial.hash.contains_key("class")
     {
-        let sure = place.sure.clone();
-        found.partials.push((name.to_owned(), sure, place.classes));
+        let (sure, own) = (place.sure.clone(), partial.hash.contains_key("class"));
+        (found.partials).push((name.to_owned(), sure, place.classes, own));
     }
 }
 
@@ -355,7 +354,7 @@ mod tests {
             let template = Template::compile(text).unwrap();
             let (customer, links) = (of_customer(&template), of_links(&template));
             let classes = (customer.iter().chain(&links.printed).map(|one| one.classes))
-                .chain(links.partials.iter().map(|(.., classes)| *classes));
+                .chain(links.partials.iter().map(|(_, _, classes, _)| *classes));
             let each = [Advertising, Informational, Transactional];
             let told: Vec<String> = classes
                 .map(|classes| {
@@ -401,7 +400,7 @@ mod tests {
                 names.join(" ")
             };
             let partials: Vec<String> = (found.partials.into_iter())
-                .map(|(name, sure, _)| format!("{name}:{}", sure.join("+")))
+                .map(|(name, sure, ..)| format!("{name}:{}", sure.join("+")))
                 .collect();
             [names(found.printed), names(found.asked), partials.join(" ")]
         };

@@ -24,7 +24,7 @@ pub struct Place {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Source {
-    /// Into the body; a number stands for the place in a list, from 0.
+    /// Into the body; a number stands for the place in a list, from 0, or counted from its end, from -1.
     Path(Vec<String>),
     /// In small letters.
     Header(String),

@@ -126,7 +126,10 @@ impl Delivery<'_> {
 fn walk<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     path.iter().try_fold(value, |at, step| match at {
         Value::Object(map) => map.get(step),
-        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        Value::Array(items) => match step.strip_prefix('-') {
+            Some(back) => items.get(items.len().checked_sub(back.parse().ok()?)?),
+            None => items.get(step.parse::<usize>().ok()?),
+        },
         _ => None,
     })
 }

@@ -6,6 +6,7 @@
 use super::{File, Templates};
 use crate::config::links::MADE;
 use crate::domain::preference::Class;
+use crate::message::classes::Classes;
 use crate::message::problem::{TemplateProblem, near, nearest};
 use crate::message::source::compile_inline;
 use crate::message::uses::{LinkUses, Use, of_links};
@@ -33,14 +34,14 @@ impl UnknownLinks {
         class: Class,
     ) -> UnknownLinks {
         let mut unknown = UnknownLinks::default();
-        for (path, (uses, asked_around)) in reached(templates, names, class) {
+        for (path, (uses, asked_around, of)) in reached(templates, names, class) {
             let name = File::named(path).map_or("", |file| file.name);
-            unknown.take(uses, &asked_around, known, class, (name, path));
+            unknown.take(uses, &asked_around, known, of, (name, path));
         }
         for text in texts {
             if let Ok(template) = compile_inline(text) {
                 let uses = of_links(&template);
-                unknown.take(&uses, &BTreeSet::new(), known, class, ("", text));
+                unknown.take(&uses, &BTreeSet::new(), known, Some(class), ("", text));
             }
         }
         unknown
@@ -51,7 +52,7 @@ impl UnknownLinks {
         uses: &LinkUses,
         asked_around: &BTreeSet<&str>,
         known: &BTreeSet<&str>,
-        class: Class,
+        class: Option<Class>,
         (template, file): (&str, &str),
     ) {
         let problem = |one: &Use, what: String, help: String| TemplateProblem {
@@ -62,7 +63,7 @@ impl UnknownLinks {
             what,
             help,
         };
-        let wanted = |one: &&Use| one.classes.has(class) && !known.contains(one.name.as_str());
+        let wanted = |one: &&Use| is_of(one.classes, class) && !known.contains(one.name.as_str());
         let printed = uses.printed.iter().filter(wanted);
         for one in printed.filter(|one| !asked_around.contains(one.name.as_str())) {
             let name = &one.name;
@@ -100,33 +101,52 @@ fn made(name: &str) -> Option<&'static str> {
     made.map(|(_, _, where_it_is)| *where_it_is)
 }
 
-/// The files of these templates, and of all partials that they reach; each with the links that are asked for around it,
-/// wherever it is put in.
+/// Whether what is for some classes may stand in a message of this one; `None`: it may be any, as far as can be told.
+fn is_of(classes: Classes, class: Option<Class>) -> bool {
+    class.is_none_or(|class| classes.has(class))
+}
+
+/// What a file does with links, those that are asked for around it wherever it is put in, and which class it sees.
+type Reached<'a> = (&'a LinkUses, BTreeSet<&'a str>, Option<Class>);
+
+/// The files of these templates, and of all partials that they reach. One that is given a `class` of its own may see any.
 fn reached<'a>(
     templates: &'a Templates,
     names: &BTreeSet<&str>,
     class: Class,
-) -> BTreeMap<&'a str, (&'a LinkUses, BTreeSet<&'a str>)> {
+) -> BTreeMap<&'a str, Reached<'a>> {
     let named = templates.named();
-    let mut reached: BTreeMap<&str, (&LinkUses, BTreeSet<&str>)> = BTreeMap::new();
-    let mut todo: Vec<(&str, &LinkUses, BTreeSet<&str>)> = Vec::new();
+    let mut reached: BTreeMap<&str, Reached<'_>> = BTreeMap::new();
+    let mut todo: Vec<(&str, Reached<'_>)> = Vec::new();
     for name in names {
         let files = named.get(&(false, *name)).into_iter().flatten();
-        todo.extend(files.map(|(path, facts)| (*path, &facts.links, BTreeSet::new())));
+        todo.extend(
+            files.map(|(path, facts)| (*path, (&facts.links, BTreeSet::new(), Some(class)))),
+        );
     }
-    // What is asked for around a file only ever shrinks, so this ends.
-    while let Some((path, uses, around)) = todo.pop() {
-        let around = match reached.get(path) {
-            Some((_, before)) if before.is_subset(&around) => continue,
-            Some((_, before)) => before.intersection(&around).copied().collect(),
-            None => around,
+    // What is asked for around a file only ever shrinks, and its class is lost once: so this ends.
+    while let Some((path, (uses, around, of))) = todo.pop() {
+        let (around, of) = match reached.get(path) {
+            Some((_, before, was))
+                if before.is_subset(&around) && (was.is_none() || *was == of) =>
+            {
+                continue;
+            }
+            Some((_, before, was)) => {
+                (before.intersection(&around).copied().collect(), was.and(of))
+            }
+            None => (around, of),
         };
-        reached.insert(path, (uses, around.clone()));
-        for (partial, asked, _) in uses.partials.iter().filter(|(.., in_)| in_.has(class)) {
+        reached.insert(path, (uses, around.clone(), of));
+        for (partial, asked, classes, own) in &uses.partials {
+            if !is_of(*classes, of) {
+                continue;
+            }
             let mut inner = around.clone();
             inner.extend(asked.iter().map(String::as_str));
+            let of = of.filter(|_| !own);
             let files = named.get(&(true, partial.as_str())).into_iter().flatten();
-            todo.extend(files.map(|(path, facts)| (*path, &facts.links, inner.clone())));
+            todo.extend(files.map(|(path, facts)| (*path, (&facts.links, inner.clone(), of))));
         }
     }
     reached
@@ -209,6 +229,28 @@ mod tests {
         for (class, expected) in [(Class::Informational, 2), (Class::Advertising, 3)] {
             let [printed, _] = told_in(class, &files, &subject, &[]);
             assert_eq!(printed.len(), expected, "{printed:?}");
+        }
+    }
+
+    #[test]
+    fn a_partial_that_is_given_a_class_of_its_own_is_looked_into() {
+        let button = (
+            "partials/button.html.hbs",
+            "{{links.shpo}}{{#if (eq class \"advertising\")}}{{links.sale}}{{> tail}}{{/if}}",
+        );
+        let tail = (
+            "partials/tail.html.hbs",
+            "{{#if (eq class \"advertising\")}}{{links.end}}{{/if}}",
+        );
+        for (text, expected) in [
+            ("{{> button class=\"primary\"}}", 3),
+            ("{{> button}}", 1),
+            ("{{> button}}{{> button class=\"primary\"}}", 3),
+            ("{{> button class=\"primary\"}}{{> button}}", 3),
+        ] {
+            let files = [("t.html.hbs", text), button, tail];
+            let [printed, _] = told_in(Class::Transactional, &files, &[], &[]);
+            assert_eq!(printed.len(), expected, "{text}: {printed:?}");
         }
     }
 

@@ -3,8 +3,9 @@
 
 use super::amounts::{Decimals, currency_of};
 use super::broken::Broken;
-use super::columns::{Column, Known};
+use super::columns::{Column, Known, ORDER_ID, property};
 use super::order::{Left, Line, Order, plain};
+use super::refunds::{lay, named, note};
 use super::totals::Totals;
 use super::writing::When;
 use super::{Survey, is_hangul};
@@ -57,6 +58,10 @@ pub struct Taken {
     by_number: HashMap<String, usize>,
     /// Orders of which a row cannot be taken: none of them is, since the rest would be another order.
     bad: HashSet<String>,
+    /// Of rows that cannot be taken and may take back: the number of each, and of the order that it names.
+    bad_refunds: Vec<(Option<String>, String)>,
+    /// The property that the column of refunded orders is, where a row is no refund.
+    parent: Option<String>,
     /// Rows that cannot be read at all; those from `unfollowed` on have no row behind them yet.
     broken: Vec<Broken>,
     unfollowed: usize,
@@ -104,23 +109,29 @@ impl Taken {
             orders: Vec::new(),
             by_number: HashMap::new(),
             bad: HashSet::new(),
+            bad_refunds: Vec::new(),
+            parent: (survey.columns.iter())
+                .find(|c| c.column == Column::Known(Known::RefundOf))
+                .map(|c| property(&c.heading))
+                .filter(|name| !name.is_empty() && name != ORDER_ID),
             broken: Vec::new(),
             unfollowed: 0,
             before: None,
         }
     }
 
-    /// The number of the order that a row is of. A refund may stand under a number of its own; what it takes back goes off
-    /// the order that it names beside it.
+    /// The number that a row stands under; a refund that has none stands under its order's.
     fn number<'a>(&self, row: &Row<'a>) -> Option<&'a str> {
-        let of = row.get(Known::RefundOf).filter(|of| *of != "0");
-        let negative = |known| {
+        let own = row.get(Known::Order);
+        own.or_else(|| named(row).filter(|_| self.takes_back(row, false)))
+    }
+
+    /// Whether a row takes something back; `unread`: what is to be thought of one whose numbers cannot be read.
+    fn takes_back(&self, row: &Row, unread: bool) -> bool {
+        [Known::Total, Known::Quantity].into_iter().any(|known| {
             let text = row.get(known);
-            text.and_then(|text| self.decimals.read(text))
-                .is_some_and(|n| n < 0.0)
-        };
-        let is_back = || negative(Known::Total) || negative(Known::Quantity);
-        of.filter(|_| is_back()).or(row.get(Known::Order))
+            text.is_some_and(|text| self.decimals.read(text).map_or(unread, |n| n < 0.0))
+        })
     }
 
     /// Takes one row.
@@ -132,8 +143,11 @@ impl Taken {
         };
         let taken = self.take_row(&row, when);
         let number = self.number(&row).map(str::to_owned);
-        if let (Err(_), Some(number)) = (&taken, &number) {
-            self.bad.insert(number.clone());
+        if taken.is_err() {
+            self.bad.extend(number.clone());
+            let of = named(&row).filter(|_| self.takes_back(&row, true));
+            self.bad_refunds
+                .extend(of.map(|of| (number.clone(), of.to_owned())));
         }
         for broken in self.broken.iter_mut().skip(self.unfollowed) {
             broken.behind.clone_from(&number);
@@ -146,11 +160,15 @@ impl Taken {
 
     /// Takes note of a row that cannot be read: as it stood, and what it was parted into, if it was.
     pub(super) fn take_broken(&mut self, raw: &[u8], fields: &[String], delimiter: u8) {
-        let number = |column: &Column| *column == Column::Known(Known::Order);
-        if let Some(at) = self.columns.iter().position(number) {
-            let (place, before) = ((at, self.columns.len()), self.before.clone());
-            let broken = Broken::new((raw, fields), delimiter, place, before);
-            self.broken.push(broken);
+        let place = |known| {
+            let at = (self.columns.iter()).position(|c| *c == Column::Known(known))?;
+            Some((at, self.columns.len()))
+        };
+        if let Some(number) = place(Known::Order) {
+            let places = (number, place(Known::RefundOf));
+            let before = self.before.clone();
+            self.broken
+                .push(Broken::new((raw, fields), delimiter, places, before));
         }
     }
 
@@ -161,6 +179,14 @@ impl Taken {
         let broken = std::mem::take(&mut self.broken).into_iter();
         let more: Vec<String> = broken.flat_map(|row| row.orders(known)).collect();
         bad.extend(more);
+        for (own, of) in std::mem::take(&mut self.bad_refunds) {
+            // A number that has ordinary rows is an order's own.
+            let own = own.and_then(|own| self.by_number.get(&own));
+            if own.is_none_or(|at| self.orders[*at].has_backs_only) {
+                bad.insert(of);
+            }
+        }
+        lay(&mut self.orders, &self.by_number, &mut bad);
         self.bad = bad;
         for order in &mut self.orders {
             order.settle(self.totals);
@@ -184,7 +210,8 @@ impl Taken {
     /// Those of which no row is bad.
     fn good(&self) -> impl Iterator<Item = &Order> {
         let is_bad = |number: &String| self.bad.contains(number);
-        (self.orders.iter()).filter(move |order| !order.number.as_ref().is_some_and(is_bad))
+        (self.orders.iter())
+            .filter(move |order| !order.is_laid && !order.number.as_ref().is_some_and(is_bad))
     }
 
     /// Those of which something is left, with what it is.
@@ -199,13 +226,16 @@ impl Taken {
         let known = number
             .and_then(|number| self.by_number.get(number))
             .copied();
-        let at = match (row.get(Known::Time), known) {
+        // So does a refund for which its order says it.
+        let of = named(row).filter(|_| self.takes_back(row, false));
+        let like = known.or_else(|| of.and_then(|of| self.by_number.get(of)).copied());
+        let at = match (row.get(Known::Time), like) {
             (Some(text), _) => when.read(text)?,
             (None, Some(order)) => self.orders[order].at,
             (None, None) => return Err("the time is empty".to_owned()),
         };
         let email = row.get(Known::Email).map(str::to_lowercase);
-        let customer = match (row.id(), email.as_deref(), known) {
+        let customer = match (row.id(), email.as_deref(), like) {
             (Some(id), ..) => CustomerId::parse(id)?,
             (None, _, Some(order)) => self.orders[order].customer.clone(),
             (None, Some(email), None) => {
@@ -251,6 +281,8 @@ impl Taken {
                 partly: None,
                 has_backs_only: true,
                 left: None,
+                refund_of: Vec::new(),
+                is_laid: false,
             });
             if let Some(number) = number {
                 self.by_number.insert(number.to_owned(), order);
@@ -281,6 +313,9 @@ impl Taken {
         let is_back = line.is_back();
         order.lines.push(line);
         if is_back {
+            if let Some(of) = of {
+                note(order, of);
+            }
             return Ok(());
         }
         if std::mem::take(&mut order.has_backs_only) {
@@ -308,6 +343,9 @@ impl Taken {
             if let (Column::Property(name), false) = (column, cell.is_empty()) {
                 said(name, Some(json!(cell)));
             }
+        }
+        if let Some(parent) = &self.parent {
+            said(parent, text(Known::RefundOf));
         }
         Ok(())
     }

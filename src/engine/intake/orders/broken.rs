@@ -11,36 +11,28 @@ pub struct Broken {
     numbers: Vec<String>,
     /// The first of them surely is the number: its column is the first.
     is_sure: bool,
+    /// What stands where a refund names its order.
+    parents: Vec<String>,
     /// The orders of the rows before and behind it.
     before: Option<String>,
     pub behind: Option<String>,
 }
 
 impl Broken {
-    /// `raw` is the row as it stood, `fields` what it was parted into, if it was; `column` of so many holds the number.
+    /// `raw` is the row as it stood, `fields` what it was parted into, if it was. The number stands in one column of so
+    /// many, that of the order which a refund takes back perhaps in another.
     pub fn new(
-        (raw, fields): (&[u8], &[String]),
+        row: (&[u8], &[String]),
         delimiter: u8,
-        (column, columns): (usize, usize),
+        (number, parent): (Place, Option<Place>),
         before: Option<String>,
     ) -> Broken {
-        let mut numbers = Vec::new();
-        let mut is_sure = false;
-        // An open quote may have swallowed the rows behind.
-        for (at, line) in raw.split(|b| *b == b'\n').enumerate() {
-            let number = whole_fields(line, delimiter).into_iter().nth(column);
-            if let Some(number) = number.filter(|number| !number.is_empty()) {
-                is_sure |= at == 0 && column == 0;
-                numbers.push(number);
-            }
-        }
-        // Counted from the end: there may be a field too many, or too few, before it.
-        let from_end = columns - column;
-        let number = (fields.len().checked_sub(from_end)).and_then(|at| fields.get(at));
-        numbers.extend(number.filter(|number| !number.is_empty()).cloned());
+        let (numbers, is_sure) = found(row, delimiter, number);
+        let parents = parent.map(|place| found(row, delimiter, place).0);
         Broken {
             numbers,
             is_sure,
+            parents: parents.unwrap_or_default(),
             before,
             behind: None,
         }
@@ -52,12 +44,42 @@ impl Broken {
             .filter(|number| is_known(number))
             .cloned()
             .collect();
-        match (known.is_empty(), self.is_sure) {
+        let parents = (self.parents.iter()).filter(|number| is_known(number));
+        let parents: Vec<String> = parents.cloned().collect();
+        let mut all: HashSet<String> = match (known.is_empty(), self.is_sure) {
             (false, _) => known,
             (true, true) => self.numbers.into_iter().collect(),
             (true, false) => [self.before, self.behind].into_iter().flatten().collect(),
+        };
+        all.extend(parents);
+        all
+    }
+}
+
+/// A column, of so many.
+type Place = (usize, usize);
+
+/// What may stand in a column; and whether the first of it surely does.
+fn found(
+    (raw, fields): (&[u8], &[String]),
+    delimiter: u8,
+    (column, columns): Place,
+) -> (Vec<String>, bool) {
+    let mut numbers = Vec::new();
+    let mut is_sure = false;
+    // An open quote may have swallowed the rows behind.
+    for (at, line) in raw.split(|b| *b == b'\n').enumerate() {
+        let number = whole_fields(line, delimiter).into_iter().nth(column);
+        if let Some(number) = number.filter(|number| !number.is_empty()) {
+            is_sure |= at == 0 && column == 0;
+            numbers.push(number);
         }
     }
+    // Counted from the end: there may be a field too many, or too few, before it.
+    let from_end = columns - column;
+    let number = (fields.len().checked_sub(from_end)).and_then(|at| fields.get(at));
+    numbers.extend(number.filter(|number| !number.is_empty()).cloned());
+    (numbers, is_sure)
 }
 
 /// The fields of a line that stand whole, up to a quote that is left open.
@@ -88,7 +110,7 @@ mod tests {
     fn of(row: &str, column: usize) -> BTreeSet<String> {
         let fields: Vec<String> = row.split(',').map(str::to_owned).collect();
         let before = Some("1".to_owned());
-        let mut broken = Broken::new((row.as_bytes(), &fields), b',', (column, 5), before);
+        let mut broken = Broken::new((row.as_bytes(), &fields), b',', ((column, 5), None), before);
         broken.behind = Some("2".to_owned());
         let known = |number: &str| ["1", "2", "7"].contains(&number);
         broken.orders(known).into_iter().collect()

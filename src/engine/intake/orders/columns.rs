@@ -173,7 +173,7 @@ pub fn understood(
 }
 
 /// A heading as events name their properties: `Order Channel` is `order_channel`.
-fn property(heading: &str) -> String {
+pub(super) fn property(heading: &str) -> String {
     let words = heading
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());

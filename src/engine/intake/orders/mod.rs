@@ -10,6 +10,7 @@ mod book;
 mod broken;
 mod columns;
 mod order;
+mod refunds;
 mod spending;
 mod totals;
 mod writing;
@@ -331,5 +332,7 @@ impl Survey {
     }
 }
 
+#[cfg(test)]
+mod refund_tests;
 #[cfg(test)]
 mod tests;

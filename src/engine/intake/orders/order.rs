@@ -31,6 +31,10 @@ pub struct Order {
     pub has_backs_only: bool,
     /// What is left; `None` before it is worked out, or if nothing is.
     pub left: Option<Left>,
+    /// While all rows take something back: the orders that they name, two at most.
+    pub refund_of: Vec<String>,
+    /// It was a refund, whose rows were put to another order's.
+    pub is_laid: bool,
 }
 
 /// One row of an order.

@@ -7,7 +7,7 @@ use crate::engine::intake::{Reading, What};
 use chrono_tz::Asia::Seoul;
 use serde_json::{Value, json};
 
-fn told() -> Told {
+pub(super) fn told() -> Told {
     Told {
         map: Vec::new(),
         dates: None,
@@ -18,7 +18,7 @@ fn told() -> Told {
 }
 
 /// The lines that an export becomes, and what was refused of it.
-fn made(export: &str) -> (Vec<Value>, Vec<String>) {
+pub(super) fn made(export: &str) -> (Vec<Value>, Vec<String>) {
     made_as(export, &told())
 }
 
