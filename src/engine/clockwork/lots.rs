@@ -5,8 +5,8 @@
 //! draws before all shards have come to this occurrence or past it ([`super::course`]): who is drawn hangs on none being
 //! faster. Then one of them looks through the due index of all, a stretch of it each turn, and writes down up to which
 //! number is drawn; the others wait until it stands there, and one that goes on after a crash finds it. For a shard that
-//! has stopped (its part of the store fails) the draw is put off from tick to tick, but not for long; its customers
-//! who stand in the index are looked at all the same.
+//! has stopped (its part of the store fails) the draw is put off from tick to tick, but not for long, and not again for
+//! each occurrence; its customers who stand in the index are looked at all the same.
 //!
 //! Who comes to stand in the index since is drawn by the same number, while there is room. Who is due and takes no place,
 //! since they would not enter or are held out, is not counted.
@@ -32,7 +32,7 @@ use super::course::{Course, Occasion, Others};
 
 /// So many chunks of the due index are looked through in one turn.
 const STRETCH: usize = 8;
-/// So long a draw is put off for shards that have stopped: less than what makes an occurrence a missed one.
+/// So long draws are put off for a shard that has stopped: less than what makes an occurrence a missed one.
 const PATIENCE: Span = Span::minutes(1);
 
 /// Which draw: of this campaign, at this place of the due index, for this occurrence.
@@ -150,7 +150,7 @@ impl Shard {
         if own.is_none() {
             // What moves from here on is not missed.
             self.runner.look();
-            match self.others_at(here) {
+            match (self.runner).others(self.clockwork.tick, here, PATIENCE) {
                 Others::Abreast => {}
                 Others::Behind => {
                     self.clockwork.waits = true;
@@ -181,18 +181,6 @@ impl Shard {
         }
         self.clockwork.draw = Some(draw);
         Ok(Lots::Later)
-    }
-
-    /// How the other shards stand to this occurrence.
-    fn others_at(&mut self, here: &Occasion) -> Others {
-        let tick = self.clockwork.tick;
-        match self.runner.others(tick, here, true) {
-            Others::Stopped => {
-                let patient = (self.clockwork).is_patient(here, self.clock.now(), PATIENCE);
-                self.runner.others(tick, here, patient)
-            }
-            others => others,
-        }
     }
 
     /// Looks through one more chunk; true when that was the last one.

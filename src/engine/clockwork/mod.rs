@@ -65,8 +65,6 @@ pub struct Clockwork {
     draw: Option<Draw>,
     /// There is nothing to do before another shard has moved.
     pub(super) waits: bool,
-    /// The occurrence that is put off until others have come to it, too, and since when.
-    put_off: Option<(Occasion, Timestamp)>,
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,
