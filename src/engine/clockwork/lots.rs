@@ -16,6 +16,7 @@ use crate::domain::id::{CampaignId, CustomerNo, SHARDS, ShardNo};
 use crate::domain::quota::{Lot, Quota, Taken, lot_of};
 use crate::domain::react::{keeps_some_out, takes_room, would_enter};
 use crate::domain::record::{DueAt, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::batch::{BatchError, Surroundings, walked};
 use crate::engine::pages::records_of;
@@ -25,6 +26,7 @@ use crate::store::codec::encode;
 use crate::store::{Batch, Direction, KeyRange, StoreError, keys};
 use chrono::NaiveDateTime;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CHUNK;
@@ -203,7 +205,7 @@ impl Shard {
         let takes = |no: &CustomerNo| takes_room(*no, campaign, &self.rules);
         let mut due: Vec<CustomerNo> = due.filter(takes).collect();
         if keeps_some_out(campaign) {
-            due = self.who_would_enter(campaign, due, *occurrence).await?;
+            due = self.who_would_enter(campaign, due, &draw.which).await?;
         }
         for no in due {
             let number = lot_of(&self.rules.salt, id, no, *occurrence);
@@ -221,13 +223,18 @@ impl Shard {
         &self,
         campaign: &Campaign,
         due: Vec<CustomerNo>,
-        occurrence: NaiveDateTime,
+        (_, place, occurrence): &Which,
     ) -> Result<Vec<CustomerNo>, Refused> {
         let now = self.clock.now();
         let mut records = records_of(&*self.store, &due).await?;
         self.bring_up_to_date(&mut records, now).await?;
-        let enters = |r: &Record| would_enter(r, campaign, &self.rules, occurrence, now);
-        let enter = (records.iter().flatten()).filter(|r| enters(r));
+        // Brought up to date, some may stand there no more.
+        let stands = |r: &Record| {
+            let standing = r.campaigns.get(&campaign.id);
+            standing.is_some_and(|s| s.due == Some(*place))
+        };
+        let enter = (records.iter().flatten())
+            .filter(|r| stands(r) && enters(r, campaign, &self.rules, *occurrence, now));
         Ok(enter.map(|r| r.no).collect())
     }
 
@@ -293,6 +300,18 @@ impl Shard {
             }
         }
     }
+}
+
+/// Whether a customer would enter, if they were drawn. One over whom that panics would not, for it would then, too.
+pub(in crate::engine) fn enters(
+    record: &Record,
+    campaign: &Campaign,
+    rules: &Rules,
+    occurrence: NaiveDateTime,
+    now: Timestamp,
+) -> bool {
+    let asked = || would_enter(record, campaign, rules, occurrence, now);
+    catch_unwind(AssertUnwindSafe(asked)).unwrap_or(false)
 }
 
 /// How many the quota may ever let in at once.

@@ -11,7 +11,7 @@ mod walk;
 
 pub use course::{Course, Occasion, Runner, Tick};
 pub use letters::Letters;
-pub(super) use lots::{Draw, Lots, Lowest, most_of};
+pub(super) use lots::{Draw, Lots, Lowest, enters, most_of};
 pub(super) use occurrences::{is_made_up, late_by, latest_of, live_schedule, next_of};
 pub use unpark::Unparking;
 
