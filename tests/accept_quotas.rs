@@ -262,8 +262,8 @@ quota = "25"
 /// Who is foretold, too: those who are then drawn, day by day.
 #[tokio::test]
 async fn a_forecast_draws_the_same() {
-    let app = App::start(START, &[("lottery.toml", &lottery("20 per 1d"))]).await;
-    app.buyers(0..50).await;
+    let app = App::start(START, &[("lottery.toml", &lottery("120 per 1d"))]).await;
+    app.buyers(0..300).await;
     app.settle().await;
     let (out, mut told) = tokio::sync::mpsc::channel(100);
     let heard = tokio::spawn(async move {
@@ -294,7 +294,8 @@ async fn a_forecast_draws_the_same() {
         .map(|day| day.counts.entered)
         .filter(|many| *many > 0)
         .collect();
-    assert_eq!(many, [20, 20, 10]);
+    // So many that who waits for one draw goes on in more than one part.
+    assert_eq!(many, [120, 120, 60]);
     assert!(
         forecast.notes.iter().all(|n| !n.contains("quota")),
         "{:?}",
@@ -565,6 +566,18 @@ async fn a_shard_that_has_stopped_keeps_nobody_waiting_for_long() {
     assert_eq!(app.entered("lottery").await, 40);
 }
 
+/// The lottery's file is edited, and no shard gets to walk to it.
+async fn edited_before_any_walk(app: &App, store: &Watched, file: &str) {
+    let walks: BTreeSet<Vec<u8>> = ShardNo::all().map(keys::walk).collect();
+    store.fail(move |batch| {
+        let walks = batch.puts.iter().any(|(key, _)| walks.contains(key));
+        walks.then(|| StoreError::Unavailable("no walk yet".into()))
+    });
+    app.file("lottery.toml", Some(file));
+    let config = (*app.core.config()).clone();
+    app.core.reload(config).await.unwrap();
+}
+
 /// An edit has just come into force, and no shard has walked to it yet: who is drawn is judged by it all the same.
 #[tokio::test]
 async fn whom_the_walk_has_not_met_yet_is_judged_by_the_files_in_force() {
@@ -577,16 +590,9 @@ async fn whom_the_walk_has_not_met_yet_is_judged_by_the_files_in_force() {
     let viewed = viewed.map(|no| app.past(*no, "Product Viewed", app.now()));
     assert!(app.offer(viewed.collect()).await.iter().all(Result::is_ok));
     app.settle().await;
-    let walks: BTreeSet<Vec<u8>> = ShardNo::all().map(keys::walk).collect();
-    store.fail(move |batch| {
-        let walks = batch.puts.iter().any(|(key, _)| walks.contains(key));
-        walks.then(|| StoreError::Unavailable("no walk yet".into()))
-    });
     let exit = "existing = \"enter\"\nexit = [{ event = \"Product Viewed\" }]";
     let after = before.replace("existing = \"enter\"", exit);
-    app.file("lottery.toml", Some(&after));
-    let config = (*app.core.config()).clone();
-    app.core.reload(config).await.unwrap();
+    edited_before_any_walk(&app, &store, &after).await;
     app.clock.advance(Span::hours(1));
     app.core.tick().await.unwrap();
     assert_eq!(
@@ -596,4 +602,35 @@ async fn whom_the_walk_has_not_met_yet_is_judged_by_the_files_in_force() {
     store.mend();
     app.settle().await;
     assert_eq!(app.entered("lottery").await, 20);
+}
+
+/// An edit of how often they may enter: nobody is drawn before the walk has found who stands in the index by it.
+#[tokio::test]
+async fn who_may_not_enter_again_since_an_edit_takes_nobodys_place() {
+    let store = Watched::new();
+    preset_salt(&*store, SALT).await.unwrap();
+    let lottery = |again: &str| {
+        let entry = format!("existing = \"enter\"\nagain = \"{again}\"");
+        lottery("20 per 1d").replace("existing = \"enter\"", &entry)
+    };
+    let before = lottery("always");
+    let app = App::start_on(store.clone(), START, CONFIG, &[("lottery.toml", &before)]).await;
+    let people = app.buyers(0..120).await;
+    app.settle().await;
+    app.leap(Span::hours(1)).await;
+    let mut drawn = lowest(&people, 20, 2);
+    assert_eq!(who_entered(&app, "lottery").await, drawn);
+    app.leap(Span::hours(23)).await;
+    edited_before_any_walk(&app, &store, &lottery("never")).await;
+    app.clock.advance(Span::hours(1));
+    app.core.tick().await.unwrap();
+    assert_eq!(who_entered(&app, "lottery").await, drawn);
+    store.mend();
+    app.settle().await;
+    app.leap(Span::hours(24)).await;
+    let others: Vec<CustomerNo> = (people.iter().copied())
+        .filter(|no| !drawn.contains(no))
+        .collect();
+    drawn.extend(lowest(&others, 20, 4));
+    assert_eq!(who_entered(&app, "lottery").await, drawn);
 }

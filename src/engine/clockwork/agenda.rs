@@ -5,7 +5,7 @@ use super::occurrences::{latest_of, live_schedule};
 use super::{Answered, Clockwork, Phase, Row};
 use crate::domain::id::CampaignId;
 use crate::domain::rules::Rules;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::engine::shard::Shard;
 
 impl Clockwork {
@@ -49,17 +49,6 @@ impl Clockwork {
             }
         });
         over.map_or(self.upto, |over| over.max(self.upto))
-    }
-
-    /// Whether those that have stopped are to be waited for at this occurrence; for so long only, from the first time on.
-    pub(super) fn is_patient(&mut self, here: &Occasion, now: Timestamp, most: Span) -> bool {
-        match &self.put_off {
-            Some((known, since)) if known == here => now.since(*since) < most,
-            _ => {
-                self.put_off = Some((here.clone(), now));
-                true
-            }
-        }
     }
 }
 

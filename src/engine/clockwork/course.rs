@@ -6,13 +6,14 @@
 //! place until all have come there; or who is drawn would hang on which shard is faster.
 //!
 //! A shard waits only for those that are behind it, so never in a circle. Nobody waits for a shard that has stopped in
-//! this tick, nor in a tick that is over: the occurrence is put off to the next one. What is said here is of this process
-//! only; after a restart all begin anew.
+//! this tick, nor in a tick that is over: the occurrence is put off to the next one. That goes on for a while only: one
+//! that has come through no tick for so long is not waited for at all, at no occurrence, until it comes through one. What
+//! is said here is of this process only; after a restart all begin anew.
 
 use super::lots::Draws;
 use crate::domain::id::{CampaignId, SHARDS, ShardNo};
 use crate::domain::rules::Rules;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -63,12 +64,23 @@ enum Place {
 
 #[derive(Default)]
 struct Mark {
-    tick: u64,
+    tick: Tick,
     place: Place,
     /// It goes no further in this tick.
     stopped: bool,
+    /// The tick in which it stopped first, since it last came through one.
+    since: Option<Timestamp>,
     /// Its task has ended.
     gone: bool,
+}
+
+impl Mark {
+    /// It goes no further in its tick, if it has begun one and is not through.
+    fn ends(&mut self) {
+        if self.tick.no > 0 && self.place != Place::Done {
+            self.since.get_or_insert(self.tick.upto);
+        }
+    }
 }
 
 /// How the other shards stand to one that has come to some place.
@@ -147,7 +159,8 @@ impl Runner {
     pub fn begins(&self, tick: Tick) {
         self.mark(|mark| {
             *mark = Mark {
-                tick: tick.no,
+                tick,
+                since: mark.since,
                 ..Mark::default()
             };
             true
@@ -169,17 +182,21 @@ impl Runner {
     pub fn arrives(&self) {
         self.mark(|mark| {
             mark.place = Place::Done;
+            mark.since = None;
             true
         });
     }
 
     /// It goes no further in this tick.
     pub fn stops(&self) {
-        self.mark(|mark| !std::mem::replace(&mut mark.stopped, true));
+        self.mark(|mark| {
+            mark.ends();
+            !std::mem::replace(&mut mark.stopped, true)
+        });
     }
 
-    /// How the others stand to this occurrence of this tick; `patient`: also those that have stopped count.
-    pub fn others(&self, tick: Tick, occasion: &Occasion, patient: bool) -> Others {
+    /// How the others stand to this occurrence of this tick; those count, too, that stopped less than `patience` ago.
+    pub fn others(&self, tick: Tick, occasion: &Occasion, patience: Span) -> Others {
         let place = Place::At(occasion.clone());
         let marks = self.course.marks();
         let others = || {
@@ -187,11 +204,13 @@ impl Runner {
             all.filter(|(no, _)| *no != usize::from(self.no.0))
                 .map(|(_, mark)| mark)
         };
-        let behind = |mark: &&Mark| mark.tick < tick.no || mark.place < place;
-        let over = |mark: &Mark| mark.gone || (mark.stopped && mark.tick == tick.no);
-        if others().any(|mark| mark.tick > tick.no) {
+        let behind = |mark: &&Mark| mark.tick.no < tick.no || mark.place < place;
+        let over = |mark: &Mark| mark.gone || (mark.stopped && mark.tick.no == tick.no);
+        let lately = |since: Timestamp| tick.upto.since(since) < patience;
+        let waited_for = |mark: &Mark| over(mark) && mark.since.is_some_and(lately);
+        if others().any(|mark| mark.tick.no > tick.no) {
             Others::Ahead
-        } else if patient && others().filter(behind).any(over) {
+        } else if others().filter(behind).any(waited_for) {
             Others::Stopped
         } else if others().filter(behind).any(|mark| !over(mark)) {
             Others::Behind
@@ -219,7 +238,10 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        self.mark(|mark| !std::mem::replace(&mut mark.gone, true));
+        self.mark(|mark| {
+            mark.ends();
+            !std::mem::replace(&mut mark.gone, true)
+        });
     }
 }
 
@@ -227,7 +249,7 @@ impl Drop for Runner {
 mod tests {
     use super::{Course, Occasion, Others, Runner};
     use crate::domain::id::{CampaignId, ShardNo};
-    use crate::domain::time::Timestamp;
+    use crate::domain::time::{Span, Timestamp};
     use std::sync::Arc;
 
     #[test]
@@ -244,12 +266,13 @@ mod tests {
         };
         let here = occasion(5, "b", "Asia/Seoul");
         let tick = course.next_tick(Timestamp(9));
-        let ask = |runners: &[Runner], patient| runners[0].others(tick, &here, patient);
+        let (most, none) = (Span::minutes(1), Span::ZERO);
+        let ask = |runners: &[Runner], patience| runners[0].others(tick, &here, patience);
         // Of those who have not begun it is not known that they stopped.
         runners[1].stops();
         runners[0].begins(tick);
         runners[0].comes_to(&here);
-        assert_eq!(ask(&runners, true), Others::Behind);
+        assert_eq!(ask(&runners, most), Others::Behind);
         for runner in &runners[1..] {
             runner.begins(tick);
         }
@@ -263,15 +286,15 @@ mod tests {
         ] {
             runners[1].comes_to(&before);
             runners[2].comes_to(&before);
-            assert_eq!(ask(&runners, true), Others::Behind, "{before:?}");
+            assert_eq!(ask(&runners, most), Others::Behind, "{before:?}");
         }
         runners[0].look();
         runners[2].comes_to(&occasion(5, "c", ""));
         assert!(runners[0].has_moved());
-        assert_eq!(ask(&runners, true), Others::Behind);
+        assert_eq!(ask(&runners, most), Others::Behind);
         runners[1].stops();
-        assert_eq!(ask(&runners, true), Others::Stopped);
-        assert_eq!(ask(&runners, false), Others::Abreast);
+        assert_eq!(ask(&runners, most), Others::Stopped);
+        assert_eq!(ask(&runners, none), Others::Abreast);
         // Its task ends: it is waited for no more, in any tick.
         let next = course.next_tick(Timestamp(9));
         drop(runners.remove(1));
@@ -279,9 +302,45 @@ mod tests {
             runner.begins(next);
             runner.comes_to(&here);
         }
-        assert_eq!(ask(&runners, false), Others::Ahead);
+        assert_eq!(ask(&runners, none), Others::Ahead);
         runners[0].begins(next);
-        assert_eq!(runners[0].others(next, &here, true), Others::Stopped);
-        assert_eq!(runners[0].others(next, &here, false), Others::Abreast);
+        assert_eq!(runners[0].others(next, &here, most), Others::Stopped);
+        assert_eq!(runners[0].others(next, &here, none), Others::Abreast);
+    }
+    #[test]
+    fn who_has_been_waited_for_is_not_until_it_comes_through_a_tick() {
+        let course = Arc::new(Course::default());
+        let runners: Vec<Runner> = (ShardNo::all())
+            .map(|no| Runner::new(no, Arc::clone(&course)))
+            .collect();
+        let (most, minute) = (Span::minutes(1), 60_000);
+        // At another occurrence each time, as where one fires every minute; the second shard stops before it, or not.
+        let at = |upto: i64, stops: bool| {
+            let here = Occasion {
+                at: Timestamp(upto),
+                rank: 3,
+                campaign: CampaignId::parse("a").unwrap(),
+                zone: String::new(),
+            };
+            let tick = course.next_tick(Timestamp(upto));
+            for runner in &runners {
+                runner.begins(tick);
+                runner.comes_to(&here);
+            }
+            runners[1].begins(tick);
+            match stops {
+                true => runners[1].stops(),
+                false => runners[1].arrives(),
+            }
+            runners[0].others(tick, &here, most)
+        };
+        assert_eq!(at(minute, true), Others::Stopped);
+        assert_eq!(at(2 * minute - 1, true), Others::Stopped);
+        for n in 2..9 {
+            assert_eq!(at(n * minute, true), Others::Abreast, "{n}");
+        }
+        assert_eq!(at(9 * minute, false), Others::Abreast);
+        assert_eq!(at(10 * minute, true), Others::Stopped);
+        assert_eq!(at(11 * minute, true), Others::Abreast);
     }
 }

@@ -5,8 +5,8 @@
 //! draws before all shards have come to this occurrence or past it ([`super::course`]): who is drawn hangs on none being
 //! faster. Then one of them looks through the due index of all, a stretch of it each turn, and writes down up to which
 //! number is drawn; the others wait until it stands there, and one that goes on after a crash finds it. For a shard that
-//! has stopped (its part of the store fails) the draw is put off from tick to tick, but not for long; its customers
-//! who stand in the index are looked at all the same.
+//! has stopped (its part of the store fails) the draw is put off from tick to tick, but not for long, and not again for
+//! each occurrence; its customers who stand in the index are looked at all the same.
 //!
 //! Who comes to stand in the index since is drawn by the same number, while there is room. Who is due and takes no place,
 //! since they would not enter or are held out, is not counted.
@@ -16,6 +16,7 @@ use crate::domain::id::{CampaignId, CustomerNo, SHARDS, ShardNo};
 use crate::domain::quota::{Lot, Quota, Taken, lot_of};
 use crate::domain::react::{keeps_some_out, takes_room, would_enter};
 use crate::domain::record::{DueAt, Record};
+use crate::domain::rules::Rules;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::batch::{BatchError, Surroundings, walked};
 use crate::engine::pages::records_of;
@@ -25,6 +26,7 @@ use crate::store::codec::encode;
 use crate::store::{Batch, Direction, KeyRange, StoreError, keys};
 use chrono::NaiveDateTime;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CHUNK;
@@ -32,7 +34,7 @@ use super::course::{Course, Occasion, Others};
 
 /// So many chunks of the due index are looked through in one turn.
 const STRETCH: usize = 8;
-/// So long a draw is put off for shards that have stopped: less than what makes an occurrence a missed one.
+/// So long draws are put off for a shard that has stopped: less than what makes an occurrence a missed one.
 const PATIENCE: Span = Span::minutes(1);
 
 /// Which draw: of this campaign, at this place of the due index, for this occurrence.
@@ -150,7 +152,7 @@ impl Shard {
         if own.is_none() {
             // What moves from here on is not missed.
             self.runner.look();
-            match self.others_at(here) {
+            match (self.runner).others(self.clockwork.tick, here, PATIENCE) {
                 Others::Abreast => {}
                 Others::Behind => {
                     self.clockwork.waits = true;
@@ -183,18 +185,6 @@ impl Shard {
         Ok(Lots::Later)
     }
 
-    /// How the other shards stand to this occurrence.
-    fn others_at(&mut self, here: &Occasion) -> Others {
-        let tick = self.clockwork.tick;
-        match self.runner.others(tick, here, true) {
-            Others::Stopped => {
-                let patient = (self.clockwork).is_patient(here, self.clock.now(), PATIENCE);
-                self.runner.others(tick, here, patient)
-            }
-            others => others,
-        }
-    }
-
     /// Looks through one more chunk; true when that was the last one.
     async fn look_on(
         &self,
@@ -215,7 +205,7 @@ impl Shard {
         let takes = |no: &CustomerNo| takes_room(*no, campaign, &self.rules);
         let mut due: Vec<CustomerNo> = due.filter(takes).collect();
         if keeps_some_out(campaign) {
-            due = self.who_would_enter(campaign, due, *occurrence).await?;
+            due = self.who_would_enter(campaign, due, &draw.which).await?;
         }
         for no in due {
             let number = lot_of(&self.rules.salt, id, no, *occurrence);
@@ -233,13 +223,18 @@ impl Shard {
         &self,
         campaign: &Campaign,
         due: Vec<CustomerNo>,
-        occurrence: NaiveDateTime,
+        (_, place, occurrence): &Which,
     ) -> Result<Vec<CustomerNo>, Refused> {
         let now = self.clock.now();
         let mut records = records_of(&*self.store, &due).await?;
         self.bring_up_to_date(&mut records, now).await?;
-        let enters = |r: &Record| would_enter(r, campaign, &self.rules, occurrence, now);
-        let enter = (records.iter().flatten()).filter(|r| enters(r));
+        // Brought up to date, some may stand there no more.
+        let stands = |r: &Record| {
+            let standing = r.campaigns.get(&campaign.id);
+            standing.is_some_and(|s| s.due == Some(*place))
+        };
+        let enter = (records.iter().flatten())
+            .filter(|r| stands(r) && enters(r, campaign, &self.rules, *occurrence, now));
         Ok(enter.map(|r| r.no).collect())
     }
 
@@ -305,6 +300,18 @@ impl Shard {
             }
         }
     }
+}
+
+/// Whether a customer would enter, if they were drawn. One over whom that panics would not, for it would then, too.
+pub(in crate::engine) fn enters(
+    record: &Record,
+    campaign: &Campaign,
+    rules: &Rules,
+    occurrence: NaiveDateTime,
+    now: Timestamp,
+) -> bool {
+    let asked = || would_enter(record, campaign, rules, occurrence, now);
+    catch_unwind(AssertUnwindSafe(asked)).unwrap_or(false)
 }
 
 /// How many the quota may ever let in at once.

@@ -11,7 +11,7 @@ mod walk;
 
 pub use course::{Course, Occasion, Runner, Tick};
 pub use letters::Letters;
-pub(super) use lots::{Draw, Lots, Lowest, most_of};
+pub(super) use lots::{Draw, Lots, Lowest, enters, most_of};
 pub(super) use occurrences::{is_made_up, late_by, latest_of, live_schedule, next_of};
 pub use unpark::Unparking;
 
@@ -65,8 +65,6 @@ pub struct Clockwork {
     draw: Option<Draw>,
     /// There is nothing to do before another shard has moved.
     pub(super) waits: bool,
-    /// The occurrence that is put off until others have come to it, too, and since when.
-    put_off: Option<(Occasion, Timestamp)>,
     walk: Walk,
     walk_wanted: bool,
     pub(super) unparking: Unparking,

@@ -1,17 +1,28 @@
 //! The threads that play: a few of their own, at low priority, so that a forecast never keeps the living shards from
-//! theirs. Jobs and results go through short queues; results come out in the order of the jobs.
+//! theirs. Jobs and results go through short queues; results come out in the order of the jobs. One that panics ends it
+//! with an error: nothing waits for it without end.
 
 use super::ForecastError;
 use crate::engine::batch::BatchError;
 use crate::engine::shard::Refused;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// So many jobs, and so many results, wait at most.
-const QUEUE: usize = 4;
+pub const QUEUE: usize = 4;
 /// How much nicer than the daemon's own threads they are.
 const NICER: i32 = 10;
+
+/// A daemon at work keeps half of the processors for itself.
+pub fn threads(running: bool) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    match running {
+        true => (all / 2).max(1),
+        false => all,
+    }
+}
 
 /// Where jobs are put in.
 pub struct Jobs<J> {
@@ -37,9 +48,10 @@ impl<J> Jobs<J> {
 
 /// The threads at work. They end when the jobs do, or when this is dropped.
 pub struct Crew<R> {
-    results: mpsc::Receiver<(u64, R)>,
+    /// None of a job over which its thread panicked.
+    results: mpsc::Receiver<(u64, Option<R>)>,
     /// Those that came before their turn.
-    early: BTreeMap<u64, R>,
+    early: BTreeMap<u64, Option<R>>,
     next: u64,
 }
 
@@ -61,7 +73,10 @@ impl<R: Send + 'static> Crew<R> {
                 loop {
                     let job = (jobs.lock().unwrap_or_else(PoisonError::into_inner)).blocking_recv();
                     let Some((no, job)) = job else { return };
-                    if results.blocking_send((no, work(job))).is_err() {
+                    // A worker that panicked may be half changed: it takes no other job.
+                    let done = catch_unwind(AssertUnwindSafe(|| work(job))).ok();
+                    let broken = done.is_none();
+                    if results.blocking_send((no, done)).is_err() || broken {
                         return;
                     }
                 }
@@ -82,27 +97,53 @@ impl<R: Send + 'static> Crew<R> {
         Ok((jobs, crew))
     }
 
-    /// The next result, in the order of the jobs; `None` after the last.
+    /// The next result, in the order of the jobs; `None` where all threads have ended, after the last.
     pub async fn next(&mut self) -> Result<Option<R>, ForecastError> {
         loop {
             if let Some(result) = self.early.remove(&self.next) {
                 self.next += 1;
-                return Ok(Some(result));
+                return result.map(Some).ok_or_else(cut_short);
             }
             match self.results.recv().await {
                 Some((no, result)) => _ = self.early.insert(no, result),
                 None if self.early.is_empty() => return Ok(None),
-                None => {
-                    let text = "a thread of the forecast ended before its time".to_owned();
-                    return Err(Refused::Data(text).into());
-                }
+                None => return Err(cut_short()),
             }
         }
     }
 }
 
+/// Not all customers were played, so what is known of the others is no forecast.
+pub fn cut_short() -> ForecastError {
+    let text = "a thread of the forecast ended before its time: a fault in the daemon, whose log tells where";
+    Refused::Data(text.to_owned()).into()
+}
+
 impl From<BatchError> for ForecastError {
     fn from(error: BatchError) -> Self {
         ForecastError::Refused(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Crew, ForecastError};
+
+    #[tokio::test]
+    async fn a_job_that_panics_ends_it_with_an_error() {
+        for threads in [1, 3] {
+            let work = || |job: u64| 100 / (3 - job);
+            let (mut jobs, mut crew) = Crew::start(threads, work).ok().unwrap();
+            for job in 0..4 {
+                assert!(jobs.put(job).await.is_ok());
+            }
+            // The jobs' end is held all the while, as it is where groups may yet go on.
+            for expected in [33, 50, 100] {
+                assert_eq!(crew.next().await.ok().flatten(), Some(expected));
+            }
+            let end = crew.next().await;
+            assert!(matches!(end, Err(ForecastError::Refused(_))), "{threads}");
+            assert_eq!(jobs.put_in(), 4);
+        }
     }
 }

@@ -66,6 +66,8 @@ pub struct Group {
     pub(super) now: Timestamp,
     pub(super) acting: Vec<usize>,
     pub(super) passed: Option<(Occasion, usize)>,
+    /// Who got a letter in it.
+    pub(super) stirred: Vec<usize>,
 }
 
 impl Group {
@@ -77,6 +79,14 @@ impl Group {
             now: Timestamp::EARLIEST,
             acting: Vec::new(),
             passed: None,
+            stirred: Vec::new(),
+        }
+    }
+
+    /// It waits, with many others: histories are read again if they are asked for.
+    pub fn rests(&mut self) {
+        for person in &mut self.people {
+            person.history = None;
         }
     }
 

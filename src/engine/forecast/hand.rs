@@ -217,9 +217,10 @@ impl Hand {
             done,
         };
         let play = Play::of(&self.stage, &mut self.firings, &read, group, &mut teller);
-        let (group, waits) = on(play);
+        let (mut group, waits) = on(play);
         let decisions = std::mem::replace(&mut done.decisions, before);
         if let Some(waits) = waits {
+            group.rests();
             done.paused.push(Paused {
                 group,
                 waits,

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// So many customers may wait; they are held in memory meanwhile.
 const MOST: usize = 100_000;
+/// So many groups go on in one job: in between it is told how far it is, and seen whether anybody still asks.
+const PART: usize = 200;
 
 /// A group that stands before lots that are not drawn, and what was decided on the way there.
 pub struct Paused {
@@ -23,6 +25,8 @@ pub struct Paused {
 pub struct Waiting {
     by_lot: BTreeMap<OpenLot, Vec<Paused>>,
     customers: usize,
+    /// Those whose lots are drawn and who have not gone on yet.
+    ready: std::vec::IntoIter<Paused>,
 }
 
 impl Waiting {
@@ -38,9 +42,23 @@ impl Waiting {
         }
     }
 
-    /// Draws the earliest lots; gives those who waited for them. To be called when all others wait or are through.
-    pub fn draw(&mut self, drawn: &Drawn, rules: &Rules) -> Option<Vec<Paused>> {
-        let (lot, paused) = self.by_lot.pop_first()?;
+    /// Some of those whose lots are drawn have not gone on yet.
+    pub fn go_on(&self) -> bool {
+        self.ready.len() > 0
+    }
+
+    /// Some of them.
+    pub fn part(&mut self) -> Option<Vec<Paused>> {
+        let part: Vec<Paused> = self.ready.by_ref().take(PART).collect();
+        (!part.is_empty()).then_some(part)
+    }
+
+    /// Draws the earliest lots; those who waited for them may go on. To be called when all others wait or are through; false:
+    /// nobody waits.
+    pub fn draw(&mut self, drawn: &Drawn, rules: &Rules) -> bool {
+        let Some((lot, paused)) = self.by_lot.pop_first() else {
+            return false;
+        };
         let campaign = rules.campaigns.get(&lot.occasion.campaign);
         let most = campaign.and_then(|c| c.quota()).map_or(0, most_of);
         let mut lowest = Lowest::default();
@@ -56,6 +74,7 @@ impl Waiting {
         } = &lot;
         let of = (&occasion.campaign, occasion.zone.as_str(), *local);
         drawn.draw(rules, of, &lowest, *tick);
-        Some(paused)
+        self.ready = paused.into_iter();
+        true
     }
 }

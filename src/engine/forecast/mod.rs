@@ -45,7 +45,7 @@ use crate::domain::id::CampaignId;
 use crate::domain::time::{Span, Timestamp};
 use crate::store::overlay::OverlayStore;
 use crate::store::{Store, keys};
-use crew::{Crew, Jobs};
+use crew::{Crew, Jobs, QUEUE, cut_short, threads};
 use groups::Shared;
 use hand::{Done, Hand, Job, Pass, Wanted};
 use lots::Waiting;
@@ -239,15 +239,6 @@ fn given(tick: Span) -> Vec<String> {
     ]
 }
 
-/// A daemon at work keeps half of the processors for itself.
-fn threads(running: bool) -> usize {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    match running {
-        true => (all / 2).max(1),
-        false => all,
-    }
-}
-
 /// One forecast being worked out.
 struct Run<'a> {
     store: &'a Arc<dyn Store>,
@@ -350,13 +341,18 @@ impl<'a> Run<'a> {
         loop {
             let done = tokio::select! {
                 jobs = &mut feeding, if fed.is_none() => {
-                    let jobs = jobs.map_err(|e| Refused::Data(format!("reading failed: {e}")))?;
-                    fed = Some(jobs?);
+                    fed = Some(read(jobs)?);
                     None
                 }
                 done = crew.next() => match done? {
                     Some(done) => Some(done?),
-                    None => break,
+                    None => {
+                        // The threads end when reading fails, which says more.
+                        if fed.is_none() {
+                            read((&mut feeding).await)?;
+                        }
+                        return Err(cut_short());
+                    }
                 },
             };
             results += u64::from(done.is_some());
@@ -377,14 +373,19 @@ impl<'a> Run<'a> {
             }
             let (done, of) = (self.done, self.of);
             self.tell(Told::Progress { done, of }).await?;
-            if let Some(jobs) = &mut fed
-                && jobs.put_in() == results
+            let Some(jobs) = &mut fed else { continue };
+            // Nobody is played: whoever is not through waits.
+            if jobs.put_in() == results
+                && !waiting.go_on()
+                && !waiting.draw(&stage.drawn, &stage.rules)
             {
-                // Nobody is played: whoever is not through waits.
-                match waiting.draw(&stage.drawn, &stage.rules) {
-                    Some(paused) => _ = jobs.put(Job::GoOn(paused)).await,
-                    None => break,
-                }
+                break;
+            }
+            // Never more than there is room for, or it would wait for a thread that waits for its result to be taken.
+            while jobs.put_in() - results < QUEUE as u64
+                && let Some(part) = waiting.part()
+            {
+                _ = jobs.put(Job::GoOn(part)).await;
             }
         }
         (all.found, all.going_on) = (found, going_on);
@@ -398,6 +399,14 @@ impl<'a> Run<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// What came of reading all customers.
+fn read(
+    read: Result<Result<Jobs<Job>, BatchError>, tokio::task::JoinError>,
+) -> Result<Jobs<Job>, ForecastError> {
+    let read = read.map_err(|e| Refused::Data(format!("reading failed: {e}")))?;
+    Ok(read?)
 }
 
 /// Hands all customers out: those who are alone with their mailbox as they stand in the store, then the others.

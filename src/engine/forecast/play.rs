@@ -73,8 +73,6 @@ pub struct Play<'a, T> {
     read: ReadHistory<'a>,
     pub(super) group: Group,
     teller: &'a mut T,
-    /// Who got a letter at this tick.
-    pub(super) stirred: Vec<usize>,
 }
 
 impl<'a, T: Teller> Play<'a, T> {
@@ -91,7 +89,6 @@ impl<'a, T: Teller> Play<'a, T> {
             read,
             group,
             teller,
-            stirred: Vec::new(),
         }
     }
 
@@ -114,7 +111,7 @@ impl<'a, T: Teller> Play<'a, T> {
             self.settle_attempts(who);
             self.group.queue.insert((start, who));
         }
-        self.stirred.clear();
+        self.group.stirred.clear();
         self.go_on()
     }
 
@@ -333,7 +330,7 @@ impl<'a, T: Teller> Play<'a, T> {
             let to = (self.group.people.iter()).position(|person| person.record.no == to);
             if let Some(to) = to {
                 self.react_by(to, &Cause::Posted(Box::new(letter)), now, rules);
-                self.stirred.push(to);
+                self.group.stirred.push(to);
             }
         }
         reaction.answer

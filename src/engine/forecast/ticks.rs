@@ -8,10 +8,10 @@ use super::play::{Play, Teller};
 use crate::domain::cause::Cause;
 use crate::domain::id::CampaignId;
 use crate::domain::quota::lot_of;
-use crate::domain::react::{keeps_some_out, takes_room, would_enter};
+use crate::domain::react::{keeps_some_out, takes_room};
 use crate::domain::record::DueAt;
 use crate::domain::time::Timestamp;
-use crate::engine::clockwork::Occasion;
+use crate::engine::clockwork::{Occasion, enters};
 use chrono::NaiveDateTime;
 
 /// Lots that are to be drawn. In this order they are.
@@ -50,11 +50,11 @@ impl<T: Teller> Play<'_, T> {
             let acting = std::mem::take(&mut self.group.acting);
             let now = self.group.now;
             self.end(&acting, now);
+            let stirred = std::mem::take(&mut self.group.stirred);
             let Group { people, queue, .. } = &mut self.group;
             for who in acting {
                 queue.insert((people[who].next, who));
             }
-            let stirred = std::mem::take(&mut self.stirred);
             // Whoever was written to by another looks about at the next tick; as it begins, all do anyway.
             for who in stirred.into_iter().filter(|_| now > start) {
                 let person = &mut people[who];
@@ -186,8 +186,7 @@ impl<T: Teller> Play<'_, T> {
                 && place.zone.map_or("", |zone| zone.name()) == zone
                 && !person.broken;
             let enters = || {
-                !keeps_some_out(campaign)
-                    || would_enter(record, campaign, rules, lot.local, group.now)
+                !keeps_some_out(campaign) || enters(record, campaign, rules, lot.local, group.now)
             };
             if stands && takes_room(no, campaign, rules) && enters() {
                 numbers.push(lot_of(&rules.salt, &campaign.id, no, lot.local));
