@@ -335,9 +335,9 @@ fn a_name_is_taken_back_while_another_step_is_renamed() {
     check_log(&world);
 }
 
-/// More names than are told apart, all of them changed at once.
+/// More names than are told apart, all of them changed at once; and one more later, while the others still say so.
 #[test]
-fn a_long_series_may_be_renamed_whole() {
+fn a_long_series_may_be_renamed_whole_and_then_one_of_its_steps() {
     let steps = |prefix: &str, former: Option<&str>| {
         let first =
             triggered("series", "Signed Up").step(&format!("{prefix}0"), Span::ZERO, Span::days(3));
@@ -356,6 +356,20 @@ fn a_long_series_may_be_renamed_whole() {
     world.event(mina, "Signed Up", &[]);
     world.run_for(Span::days(3));
     world.adopt(vec![steps("b", Some("a"))]);
+    world.run_for(Span::days(3));
+    assert_eq!(world.count("series", Status::Left), 0);
+    let one_more = steps("b", Some("a")).with(|c| {
+        let step = &mut c.steps[15];
+        step.renamed_from = Some(std::mem::replace(
+            &mut step.id,
+            StepId::parse("c15").unwrap(),
+        ));
+        c.journey = c.journey_hash(&Named {
+            segments: &BTreeMap::new(),
+            tags: &BTreeMap::new(),
+        });
+    });
+    world.adopt(vec![one_more]);
     world.run_for(Span::days(30));
     assert_eq!(world.attempts.len(), 20);
     assert_eq!(world.count("series", Status::Left), 0);
