@@ -335,6 +335,26 @@ fn a_name_is_taken_back_while_another_step_is_renamed() {
     check_log(&world);
 }
 
+/// The name that a step had by the edit that is taken back is another one's now.
+#[test]
+fn a_name_is_taken_back_and_given_to_another_step() {
+    let folder = Folder::new(OnChange::Jump, Through::Itself);
+    let (mut world, mina, from) = begin(&folder);
+    world.run_for(Span::days(1));
+    world.withhold_approval = true;
+    (folder.with(|f| (f.steps[0], f.wait) = (was("third", "one"), 1))).adopt(&mut world);
+    world.run_for(Span::days(1));
+    (folder.with(|f| f.steps[1] = was("third", "two"))).adopt(&mut world);
+    let standing = &world.record(mina).campaigns["series"];
+    let steps = standing.ways[0].steps.iter().map(StepId::as_str);
+    assert!(steps.eq(["one", "third", "three"]));
+    let had = standing.entries[0].passed.iter().map(StepId::as_str);
+    assert!(had.eq(["one"]));
+    world.run_for(Span::days(30));
+    assert_eq!(days(&world, from), [0, 7, 14]);
+    check_log(&world);
+}
+
 /// More names than are told apart, all of them changed at once; and one more later, while the others still say so.
 #[test]
 fn a_long_series_may_be_renamed_whole_and_then_one_of_its_steps() {
