@@ -6,13 +6,16 @@ mod app;
 use app::watched::Watched;
 use app::{App, CONFIG};
 use mail_parser::MessageParser;
-use reveille::domain::id::CampaignId;
+use reveille::domain::id::{CampaignId, ShardNo};
 use reveille::domain::ledger::Status;
 use reveille::domain::time::Span;
 
 use reveille::engine::forecast::Question;
 use reveille::engine::going_on::Waits;
 use reveille::engine::query::Phase;
+use reveille::engine::state::Walk;
+use reveille::store::codec::decode;
+use reveille::store::{StoreError, keys};
 use serde_json::json;
 
 const START: &str = "2026-03-02T03:00:00Z";
@@ -198,6 +201,34 @@ async fn what_is_renamed_and_edited_once_more_waits_for_another_approval() {
     app.advance(Span::minutes(20)).await;
     let asked = waiting(&app, "course").await.is_some();
     assert_eq!(had(&app, "later").await, if asked { 0 } else { 7 });
+}
+
+/// Whoever the walk has not come to yet stands by the former name; once that is told no more, they count as moved.
+#[tokio::test]
+async fn a_name_that_is_dropped_before_the_walk_has_come_lets_nobody_have_a_step_twice() {
+    let renamed = |first| Series { first, ..BEGUN };
+    for (now, was) in [("greeting", ""), ("first", "renamed_from = \"greeting\"")] {
+        let (app, store) = begun(&BEGUN).await;
+        let walks: Vec<Vec<u8>> = ShardNo::all().map(keys::walk).collect();
+        store.fail(move |batch| {
+            let mut rows = (batch.puts.iter())
+                .filter(|(key, _)| walks.contains(key))
+                .map(|(_, value)| decode::<Walk>(value).unwrap());
+            let gets_on = rows.any(|walk| walk.walked > 0 || walk.done);
+            gets_on.then(|| StoreError::Unavailable("away".into()))
+        });
+        for first in [("greeting", "renamed_from = \"hello\""), (now, was)] {
+            assert!(!app.core.has_walked().await || first.0 == "greeting");
+            app.file("series.toml", Some(&renamed(first).text()));
+            let config = app::load_config(app.dir.path());
+            app.core.reload(config).await.unwrap();
+        }
+        store.mend();
+        app.settle().await;
+        app.advance(Span::minutes(20)).await;
+        assert_eq!(had(&app, now).await, 0, "{now}");
+        assert_eq!(waiting(&app, "series").await, Some((7, 5)), "{now}");
+    }
 }
 
 /// What is told of edited files: before a reload, after it and before the walk, and by the comparison.

@@ -2,16 +2,21 @@
 
 use super::catalogue::Catalogue;
 use super::going_on::forget_former;
-use super::renames::carry_over;
+use super::renames::{Replaced, carry_over};
 use crate::domain::campaign::{CampaignState, Start};
 use crate::domain::rules::{Activation, Controls};
 use crate::domain::time::Timestamp;
 
-/// Activations for campaigns that are new, or whose audience was edited; the others' stay.
-pub(super) fn activated(catalogue: &Catalogue, now: Timestamp) -> Controls {
+/// Activations for campaigns that are new, or whose audience was edited; the others' stay. `replaced`: the rules in force
+/// until now, if any are.
+pub(super) fn activated(
+    catalogue: &Catalogue,
+    replaced: Option<Replaced<'_>>,
+    now: Timestamp,
+) -> Controls {
     let rules = &catalogue.rules;
     let mut controls = (*rules.controls).clone();
-    carry_over(rules, &mut controls, now);
+    carry_over(rules, replaced, &mut controls, now);
     forget_former(rules, &mut controls);
     for (id, campaign) in &rules.campaigns {
         if campaign.state == CampaignState::Draft {

@@ -9,6 +9,7 @@ use super::golive::Mode;
 use super::guard;
 use super::kept;
 use super::quotas;
+use super::renames::Replaced;
 use super::shard::{Order, Refused};
 use super::state::Number;
 use super::surprise::{Held, guarded};
@@ -221,7 +222,12 @@ impl Core {
         if let Some(taken_away) = TakenAway::of(&old, &catalogue) {
             return Err(Refused::TakenAway(Box::new(taken_away)));
         }
-        let controls = activated(&catalogue, self.clock.now());
+        self.drain_notices().await;
+        let replaced = Replaced {
+            rules: &old.rules,
+            walked: self.has_walked().await,
+        };
+        let controls = activated(&catalogue, Some(replaced), self.clock.now());
         let kept = catalogue.take_kept();
         keep_former(&mut catalogue.rules, &old.rules);
         self.coupons.moved();

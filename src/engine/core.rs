@@ -130,7 +130,7 @@ impl Core {
         let controls = read_controls(&*store).await?.unwrap_or_default();
         coupons::secret(&*store, making).await?;
         let mut catalogue = Catalogue::read(&config, &*store, salt, Arc::new(controls)).await?;
-        let controls = activated(&catalogue, clock.now());
+        let controls = activated(&catalogue, None, clock.now());
         let kept = catalogue.take_kept();
         catalogue = catalogue.with_controls(controls);
         if intent == Intent::Work {

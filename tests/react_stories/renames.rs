@@ -335,9 +335,29 @@ fn a_name_is_taken_back_while_another_step_is_renamed() {
     check_log(&world);
 }
 
-/// More names than are told apart, all of them changed at once.
+/// The name that a step had by the edit that is taken back is another one's now.
 #[test]
-fn a_long_series_may_be_renamed_whole() {
+fn a_name_is_taken_back_and_given_to_another_step() {
+    let folder = Folder::new(OnChange::Jump, Through::Itself);
+    let (mut world, mina, from) = begin(&folder);
+    world.run_for(Span::days(1));
+    world.withhold_approval = true;
+    (folder.with(|f| (f.steps[0], f.wait) = (was("third", "one"), 1))).adopt(&mut world);
+    world.run_for(Span::days(1));
+    (folder.with(|f| f.steps[1] = was("third", "two"))).adopt(&mut world);
+    let standing = &world.record(mina).campaigns["series"];
+    let steps = standing.ways[0].steps.iter().map(StepId::as_str);
+    assert!(steps.eq(["one", "third", "three"]));
+    let had = standing.entries[0].passed.iter().map(StepId::as_str);
+    assert!(had.eq(["one"]));
+    world.run_for(Span::days(30));
+    assert_eq!(days(&world, from), [0, 7, 14]);
+    check_log(&world);
+}
+
+/// More names than are told apart, all of them changed at once; and one more later, while the others still say so.
+#[test]
+fn a_long_series_may_be_renamed_whole_and_then_one_of_its_steps() {
     let steps = |prefix: &str, former: Option<&str>| {
         let first =
             triggered("series", "Signed Up").step(&format!("{prefix}0"), Span::ZERO, Span::days(3));
@@ -356,6 +376,20 @@ fn a_long_series_may_be_renamed_whole() {
     world.event(mina, "Signed Up", &[]);
     world.run_for(Span::days(3));
     world.adopt(vec![steps("b", Some("a"))]);
+    world.run_for(Span::days(3));
+    assert_eq!(world.count("series", Status::Left), 0);
+    let one_more = steps("b", Some("a")).with(|c| {
+        let step = &mut c.steps[15];
+        step.renamed_from = Some(std::mem::replace(
+            &mut step.id,
+            StepId::parse("c15").unwrap(),
+        ));
+        c.journey = c.journey_hash(&Named {
+            segments: &BTreeMap::new(),
+            tags: &BTreeMap::new(),
+        });
+    });
+    world.adopt(vec![one_more]);
     world.run_for(Span::days(30));
     assert_eq!(world.attempts.len(), 20);
     assert_eq!(world.count("series", Status::Left), 0);

@@ -468,6 +468,35 @@ fn who_waits_to_be_let_in_enters_in_the_instant_in_which_a_former_way_ends() {
     }
 }
 
+/// What is said of them while a former way is under way is what comes of it.
+#[test]
+fn who_waits_to_be_let_in_enters_once_their_way_is_over_if_that_is_said() {
+    let mut said = Vec::new();
+    for again in [Again::Never, Again::Always, Again::AfterLeaving] {
+        for most in [u32::MAX, 2, 1] {
+            let (mut world, mina) = under_way_as_the_audience_changes(|condition| {
+                audience("back", condition)
+                    .existing(Existing::Enter)
+                    .then("last")
+                    .wait(Span::days(2))
+            });
+            let visited = audience("back", ever("Visited"))
+                .existing(Existing::Enter)
+                .then("last")
+                .wait(Span::days(2));
+            world.adopt(vec![visited.again(again).at_most(most)]);
+            world.run_for(Span::hours(1));
+            assert_eq!(world.count("back", Status::Entered), 1);
+            let enters = outlook(&world, mina).contains("once this way is over");
+            world.run_for(Span::days(30));
+            let entered = world.count("back", Status::Entered);
+            assert_eq!(entered > 1, enters, "{again:?}, at most {most}");
+            said.push(enters);
+        }
+    }
+    assert!(said.contains(&true) && said.contains(&false), "{said:?}");
+}
+
 #[test]
 fn who_waits_to_be_let_in_and_may_not_yet_by_again_enters_when_they_may() {
     let (mut world, mina) = under_way_as_the_audience_changes(|condition| {

@@ -7,7 +7,7 @@ use crate::domain::condition::{Facts, evaluate};
 use crate::domain::id::{CampaignId, EntryKey};
 use crate::domain::policy::zone_of;
 use crate::domain::react::kept_out;
-use crate::domain::record::{Record, Standing};
+use crate::domain::record::{EntryState, Record, Standing};
 use crate::domain::rules::Rules;
 use crate::domain::schedule::instant_of;
 use crate::domain::time::{Span, Timestamp};
@@ -119,9 +119,8 @@ fn apart_from_draws(
     };
     let waits = matches!(campaign.start, Start::Audience) && standing.is_some_and(|s| s.existing);
     if !may_enter.may && may_enter.until.is_none() {
-        let under_way = standing.is_some_and(|s| s.entries.iter().any(|e| e.state.is_under_way()));
-        return match campaign.entry.again {
-            Again::Always | Again::After(_) if waits && under_way => no(
+        return match standing {
+            Some(standing) if waits && may_once_over(standing, campaign, now) => no(
                 "enters with those whose audience held when the campaign started, once this way is over",
             ),
             _ => no("would not enter"),
@@ -297,6 +296,23 @@ fn admitted(
             Some(live + Span::millis((periods * per.0 as f64) as i64))
         }
     }
+}
+
+/// Whether the customer, who is under way, may enter again when that is over: at once, or later. What is under way counts by
+/// then, since a message of it goes out.
+fn may_once_over(standing: &Standing, campaign: &Campaign, now: Timestamp) -> bool {
+    let mut over = standing.clone();
+    let under_way = over.entries.iter_mut().filter(|e| e.state.is_under_way());
+    let mut any = false;
+    for entry in under_way {
+        if !entry.counted {
+            (entry.counted, over.entered) = (true, over.entered + 1);
+        }
+        entry.state = EntryState::Finished { at: now };
+        any = true;
+    }
+    let then = may_enter(Some(&over), Some(&over), campaign, now);
+    any && (then.may || then.until.is_some())
 }
 
 /// As the engine judges it, with the reason. `of_key` is the standing as far as it concerns the key that is asked for.

@@ -15,6 +15,7 @@ use crate::domain::policy::zone_of;
 use crate::domain::record::{Entry, EntryState, MessageState, Standing};
 use crate::domain::time::Timestamp;
 use crate::domain::way::Way;
+use std::collections::BTreeMap;
 
 impl Life<'_> {
     /// Brings this customer's entries in `campaign` to its steps as they stand; save those that may not jump yet.
@@ -23,8 +24,13 @@ impl Life<'_> {
             return self.rename_steps(id, campaign);
         };
         let by_other_names = only_renamed(standing, campaign, self.rules);
-        self.rename_steps(id, campaign);
-        self.rename_by_place(id, campaign, &by_other_names);
+        match names_by_place(standing, campaign, &by_other_names) {
+            Some(names) => self.rename_all(id, &names),
+            None => {
+                self.rename_steps(id, campaign);
+                self.rename_by_place(id, campaign, &by_other_names);
+            }
+        }
         for (key, _) in self.open_entries(id) {
             self.follow(id, campaign, &key, &by_other_names);
         }
@@ -160,13 +166,21 @@ impl Life<'_> {
     }
 
     fn rename_step(&mut self, id: &CampaignId, old: &StepId, new: &StepId) {
+        self.rename_all(id, &BTreeMap::from([(old.clone(), new.clone())]));
+    }
+
+    /// All at once: a new name may be another step's former one.
+    fn rename_all(&mut self, id: &CampaignId, names: &BTreeMap<StepId, StepId>) {
         let rename = |step: &mut StepId| {
-            if step == old {
-                *step = new.clone();
+            if let Some(new) = names.get(step) {
+                step.clone_from(new);
             }
         };
         if let Some(standing) = self.record.campaigns.get_mut(id) {
-            rename_in(standing, old, new);
+            (standing.ways.iter_mut().flat_map(|w| &mut w.steps)).for_each(rename);
+            for entry in &mut standing.entries {
+                each_step(entry, rename);
+            }
         }
         let messages = self.record.messages.values_mut();
         (messages.filter(|m| m.campaign == *id)).for_each(|m| rename(&mut m.step));
@@ -241,14 +255,47 @@ pub(super) fn rename_in(standing: &mut Standing, old: &StepId, new: &StepId) {
 }
 
 pub(super) fn rename_of(entry: &mut Entry, old: &StepId, new: &StepId) {
-    (entry.passed.iter_mut().filter(|s| *s == old)).for_each(|s| *s = new.clone());
+    each_step(entry, |step| {
+        if step == old {
+            step.clone_from(new);
+        }
+    });
+}
+
+fn each_step(entry: &mut Entry, mut rename: impl FnMut(&mut StepId)) {
+    entry.passed.iter_mut().for_each(&mut rename);
     if let EntryState::Waiting { step, .. }
     | EntryState::Sending { step, .. }
     | EntryState::Elsewhere { step } = &mut entry.state
-        && step == old
     {
-        *step = new.clone();
+        rename(step);
     }
+}
+
+/// What each known id is called now, where all entries stand by the file's steps under other names: by its place; of steps
+/// that are no more in any way, as the file says.
+fn names_by_place(
+    standing: &Standing,
+    campaign: &Campaign,
+    by_other_names: &[u64],
+) -> Option<BTreeMap<StepId, StepId>> {
+    let mut names = BTreeMap::new();
+    for way in &standing.ways {
+        let same = by_other_names.contains(&way.journey) || way.journey == campaign.journey;
+        if !same || way.steps.len() != campaign.steps.len() {
+            return None;
+        }
+        for (known, step) in way.steps.iter().zip(&campaign.steps) {
+            // By two places it is unknown which is meant.
+            if *names.entry(known.clone()).or_insert(step.id.clone()) != step.id {
+                return None;
+            }
+        }
+    }
+    for (old, new) in renamed_steps(campaign) {
+        names.entry(old.clone()).or_insert(new.clone());
+    }
+    Some(names)
 }
 
 /// Writes down what is behind an entry by the new order: under `finish` all that stands before its place, which is the

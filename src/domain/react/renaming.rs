@@ -4,7 +4,8 @@
 //! and in the segments and tags that these name, those of files and of other files' steps. Each name may since have
 //! become another one, or have been another one already: a file that was renamed long ago still says so. So the hash is
 //! made for the present steps under every choice of former and present names, of those names alone that stand in them;
-//! what a record stands by is only renamed if it is one of these.
+//! what a record stands by is only renamed if it is one of these. The steps' own ids need no choice where the record says
+//! place by place which of the two each bore.
 
 use super::edits::renamed_steps;
 use crate::domain::campaign::{Campaign, Otherwise, Step, journey_of};
@@ -39,28 +40,51 @@ pub(super) fn is_only_renamed(
     if journey == 0 || journey == campaign.journey || others {
         return false;
     }
-    journeys_before(campaign, rules).contains(&journey)
+    journeys_before(campaign, stood_by, rules).contains(&journey)
 }
 
 /// What the journey of the campaign's steps was while some of the names in them were those before, as far as the rules
-/// know of them.
-pub fn journeys_before(campaign: &Campaign, rules: &Rules) -> Rc<BTreeSet<u64>> {
-    let Some(key) = rests_on(campaign, rules) else {
+/// know of them. `stood_by`: which ids they bore, if that is known.
+pub fn journeys_before(
+    campaign: &Campaign,
+    stood_by: &[StepId],
+    rules: &Rules,
+) -> Rc<BTreeSet<u64>> {
+    let Some(key) = rests_on(campaign, stood_by, rules) else {
         return Rc::default();
     };
     ANSWERS.with_borrow_mut(|answers| {
         if let Some((_, known)) = answers.iter().find(|(known, _)| *known == key) {
             return Rc::clone(known);
         }
-        let found = Rc::new(former_journeys(campaign, rules));
+        let mut found = former_journeys(campaign, None, rules);
+        if let Some(bore) = bore(campaign, stood_by) {
+            found.extend(former_journeys(campaign, Some(&bore), rules));
+        }
+        let found = Rc::new(found);
         answers.truncate(REMEMBERED - 1);
         answers.push_front((key, Rc::clone(&found)));
         found
     })
 }
 
+/// Which id each of the steps bore where it stands, by its present one. None if one of them was never called so.
+fn bore(campaign: &Campaign, stood_by: &[StepId]) -> Option<Bore> {
+    let former: Bore = (renamed_steps(campaign))
+        .map(|(old, new)| (new.clone(), old.clone()))
+        .collect();
+    let called = |(step, bore): (&Step, &StepId)| {
+        let so = step.id == *bore || former.get(&step.id) == Some(bore);
+        so.then(|| (step.id.clone(), bore.clone()))
+    };
+    if stood_by.len() != campaign.steps.len() {
+        return None;
+    }
+    campaign.steps.iter().zip(stood_by).map(called).collect()
+}
+
 /// A hash of what the answer rests on: the campaign's steps, and every name that was another one. None if none was.
-fn rests_on(campaign: &Campaign, rules: &Rules) -> Option<u64> {
+fn rests_on(campaign: &Campaign, stood_by: &[StepId], rules: &Rules) -> Option<u64> {
     let mut hash = Xxh3::new();
     let mut add = |texts: &[&str]| {
         hash.update(&(texts.len() as u64).to_le_bytes());
@@ -83,14 +107,16 @@ fn rests_on(campaign: &Campaign, rules: &Rules) -> Option<u64> {
         }
     }
     add(&[campaign.id.as_str()]);
+    add(&stood_by.iter().map(StepId::as_str).collect::<Vec<_>>());
     hash.update(&campaign.journey.to_le_bytes());
     hash.update(&rules.version.to_le_bytes());
     any.then(|| hash.digest())
 }
 
-fn former_journeys(campaign: &Campaign, rules: &Rules) -> BTreeSet<u64> {
+/// With the ids that the steps bore, only the other names are chosen among.
+fn former_journeys(campaign: &Campaign, bore: Option<&Bore>, rules: &Rules) -> BTreeSet<u64> {
     let parts: Vec<Part> = (campaign.steps.iter())
-        .map(|step| Part::of(step, campaign, rules))
+        .map(|step| Part::of(step, campaign, bore, rules))
         .collect();
     let names: BTreeSet<&Renamed> = parts.iter().flat_map(|p| &p.names).collect();
     let names: Vec<&Renamed> = names.into_iter().collect();
@@ -114,8 +140,8 @@ fn former_journeys(campaign: &Campaign, rules: &Rules) -> BTreeSet<u64> {
         }
         written.push((mask, texts));
     }
-    // By none of them it is the present one.
-    let choices = 1..(1u32 << names.len().min(MOST));
+    // By none of them it is the present one, unless its steps bore other ids.
+    let choices = u32::from(bore.is_none())..(1u32 << names.len().min(MOST));
     choices
         .map(|choice| {
             let texts = written
@@ -125,6 +151,9 @@ fn former_journeys(campaign: &Campaign, rules: &Rules) -> BTreeSet<u64> {
         })
         .collect()
 }
+
+/// Former ids of steps, by the present ones.
+type Bore = BTreeMap<StepId, StepId>;
 
 /// A name that the rules know to have been another one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -151,24 +180,29 @@ impl Renamed {
 }
 
 /// One step, with what its conditions name, and the names in all that.
-struct Part {
+struct Part<'a> {
     step: Step,
     segments: BTreeMap<SegmentName, Condition>,
     tags: BTreeMap<TagName, Condition>,
     of: CampaignId,
     names: BTreeSet<Renamed>,
+    bore: Option<&'a Bore>,
 }
 
-impl Part {
-    fn of(step: &Step, campaign: &Campaign, rules: &Rules) -> Part {
+impl<'a> Part<'a> {
+    fn of(step: &Step, campaign: &Campaign, bore: Option<&'a Bore>, rules: &Rules) -> Part<'a> {
         let mut part = Part {
             step: step.clone(),
             segments: BTreeMap::new(),
             tags: BTreeMap::new(),
             of: campaign.id.clone(),
             names: BTreeSet::new(),
+            bore,
         };
-        let own = |step: &StepId| Renamed::step(&campaign.id, step, campaign);
+        let own = |step: &StepId| match bore {
+            Some(_) => None,
+            None => Renamed::step(&campaign.id, step, campaign),
+        };
         part.names.extend(own(&step.id));
         if let Otherwise::GoTo(to) = &step.otherwise {
             part.names.extend(own(to));
@@ -200,7 +234,9 @@ impl Part {
             }
             Condition::Message(message) => {
                 let step = |c| Renamed::step(&message.campaign, &message.step, c);
-                (self.names).extend(asked(&message.campaign, campaign, rules).and_then(step));
+                if self.bore.is_none() || message.campaign != self.of {
+                    (self.names).extend(asked(&message.campaign, campaign, rules).and_then(step));
+                }
                 self.names.extend(file(&message.campaign, campaign, rules));
             }
             Condition::Campaign(other) => {
@@ -218,6 +254,12 @@ impl Part {
         let mut step = self.step.clone();
         let (mut segments, mut tags) = (self.segments.clone(), self.tags.clone());
         let step_was = |of: &CampaignId, step: &mut StepId| {
+            if let Some(bore) = self.bore.filter(|_| *of == self.of) {
+                if let Some(former) = bore.get(step) {
+                    step.clone_from(former);
+                }
+                return;
+            }
             let former = names.iter().find_map(|name| match name {
                 Renamed::Step { of: file, old, new } if file == of && new == step => Some(old),
                 _ => None,

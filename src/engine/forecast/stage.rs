@@ -22,6 +22,7 @@ use crate::engine::core::Core;
 use crate::engine::going_on::{self, Found};
 use crate::engine::guard;
 use crate::engine::quotas::{self, numbered};
+use crate::engine::renames::Replaced;
 use crate::engine::state::Walk;
 use crate::engine::written::as_written;
 use crate::store::codec::decode;
@@ -77,7 +78,7 @@ impl Scene {
         let (mut catalogue, config) = campaigns(core, question, store, config, start).await?;
         if question.as_live {
             catalogue = as_live(&catalogue);
-            let mut controls = activated(&catalogue, start);
+            let mut controls = activated(&catalogue, None, start);
             for activation in controls.activations.values_mut() {
                 activation.awaiting_approval = false;
             }
@@ -308,7 +309,11 @@ async fn campaigns(
         texts.extend(catalogue.template_problems.iter().map(ToString::to_string));
         return Err(ForecastError::Files(texts));
     }
-    let controls = activated(&catalogue, now);
+    let replaced = Replaced {
+        rules: &in_force.rules,
+        walked: core.has_walked().await,
+    };
+    let controls = activated(&catalogue, Some(replaced), now);
     Ok((catalogue.with_controls(controls), Arc::new(other)))
 }
 
