@@ -325,7 +325,13 @@ impl World {
             if let Some(campaign) = rules.campaigns.get(id).filter(|c| c.may_move()) {
                 let let_on = known.goes_on;
                 let before = |journey: &u64| campaign.goes_on_by(*journey) == let_on;
-                if journeys_before(campaign, rules).iter().any(before) {
+                let files = &self.rules.campaigns;
+                let was = (campaign.renamed_from.as_ref()).and_then(|old| files.get(old));
+                let was = was.or_else(|| files.get(id)).into_iter();
+                let steps: Vec<StepId> = was
+                    .flat_map(|c| c.steps.iter().map(|s| s.id.clone()))
+                    .collect();
+                if journeys_before(campaign, &steps, rules).iter().any(before) {
                     known.goes_on = campaign.goes_on();
                 }
             }
