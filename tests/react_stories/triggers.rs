@@ -184,6 +184,29 @@ fn a_count_that_late_events_complete_is_reached() {
     assert_eq!(world.count("views", Status::Entered), 1);
 }
 
+/// What came since does not push out those of the late event's own time.
+#[test]
+fn a_late_event_is_counted_with_those_of_its_time_whatever_came_since() {
+    for per in [None, Some("cart_id")] {
+        let draft = triggered("views", "Product Viewed").times(2, Some(Span::hours(1)));
+        let draft = match per {
+            Some(property) => draft.per(property),
+            None => draft,
+        };
+        let (mut world, mina, _) = begin(draft);
+        let then = world.now;
+        world.event(mina, "Product Viewed", &[("cart_id", "a")]);
+        world.run_for(Span::hours(4));
+        world.event(mina, "Product Viewed", &[("cart_id", "b")]);
+        world.run_for(Span::hours(2));
+        world.event(mina, "Product Viewed", &[("cart_id", "c")]);
+        assert_eq!(world.count("views", Status::Entered), 0);
+        let late = then + Span::minutes(30);
+        world.late_event(mina, "Product Viewed", late, &[("cart_id", "a")]);
+        assert_eq!(world.count("views", Status::Entered), 1, "{per:?}");
+    }
+}
+
 #[test]
 fn a_count_per_product_counts_that_product_only() {
     let draft = triggered("views", "Product Viewed")

@@ -178,9 +178,10 @@ impl TrackPlan {
                 select: trigger.event.clone(),
                 value: None,
                 correlation: trigger.per.clone(),
-                need: match trigger.per {
-                    None => Need::newest(trigger.count, trigger.within),
-                    Some(_) => Need::all(trigger.within),
+                need: match (&trigger.per, trigger.within) {
+                    (None, None) => Need::newest(trigger.count, None),
+                    // Who comes late is counted with those of its own time, whatever came since.
+                    (_, within) => Need::all(within.map(|within| within + trigger.fresh)),
                 },
                 undone: undone(&trigger.event),
                 each: None,
