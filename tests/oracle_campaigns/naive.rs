@@ -1122,6 +1122,17 @@ impl Naive {
                 self.rename(old, name);
             }
         }
+        // What was let is let under other names, too.
+        for (name, plan) in &plans.files {
+            let ids = ids_of(plan);
+            for step in &plan.steps {
+                if let Some(old) = step.renamed_from.as_ref().filter(|old| !ids.contains(old))
+                    && let Some((way, ..)) = self.let_on.get_mut(name)
+                {
+                    *way = renamed_in(way, old, &step.id);
+                }
+            }
+        }
         let was = |name: &str| {
             let plan = &plans.files[name];
             let old = plan.renamed_from.as_deref().unwrap_or(name);
