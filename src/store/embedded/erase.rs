@@ -139,12 +139,12 @@ fn rewrite(
     customers: &[u64],
 ) -> Result<u64, StoreError> {
     let mut of_theirs = Vec::new();
-    segment.read(&rows_of(customers), &mut of_theirs)?;
+    segment.read(&rows_of(customers), None, &mut of_theirs)?;
     if of_theirs.is_empty() {
         return Ok(0);
     }
     let mut rows: Vec<Row> = Vec::new();
-    segment.read(&StreamFilter::default(), &mut rows)?;
+    segment.read(&StreamFilter::default(), None, &mut rows)?;
     let before = rows.len();
     rows.retain(|row| customers.binary_search(&row.customer).is_err());
     let named = &segment.named;

@@ -148,7 +148,7 @@ pub(super) fn seal_stream(shared: &Shared, stream: Stream) -> Result<bool, Store
     }
     let mut rows = Vec::new();
     for segment in merged.iter().rev() {
-        segment.read(&StreamFilter::default(), &mut rows)?;
+        segment.read(&StreamFilter::default(), None, &mut rows)?;
     }
     rows.extend_from_slice(frozen.rows.rows());
     let to = rows.last().map_or(0, |row| row.position + 1);

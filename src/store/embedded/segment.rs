@@ -134,26 +134,13 @@ impl Segment {
         Ok(self.footer.get_or_init(|| footer))
     }
 
-    /// Adds the rows that are wanted, in the order of positions, until `out` holds as many as the filter allows.
-    pub(super) fn read(&self, filter: &StreamFilter, out: &mut Vec<Row>) -> Result<(), StoreError> {
-        self.read_by(filter, out, None)
-    }
-
-    /// The same; groups that were decoded a moment ago are found among `recent`.
-    pub(super) fn read_again(
+    /// Adds the rows that are wanted, in the order of positions, until `out` holds as many as the filter allows. Groups
+    /// that were decoded a moment ago are found among `recent`, if that is told.
+    pub(super) fn read(
         &self,
         filter: &StreamFilter,
-        out: &mut Vec<Row>,
-        recent: &Recent,
-    ) -> Result<(), StoreError> {
-        self.read_by(filter, out, Some(recent))
-    }
-
-    fn read_by(
-        &self,
-        filter: &StreamFilter,
-        out: &mut Vec<Row>,
         recent: Option<&Recent>,
+        out: &mut Vec<Row>,
     ) -> Result<(), StoreError> {
         let footer = self.footer()?;
         let wanted = (footer.groups.iter().enumerate()).filter(|(_, group)| group.meets(filter));
@@ -272,7 +259,7 @@ mod tests {
             },
         ] {
             let mut found = Vec::new();
-            segment.read(&filter, &mut found).unwrap();
+            segment.read(&filter, None, &mut found).unwrap();
             let expected: Vec<Row> = rows
                 .iter()
                 .filter(|row| filter.takes(row.position, row.customer, row.time))
@@ -296,7 +283,7 @@ mod tests {
                 ..StreamFilter::default()
             };
             let mut found = Vec::new();
-            segment.read_again(&filter, &mut found, &recent)?;
+            segment.read(&filter, Some(&recent), &mut found)?;
             Ok::<_, StoreError>(found)
         };
         let of = |customer: u64| -> Vec<Row> {
@@ -350,7 +337,7 @@ mod tests {
             fs::write(&path, &bad).unwrap();
             let segment = Segment::new(folder.path(), named.clone());
             let mut found = Vec::new();
-            match segment.read(&StreamFilter::default(), &mut found) {
+            match segment.read(&StreamFilter::default(), None, &mut found) {
                 Ok(()) => assert_eq!(found, rows, "byte {at}"),
                 Err(StoreError::Corrupt { .. }) => refused += 1,
                 Err(other) => panic!("byte {at}: {other}"),

@@ -267,16 +267,15 @@ impl Streams {
             state.current.read(filter, &mut hot);
             (state.segments.clone(), state.frozen.clone())
         };
+        // Who reads everything decodes each group once anyway.
+        let recent = filter.customers.as_ref().map(|_| &self.recent);
         let mut out = Vec::new();
         for segment in segments {
             if out.len() >= filter.limit {
                 return Ok(out);
             }
             if segment.named.to > filter.from_position && segment.named.newest >= filter.from_time {
-                match &filter.customers {
-                    Some(_) => segment.read_again(filter, &mut out, &self.recent)?,
-                    None => segment.read(filter, &mut out)?,
-                }
+                segment.read(filter, recent, &mut out)?;
             }
         }
         if let Some(rows) = frozen {

@@ -298,7 +298,7 @@ fn verify_frames(
 
 fn verify_segment(segment: &Segment, found: &mut Found) -> Result<(), StoreError> {
     let before = found.0.len();
-    let read = segment.read(&StreamFilter::default(), &mut Vec::new());
+    let read = segment.read(&StreamFilter::default(), None, &mut Vec::new());
     found.take(read)?;
     // Where every row is right something between them may still not be.
     if found.0.len() == before
